@@ -1,0 +1,1 @@
+"""The ``cms`` command line, built on the public names of :mod:`cms_python`."""

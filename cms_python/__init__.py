@@ -1,0 +1,39 @@
+"""Track CutMeShort leads and sales.
+
+    from cms_python import CMSClient
+
+    with CMSClient(token=os.environ["CMS_BEARER_TOKEN"]) as client:
+        response = client.track_lead(
+            click_id="id_123", event_name="signup_started", customer_external_id="user_42"
+        )
+
+Calls return dicts and do not raise for what the network, the service or the values do. For the same in types,
+build a :class:`LeadEvent` or :class:`SaleEvent` and give it to :meth:`CMSClient.send`.
+"""
+
+from cms_python._retry import RetryPolicy, backoff, may_resend
+from cms_python._version import __version__
+from cms_python.client import DEFAULT_HOST, CMSClient
+from cms_python.events import EventKind, InvalidEventError, LeadEvent, SaleEvent, WireEvent
+from cms_python.fields import LEAD_FIELDS, SALE_FIELDS, Field
+from cms_python.outcome import DOCUMENTED_HOSTS, Outcome, Status
+
+__all__ = [
+    "DEFAULT_HOST",
+    "DOCUMENTED_HOSTS",
+    "LEAD_FIELDS",
+    "SALE_FIELDS",
+    "CMSClient",
+    "EventKind",
+    "Field",
+    "InvalidEventError",
+    "LeadEvent",
+    "Outcome",
+    "RetryPolicy",
+    "SaleEvent",
+    "Status",
+    "WireEvent",
+    "__version__",
+    "backoff",
+    "may_resend",
+]

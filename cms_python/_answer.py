@@ -1,0 +1,65 @@
+"""What came back from one attempt, before anybody asks what it means."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Silence(str, Enum):
+    """Why no answer came; the values are what the documented dict calls ``type``."""
+
+    REFUSED = "connection_error"
+    HOST_NOT_FOUND = "host_not_found"
+    CONNECT_TIMEOUT = "connect_timeout"
+    TLS = "tls_error"
+    PROXY = "proxy_error"
+    SETTINGS = "settings_error"
+    READ_TIMEOUT = "timeout"
+    DROPPED = "connection_lost"
+
+
+class NoAnswer(NamedTuple):
+    """An attempt that got no whole answer.
+
+    Attributes:
+        silence: Why.
+        sent: Whether a byte of the request may have left: if not, the event surely did not arrive.
+        detail: The underlying error's words, without headers.
+    """
+
+    silence: Silence
+    sent: bool
+    detail: str
+
+
+class Answer(NamedTuple):
+    """A whole HTTP answer.
+
+    Attributes:
+        status: The HTTP status.
+        content_type: The ``Content-Type`` header, lower case, or "".
+        body: The body, as it came.
+        retry_after: Seconds from now that ``Retry-After`` asks for, or None.
+        location: Where a redirect points, or "".
+    """
+
+    status: int
+    content_type: str
+    body: bytes
+    retry_after: float | None = None
+    location: str = ""
+
+    @property
+    def is_web_page(self) -> bool:
+        """Whether this is HTML, by its type or its first character."""
+        return "html" in self.content_type or self.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+
+    @property
+    def says_json(self) -> bool:
+        """Whether the answer claims to be JSON."""
+        return "json" in self.content_type
+
+    def text_excerpt(self, longest: int) -> str:
+        """Give the beginning of a body that is plain text; "" for a web page."""
+        return "" if self.is_web_page else self.body[:longest].decode("utf-8", "replace").strip()

@@ -1,0 +1,82 @@
+"""May an event be sent again, and after how long? Pure: no clock, no sleep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cms_python.events import EventKind
+from cms_python.outcome import Outcome, Status
+
+FIRST_BACKOFF = 0.5
+"""Seconds before the first repeat, where the service names none."""
+
+LONGEST_BACKOFF = 30.0
+"""Seconds that a repeat waits at most, where the service names none."""
+
+# Failures of our own settings, which no repeat mends.
+_LASTING = frozenset({"tls_error", "settings_error", "host_not_found"})
+
+
+def may_resend(kind: EventKind, outcome: Outcome) -> bool:
+    """Tell whether sending an event again can neither double it nor be in vain.
+
+    The service dedupes sales by their invoice, so a sale may be resent whatever became of it. Nothing dedupes
+    leads: a lead is resent only when it surely did not arrive (no connection, 429, 503).
+    """
+    if outcome.status is Status.UNSENT:
+        return outcome.type not in _LASTING
+    if outcome.status in (Status.UNANSWERED, Status.BUSY):
+        return kind is EventKind.SALE or not outcome.may_have_arrived
+    return False
+
+
+def backoff(attempt: int, chance: float) -> float:
+    """Give the seconds to wait after a failed attempt for which the service names no time.
+
+    Args:
+        attempt: Which attempt failed, from 1.
+        chance: Uniform in [0, 1): spreads clients that failed together.
+
+    Returns:
+        Doubling from half a second up to 30, of which the last quarter is left to chance.
+    """
+    longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(attempt - 1, 16))
+    return longest * (0.75 + 0.25 * chance)
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """When to give up.
+
+    Attributes:
+        retries: Repeats after the first attempt. A 429, and any answer with ``Retry-After``, does not use them
+            up: the service has said that it is alive and when it will listen.
+        total_wait: Seconds that all attempts and pauses together may take.
+    """
+
+    retries: int = 2
+    total_wait: float = 20.0
+
+    def pause(
+        self, kind: EventKind, outcome: Outcome, failures: int, elapsed: float, chance: float
+    ) -> float | None:
+        """Give the seconds until the next attempt, or None when it is time to give up.
+
+        Args:
+            kind: Lead or sale.
+            outcome: What became of the last attempt.
+            failures: How many attempts have failed so far.
+            elapsed: Seconds since the first attempt began.
+            chance: Uniform in [0, 1).
+        """
+        if not may_resend(kind, outcome):
+            return None
+        if failures > self.retries and not bounded_by_time_only(outcome):
+            return None
+        wait = max(backoff(failures, chance), outcome.retry_after or 0.0)
+        return wait if elapsed + wait < self.total_wait else None
+
+
+def bounded_by_time_only(outcome: Outcome) -> bool:
+    """Tell whether the service itself asked to come back later."""
+    return outcome.status_code == 429 or outcome.retry_after is not None

@@ -1,0 +1,295 @@
+"""The client: track a lead, track a sale, get a dict."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from dataclasses import replace
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cms_python import outcome as outcomes
+from cms_python._retry import RetryPolicy
+from cms_python.events import EventKind, InvalidEventError, LeadEvent, SaleEvent, WireEvent
+from cms_python.outcome import DOCUMENTED_HOSTS, Outcome
+
+if TYPE_CHECKING:
+    from cms_python._transport import Transport
+
+DEFAULT_HOST = DOCUMENTED_HOSTS[0]
+"""The host of the published 1.0.0 client."""
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds a connection may take to come about; less where ``timeout`` is less."""
+
+_log = logging.getLogger("cms_python")
+
+
+class CMSClient:
+    """Tracks leads and sales at CutMeShort.
+
+    One client serves many threads and keeps its connections; close it, or use it in a ``with`` statement.
+
+    Args:
+        token: The bearer token, without "Bearer".
+        host: The API's base URL, http or https.
+        timeout: Seconds that one attempt may take, from its first byte to the answer's last.
+        retries: Repeats after a first attempt that failed. A sale may be repeated, since the service keeps one
+            sale per invoice; a lead is repeated only when it surely did not arrive.
+        total_wait: Seconds that a call may take in all, pauses included. ``Retry-After`` is waited for when it
+            ends within them, and is otherwise the end of the call.
+
+    Raises:
+        ValueError: The token is empty or has a character that no HTTP header can carry, the host is not an http
+            or https URL, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        host: str = DEFAULT_HOST,
+        *,
+        timeout: float = 10.0,
+        retries: int = 2,
+        total_wait: float = 20.0,
+    ) -> None:
+        _check_token(token)
+        if timeout <= 0 or total_wait < 0 or retries < 0:
+            raise ValueError("timeout must be above 0, retries and total_wait 0 or more")
+        self._host = _checked_host(host)
+        self._timeout = timeout
+        self._policy = RetryPolicy(retries, total_wait)
+        self._closed = False
+        self._transport = _transport(self._host, token)
+
+    def __repr__(self) -> str:
+        return f"CMSClient(host={self._host!r})"
+
+    def __enter__(self) -> CMSClient:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def host(self) -> str:
+        """The API's base URL, without a trailing slash."""
+        return self._host
+
+    def close(self) -> None:
+        """Close the connections. A closed client sends nothing more; closing it again does nothing."""
+        self._closed = True
+        self._transport.close()
+
+    def track_lead(
+        self,
+        event_name: str,
+        customer_external_id: str,
+        click_id: str | None = None,
+        customer_name: str | None = None,
+        customer_email: str | None = None,
+        customer_avatar: str | None = None,
+        timestamp: datetime | None = None,
+        mode: str | None = None,
+    ) -> dict[str, object]:
+        """Track a lead.
+
+        Args:
+            event_name: What happened, ``signup_started``; 1 to 255 characters.
+            customer_external_id: Your id of the customer, the same on all their events; 1 to 255 characters.
+            click_id: The click that brought them, from the URL parameter ``cms_rf``. Needed for the standard
+                flow and to set up deferred attribution; left out in follow-ups.
+            customer_name: Up to 255 characters.
+            customer_email: An e-mail address, up to 255 characters.
+            customer_avatar: An http or https URL.
+            timestamp: When it happened. A time without a zone is taken as UTC.
+            mode: ``"deferred"`` to tie the click to the customer for later leads, else None.
+
+        Returns:
+            ``{"success": True, "message": str, "data": dict}`` or ``{"success": False, "error": str,
+            "status_code": int | None, "type": str}``, with ``details`` where there are any. Values that break a
+            rule give the service's own 422 with every offending field under ``details``, and nothing is sent.
+
+        Raises:
+            RuntimeError: The client is closed.
+        """
+        try:
+            event = LeadEvent(
+                event_name,
+                customer_external_id,
+                click_id,
+                customer_name,
+                customer_email,
+                customer_avatar,
+                timestamp,
+                mode,
+            )
+        except InvalidEventError as error:
+            return outcomes.invalid(error.problems).to_dict()
+        return self.send(event).to_dict()
+
+    def track_sale(
+        self,
+        click_id: str,
+        event_name: str,
+        customer_external_id: str,
+        invoice_id: str,
+        amount: int,
+        currency: str,
+        customer_name: str | None = None,
+        customer_email: str | None = None,
+        customer_avatar: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> dict[str, object]:
+        """Track a sale.
+
+        Args:
+            click_id: The click that brought the customer, from the URL parameter ``cms_rf``.
+            event_name: What happened, ``purchase_completed``; 1 to 255 characters.
+            customer_external_id: Your id of the customer, the same on all their events; 1 to 255 characters.
+            invoice_id: Your id of the invoice; the service keeps one sale per invoice.
+            amount: Minor units of the currency: 4999 for 49.99 USD. An int; a float is an error, not a guess.
+            currency: Three letters, ISO 4217, in any case.
+            customer_name: Up to 255 characters.
+            customer_email: An e-mail address, up to 255 characters.
+            customer_avatar: An http or https URL.
+            timestamp: When it happened. A time without a zone is taken as UTC.
+
+        Returns:
+            As :meth:`track_lead`. A 409 (the service has this invoice) is an error, unless an earlier attempt of
+            this call may have arrived: then it is a success whose ``data["duplicate"]`` is True.
+
+        Raises:
+            RuntimeError: The client is closed.
+        """
+        try:
+            event = SaleEvent(
+                click_id,
+                event_name,
+                customer_external_id,
+                invoice_id,
+                amount,
+                currency,
+                customer_name,
+                customer_email,
+                customer_avatar,
+                timestamp,
+            )
+        except InvalidEventError as error:
+            return outcomes.invalid(error.problems).to_dict()
+        return self.send(event).to_dict()
+
+    def send(self, event: LeadEvent | SaleEvent | WireEvent) -> Outcome:
+        """Send an event and repeat it as far as that is safe.
+
+        Args:
+            event: What to send.
+
+        Returns:
+            What became of it, typed; :meth:`~cms_python.Outcome.to_dict` gives the documented dict.
+
+        Raises:
+            RuntimeError: The client is closed.
+        """
+        wire = event if isinstance(event, WireEvent) else event.encode()
+        start = time.monotonic()
+        failures = 0
+        may_have_arrived = False
+        while True:
+            outcome = self.attempt(wire, timeout=self._share(wire.kind, time.monotonic() - start, failures))
+            failures += 1
+            outcome = replace(
+                outcome,
+                attempts=failures,
+                may_have_arrived=outcome.may_have_arrived or may_have_arrived,
+            )
+            may_have_arrived = outcome.may_have_arrived
+            elapsed = time.monotonic() - start
+            pause = self._policy.pause(wire.kind, outcome, failures, elapsed, random.random())  # noqa: S311
+            if pause is None:
+                return outcome
+            _log.info("attempt %d: %s; next in %.1f s", failures, outcome.message, pause)
+            time.sleep(pause)
+
+    def attempt(self, event: WireEvent, *, timeout: float | None = None) -> Outcome:
+        """Make exactly one request, for callers that decide about repeats themselves.
+
+        Args:
+            event: What to send.
+            timeout: Seconds it may take; the client's ``timeout`` when left out.
+
+        Raises:
+            RuntimeError: The client is closed.
+        """
+        if self._closed:
+            raise RuntimeError("this CMSClient is closed; make a new one")
+        limit = self._timeout if timeout is None else timeout
+        path = f"/track/{event.kind.value}"
+        begin = time.monotonic()
+        answer = self._transport.post(
+            path,
+            event.body,
+            connect_timeout=min(limit, CONNECT_TIMEOUT),
+            deadline=begin + limit,
+        )
+        outcome = outcomes.read(event.kind, answer, self._host)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                "POST %s%s %s -> %s %s (%.0f ms)",
+                self._host,
+                path,
+                event.body.decode(),
+                outcome.status_code or "no answer:",
+                outcome.message,
+                (time.monotonic() - begin) * 1000,
+            )
+        return outcome
+
+    def _share(self, kind: EventKind, elapsed: float, failures: int) -> float:
+        """Seconds for the next attempt, such that as many as were promised fit into the call."""
+        left = max(self._policy.total_wait - elapsed, 0.0) or self._timeout
+        attempts_left = max(1, self._policy.retries + 1 - failures)
+        if kind is EventKind.LEAD:
+            # A lead that got no answer is not repeated, so it need not leave time for that.
+            attempts_left = 1
+        return min(self._timeout, left / attempts_left)
+
+
+def _transport(host: str, token: str) -> Transport:
+    # requests takes longer to import than everything else here together; what only builds events goes without.
+    from cms_python._transport import Transport
+
+    return Transport(host, token)
+
+
+def _check_token(token: object) -> None:
+    if not isinstance(token, str) or not token.strip():
+        raise ValueError("the token is empty: pass the bearer token of your CutMeShort account")
+    # Neither message quotes the token.
+    if token != token.strip() or not token.isascii() or not token.isprintable():
+        raise ValueError("the token has a blank, a line break or another character that no header can carry")
+
+
+def _checked_host(host: object) -> str:
+    if not isinstance(host, str):
+        raise ValueError("host must be a URL such as " + DEFAULT_HOST)
+    parts = urlsplit(host.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"host must be an http or https URL such as {DEFAULT_HOST}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("host must not carry a user name or password")
+    if parts.query or parts.fragment:
+        raise ValueError("host must not carry a query or a fragment")
+    try:
+        parts.port  # noqa: B018 - asked for the error it may raise
+    except ValueError:
+        raise ValueError("host has a port that is not a number from 0 to 65535") from None
+    return host.strip().rstrip("/")

@@ -1,0 +1,158 @@
+"""The fields of an event: their names here and on the wire, and the rule that each value has to keep.
+
+The rules are those of CutMeShort's API reference and of the package page of ``cms-python-client`` 1.0.0. Each check
+takes a value of any type and returns what goes on the wire, or raises :class:`ValueError` with one line that
+says what the value must be.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Callable, NamedTuple
+
+MAX_LENGTH = 255
+"""The longest text the service takes, in characters."""
+
+MAX_AMOUNT = 2**53 - 1
+"""The largest amount, in minor units: beyond it a JSON number loses cents in readers that use doubles."""
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
+_WEB_URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
+
+
+class Field(NamedTuple):
+    """One field of an event.
+
+    Attributes:
+        name: Its Python name, ``click_id``.
+        wire: Its name in the request's JSON, ``clickId``.
+        check: Turns a value into what goes on the wire, or raises ValueError saying what it must be.
+    """
+
+    name: str
+    wire: str
+    check: Callable[[object], object]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string, not {type(value).__name__}")
+    if len(value) > MAX_LENGTH:
+        raise ValueError(f"must be at most {MAX_LENGTH} characters, not {len(value)}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("must be text that can be written as UTF-8") from None
+    return value
+
+
+def _required_text(value: object) -> str:
+    text = _text(value)
+    if not text or text.isspace():
+        raise ValueError("must not be empty")
+    return text
+
+
+def _email(value: object) -> str:
+    text = _text(value)
+    if not _EMAIL.fullmatch(text) or _CONTROL.search(text):
+        raise ValueError("must be an e-mail address")
+    return text
+
+
+def _web_url(value: object) -> str:
+    text = _text(value)
+    if not _WEB_URL.fullmatch(text) or _CONTROL.search(text):
+        raise ValueError("must be an http or https URL")
+    return text
+
+
+def _amount(value: object) -> int:
+    # bool is an int to Python and never an amount to anybody.
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"must be an int of minor units (4999 for 49.99), not {type(value).__name__}")
+    if value < 0:
+        raise ValueError("must be 0 or more")
+    if value > MAX_AMOUNT:
+        raise ValueError(f"must be at most {MAX_AMOUNT}")
+    return int(value)
+
+
+def _currency(value: object) -> str:
+    if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
+        raise ValueError("must be a three-letter ISO 4217 code such as USD")
+    return value.upper()
+
+
+def _timestamp(value: object) -> str:
+    if not isinstance(value, datetime):
+        raise ValueError(f"must be a datetime, not {type(value).__name__}")
+    return wire_time(value)
+
+
+def wire_time(instant: datetime) -> str:
+    """Write an instant as the service documents it: ``2026-04-10T12:34:56.000Z``.
+
+    Args:
+        instant: Any time. One without a zone is taken as UTC. What is finer than a millisecond is cut off.
+
+    Returns:
+        The time in UTC, with ``Z``: parsers of the service's own SDKs refuse ``+00:00``.
+
+    Raises:
+        ValueError: The time lies outside the years 1 to 9999 once it is turned into UTC.
+    """
+    if instant.tzinfo is not None:
+        try:
+            instant = instant.astimezone(timezone.utc).replace(tzinfo=None)
+        except OverflowError:
+            raise ValueError("must lie within the years 1 to 9999 in UTC") from None
+    return instant.isoformat(timespec="milliseconds") + "Z"
+
+
+def _mode(value: object) -> str:
+    if value != "deferred":
+        raise ValueError('must be "deferred" or left out')
+    return "deferred"
+
+
+def _by_name(*fields: Field) -> dict[str, Field]:
+    return {field.name: field for field in fields}
+
+
+_CLICK_ID = Field("click_id", "clickId", _required_text)
+_EVENT_NAME = Field("event_name", "eventName", _required_text)
+_CUSTOMER = Field("customer_external_id", "customerExternalId", _required_text)
+_ABOUT_THE_CUSTOMER = (
+    Field("customer_name", "customerName", _text),
+    Field("customer_email", "customerEmail", _email),
+    Field("customer_avatar", "customerAvatar", _web_url),
+    Field("timestamp", "timestamp", _timestamp),
+)
+
+LEAD_FIELDS = _by_name(_EVENT_NAME, _CUSTOMER, _CLICK_ID, *_ABOUT_THE_CUSTOMER, Field("mode", "mode", _mode))
+"""A lead's fields by Python name, in the order in which ``track_lead`` takes them."""
+
+SALE_FIELDS = _by_name(
+    _CLICK_ID,
+    _EVENT_NAME,
+    _CUSTOMER,
+    Field("invoice_id", "invoiceId", _required_text),
+    Field("amount", "amount", _amount),
+    Field("currency", "currency", _currency),
+    *_ABOUT_THE_CUSTOMER,
+)
+"""A sale's fields by Python name, in the order in which ``track_sale`` takes them."""
+
+LEAD_REQUIRED = ("event_name", "customer_external_id")
+"""What a lead cannot do without."""
+
+SALE_REQUIRED = ("click_id", "event_name", "customer_external_id", "invoice_id", "amount", "currency")
+"""What a sale cannot do without."""
+
+PYTHON_NAMES = {field.wire: field.name for field in (*LEAD_FIELDS.values(), *SALE_FIELDS.values())}
+"""Wire names to Python names, for both kinds."""

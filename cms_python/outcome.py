@@ -1,0 +1,285 @@
+"""What became of an event: read off the service's answer, typed, and turned into the documented dict."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from cms_python._answer import Answer, NoAnswer, Silence
+from cms_python.events import EventKind
+from cms_python.fields import PYTHON_NAMES
+
+DOCUMENTED_HOSTS = (
+    "https://www.cutmeshort.com",
+    "https://app.cutmeshort.com",
+    "https://api.cme.sh",
+)
+"""The host that the 1.0.0 client uses (our default), that of later packages, and that of the API reference."""
+
+_DEFAULT_MESSAGE = "Event tracked successfully"
+_CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORDS_THAT_SAY_NO = frozenset({"false", "error", "fail", "failed", "failure"})
+_LONGEST_QUOTE = 500  # characters of an answer that is not JSON, which may be anything
+
+_TYPES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    422: "validation_error",
+    429: "rate_limited",
+}
+
+_MEANINGS = {
+    400: "the service could not read the request",
+    401: "the service does not know this token: check that it is whole and has not expired",
+    403: "this token may not track events: check which account it belongs to",
+    404: "the service knows nothing of this: has a deferred lead been sent for this customer?",
+    409: "the service has this event already",
+    422: "the service found the event's values wrong",
+    429: "the service takes no more requests for now (its limit is 60 a minute)",
+}
+
+_SILENCES = {
+    Silence.REFUSED: "nothing answers there: check the host, the port and the network",
+    Silence.HOST_NOT_FOUND: "no such host: check its spelling and the network",
+    Silence.CONNECT_TIMEOUT: "no connection within the time limit",
+    Silence.TLS: "no secure connection: check the clock, the CA bundle and whether a proxy is in between",
+    Silence.PROXY: "the proxy did not let the request through: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
+    Silence.SETTINGS: "the connection's settings cannot be used: check the proxy and CA bundle variables",
+    Silence.READ_TIMEOUT: "no answer within the time limit",
+    Silence.DROPPED: "the connection was lost before an answer came",
+}
+
+
+class Status(str, Enum):
+    """What became of an event, as far as its sender can know."""
+
+    ACCEPTED = "accepted"
+    """The service took it."""
+    DUPLICATE = "duplicate"
+    """A sale whose invoice the service has already (409)."""
+    REFUSED = "refused"
+    """The service said no to this event; sent again, it would say no again."""
+    UNAUTHORIZED = "unauthorized"
+    """The service does not accept the token (401, 403)."""
+    BUSY = "busy"
+    """429 or a 5xx: the service is there, and cannot just now."""
+    NOT_API = "not_api"
+    """Something answered that is not the API: a web page, a redirect, a 404 without JSON."""
+    UNSENT = "unsent"
+    """No connection came about: the event surely did not arrive."""
+    UNANSWERED = "unanswered"
+    """It was sent and no whole answer came: it may have arrived."""
+    INVALID = "invalid"
+    """It breaks a rule, and was not sent."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one event.
+
+    Attributes:
+        status: In one word.
+        message: The service's own text where it sent any, else what happened and what to do.
+        type: A constant for programs: the service's ``type``, or ``validation_error``, ``timeout``, ...
+        status_code: The HTTP status; for a 2xx that says no, the body's own; None where nothing answered.
+        data: What a success says.
+        details: What an error says beyond its text, by field where it is about fields.
+        retry_after: Seconds the service asked to wait, or None.
+        attempts: How many requests were made.
+        may_have_arrived: Whether this attempt or an earlier one may have been recorded without our knowing.
+    """
+
+    status: Status
+    message: str
+    type: str = ""
+    status_code: int | None = None
+    data: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
+    retry_after: float | None = None
+    attempts: int = 1
+    may_have_arrived: bool = False
+
+    @property
+    def success(self) -> bool:
+        """Whether the service has the event, and has it from us as far as we know."""
+        return self.status is Status.ACCEPTED or (self.status is Status.DUPLICATE and self.may_have_arrived)
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the dict that the package page documents.
+
+        Returns:
+            ``{"success": True, "message": str, "data": dict}`` or ``{"success": False, "error": str,
+            "status_code": int | None, "type": str}``, the latter with ``details`` and ``retry_after``
+            (seconds) where there are any.
+        """
+        if self.success:
+            data = dict(self.data)
+            if self.status is Status.DUPLICATE:
+                data["duplicate"] = True
+            return {"success": True, "message": self.message, "data": data}
+        answer: dict[str, object] = {
+            "success": False,
+            "error": self.message,
+            "status_code": self.status_code,
+            "type": self.type,
+        }
+        if self.details:
+            answer["details"] = dict(self.details)
+        if self.retry_after is not None:
+            answer["retry_after"] = self.retry_after
+        return answer
+
+
+def invalid(problems: Mapping[str, str]) -> Outcome:
+    """Give the outcome of an event that breaks rules: the shape of the service's own 422."""
+    return Outcome(Status.INVALID, "Validation failed", "validation_error", 422, details=problems)
+
+
+def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
+    """Read what became of one attempt.
+
+    Args:
+        kind: What was sent: a 409 means something else to a sale than to a lead.
+        answer: What came back.
+        host: The base URL it was sent to, for messages.
+    """
+    if isinstance(answer, NoAnswer):
+        return _of_silence(answer, host)
+    body = _json_object(answer.body)
+    if answer.status in (401, 403):
+        return _of_rejected_token(answer, body, host)
+    if answer.status == 429 or answer.status >= 500 or answer.status == 408:
+        outcome = _of_error(Status.BUSY, answer, body)
+        # A 503 and a 429 are said before the work, any other of these may be said after it.
+        return replace(outcome, may_have_arrived=answer.status not in (429, 503))
+    if 200 <= answer.status < 300:
+        if body is not None and _says_no(body):
+            code = body.get("statusCode")
+            if isinstance(code, int) and 400 <= code < 600:
+                return read(kind, answer._replace(status=code), host)
+            return _of_error(Status.REFUSED, answer, body)
+        return _of_success(answer, body, host)
+    if 300 <= answer.status < 400 or answer.is_web_page or (answer.status == 404 and body is None):
+        return _of_stranger(answer, host)
+    if answer.status == 409 and kind is EventKind.SALE:
+        return _of_error(Status.DUPLICATE, answer, body)
+    return _of_error(Status.REFUSED, answer, body)
+
+
+def _of_silence(answer: NoAnswer, host: str) -> Outcome:
+    return Outcome(
+        Status.UNANSWERED if answer.sent else Status.UNSENT,
+        f"{host}: {_SILENCES[answer.silence]} ({answer.detail})",
+        answer.silence.value,
+        may_have_arrived=answer.sent,
+    )
+
+
+def _of_success(answer: Answer, body: dict[str, object] | None, host: str) -> Outcome:
+    if body is None:
+        if not answer.body.strip():
+            return Outcome(Status.ACCEPTED, _DEFAULT_MESSAGE, status_code=answer.status)
+        if answer.says_json:
+            # Announced as JSON and cut short or garbled on the way: the service may well have taken the event.
+            return _of_silence(NoAnswer(Silence.DROPPED, sent=True, detail="its JSON is broken"), host)
+        return _of_stranger(answer, host)
+    data = body.get("data")
+    said_besides = {
+        _snake_case(key): value for key, value in body.items() if key not in ("success", "message", "data")
+    }
+    if said_besides.get("status") is True:
+        del said_besides["status"]
+    if isinstance(data, dict):
+        said_besides.update(data)
+    elif data is not None:
+        said_besides["result"] = data
+    message = body.get("message")
+    return Outcome(
+        Status.ACCEPTED,
+        message if isinstance(message, str) and message else _DEFAULT_MESSAGE,
+        status_code=answer.status,
+        data=said_besides,
+    )
+
+
+def _says_no(body: Mapping[str, object]) -> bool:
+    flags = [body[key] for key in ("success", "status") if body.get(key) is not None]
+    for flag in flags:
+        if flag is False or (isinstance(flag, str) and flag.lower() in _WORDS_THAT_SAY_NO):
+            return True
+    return not flags and bool(body.get("error"))
+
+
+def _of_error(status: Status, answer: Answer, body: dict[str, object] | None) -> Outcome:
+    own_words = _MEANINGS.get(answer.status, f"the service answered {answer.status}")
+    said = body or {}
+    error, kind, details = said.get("error"), said.get("type"), said.get("details")
+    if isinstance(error, Mapping):
+        # {"error": {"message": ..., "type": ...}}, as some gateways write it.
+        kind = kind or error.get("type")
+        error = error.get("message")
+    text = error or said.get("message") or ("" if body else answer.text_excerpt(_LONGEST_QUOTE))
+    return Outcome(
+        status,
+        text if isinstance(text, str) and text else own_words,
+        kind if isinstance(kind, str) and kind else _TYPES.get(answer.status, f"http_{answer.status}"),
+        answer.status,
+        details=_details_of(details),
+        retry_after=answer.retry_after,
+    )
+
+
+def _details_of(details: object) -> dict[str, object]:
+    if isinstance(details, Mapping):
+        return {PYTHON_NAMES.get(str(key), str(key)): value for key, value in details.items()}
+    return {} if details is None else {"details": details}
+
+
+def _of_rejected_token(answer: Answer, body: dict[str, object] | None, host: str) -> Outcome:
+    outcome = _of_error(Status.UNAUTHORIZED, answer, body)
+    if answer.is_web_page:
+        # It may be the wrong host that says so, not the service.
+        return replace(outcome, message=f"{outcome.message}. {_where_else(host)}")
+    return outcome
+
+
+def _of_stranger(answer: Answer, host: str) -> Outcome:
+    kind = "not_api"
+    if 300 <= answer.status < 400:
+        kind = "redirect"
+        what = f"a redirect ({answer.status}) to {answer.location or 'nowhere'}, which would lose the event"
+    elif answer.is_web_page:
+        what = f"a web page ({answer.status})"
+    elif answer.body.strip():
+        what = f"something that is not JSON ({answer.status})"
+    else:
+        what = f"an empty answer ({answer.status})"
+    return Outcome(
+        Status.NOT_API,
+        f"{host} answered with {what}: this is not the API. {_where_else(host)}",
+        kind,
+        answer.status,
+    )
+
+
+def _where_else(host: str) -> str:
+    others = [known for known in DOCUMENTED_HOSTS if known != host]
+    return f"Documented hosts besides {host}: {', '.join(others)}"
+
+
+def _json_object(body: bytes) -> dict[str, object] | None:
+    try:
+        value = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _snake_case(name: str) -> str:
+    return _CAMEL_HUMP.sub("_", name).lower()
