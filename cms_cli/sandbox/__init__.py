@@ -1,0 +1,38 @@
+"""A local stand-in for the CutMeShort API: strict, and cruel on request.
+
+It shares nothing with the SDK nor with the replay: it is the second opinion on both, written from the API's
+contract alone, with the standard library alone.
+"""
+
+from __future__ import annotations
+
+from cms_cli.sandbox.answers import SUCCESS_SHAPES
+from cms_cli.sandbox.book import Attempt, SandboxEvent, read_attempts, read_events
+from cms_cli.sandbox.errors import OptionError, SandboxError, StoreError
+from cms_cli.sandbox.faults import KINDS, Fault, parse_faults
+from cms_cli.sandbox.limits import Rate
+from cms_cli.sandbox.plan import FaultPlan, Poison, Step
+from cms_cli.sandbox.scenario import load_scenario
+from cms_cli.sandbox.schema import reset
+from cms_cli.sandbox.server import SandboxServer
+
+__all__ = [
+    "KINDS",
+    "SUCCESS_SHAPES",
+    "Attempt",
+    "Fault",
+    "FaultPlan",
+    "OptionError",
+    "Poison",
+    "Rate",
+    "SandboxError",
+    "SandboxEvent",
+    "SandboxServer",
+    "Step",
+    "StoreError",
+    "load_scenario",
+    "parse_faults",
+    "read_attempts",
+    "read_events",
+    "reset",
+]

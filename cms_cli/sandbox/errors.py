@@ -1,0 +1,15 @@
+"""What can go wrong with the sandbox itself, as opposed to what it answers."""
+
+from __future__ import annotations
+
+
+class SandboxError(Exception):
+    """Base of everything that the sandbox raises of its own."""
+
+
+class OptionError(SandboxError, ValueError):
+    """An option that cannot be: a rate, a fault, a scenario, a success shape. The message says how to write it."""
+
+
+class StoreError(SandboxError):
+    """The store cannot be used: not the sandbox's file, another version's, damaged, or the disk says no."""

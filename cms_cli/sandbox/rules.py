@@ -1,0 +1,103 @@
+"""What the service makes of a valid request: pure functions of the request and of what the store holds.
+
+From api-contract.md alone. Nothing here is shared with the SDK: this is the second opinion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cms_cli.sandbox.answers import Answer, error, method_not_allowed
+from cms_cli.sandbox.fields import LEAD, SALE, problems
+
+ROUTES: Mapping[str, str] = {"/track/lead": LEAD, "/track/sale": SALE}
+
+SENT = "sent"
+DEFERRED = "deferred"
+
+
+class View(Protocol):
+    """What the rules ask the store."""
+
+    def deferred_click(self, customer: str) -> str | None:
+        """The click that a deferred set-up stored for a customer, if any."""
+
+    def has_invoice(self, invoice_id: str) -> bool:
+        """Whether a sale with this invoice has been recorded."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An event to be recorded.
+
+    Attributes:
+        kind: ``"lead"`` or ``"sale"``.
+        event: The fields by wire name, valid.
+        click_id: The click that the event resolved to.
+        click_source: ``"sent"`` (it came with the event) or ``"deferred"`` (an earlier set-up stored it).
+        stores_association: Whether this is a deferred set-up: last click wins, so it replaces an earlier one.
+    """
+
+    kind: str
+    event: Mapping[str, Any]
+    click_id: str
+    click_source: str
+    stores_association: bool
+
+
+def find_kind(method: str, path: str, query: str) -> str | Answer:
+    """The kind of event that a route takes, or 404, 405 or 400 (a query, which no route has)."""
+    kind = ROUTES.get(path)
+    if kind is None:
+        return error(404, f"Not found: the routes are {' and '.join(ROUTES)}")
+    if method != "POST":
+        return method_not_allowed(("POST",))
+    if query:
+        return error(400, "No query parameters are taken; the fields go into the body")
+    return kind
+
+
+def check_fields(kind: str, event: Mapping[str, Any]) -> Answer | None:
+    """422 with every problem by wire name, or ``None``."""
+    found = problems(kind, event)
+    return error(422, "Validation failed", found) if found else None
+
+
+def judge(kind: str, event: Mapping[str, Any], view: View) -> Verdict | Answer:
+    """Attribute a valid event to its click, or refuse it: 404 (nobody prepared it) or 409 (exists already).
+
+    Leads are not deduplicated: the contract does not say that the service does, so a client must not count on it.
+    """
+    if kind == SALE:
+        return _judge_sale(event, view)
+    return _judge_lead(event, view)
+
+
+def _judge_sale(event: Mapping[str, Any], view: View) -> Verdict | Answer:
+    if view.has_invoice(event["invoiceId"]):
+        return error(409, "A sale with this invoiceId exists already", {"invoiceId": "exists already"})
+    return Verdict(SALE, event, event["clickId"], SENT, stores_association=False)
+
+
+def _judge_lead(event: Mapping[str, Any], view: View) -> Verdict | Answer:
+    click_id: str | None = event.get("clickId")
+    if "mode" in event and click_id is not None:
+        return Verdict(LEAD, event, click_id, SENT, stores_association=True)
+    stored = view.deferred_click(event["customerExternalId"])
+    if click_id is None:
+        if stored is None:
+            return error(
+                404,
+                "No click is stored for this customer; a deferred lead with its clickId comes first",
+                {"customerExternalId": "has no deferred association"},
+            )
+        return Verdict(LEAD, event, stored, DEFERRED, stores_association=False)
+    if stored is not None:
+        return error(
+            409,
+            "Duplicate attribution: this customer's click is stored already; leave clickId out of follow-ups",
+            {"clickId": "must be left out of a follow-up"},
+        )
+    return Verdict(LEAD, event, click_id, SENT, stores_association=False)

@@ -1,0 +1,313 @@
+"""The sandbox as a server on this machine: threads, one for each connection, on 127.0.0.1 and nowhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Callable
+
+from cms_cli.sandbox.book import Attempt, PathLike, SandboxEvent, read_attempts, read_events
+from cms_cli.sandbox.connection import Connection
+from cms_cli.sandbox.faults import Fault, parse_faults
+from cms_cli.sandbox.limits import Rate
+from cms_cli.sandbox.plan import FaultPlan, plan_faults
+from cms_cli.sandbox.service import Options, Service
+from cms_cli.sandbox.store import Store
+
+HOST = "127.0.0.1"
+_BACKLOG = 512
+_MOST_CONNECTIONS = 1024
+_GRACE_SECONDS = 1.0
+_JOIN_SECONDS = 2.0
+_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+
+
+class SandboxServer:
+    """A stand-in for the service. The port is bound when it is made; it answers from :meth:`start` on.
+
+    ::
+
+        with SandboxServer(tmp_path / "sandbox.db", rate_limit="60/m", faults="5xx:0.1", seed=7) as sandbox:
+            client = CMSClient(token="any", host=sandbox.url)
+            ...
+            assert [event.click_id for event in sandbox.events()] == ["clk_1"]
+
+    Args:
+        db: The store's file, made where it is missing, kept afterwards. ``None``: a store of its own, that is
+            gone when the server closes.
+        port: 0 takes a free one.
+        token: The only bearer token that is accepted; ``None`` accepts any that is well-formed.
+        token_requests: Each token gets 401 after so many accepted requests.
+        token_seconds: Each token gets 401 so many seconds after its first accepted request.
+        rate_limit: ``Rate(60, 60)``, or as for ``--rate-limit``: ``"60/m"``. ``None`` and ``"none"``: no limit.
+        latency_ms: Every answer is late by so much.
+        fail: The rate of 5xx answers, 0 to 1.
+        drop: The rate of dropped connections, 0 to 1; half of them after the event was recorded.
+        faults: The fault language (:mod:`cms_cli.sandbox.faults`), or faults.
+        scenario: A plan: :func:`cms_cli.sandbox.load_scenario` reads one, or one made in code. The faults above add
+            to it.
+        seed: Of all that is decided by chance; ``None`` is the scenario's, or 0.
+        answer: The shape of successes, one of :data:`cms_cli.sandbox.SUCCESS_SHAPES`.
+        idle_timeout: Seconds after which a silent connection is closed.
+        request_timeout: Seconds that a request may take to arrive (408 after it).
+        clock_ns: The monotonic clock of rate limit, token expiry and scenario, in nanoseconds.
+
+    Raises:
+        OptionError: An option cannot be; the message says how to write it.
+        StoreError: The store cannot be used.
+        OSError: The port cannot be bound.
+    """
+
+    def __init__(
+        self,
+        db: PathLike | None = None,
+        *,
+        port: int = 0,
+        token: str | None = None,
+        token_requests: int | None = None,
+        token_seconds: float | None = None,
+        rate_limit: Rate | str | None = None,
+        latency_ms: float = 0.0,
+        fail: float = 0.0,
+        drop: float = 0.0,
+        faults: str | tuple[Fault, ...] = (),
+        scenario: FaultPlan | None = None,
+        seed: int | None = None,
+        answer: str = "documented",
+        idle_timeout: float = 30.0,
+        request_timeout: float = 10.0,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        plan = plan_faults(
+            scenario or FaultPlan(),
+            faults=parse_faults(faults) if isinstance(faults, str) else faults,
+            latency_ms=latency_ms,
+            fail=fail,
+            drop=drop,
+            seed=seed,
+        )
+        options = Options(
+            token=token,
+            token_requests=token_requests,
+            token_seconds=token_seconds,
+            rate_limit=Rate.parse(rate_limit) if isinstance(rate_limit, str) else rate_limit,
+            plan=plan,
+            answer=answer,
+            clock_ns=clock_ns,
+        )
+        self._timeouts = (idle_timeout, request_timeout)
+        self._closing = threading.Event()
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._connections: dict[Connection, threading.Thread] = {}
+        self._acceptor: threading.Thread | None = None
+        self._listener = _listen(port)
+        self._port: int = self._listener.getsockname()[1]
+        self._temporary: Path | None = None
+        try:
+            if db is None:
+                self._temporary = _temporary_folder()
+                db = self._temporary / "sandbox.db"
+            self._db = Path(db)
+            self._store = Store(self._db)
+        except BaseException:
+            self._listener.close()
+            self._remove_temporary()
+            raise
+        self._service = Service(self._store, options)
+        # A byte into this pair wakes the thread that accepts, on every platform.
+        self._alarm, self._wake = socket.socketpair()
+
+    @property
+    def db(self) -> Path:
+        """The store's file."""
+        return self._db
+
+    @property
+    def port(self) -> int:
+        """The port that is bound."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end: ``http://127.0.0.1:8787``."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The first exception that was the sandbox's own fault (its request was answered 500), or ``None``."""
+        return self._service.failure
+
+    def start(self) -> SandboxServer:
+        """Begin to answer, on threads of its own; returns at once, and itself."""
+        if self._acceptor is None:
+            self._acceptor = threading.Thread(target=self._accept, name="cms-sandbox", daemon=True)
+            self._acceptor.start()
+        return self
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until the server is closed by another thread or a signal handler; ``False`` when time is up first.
+
+        Ctrl-C raises ``KeyboardInterrupt`` here, as everywhere; closing is then up to the caller.
+        """
+        give_up = None if seconds is None else time.monotonic() + seconds
+        while True:
+            # Short waits, because Windows lets no Ctrl-C through to a long one.
+            left = 0.5 if give_up is None else min(0.5, give_up - time.monotonic())
+            if self._closing.wait(max(left, 0)):
+                return True
+            if give_up is not None and time.monotonic() >= give_up:
+                return False
+
+    def close(self) -> None:
+        """Stop, and return when that is done; twice is fine.
+
+        Connections that wait for a request, or for the rest of one, are closed at once. Answers under way are sent
+        at once, with what would have made them late left out, and get a second for it.
+        """
+        with self._lock:
+            first = not self._closing.is_set()
+            self._closing.set()
+        if not first:
+            self._closed.wait(_GRACE_SECONDS + 2 * _JOIN_SECONDS)
+            return
+        if self._acceptor is not None:
+            self._wake.send(b"!")
+            self._acceptor.join(_JOIN_SECONDS)
+        self._listener.close()
+        self._finish_connections()
+        self._wake.close()
+        self._alarm.close()
+        self._store.close()
+        self._remove_temporary()
+        self._closed.set()
+
+    def events(
+        self,
+        *,
+        kind: str | None = None,
+        click_id: str | None = None,
+        customer: str | None = None,
+        invoice_id: str | None = None,
+    ) -> list[SandboxEvent]:
+        """What has been recorded so far; the filters are those of :func:`cms_cli.sandbox.read_events`."""
+        found: Iterator[SandboxEvent] = read_events(
+            self._db, kind=kind, click_id=click_id, customer=customer, invoice_id=invoice_id
+        )
+        return list(found)
+
+    def attempts(self) -> list[Attempt]:
+        """Every request that has been answered so far, recorded or not, in the order of answering."""
+        return list(read_attempts(self._db))
+
+    def __enter__(self) -> SandboxServer:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _accept(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._alarm, selectors.EVENT_READ)
+            while not self._closing.is_set():
+                if any(key.fileobj is self._listener for key, _ in selector.select()):
+                    self._welcome()
+
+    def _welcome(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except BlockingIOError:
+            return  # The client has gone again.
+        except OSError:
+            self._closing.wait(0.05)  # No file descriptors left, most likely: some will be given back.
+            return
+        with self._lock:
+            full = len(self._connections) >= _MOST_CONNECTIONS
+        if full:
+            _turn_away(sock)
+            return
+        idle_timeout, request_timeout = self._timeouts
+        connection = Connection(
+            sock, self._service, self._closing, idle_timeout=idle_timeout, request_timeout=request_timeout
+        )
+        thread = threading.Thread(
+            target=self._serve, args=(connection,), name="cms-sandbox-connection", daemon=True
+        )
+        with self._lock:
+            self._connections[connection] = thread
+        try:
+            thread.start()
+        except RuntimeError:  # The system has no thread left.
+            with self._lock:
+                del self._connections[connection]
+            _turn_away(sock)
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            connection.serve()
+        finally:
+            with self._lock:
+                self._connections.pop(connection, None)
+
+    def _finish_connections(self) -> None:
+        give_up = time.monotonic() + _GRACE_SECONDS
+        while True:
+            with self._lock:
+                left = list(self._connections.items())
+            late = time.monotonic() >= give_up
+            for connection, _ in left:
+                if late or not connection.busy:
+                    connection.cut()
+            if late or not left:
+                break
+            left[0][1].join(0.02)
+        for _, thread in left:
+            thread.join(_JOIN_SECONDS)
+
+    def _remove_temporary(self) -> None:
+        if self._temporary is not None:
+            import shutil
+
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+def _turn_away(sock: socket.socket) -> None:
+    with sock, contextlib.suppress(OSError):
+        sock.settimeout(0.1)
+        sock.send(_TOO_MANY)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            # There, SO_REUSEADDR would let two servers have one port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _temporary_folder() -> Path:
+    import tempfile
+
+    return Path(tempfile.mkdtemp(prefix="cms-sandbox-"))

@@ -1,0 +1,219 @@
+"""A request to a reply: token, rate limit, faults, rules and book, put together. No sockets.
+
+The order of the checks: route (404, 405), token (401), rate limit (429), faults, body (415, 400), fields (422),
+what the store holds (404, 409). A request with an accepted token counts against the rate limit, whatever it is
+answered, unless that limit refuses it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable
+
+from cms_cli.sandbox.answers import (
+    SUCCESS_SHAPES,
+    Answer,
+    Tracked,
+    error,
+    json_answer,
+    method_not_allowed,
+    success,
+    web_page,
+)
+from cms_cli.sandbox.body import read_object
+from cms_cli.sandbox.book import iso_time
+from cms_cli.sandbox.errors import OptionError, StoreError
+from cms_cli.sandbox.fields import LEAD
+from cms_cli.sandbox.limits import Rate, SlidingWindow
+from cms_cli.sandbox.plan import Dice, FaultPlan, Injection
+from cms_cli.sandbox.play import DROP, REDIRECTED, RESET, WHOLE, afterwards, dribble_of, ending_of, instead
+from cms_cli.sandbox.rules import ROUTES, Verdict, check_fields, find_kind, judge
+from cms_cli.sandbox.store import Draft, Store
+from cms_cli.sandbox.tokens import TokenGate
+from cms_cli.sandbox.wire import Request, WireError
+
+Page = Callable[[Request], Answer]
+"""Answers ``GET`` of a path that is not the API's."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, and the manner of sending it.
+
+    Attributes:
+        answer: What to send.
+        ending: One of those in :mod:`cms_cli.sandbox.play`.
+        delay: Seconds to wait before sending.
+        dribble: Seconds over which the body is spread.
+        idle: Seconds after which the connection is closed when idle; ``None`` is the server's own.
+    """
+
+    answer: Answer
+    ending: str = WHOLE
+    delay: float = 0.0
+    dribble: float = 0.0
+    idle: float | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a service behaves; see :class:`cms_cli.sandbox.SandboxServer`, which makes it."""
+
+    token: str | None = None
+    token_requests: int | None = None
+    token_seconds: float | None = None
+    rate_limit: Rate | None = None
+    plan: FaultPlan = field(default_factory=FaultPlan)
+    answer: str = "documented"
+    clock_ns: Callable[[], int] = time.monotonic_ns
+
+    def __post_init__(self) -> None:
+        if self.answer not in SUCCESS_SHAPES:
+            raise OptionError(f"no such answer: {self.answer!r}; there are {', '.join(SUCCESS_SHAPES)}")
+
+
+class Service:
+    """Answers requests from a store. Safe to use from many threads.
+
+    Attributes:
+        pages: Pages beside the API, by path; ``/`` says what this is.
+        failure: The first exception that was the sandbox's own fault (a full disk, a bug), or ``None``. Its request
+            was answered 500.
+    """
+
+    def __init__(self, store: Store, options: Options) -> None:
+        self._store = store
+        self._clock_ns = options.clock_ns
+        self._gate = TokenGate(options.token, options.token_requests, options.token_seconds, options.clock_ns)
+        self._window = SlidingWindow(options.rate_limit, options.clock_ns)
+        self._dice = Dice(options.plan, options.clock_ns)
+        self._shape = options.answer
+        self.pages: dict[str, Page] = {"/": _front_page}
+        self.failure: BaseException | None = None
+
+    def handle(self, request: Request) -> Reply:
+        """Answer a request; what it changed and that it was made are in the book when this returns."""
+        draft = self._draft(request.method, request.path)
+        try:
+            return self._handle(request, draft)
+        except Exception as problem:
+            self._keep(problem)
+            return Reply(error(500, f"The sandbox itself failed: {problem}"))
+
+    def refuse(self, problem: WireError) -> Reply:
+        """Answer what could not be read as a request."""
+        try:
+            draft = self._draft(problem.method, problem.path)
+            return Reply(self._log(draft, error(problem.status, str(problem))))
+        except (sqlite3.Error, StoreError) as failure:
+            self._keep(failure)
+            return Reply(error(500, f"The sandbox itself failed: {failure}"))
+
+    def _keep(self, problem: BaseException) -> None:
+        if self.failure is None:
+            self.failure = problem
+
+    def _draft(self, method: str, path: str) -> Draft:
+        return Draft(time.time(), self._clock_ns(), method, path)
+
+    def _handle(self, request: Request, draft: Draft) -> Reply:
+        page = self._page(request)
+        if page is not None:
+            return Reply(self._log(draft, page))
+        kind = find_kind(request.method, request.path, request.query)
+        if isinstance(kind, Answer):
+            return Reply(self._log(draft, kind))
+        caller = self._gate.admit(request.headers.get("authorization"))
+        if isinstance(caller, Answer):
+            return Reply(self._log(draft, caller))
+        draft.caller = caller
+        admission = self._window.admit(caller.user)
+        draft.at_ns, draft.counted = admission.at_ns, admission.admitted
+        if not admission.admitted:
+            refusal = error(429, "Rate limit exceeded", {"limit": f"{admission.limit} requests a window"})
+            return Reply(self._log(draft, refusal.with_headers(admission.headers())))
+        reply = self._track(kind, request, draft)
+        return replace(reply, answer=reply.answer.with_headers(admission.headers()))
+
+    def _page(self, request: Request) -> Answer | None:
+        if request.path.startswith(f"{REDIRECTED}/"):
+            return web_page(200)
+        page = self.pages.get(request.path)
+        if page is None:
+            return None
+        return page(request) if request.method in ("GET", "HEAD") else method_not_allowed(("GET", "HEAD"))
+
+    def _track(self, kind: str, request: Request, draft: Draft) -> Reply:
+        parsed = read_object(request.headers, request.body)
+        event = None if isinstance(parsed, Answer) else parsed
+        draft.subject = _subject(kind, event)
+        injection = self._dice.throw(kind, event, request.body)
+        fault = injection.fault
+        if fault is not None:
+            draft.fault = fault.kind
+        if fault is not None and fault.group == "instead":
+            answer = instead(injection, request.path)
+            with self._store.writing() as ledger:
+                ledger.log(draft, _status_sent(answer, injection), None)
+        else:
+            answer = self._apply(kind, parsed, draft, injection)
+        return Reply(answer, ending_of(injection), injection.delay, dribble_of(injection), injection.idle)
+
+    def _apply(self, kind: str, parsed: dict[str, Any] | Answer, draft: Draft, injection: Injection) -> Answer:
+        """Ask the rules, and record event and attempt in one transaction."""
+        outcome: Verdict | Answer
+        event_id: int | None = None
+        with self._store.writing() as ledger:
+            if isinstance(parsed, Answer):
+                outcome = parsed
+            else:
+                outcome = check_fields(kind, parsed) or judge(kind, parsed, ledger)
+            if isinstance(outcome, Verdict):
+                user = draft.caller.user if draft.caller else ""
+                event_id = ledger.record(outcome, user, draft.received_at)
+                outcome = success(self._shape, _tracked(outcome, event_id, draft.received_at))
+            answer = afterwards(injection, outcome)
+            ledger.log(draft, _status_sent(answer, injection), event_id)
+        return answer
+
+    def _log(self, draft: Draft, answer: Answer) -> Answer:
+        with self._store.writing() as ledger:
+            ledger.log(draft, answer.status, None)
+        return answer
+
+
+def _status_sent(answer: Answer, injection: Injection) -> int | None:
+    return None if ending_of(injection) in (DROP, RESET) else answer.status
+
+
+def _subject(kind: str, event: Mapping[str, Any] | None) -> str | None:
+    subject = (event or {}).get("customerExternalId" if kind == LEAD else "invoiceId")
+    if not isinstance(subject, str):
+        return None
+    # What SQLite cannot hold (a lone surrogate) is refused by the field rules, but noted before.
+    return subject[:255].encode("utf-8", "replace").decode("utf-8")
+
+
+def _tracked(verdict: Verdict, event_id: int, at: float) -> Tracked:
+    event = verdict.event
+    data: dict[str, object] = {
+        "eventId": f"evt_{event_id}",
+        "type": verdict.kind,
+        "clickId": verdict.click_id,
+        "attribution": verdict.click_source,
+        "eventName": event["eventName"],
+        "customerExternalId": event["customerExternalId"],
+    }
+    for name in ("invoiceId", "amount", "currency"):
+        if name in event:
+            data[name] = event[name]
+    if verdict.stores_association:
+        data["deferredAssociationStored"] = True
+    return Tracked(event_id, data, verdict.stores_association, iso_time(at))
+
+
+def _front_page(_request: Request) -> Answer:
+    return json_answer(200, {"service": "cms sandbox", "routes": [f"POST {path}" for path in ROUTES]})

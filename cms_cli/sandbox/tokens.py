@@ -1,0 +1,112 @@
+"""Whose request this is: the bearer token, whether it is accepted, and which user it stands for."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Callable
+
+from cms_cli.sandbox.answers import Answer, error
+
+# Opaque keys may hold more than RFC 6750's characters; blanks and control characters are in none.
+_BEARER = re.compile(r"Bearer ([!-~]+)")
+_MANY_TOKENS = 10_000
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Caller:
+    """An accepted token, as hashes: the book must not hold anything that opens an account.
+
+    Attributes:
+        user: Of the JWT's ``iss`` and ``sub`` where it has them, so that a renewed token is the same user to the
+            rate limit; else of the token.
+        token: Of the token.
+    """
+
+    user: str
+    token: str
+
+
+class TokenGate:
+    """Checks ``Authorization: Bearer <token>``.
+
+    Args:
+        accept: The only token that is accepted; ``None`` accepts any.
+        max_requests: A token is refused after it has been accepted this often.
+        max_seconds: A token is refused this long after it was first accepted.
+        clock_ns: A monotonic clock, in nanoseconds.
+    """
+
+    def __init__(
+        self,
+        accept: str | None,
+        max_requests: int | None,
+        max_seconds: float | None,
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self._accept = accept
+        self._max_requests = max_requests
+        self._max_ns = None if max_seconds is None else int(max_seconds * _NS)
+        self._clock_ns = clock_ns
+        self._lock = threading.Lock()
+        self._callers: dict[str, Caller] = {}
+        self._used: dict[str, tuple[int, int]] = {}
+
+    def admit(self, authorization: str | None) -> Caller | Answer:
+        """The caller, or 401."""
+        if authorization is None:
+            return _unauthorized("The Authorization header is missing")
+        match = _BEARER.fullmatch(authorization)
+        if match is None:
+            return _unauthorized("The Authorization header must be: Bearer <token>")
+        token = match[1]
+        if self._accept is not None and token != self._accept:
+            return _unauthorized("The token is not valid")
+        caller = self._callers.get(token)
+        if caller is None:
+            if len(self._callers) >= _MANY_TOKENS:
+                self._callers.clear()
+            caller = self._callers[token] = Caller(_short_hash(_user_of(token)), _short_hash(token))
+        if self._expired(caller.token):
+            return _unauthorized("The token has expired")
+        return caller
+
+    def _expired(self, token: str) -> bool:
+        if self._max_requests is None and self._max_ns is None:
+            return False
+        with self._lock:
+            now = self._clock_ns()
+            since, used = self._used.get(token, (now, 0))
+            if self._max_requests is not None and used >= self._max_requests:
+                return True
+            if self._max_ns is not None and now - since >= self._max_ns:
+                return True
+            self._used[token] = (since, used + 1)
+            return False
+
+
+def _unauthorized(why: str) -> Answer:
+    return error(401, why, headers=(("WWW-Authenticate", "Bearer"),))
+
+
+def _short_hash(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _user_of(token: str) -> str:
+    """The JWT's issuer and subject, else the token itself. The signature is nobody's business here."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return token
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return token
+    if not isinstance(claims, dict) or not isinstance(claims.get("sub"), str):
+        return token
+    return json.dumps([claims.get("iss"), claims["sub"]])

@@ -1,0 +1,52 @@
+"""A sandbox for every test that asks for one, closed afterwards, and checked for failures of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from cms_cli.sandbox import SandboxServer
+
+StartSandbox = Callable[..., SandboxServer]
+
+
+@pytest.fixture
+def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
+    """Makes sandboxes, on one store unless told; each is closed at the end, and none may have answered 500."""
+    servers: list[SandboxServer] = []
+
+    def start(**options: Any) -> SandboxServer:
+        server = SandboxServer(options.pop("db", tmp_path / "sandbox.db"), **options)
+        servers.append(server)
+        return server.start()
+
+    yield start
+    for server in servers:
+        server.close()
+        assert server.failure is None
+
+
+@pytest.fixture
+def sandbox(start_sandbox: StartSandbox) -> SandboxServer:
+    return start_sandbox()
+
+
+class Clock:
+    """A monotonic clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now_ns = 5_000_000_000
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+    def advance(self, seconds: float) -> None:
+        self.now_ns += round(seconds * 1_000_000_000)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

@@ -1,0 +1,285 @@
+"""What HTTP may bring: methods, paths, types, bodies, framing; each is answered, cleanly and at once."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from cms_cli.sandbox import SandboxServer
+
+from .conftest import StartSandbox
+from .talk import HEADERS, LEAD, PATIENCE, SALE, Wire, lead, post_bytes, raw, receive_all, send, status_of
+
+LEAD_BYTES = json.dumps(LEAD).encode()
+GOOD = post_bytes("/track/lead", LEAD_BYTES)
+LAST = post_bytes("/track/lead", LEAD_BYTES, "Connection: close")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "post", "BREW"])
+@pytest.mark.parametrize("path", ["/track/lead", "/track/sale"])
+def test_another_method_is_405_and_told_which(sandbox: SandboxServer, method: str, path: str) -> None:
+    answer = send(sandbox, method, path, **HEADERS)
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    assert answer.body == b"" if method == "HEAD" else answer.json["statusCode"] == 405
+
+
+PATHS = [
+    "/nowhere",
+    "/track",
+    "/track/",
+    "/track/lead/",
+    "//track/lead",
+    "/Track/Lead",
+    "/track%2Flead",
+    "/api/track/lead",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_another_path_is_a_404_in_the_contracts_shape(sandbox: SandboxServer, path: str) -> None:
+    answer = send(sandbox, "POST", path, LEAD_BYTES, **HEADERS)
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/json")
+    assert answer.json["success"] is False
+    assert answer.json["statusCode"] == 404
+
+
+def test_a_query_is_400(sandbox: SandboxServer) -> None:
+    assert send(sandbox, "POST", "/track/lead?clickId=1", LEAD_BYTES, **HEADERS).status == 400
+
+
+def test_an_absolute_target_is_understood(sandbox: SandboxServer) -> None:
+    assert status_of(raw(sandbox, post_bytes("http://127.0.0.1/track/lead", LEAD_BYTES))) == 200
+
+
+def test_the_front_page_says_what_this_is(sandbox: SandboxServer) -> None:
+    answer = send(sandbox, "GET", "/")
+    assert (answer.status, answer.json["service"]) == (200, "cms sandbox")
+    assert send(sandbox, "POST", "/").status == 405
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ("Application/JSON;charset=UTF-8", 200),
+        ('application/json; charset="utf-8"', 200),
+        ("application/json; charset=latin-1", 415),
+        ("text/plain", 415),
+        ("text/json", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("application/vnd.api+json", 415),
+        ("application/jsonx", 415),
+        ("", 415),
+    ],
+)
+def test_the_content_type_must_be_json(sandbox: SandboxServer, content_type: str, status: int) -> None:
+    assert lead(sandbox, **{"Content-Type": content_type}).status == status
+
+
+def test_a_missing_content_type_is_415(sandbox: SandboxServer) -> None:
+    answer = send(sandbox, "POST", "/track/lead", LEAD_BYTES, Authorization="Bearer tok_1")
+    assert answer.status == 415
+
+
+def test_a_content_encoding_is_415(sandbox: SandboxServer) -> None:
+    assert lead(sandbox, **{"Content-Encoding": "gzip"}).status == 415
+
+
+def test_an_idempotency_key_changes_nothing(sandbox: SandboxServer) -> None:
+    assert [lead(sandbox, **{"Idempotency-Key": "k"}).status for _ in range(2)] == [200, 200]
+    assert len(sandbox.events()) == 2
+
+
+BODIES = {
+    "nothing": b"",
+    "blank": b"  ",
+    "cut short": b'{"clickId": "c"',
+    "trailing": LEAD_BYTES + b" x",
+    "two": LEAD_BYTES + LEAD_BYTES,
+    "single quotes": b"{'clickId': 'c'}",
+    "trailing comma": b'{"eventName": "e",}',
+    "comment": b'{"eventName": "e" /* no */}',
+    "given twice": b'{"eventName": "e", "eventName": "e"}',
+    "given twice inside": b'{"eventName": {"a": 1, "a": 2}}',
+    "NaN": b'{"amount": NaN}',
+    "Infinity": b'{"amount": Infinity}',
+    "minus Infinity": b'{"amount": -Infinity}',
+    "control character": b'{"eventName": "a\nb"}',
+    "BOM": b"\xef\xbb\xbf" + LEAD_BYTES,
+    "not UTF-8": b'{"eventName": "\xff"}',
+    "a surrogate in UTF-8": b'{"eventName": "\xed\xa0\x80"}',
+    "UTF-16": LEAD_BYTES.decode().encode("utf-16"),
+    "array": b"[]",
+    "string": b'"lead"',
+    "number": b"1",
+    "null": b"null",
+    "deep arrays": b"[" * 60_000,
+    "deep objects": b'{"a":' * 12_000,
+    "deep and closed": b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+    "leading zero": b'{"amount": 01}',
+    "plus": b'{"amount": +1}',
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_body_that_is_no_json_object_is_400(sandbox: SandboxServer, body: bytes) -> None:
+    answer = lead(sandbox, body)
+    assert answer.status == 400
+    assert answer.json["type"] == "bad_request"
+    assert "body" in answer.json["details"]
+    assert sandbox.events() == []
+
+
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"1" * 4000, b"9" * 60_000, b"1E5", b"-0.0"])
+def test_a_strange_number_is_no_amount(sandbox: SandboxServer, number: bytes) -> None:
+    body = json.dumps(SALE).encode().replace(b"4999", number)
+    answer = send(sandbox, "POST", "/track/sale", body, **HEADERS)
+    # Beyond some thousand digits Python refuses to read it at all.
+    assert answer.status == (400 if len(number) > 5000 else 422)
+
+
+def head(*lines: str) -> bytes:
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+CHUNKS = b"5\r\n" + LEAD_BYTES[:5] + b"\r\n" + b"%x;ext=1\r\n" % len(LEAD_BYTES[5:]) + LEAD_BYTES[5:] + b"\r\n"
+FRAMING = {
+    "nothing": (b"", 0),
+    "empty lines": (b"\r\n\r\n\r\n", 0),
+    "empty lines first": (b"\r\n\r\n" + GOOD, 200),
+    "noise": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+    "noise, long": (b"\xff" * 100_000, 414),
+    "zeros": (b"\x00" * 5000, 400),
+    "HTTP/0.9": (head("GET /"), 400),
+    "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    "HTTP/1.2": (head("GET / HTTP/1.2", "Host: x"), 200),
+    "HTTP/1.0 without host": (head("GET / HTTP/1.0"), 200),
+    "lower-case http": (head("GET / http/1.1", "Host: x"), 400),
+    "two spaces": (head("GET  / HTTP/1.1", "Host: x"), 400),
+    "asterisk": (head("OPTIONS * HTTP/1.1", "Host: x"), 404),
+    "authority": (head("CONNECT example.com:443 HTTP/1.1", "Host: x"), 404),
+    "no target": (head("GET HTTP/1.1", "Host: x"), 400),
+    "bare line feeds": (b"GET / HTTP/1.1\nHost: x\n\n", 400),
+    "a bare line feed": (b"GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", 400),
+    "a bare carriage return": (b"GET / HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", 400),
+    "a control character": (head("GET / HTTP/1.1", "Host: x", "A: \x07"), 400),
+    "no host": (head("GET / HTTP/1.1"), 400),
+    "two hosts": (head("GET / HTTP/1.1", "Host: x", "Host: x"), 400),
+    "no colon": (head("GET / HTTP/1.1", "Host: x", "Nonsense"), 400),
+    "no name": (head("GET / HTTP/1.1", "Host: x", ": y"), 400),
+    "blank before the colon": (head("GET / HTTP/1.1", "Host: x", "A : y"), 400),
+    "folded": (head("GET / HTTP/1.1", "Host: x", "A: y", " z"), 400),
+    "two authorizations": (post_bytes("/track/lead", LEAD_BYTES, "Authorization: Bearer other"), 400),
+    "long target": (head(f"GET /{'a' * 9000} HTTP/1.1", "Host: x"), 414),
+    "long header": (head("GET / HTTP/1.1", "Host: x", f"A: {'a' * 20_000}"), 431),
+    "endless header": (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 300_000, 431),
+    "many headers": (head("GET / HTTP/1.1", "Host: x", *(f"A{number}: 1" for number in range(101))), 431),
+    "repeated header": (head("GET / HTTP/1.1", "Host: x", "Accept: a", "Accept: b"), 200),
+    "header cut short": (b"GET / HTTP/1.1\r\nHos", 400),
+    "body cut short": (GOOD[:-3], 400),
+    "no length": (post_bytes("/track/lead", b"", length=False), 400),
+    "length is a word": (post_bytes("/track/lead", b"", "Content-Length: many", length=False), 400),
+    "length is negative": (post_bytes("/track/lead", b"", "Content-Length: -1", length=False), 400),
+    "length has a plus": (post_bytes("/track/lead", b"", "Content-Length: +5", length=False), 400),
+    "length is in other digits": (post_bytes("/track/lead", b"", "Content-Length: \xb2", length=False), 400),
+    "length is huge": (post_bytes("/track/lead", b"", f"Content-Length: {'9' * 40}", length=False), 400),
+    "two lengths": (post_bytes("/track/lead", LEAD_BYTES, "Content-Length: 1"), 400),
+    "body too long": (post_bytes("/track/lead", b"x" * 65537), 413),
+    "body far too long": (post_bytes("/track/lead", b"x" * 5_000_000), 413),
+    "body too long, not sent": (post_bytes("/track/lead", b"", "Content-Length: 65537", length=False), 413),
+    "chunked": (post_bytes("/track/lead", CHUNKS + b"0\r\n\r\n", CHUNKED, length=False), 200),
+    "chunked with trailers": (post_bytes("/track/lead", CHUNKS + b"0\r\nA: b\r\n\r\n", CHUNKED, length=False), 200),
+    "chunked with endless trailers": (
+        post_bytes("/track/lead", CHUNKS + b"0\r\n" + b"A: b\r\n" * 200, CHUNKED, length=False),
+        431,
+    ),
+    "chunked and cut short": (post_bytes("/track/lead", CHUNKS, CHUNKED, length=False), 400),
+    "chunked and length": (post_bytes("/track/lead", CHUNKS + b"0\r\n\r\n", CHUNKED), 400),
+    "chunk without size": (post_bytes("/track/lead", b"zz\r\n", CHUNKED, length=False), 400),
+    "chunk of negative size": (post_bytes("/track/lead", b"-5\r\n", CHUNKED, length=False), 400),
+    "chunk longer than its size": (post_bytes("/track/lead", b"1\r\nab\r\n", CHUNKED, length=False), 400),
+    "chunk too long": (post_bytes("/track/lead", b"fffff\r\n", CHUNKED, length=False), 413),
+    "chunk size too long": (post_bytes("/track/lead", b"0" * 5000, CHUNKED, length=False), 400),
+    "chunk line with a bare line feed": (post_bytes("/track/lead", b"1;\n\r\n", CHUNKED, length=False), 400),
+    "another transfer coding": (
+        post_bytes("/track/lead", b"", "Transfer-Encoding: gzip, chunked", length=False),
+        501,
+    ),
+    "another expectation": (post_bytes("/track/lead", LEAD_BYTES, "Expect: wonders"), 417),
+}
+
+
+@pytest.mark.parametrize(("data", "status"), FRAMING.values(), ids=FRAMING)
+def test_what_arrives_is_answered_or_refused(sandbox: SandboxServer, data: bytes, status: int) -> None:
+    answer = raw(sandbox, data)
+    assert status_of(answer) == status
+    if status >= 400:
+        body = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert (body["success"], body["statusCode"]) == (False, status)
+    # Whatever came, the next client is served.
+    assert lead(sandbox).status == 200
+
+
+def test_pipelined_requests_are_answered_in_order(sandbox: SandboxServer) -> None:
+    sale = post_bytes("/track/sale", json.dumps(SALE).encode())
+    answers = raw(sandbox, GOOD + sale + head("GET /nowhere HTTP/1.1", "Host: x") + sale + LAST + GOOD)
+    assert [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"404", b"409", b"200"]
+
+
+def test_a_request_may_come_in_single_bytes(sandbox: SandboxServer) -> None:
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in LAST:
+            sock.sendall(bytes([byte]))
+        assert status_of(receive_all(sock)) == 200
+
+
+def test_expect_100_continue_is_answered_before_the_body(sandbox: SandboxServer) -> None:
+    request = post_bytes("/track/lead", LEAD_BYTES, "Expect: 100-continue", "Connection: close")
+    request_head, _, body = request.partition(b"\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE) as sock:
+        sock.sendall(request_head + b"\r\n\r\n")
+        assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(body)
+        assert status_of(receive_all(sock)) == 200
+
+
+def test_connections_stay_open_unless_the_client_says_otherwise(sandbox: SandboxServer) -> None:
+    with Wire(sandbox) as wire:
+        wire.lead()
+        kept = wire.sock
+        assert wire.lead({"bad": 1}).status == 422
+        assert wire.sock is kept
+        assert wire.lead(Connection="close").headers["connection"] == "close"
+        assert wire.sock is None
+    http_1_0 = post_bytes("/track/lead", LEAD_BYTES).replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    assert b"\r\nConnection: close\r\n" in raw(sandbox, http_1_0, half_close=False)
+    kept_1_0 = http_1_0.replace(b"Host", b"Connection: keep-alive\r\nHost", 1)
+    assert raw(sandbox, kept_1_0 + http_1_0, half_close=False).count(b"HTTP/1.1 200") == 2
+
+
+@pytest.mark.parametrize(
+    "data", [b"G", GOOD[:60], GOOD[:-3], post_bytes("/track/lead", b"5\r\n", CHUNKED, length=False)]
+)
+def test_a_request_that_stalls_is_cut_with_408(start_sandbox: StartSandbox, data: bytes) -> None:
+    sandbox = start_sandbox(request_timeout=0.1)
+    assert status_of(raw(sandbox, data, half_close=False)) == 408
+
+
+def test_a_silent_connection_is_closed(start_sandbox: StartSandbox) -> None:
+    sandbox = start_sandbox(idle_timeout=0.1)
+    assert raw(sandbox, b"", half_close=False) == b""
+    assert raw(sandbox, GOOD, half_close=False).count(b"HTTP/1.1") == 1
+
+
+def test_requests_that_could_not_be_read_are_in_the_book(sandbox: SandboxServer) -> None:
+    raw(sandbox, b"\x00\r\n\r\n")
+    raw(sandbox, post_bytes("/track/lead", b"x", "Expect: wonders"))
+    assert [(attempt.method, attempt.path, attempt.status) for attempt in sandbox.attempts()] == [
+        ("", "", 400),
+        ("POST", "/track/lead", 417),
+    ]
