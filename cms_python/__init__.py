@@ -14,15 +14,17 @@ build a :class:`LeadEvent` or :class:`SaleEvent` and give it to :meth:`CMSClient
 from cms_python._retry import RetryPolicy, backoff, may_resend
 from cms_python._version import __version__
 from cms_python.client import DEFAULT_HOST, CMSClient
-from cms_python.events import EventKind, InvalidEventError, LeadEvent, SaleEvent, WireEvent
-from cms_python.fields import LEAD_FIELDS, SALE_FIELDS, Field
+from cms_python.events import EventKind, InvalidEventError, LeadEvent, SaleEvent, WireEvent, encode_wire
+from cms_python.fields import LEAD_FIELDS, LEAD_REQUIRED, SALE_FIELDS, SALE_REQUIRED, Field
 from cms_python.outcome import DOCUMENTED_HOSTS, Outcome, Status
 
 __all__ = [
     "DEFAULT_HOST",
     "DOCUMENTED_HOSTS",
     "LEAD_FIELDS",
+    "LEAD_REQUIRED",
     "SALE_FIELDS",
+    "SALE_REQUIRED",
     "CMSClient",
     "EventKind",
     "Field",
@@ -35,5 +37,6 @@ __all__ = [
     "WireEvent",
     "__version__",
     "backoff",
+    "encode_wire",
     "may_resend",
 ]

@@ -11,6 +11,7 @@ class Silence(str, Enum):
 
     REFUSED = "connection_error"
     HOST_NOT_FOUND = "host_not_found"
+    DNS = "dns_error"
     CONNECT_TIMEOUT = "connect_timeout"
     TLS = "tls_error"
     PROXY = "proxy_error"

@@ -74,7 +74,9 @@ class RetryPolicy:
         if failures > self.retries and not bounded_by_time_only(outcome):
             return None
         wait = max(backoff(failures, chance), outcome.retry_after or 0.0)
-        return wait if elapsed + wait < self.total_wait else None
+        # An attempt cut off at once would make a lead's fate unknown for nothing.
+        rest = self.total_wait - elapsed - wait
+        return wait if rest > min(1.0, self.total_wait / 20) else None
 
 
 def bounded_by_time_only(outcome: Outcome) -> bool:

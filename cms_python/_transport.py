@@ -8,21 +8,24 @@ than the rest of the attempt.
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from datetime import timezone
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, extract_zipped_paths
 from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -32,7 +35,9 @@ from urllib3.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout
+from urllib3.util.connection import allowed_gai_family
 
 from cms_python._answer import Answer, NoAnswer, Silence
 from cms_python._version import __version__
@@ -45,6 +50,16 @@ A server that closes it just as the event leaves makes a lead's fate unknown; a 
 
 LARGEST_ANSWER = 1024 * 1024
 """Bytes of an answer that are read. What is longer is not the API's."""
+
+_PIECE = 64 * 1024
+
+SHORTEST_SECRET = 8
+"""Characters of a token that is masked in what comes back; a shorter one would be masked out of plain words."""
+
+_MASK = "[token]"
+
+_FOR_EVER = 1e9
+"""Seconds that stand for a ``Retry-After`` nobody will see the end of."""
 
 POOL_SIZE = 64
 """Idle connections kept. More threads than that still work; their connections are not kept."""
@@ -66,6 +81,8 @@ class _ReaderWithDeadline(io.RawIOBase):
     A socket's own timeout starts anew with every byte, so an answer that drips in would never time out.
     """
 
+    at_end = False  # whether the other side has hung up
+
     def __init__(self, raw: Any, sock: Any, deadline: float) -> None:
         self._raw = raw
         self._sock = sock
@@ -80,6 +97,7 @@ class _ReaderWithDeadline(io.RawIOBase):
             raise socket.timeout("timed out")
         self._sock.settimeout(left)
         count: int | None = self._raw.readinto(buffer)
+        self.at_end = count == 0
         return count
 
     def close(self) -> None:
@@ -93,18 +111,32 @@ class _Response(HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        raw = self.fp.detach()
-        self.fp = io.BufferedReader(_ReaderWithDeadline(raw, sock, _attempt.deadline))
+        self._reader = _ReaderWithDeadline(self.fp.detach(), sock, _attempt.deadline)
+        self.fp = io.BufferedReader(self._reader)
+
+    def begin(self) -> None:
+        super().begin()
+        if self._reader.at_end:
+            # http.client takes the end of the connection for the end of the headers, and so half an answer for
+            # a whole one without a body.
+            raise RemoteDisconnected("the connection ended within the answer's headers")
 
 
 class _Watched:
-    """What both kinds of connection add: marks what was sent, and goes stale when it was idle."""
+    """What every kind of connection adds: marks what was sent, and goes stale when it was idle."""
 
     _last_used = 0.0
 
+    def connect(self) -> None:
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            # A CONNECT that asks a proxy for a tunnel is sent as well, and is not the event.
+            _attempt.sent = False
+
     def send(self, data: Any) -> None:
         if getattr(self, "sock", None) is None:
-            self.connect()  # type: ignore[attr-defined]
+            self.connect()
         _attempt.sent = True
         super().send(data)  # type: ignore[misc]
 
@@ -120,20 +152,46 @@ class _Watched:
         return connected and time.monotonic() - self._last_used <= LONGEST_IDLE
 
 
-class _PlainConnection(_Watched, HTTPConnection):
-    response_class = _Response
+class _Direct:
+    """Connects to the first address of a host that answers.
+
+    urllib3 gives every address the whole time limit, one after the other; here they share it.
+    """
+
+    def _new_conn(self: Any) -> socket.socket:
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        addresses = [*dict.fromkeys((family, address) for family, _, _, _, address in found)]
+        end = time.monotonic() + self.timeout
+        for left, (family, address) in zip(range(len(addresses), 0, -1), addresses):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(max(0.001, (end - time.monotonic()) / left))
+                sock.connect(address)
+            except OSError as error:
+                sock.close()
+                if left > 1:
+                    continue
+                if isinstance(error, socket.timeout):
+                    raise ConnectTimeoutError(self, f"no connection to {self.host} in time") from error
+                raise NewConnectionError(self, f"no connection to {self.host}: {error}") from error
+            sock.settimeout(self.timeout)
+            return sock
+        raise NewConnectionError(self, f"{self.host} has no address")
 
 
-class _SecureConnection(_Watched, HTTPSConnection):
-    response_class = _Response
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+@functools.cache
+def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """Make the kind of pool whose connections are watched."""
+    plain: Any = pool.ConnectionCls
+    # Connections through a SOCKS proxy have their own way to connect.
+    own = (_Watched, _Direct) if plain in (HTTPConnection, HTTPSConnection) else (_Watched,)
+    connection = type("Watched" + plain.__name__, (*own, plain), {"response_class": _Response})
+    return type("Watched" + pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
 class _Adapter(HTTPAdapter):
@@ -148,8 +206,9 @@ class _Adapter(HTTPAdapter):
 
 
 def _watch(manager: PoolManager) -> PoolManager:
-    if not type(manager).__name__.startswith("SOCKS"):  # whose pools bring their own connections
-        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    pools: dict[str, Any] = manager.pool_classes_by_scheme
+    if not any(issubclass(pool.ConnectionCls, _Watched) for pool in pools.values()):
+        manager.pool_classes_by_scheme = {scheme: _watched(pool) for scheme, pool in pools.items()}
     return manager
 
 
@@ -164,6 +223,7 @@ class Transport:
             token: The bearer token; stays inside.
         """
         self._host = host
+        self._secret = token if len(token) >= SHORTEST_SECRET else ""
         self._headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
@@ -176,11 +236,17 @@ class Transport:
         with requests.Session() as session:
             settings = session.merge_environment_settings(host, {}, stream=False, verify=None, cert=None)
         self._proxies: dict[str, str] = dict(settings["proxies"])
+        # With no bundle named, requests would set its own on the connections; urllib3 alone would look for the
+        # system's, which not every system has where OpenSSL looks.
         self._verify: bool | str = settings["verify"]
+        if self._verify is True:
+            self._verify = os.environ.get("SSL_CERT_FILE") or extract_zipped_paths(DEFAULT_CA_BUNDLE_PATH)
         self._routes: dict[str, tuple[HTTPConnectionPool, str, dict[str, str]]] = {}
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection; those in use close when their answer is there."""
+        for pool, _, _ in list(self._routes.values()):
+            pool.close()
         self._adapter.close()
 
     def post(self, path: str, body: bytes, *, connect_timeout: float, deadline: float) -> Answer | NoAnswer:
@@ -189,7 +255,7 @@ class Transport:
         Args:
             path: Below the host, ``/track/lead``.
             body: The request's JSON.
-            connect_timeout: Seconds for each address of the host to take the connection.
+            connect_timeout: Seconds for the connection to come about, all addresses of the host together.
             deadline: The :func:`time.monotonic` by which the whole answer must be there.
 
         Returns:
@@ -209,18 +275,28 @@ class Transport:
                 assert_same_host=False,
                 timeout=Timeout(connect=connect_timeout, read=max(0.001, deadline - time.monotonic())),
                 preload_content=False,
-                decode_content=False,
+                decode_content=True,  # nothing but plain bytes is asked for, and not everybody heeds that
             )
             try:
-                content = response.read(LARGEST_ANSWER + 1)
-                if len(content) > LARGEST_ANSWER:
-                    response.close()
-                    content = content[:LARGEST_ANSWER]
+                content = _read(response)
             finally:
                 response.release_conn()
         except (HTTPError, HTTPException, OSError, requests.RequestException, ValueError) as error:
-            return NoAnswer(_silence_of(error, _attempt.sent), _attempt.sent, _words_of(error))
-        return _answer_of(response.status, response.headers, content)
+            silence = _silence_of(error, _attempt.sent)
+            return NoAnswer(silence, _attempt.sent, self._without_token(_words_of(error)))
+        if response.status == 407:  # a proxy's, never the service's
+            return NoAnswer(Silence.PROXY, sent=False, detail="it wants a user name and password")
+        return Answer(
+            response.status,
+            response.headers.get("Content-Type", "").lower(),
+            content.replace(self._secret.encode(), _MASK.encode()) if self._secret else content,
+            _seconds_to_wait(response.headers.get("Retry-After")),
+            self._without_token(response.headers.get("Location", "")),
+        )
+
+    def _without_token(self, text: str) -> str:
+        """Mask the token where something echoes it; errors and logs show what came back."""
+        return text.replace(self._secret, _MASK) if self._secret else text
 
     def _route(self, path: str) -> tuple[HTTPConnectionPool, str, dict[str, str]]:
         route = self._routes.get(path)
@@ -230,6 +306,17 @@ class Transport:
             target = self._adapter.request_url(request, self._proxies)
             route = self._routes[path] = (pool, target, self._headers)
         return route
+
+
+def _read(response: BaseHTTPResponse) -> bytes:
+    content = b""
+    while len(content) <= LARGEST_ANSWER:
+        piece = response.read(_PIECE)
+        if not piece:  # only here does urllib3 find that an answer is shorter than announced
+            return content
+        content += piece
+    response.close()
+    return content[:LARGEST_ANSWER]
 
 
 def _silence_of(error: BaseException, sent: bool) -> Silence:
@@ -243,37 +330,31 @@ def _silence_of(error: BaseException, sent: bool) -> Silence:
         # What a resolver answers with "not just now" may work in a minute; "no such name" will not.
         cause = error.__cause__ or error.__context__
         temporary = isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN
-        return Silence.REFUSED if temporary else Silence.HOST_NOT_FOUND
+        return Silence.DNS if temporary else Silence.HOST_NOT_FOUND
+    if isinstance(_innermost(error), (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return Silence.REFUSED  # hung up amid the handshake, as a server does that restarts
     if isinstance(error, (SSLError, ssl.SSLError)):
         return Silence.TLS
-    if isinstance(error, (ProxyError, requests.exceptions.ProxyError)):
-        return Silence.PROXY
+    if isinstance(error, ProxyError) or isinstance(_innermost(error), HTTPException):
+        return Silence.PROXY  # nobody but a proxy answers before the event is sent
     if isinstance(error, (requests.RequestException, ValueError)) or type(error) is OSError:
         return Silence.SETTINGS
     return Silence.REFUSED
 
 
-def _words_of(error: BaseException) -> str:
-    # urllib3 wraps errors in errors; the innermost says it shortest.
+def _innermost(error: BaseException) -> BaseException:
+    # urllib3 wraps errors in errors.
     while True:
-        inner = error.__cause__ or error.__context__
         nested = [arg for arg in error.args if isinstance(arg, BaseException)]
-        if nested:
-            error = nested[-1]
-        elif inner is not None:
-            error = inner
-        else:
-            return str(error) or type(error).__name__
+        inner = nested[-1] if nested else error.__cause__ or error.__context__
+        if inner is None:
+            return error
+        error = inner
 
 
-def _answer_of(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-    return Answer(
-        status,
-        headers.get("Content-Type", "").lower(),
-        body,
-        _seconds_to_wait(headers.get("Retry-After")),
-        headers.get("Location", ""),
-    )
+def _words_of(error: BaseException) -> str:
+    innermost = _innermost(error)  # says it shortest
+    return str(innermost) or type(innermost).__name__
 
 
 def _seconds_to_wait(retry_after: str | None) -> float | None:
@@ -281,10 +362,12 @@ def _seconds_to_wait(retry_after: str | None) -> float | None:
     if not retry_after:
         return None
     text = retry_after.strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return float(text)
+    if text.isascii() and text.isdigit():
+        return min(float(text), _FOR_EVER)
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)  # asctime's form names no zone, and means GMT
+    return min(max(0.0, moment.timestamp() - time.time()), _FOR_EVER)

@@ -8,11 +8,11 @@ import time
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cms_python import outcome as outcomes
-from cms_python._retry import RetryPolicy
+from cms_python._retry import RetryPolicy, backoff
 from cms_python.events import EventKind, InvalidEventError, LeadEvent, SaleEvent, WireEvent
 from cms_python.outcome import DOCUMENTED_HOSTS, Outcome
 
@@ -24,6 +24,15 @@ DEFAULT_HOST = DOCUMENTED_HOSTS[0]
 
 CONNECT_TIMEOUT = 5.0
 """Seconds a connection may take to come about; less where ``timeout`` is less."""
+
+LONGEST_TIMEOUT = 86_400.0
+"""Seconds; what is far longer, sockets cannot count."""
+
+PROMISED_ATTEMPTS = 3
+"""Attempts that fit into a call's time if its retries allow as many, however slow they are."""
+
+SHORTEST_ATTEMPT = 0.05
+"""Seconds that the last attempt of a call has at least."""
 
 _log = logging.getLogger("cms_python")
 
@@ -57,8 +66,9 @@ class CMSClient:
         total_wait: float = 20.0,
     ) -> None:
         _check_token(token)
-        if timeout <= 0 or total_wait < 0 or retries < 0:
-            raise ValueError("timeout must be above 0, retries and total_wait 0 or more")
+        # Said in this way round, not-a-number is out of range as well.
+        if not (0 < timeout <= LONGEST_TIMEOUT and total_wait >= 0 and retries >= 0):
+            raise ValueError("timeout must be above 0 and at most a day, retries and total_wait 0 or more")
         self._host = _checked_host(host)
         self._timeout = timeout
         self._policy = RetryPolicy(retries, total_wait)
@@ -99,7 +109,7 @@ class CMSClient:
         customer_avatar: str | None = None,
         timestamp: datetime | None = None,
         mode: str | None = None,
-    ) -> dict[str, object]:
+    ) -> dict[str, Any]:
         """Track a lead.
 
         Args:
@@ -148,7 +158,7 @@ class CMSClient:
         customer_email: str | None = None,
         customer_avatar: str | None = None,
         timestamp: datetime | None = None,
-    ) -> dict[str, object]:
+    ) -> dict[str, Any]:
         """Track a sale.
 
         Args:
@@ -255,12 +265,14 @@ class CMSClient:
 
     def _share(self, kind: EventKind, elapsed: float, failures: int) -> float:
         """Seconds for the next attempt, such that as many as were promised fit into the call."""
-        left = max(self._policy.total_wait - elapsed, 0.0) or self._timeout
-        attempts_left = max(1, self._policy.retries + 1 - failures)
-        if kind is EventKind.LEAD:
-            # A lead that got no answer is not repeated, so it need not leave time for that.
-            attempts_left = 1
-        return min(self._timeout, left / attempts_left)
+        if self._policy.total_wait == 0:
+            return self._timeout
+        left = max(self._policy.total_wait - elapsed, SHORTEST_ATTEMPT)
+        # A lead that got no answer is not repeated, so it need not leave time for that.
+        repeats = 0 if kind is EventKind.LEAD else min(self._policy.retries, PROMISED_ATTEMPTS - 1)
+        pauses = sum(backoff(failure, 1.0) for failure in range(failures + 1, repeats + 1))
+        share = (left - pauses if left > pauses else left) / max(1, repeats + 1 - failures)
+        return min(self._timeout, share)
 
 
 def _transport(host: str, token: str) -> Transport:
@@ -281,15 +293,18 @@ def _check_token(token: object) -> None:
 def _checked_host(host: object) -> str:
     if not isinstance(host, str):
         raise ValueError("host must be a URL such as " + DEFAULT_HOST)
-    parts = urlsplit(host.strip())
+    host = host.strip()
+    if any(character.isspace() or not character.isprintable() for character in host):
+        raise ValueError("host must not carry a blank, a line break or a control character")
+    parts = urlsplit(host)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"host must be an http or https URL such as {DEFAULT_HOST}")
     if parts.username is not None or parts.password is not None:
         raise ValueError("host must not carry a user name or password")
-    if parts.query or parts.fragment:
+    if "?" in host or "#" in host:
         raise ValueError("host must not carry a query or a fragment")
     try:
         parts.port  # noqa: B018 - asked for the error it may raise
     except ValueError:
         raise ValueError("host has a port that is not a number from 0 to 65535") from None
-    return host.strip().rstrip("/")
+    return host.rstrip("/")

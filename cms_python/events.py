@@ -84,7 +84,7 @@ class LeadEvent:
 
     def encode(self) -> WireEvent:
         """Give the event as it is sent."""
-        return WireEvent(EventKind.LEAD, encode(_wire_of(self)))
+        return WireEvent(EventKind.LEAD, encode_wire(_wire_of(self)))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class SaleEvent:
 
     def encode(self) -> WireEvent:
         """Give the event as it is sent."""
-        return WireEvent(EventKind.SALE, encode(_wire_of(self)))
+        return WireEvent(EventKind.SALE, encode_wire(_wire_of(self)))
 
 
 def check(
@@ -159,7 +159,7 @@ def check(
     return wire, problems
 
 
-def encode(wire: Mapping[str, object]) -> bytes:
+def encode_wire(wire: Mapping[str, object]) -> bytes:
     """Write a request's JSON object as it goes over the line: compact UTF-8."""
     return json.dumps(wire, ensure_ascii=False, separators=(",", ":")).encode()
 

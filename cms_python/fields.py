@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
-from typing import Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeGuard
+
+T = TypeVar("T")
 
 MAX_LENGTH = 255
 """The longest text the service takes, in characters."""
@@ -21,6 +26,7 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
 _WEB_URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
+_WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 class Field(NamedTuple):
@@ -37,9 +43,15 @@ class Field(NamedTuple):
     check: Callable[[object], object]
 
 
+def _is(value: object, kind: type[T]) -> TypeGuard[T]:
+    # isinstance() would believe what a mock or a proxy says of itself, which no JSON writer does.
+    return issubclass(type(value), kind)
+
+
 def _text(value: object) -> str:
-    if not isinstance(value, str):
+    if not _is(value, str):
         raise ValueError(f"must be a string, not {type(value).__name__}")
+    value = str.__str__(value)  # a plain one, whatever a kind of str makes of its methods
     if len(value) > MAX_LENGTH:
         raise ValueError(f"must be at most {MAX_LENGTH} characters, not {len(value)}")
     if not value.isascii():
@@ -73,23 +85,24 @@ def _web_url(value: object) -> str:
 
 def _amount(value: object) -> int:
     # bool is an int to Python and never an amount to anybody.
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not _is(value, int) or _is(value, bool):
         raise ValueError(f"must be an int of minor units (4999 for 49.99), not {type(value).__name__}")
+    value = int.__int__(value)
     if value < 0:
         raise ValueError("must be 0 or more")
     if value > MAX_AMOUNT:
         raise ValueError(f"must be at most {MAX_AMOUNT}")
-    return int(value)
+    return value
 
 
 def _currency(value: object) -> str:
-    if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
+    if not _is(value, str) or not _CURRENCY.fullmatch(value):
         raise ValueError("must be a three-letter ISO 4217 code such as USD")
-    return value.upper()
+    return str.__str__(value).upper()
 
 
 def _timestamp(value: object) -> str:
-    if not isinstance(value, datetime):
+    if not _is(value, datetime):
         raise ValueError(f"must be a datetime, not {type(value).__name__}")
     return wire_time(value)
 
@@ -104,18 +117,25 @@ def wire_time(instant: datetime) -> str:
         The time in UTC, with ``Z``: parsers of the service's own SDKs refuse ``+00:00``.
 
     Raises:
-        ValueError: The time lies outside the years 1 to 9999 once it is turned into UTC.
+        ValueError: The time lies outside the years 1 to 9999 once it is turned into UTC, or is none.
     """
-    if instant.tzinfo is not None:
-        try:
-            instant = instant.astimezone(timezone.utc).replace(tzinfo=None)
-        except OverflowError:
-            raise ValueError("must lie within the years 1 to 9999 in UTC") from None
-    return instant.isoformat(timespec="milliseconds") + "Z"
+    try:
+        # A zone that knows no offset is none: astimezone() would take the machine's own instead.
+        if instant.utcoffset() is not None:
+            instant = instant.astimezone(timezone.utc)
+        text = instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    except OverflowError:
+        raise ValueError("must lie within the years 1 to 9999 in UTC") from None
+    except Exception as error:
+        # Zones and kinds of datetime are other people's code.
+        raise ValueError(f"must be a datetime that can be turned into UTC ({type(error).__name__})") from None
+    if not _WIRE_TIME.fullmatch(text):
+        raise ValueError("must be a point in time")  # pandas' NaT is a datetime, too
+    return text
 
 
 def _mode(value: object) -> str:
-    if value != "deferred":
+    if not _is(value, str) or value != "deferred":
         raise ValueError('must be "deferred" or left out')
     return "deferred"
 

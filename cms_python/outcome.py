@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 from cms_python._answer import Answer, NoAnswer, Silence
 from cms_python.events import EventKind
@@ -47,6 +48,7 @@ _MEANINGS = {
 _SILENCES = {
     Silence.REFUSED: "nothing answers there: check the host, the port and the network",
     Silence.HOST_NOT_FOUND: "no such host: check its spelling and the network",
+    Silence.DNS: "the host's address could not be looked up just now: check the network",
     Silence.CONNECT_TIMEOUT: "no connection within the time limit",
     Silence.TLS: "no secure connection: check the clock, the CA bundle and whether a proxy is in between",
     Silence.PROXY: "the proxy did not let the request through: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
@@ -110,7 +112,7 @@ class Outcome:
         """Whether the service has the event, and has it from us as far as we know."""
         return self.status is Status.ACCEPTED or (self.status is Status.DUPLICATE and self.may_have_arrived)
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Give the dict that the package page documents.
 
         Returns:
@@ -161,15 +163,20 @@ def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
     if 200 <= answer.status < 300:
         if body is not None and _says_no(body):
             code = body.get("statusCode")
-            if isinstance(code, int) and 400 <= code < 600:
+            if isinstance(code, int) and _is_error_code(code):
                 return read(kind, answer._replace(status=code), host)
             return _of_error(Status.REFUSED, answer, body)
         return _of_success(answer, body, host)
-    if 300 <= answer.status < 400 or answer.is_web_page or (answer.status == 404 and body is None):
+    if 300 <= answer.status < 400 or (body is None and _is_strange(answer)):
         return _of_stranger(answer, host)
     if answer.status == 409 and kind is EventKind.SALE:
         return _of_error(Status.DUPLICATE, answer, body)
     return _of_error(Status.REFUSED, answer, body)
+
+
+def _is_strange(answer: Answer) -> bool:
+    """Tell whether an error without JSON is not the API's: a page, no such path, an undocumented status."""
+    return answer.is_web_page or answer.status == 404 or answer.status not in _MEANINGS
 
 
 def _of_silence(answer: NoAnswer, host: str) -> Outcome:
@@ -185,7 +192,7 @@ def _of_success(answer: Answer, body: dict[str, object] | None, host: str) -> Ou
     if body is None:
         if not answer.body.strip():
             return Outcome(Status.ACCEPTED, _DEFAULT_MESSAGE, status_code=answer.status)
-        if answer.says_json:
+        if answer.says_json and not _is_json(answer.body):
             # Announced as JSON and cut short or garbled on the way: the service may well have taken the event.
             return _of_silence(NoAnswer(Silence.DROPPED, sent=True, detail="its JSON is broken"), host)
         return _of_stranger(answer, host)
@@ -210,10 +217,20 @@ def _of_success(answer: Answer, body: dict[str, object] | None, host: str) -> Ou
 
 def _says_no(body: Mapping[str, object]) -> bool:
     flags = [body[key] for key in ("success", "status") if body.get(key) is not None]
-    for flag in flags:
-        if flag is False or (isinstance(flag, str) and flag.lower() in _WORDS_THAT_SAY_NO):
-            return True
-    return not flags and bool(body.get("error"))
+    if body.get("success") == 0 or any(_is_no(flag) for flag in flags):
+        return True
+    # Without a flag that says yes, an error or an error's code is a no.
+    return True not in flags and (bool(body.get("error")) or _is_error_code(body.get("statusCode")))
+
+
+def _is_no(flag: object) -> bool:
+    if isinstance(flag, str):
+        return flag.lower() in _WORDS_THAT_SAY_NO
+    return flag is False or _is_error_code(flag)
+
+
+def _is_error_code(code: object) -> bool:
+    return isinstance(code, int) and 400 <= code < 600
 
 
 def _of_error(status: Status, answer: Answer, body: dict[str, object] | None) -> Outcome:
@@ -243,7 +260,7 @@ def _details_of(details: object) -> dict[str, object]:
 
 def _of_rejected_token(answer: Answer, body: dict[str, object] | None, host: str) -> Outcome:
     outcome = _of_error(Status.UNAUTHORIZED, answer, body)
-    if answer.is_web_page:
+    if body is None and answer.is_web_page:
         # It may be the wrong host that says so, not the service.
         return replace(outcome, message=f"{outcome.message}. {_where_else(host)}")
     return outcome
@@ -257,7 +274,7 @@ def _of_stranger(answer: Answer, host: str) -> Outcome:
     elif answer.is_web_page:
         what = f"a web page ({answer.status})"
     elif answer.body.strip():
-        what = f"something that is not JSON ({answer.status})"
+        what = f"something that is not a JSON object ({answer.status})"
     else:
         what = f"an empty answer ({answer.status})"
     return Outcome(
@@ -279,6 +296,14 @@ def _json_object(body: bytes) -> dict[str, object] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _snake_case(name: str) -> str:

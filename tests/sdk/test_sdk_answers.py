@@ -1,0 +1,351 @@
+"""Every shape of answer in the contract, over real HTTP: what the documented dict says of it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any, Callable
+
+import pytest
+from faultserver import FaultServer, Reply, html_reply, json_reply
+from sdk_events import TOKEN, track
+
+from cms_python import DOCUMENTED_HOSTS, CMSClient
+
+KINDS = ("lead", "sale")
+MESSAGE = "Event tracked successfully"
+
+SUCCESSES = {
+    "as documented": (
+        json_reply(200, {"success": True, "message": "Tracked", "data": {"id": "evt_1", "amount": 4999}}),
+        "Tracked",
+        {"id": "evt_1", "amount": 4999},
+    ),
+    "status true": (json_reply(200, {"status": True, "data": "successful"}), MESSAGE, {"result": "successful"}),
+    "a list as data": (json_reply(200, {"success": True, "data": [1, 2]}), MESSAGE, {"result": [1, 2]}),
+    "timestamp only": (
+        json_reply(200, {"success": True, "timestamp": "2026-04-10T12:34:56.000Z"}),
+        MESSAGE,
+        {"timestamp": "2026-04-10T12:34:56.000Z"},
+    ),
+    "deferred association": (
+        json_reply(200, {"message": "Stored", "requestId": "req_1", "deferredAssociationStored": True}),
+        "Stored",
+        {"request_id": "req_1", "deferred_association_stored": True},
+    ),
+    "empty 200": (Reply(200), MESSAGE, {}),
+    "empty 200 called JSON": (Reply(200, b"", (("Content-Type", "application/json"),)), MESSAGE, {}),
+    "blank 200": (Reply(200, b" \r\n"), MESSAGE, {}),
+    "204": (Reply(204), MESSAGE, {}),
+    "201": (json_reply(201, {"success": True, "message": "Made", "data": {}}), "Made", {}),
+    "202, empty object": (json_reply(202, {}), MESSAGE, {}),
+    "nulls": (json_reply(200, {"success": True, "message": None, "data": None, "error": None}), MESSAGE, None),
+    "with a byte order mark": (
+        Reply(200, b'\xef\xbb\xbf{"success":true,"data":{"a":1}}', (("Content-Type", "application/json"),)),
+        MESSAGE,
+        {"a": 1},
+    ),
+    "JSON called HTML": (
+        Reply(200, b'{"success":true,"data":{"a":1}}', (("Content-Type", "text/html"),)),
+        MESSAGE,
+        {"a": 1},
+    ),
+    "JSON called nothing": (Reply(200, b'{"success":true,"data":{"a":1}}'), MESSAGE, {"a": 1}),
+    "in chunks": (json_reply(200, {"success": True, "data": {"a": 1}}, chunked=True), MESSAGE, {"a": 1}),
+    "an empty chunked body": (Reply(200, chunked=True), MESSAGE, {}),
+    "until the connection ends": (
+        json_reply(200, {"success": True, "data": {"a": 1}}, framed=False),
+        MESSAGE,
+        {"a": 1},
+    ),
+    "gzip, unasked": (
+        Reply(
+            200,
+            gzip.compress(b'{"success":true,"data":{"a":1}}'),
+            (("Content-Type", "application/json"), ("Content-Encoding", "gzip")),
+        ),
+        MESSAGE,
+        {"a": 1},
+    ),
+    "text in many scripts": (
+        json_reply(200, {"success": True, "message": "記録しました ✓", "data": {"name": "Zoë"}}),
+        "記録しました ✓",
+        {"name": "Zoë"},
+    ),
+    "deep JSON": (
+        Reply(200, b'{"success":true,"data":' + b'{"a":' * 50 + b"1" + b"}" * 50 + b"}"),
+        MESSAGE,
+        json.loads(b'{"a":' * 50 + b"1" + b"}" * 50),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SUCCESSES)
+def test_success(server: FaultServer, client: CMSClient, kind: str, name: str) -> None:
+    """Each success shape becomes the documented success dict, and what it says is kept in ``data``."""
+    reply, message, data = SUCCESSES[name]
+    server.script(reply)
+    answer = track(client, kind)
+    assert set(answer) == {"success", "message", "data"}
+    assert answer["success"] is True
+    assert answer["message"] == message
+    assert isinstance(answer["data"], dict)
+    if data is not None:
+        assert answer["data"] == data
+    assert len(server.requests) == 1
+
+
+def error(status: int, text: str = "Nope", kind: str = "some_type", **more: Any) -> Reply:
+    return json_reply(status, {"success": False, "error": text, "type": kind, "statusCode": status, **more})
+
+
+ERRORS: dict[str, tuple[Reply, dict[str, Any]]] = {
+    **{
+        str(status): (error(status), {"error": "Nope", "status_code": status, "type": "some_type"})
+        for status in (400, 401, 403, 404, 409, 422)
+    },
+    "422 with details": (
+        error(422, "Validation failed", "validation_error", details={"clickId": "Required", "other": ["x"]}),
+        {
+            "error": "Validation failed",
+            "status_code": 422,
+            "type": "validation_error",
+            "details": {"click_id": "Required", "other": ["x"]},
+        },
+    ),
+    "422 with a list of details": (
+        error(422, details=["a", "b"]),
+        {"error": "Nope", "status_code": 422, "type": "some_type", "details": {"details": ["a", "b"]}},
+    ),
+    "no type": (
+        json_reply(400, {"success": False, "error": "Bad"}),
+        {"error": "Bad", "status_code": 400, "type": "bad_request"},
+    ),
+    "only a message": (
+        json_reply(400, {"message": "Bad"}),
+        {"error": "Bad", "status_code": 400, "type": "bad_request"},
+    ),
+    "an error object": (
+        json_reply(400, {"error": {"message": "Bad", "type": "x"}}),
+        {"error": "Bad", "status_code": 400, "type": "x"},
+    ),
+    "plain text": (
+        Reply(400, b"Bad thing\n", (("Content-Type", "text/plain"),)),
+        {"error": "Bad thing", "status_code": 400, "type": "bad_request"},
+    ),
+    "JSON called HTML": (
+        Reply(400, b'{"error":"Bad"}', (("Content-Type", "text/html"),)),
+        {"error": "Bad", "status_code": 400, "type": "bad_request"},
+    ),
+    "401, JSON called HTML": (
+        Reply(401, b'{"error":"Bad"}', (("Content-Type", "text/html"),)),
+        {"error": "Bad", "status_code": 401, "type": "unauthorized"},
+    ),
+    "a 4xx that says yes": (
+        json_reply(422, {"success": True, "error": "Bad"}),
+        {"error": "Bad", "status_code": 422, "type": "validation_error"},
+    ),
+    "200 success false": (
+        json_reply(200, {"success": False, "error": "Bad", "type": "t", "statusCode": 422}),
+        {"error": "Bad", "status_code": 422, "type": "t"},
+    ),
+    "200 success false, no code": (
+        json_reply(200, {"success": False, "error": "Bad", "type": "t"}),
+        {"error": "Bad", "status_code": 200, "type": "t"},
+    ),
+    "201 status false": (
+        json_reply(201, {"status": False, "message": "Bad", "type": "t"}),
+        {"error": "Bad", "status_code": 201, "type": "t"},
+    ),
+    "200 status error": (
+        json_reply(200, {"status": "error", "message": "Bad", "type": "t"}),
+        {"error": "Bad", "status_code": 200, "type": "t"},
+    ),
+    "200 success as text": (
+        json_reply(200, {"success": "false", "message": "Bad", "type": "t"}),
+        {"error": "Bad", "status_code": 200, "type": "t"},
+    ),
+    "200 success 0": (
+        json_reply(200, {"success": 0, "message": "Bad", "type": "t"}),
+        {"error": "Bad", "status_code": 200, "type": "t"},
+    ),
+    "200 with an error and no flag": (
+        json_reply(200, {"error": "Bad", "type": "t"}),
+        {"error": "Bad", "status_code": 200, "type": "t"},
+    ),
+    "200 with an error and a status number": (
+        json_reply(200, {"status": 422, "error": "Bad", "type": "t"}),
+        {"error": "Bad", "status_code": 200, "type": "t"},
+    ),
+    "200 with an error status code": (
+        json_reply(200, {"statusCode": 422, "message": "Bad", "type": "t"}),
+        {"error": "Bad", "status_code": 422, "type": "t"},
+    ),
+    "200 yes and no": (
+        json_reply(200, {"success": True, "status": False, "message": "Bad", "type": "t"}),
+        {"error": "Bad", "status_code": 200, "type": "t"},
+    ),
+    "200 that says 401": (
+        json_reply(200, {"success": False, "error": "Bad", "type": "t", "statusCode": 401}),
+        {"error": "Bad", "status_code": 401, "type": "t"},
+    ),
+    "200 with an unlikely code": (
+        json_reply(200, {"success": False, "error": "Bad", "type": "t", "statusCode": 7}),
+        {"error": "Bad", "status_code": 200, "type": "t"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ERRORS)
+def test_error(server: FaultServer, client: CMSClient, kind: str, name: str) -> None:
+    """Each error shape becomes the documented error dict with the service's own text, without wire keys."""
+    reply, expected = ERRORS[name]
+    server.script(reply)
+    answer = track(client, kind)
+    assert answer == {"success": False, **expected}
+    assert len(server.requests) == 1
+
+
+BODILESS = {
+    "nothing": Reply,
+    "a web page": lambda status: html_reply(status, "<html><body>Secret gateway page</body></html>"),
+    "broken JSON": lambda status: Reply(status, b'{"succ', (("Content-Type", "application/json"),)),
+}
+
+
+@pytest.mark.parametrize("body", BODILESS)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 422, 429, 500, 501, 502, 503, 504, 520])
+def test_error_from_a_gateway(
+    server: FaultServer, make_client: Callable[..., CMSClient], status: int, body: str
+) -> None:
+    """An error status with nothing or a web page behind it gives words of our own and no piece of the page."""
+    server.script(BODILESS[body](status))
+    answer = track(make_client(retries=0, total_wait=0), "lead")
+    assert answer["success"] is False
+    assert answer["status_code"] == status
+    assert isinstance(answer["error"], str)
+    assert len(answer["error"]) > 3
+    assert "<" not in answer["error"]
+    assert "Secret gateway" not in answer["error"]
+    assert isinstance(answer["type"], str)
+    assert answer["type"]
+
+
+STRANGERS = {
+    "a 200 web page": (html_reply(200), 200, "web page"),
+    "a 201 web page": (html_reply(201), 201, "web page"),
+    "a web page called nothing": (Reply(200, b"\n <!DOCTYPE html><p>Hi"), 200, "web page"),
+    "plain text": (Reply(200, b"OK", (("Content-Type", "text/plain"),)), 200, "not a JSON object"),
+    "JSON of another kind": (json_reply(200, ["ok"]), 200, "not a JSON object"),
+    "JSON null": (json_reply(200, None), 200, "not a JSON object"),
+    "an empty 404": (Reply(404), 404, "empty answer"),
+    "a 404 web page": (html_reply(404), 404, "web page"),
+    "a 405 without JSON": (Reply(405, b"Method not allowed"), 405, "not a JSON object"),
+    "a 422 web page": (html_reply(422), 422, "web page"),
+    **{
+        f"a {status}": (
+            Reply(
+                status,
+                b"",
+                (("Location", "https://elsewhere.example/"),),
+            ),
+            status,
+            "redirect",
+        )
+        for status in (300, 301, 302, 303, 304, 307, 308)
+    },
+    "a 302 with JSON": (json_reply(302, {"success": True}, ("Location", "/x")), 302, "redirect"),
+    "a 302 to nowhere": (Reply(302), 302, "redirect"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", STRANGERS)
+def test_not_the_api(server: FaultServer, client: CMSClient, kind: str, name: str) -> None:
+    """What is not the API is an error that names the host, what came back and the other documented hosts."""
+    reply, status, what = STRANGERS[name]
+    server.script(reply)
+    answer = track(client, kind)
+    assert answer["success"] is False
+    assert answer["status_code"] == status
+    assert answer["type"] == ("redirect" if what == "redirect" else "not_api")
+    text = str(answer["error"])
+    assert server.url in text
+    assert what in text
+    assert all(host in text for host in DOCUMENTED_HOSTS)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_not_followed(server: FaultServer, client: CMSClient, status: int) -> None:
+    """A redirected POST is followed neither to another host nor on the same one, so the token stays."""
+    with FaultServer() as elsewhere:
+        server.script(Reply(status, b"", (("Location", elsewhere.url + "/track/sale"),)))
+        server.script(Reply(status, b"", (("Location", "/elsewhere"),)))
+        assert track(client, "sale")["success"] is False
+        assert track(client, "sale")["success"] is False
+        assert [request.path for request in server.requests] == ["/track/sale", "/track/sale"]
+        assert not elsewhere.connections
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_request(server: FaultServer, client: CMSClient, kind: str) -> None:
+    """A request is a POST of JSON with the bearer token to the path of its kind, absent fields left out."""
+    track(client, kind)
+    (request,) = server.requests
+    assert (request.method, request.target) == ("POST", f"/track/{kind}")
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.headers.get_all("Authorization") == [f"Bearer {TOKEN}"]
+    expected = {"clickId": "id_123", "customerExternalId": "user_42"}
+    if kind == "lead":
+        assert request.json == {**expected, "eventName": "signup_started"}
+    else:
+        sale = {"eventName": "purchase_completed", "invoiceId": "inv_987", "amount": 4999, "currency": "USD"}
+        assert request.json == {**expected, **sale}
+
+
+def test_path_of_the_host_is_kept(server: FaultServer, make_client: Callable[..., CMSClient]) -> None:
+    """A host with a path keeps it, with or without a slash at the end."""
+    for host in (server.url, server.url + "/", server.url + "/api/v1", server.url + "/api/v1//"):
+        assert track(make_client(host), "lead")["success"] is True
+    assert [request.target for request in server.requests] == [
+        "/track/lead",
+        "/track/lead",
+        "/api/v1/track/lead",
+        "/api/v1/track/lead",
+    ]
+
+
+def test_deferred_flow(server: FaultServer, client: CMSClient) -> None:
+    """The first lead of a deferred flow carries click and mode, the later ones neither."""
+    track(client, "lead", mode="deferred")
+    track(client, "lead", click_id=None)
+    first, later = (request.json for request in server.requests)
+    assert (first["clickId"], first["mode"]) == ("id_123", "deferred")
+    assert set(later) == {"eventName", "customerExternalId"}
+
+
+def test_huge_answer(server: FaultServer, make_client: Callable[..., CMSClient]) -> None:
+    """An answer without end is not read to its end, and is an error."""
+    client = make_client(retries=0)
+    server.script(json_reply(200, {"success": True, "data": {"a": "x" * 3_000_000}}))
+    assert track(client, "sale")["success"] is False
+    assert track(client, "sale")["success"] is True, "the next event is not hurt"
+
+
+def test_huge_page_compressed(server: FaultServer, make_client: Callable[..., CMSClient]) -> None:
+    """A small answer that unpacks to a huge one is not unpacked to its end, and is an error."""
+    bomb = gzip.compress(b'{"success":true,"data":{"a":"' + b"x" * 50_000_000 + b'"}}')
+    server.script(
+        Reply(200, bomb, (("Content-Type", "application/json"), ("Content-Encoding", "gzip"))),
+    )
+    assert track(make_client(retries=0), "sale")["success"] is False
+
+
+def test_answer_that_is_not_gzip(server: FaultServer, make_client: Callable[..., CMSClient]) -> None:
+    """An answer that is called gzip and is not is an error dict, no exception."""
+    server.script(Reply(200, b'{"success":true}', (("Content-Encoding", "gzip"),)))
+    answer = track(make_client(retries=0), "sale")
+    assert (answer["success"], answer.get("status_code")) == (False, None)

@@ -1,0 +1,387 @@
+"""The client itself: how it is made, shared, reused and closed, and what it exports."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from faultserver import (
+    DROP,
+    FaultServer,
+    Reply,
+    html_reply,
+    json_reply,
+)
+from sdk_events import LEAD, SALE, TOKEN, track
+
+import cms_python
+from cms_python import DEFAULT_HOST, DOCUMENTED_HOSTS, CMSClient, LeadEvent
+
+MakeClient = Callable[..., CMSClient]
+ROOT = Path(cms_python.__file__).parent.parent
+
+
+def test_public_names() -> None:
+    """The public names are these, sorted, and each is there."""
+    names = [
+        "CMSClient",
+        "DEFAULT_HOST",
+        "DOCUMENTED_HOSTS",
+        "EventKind",
+        "Field",
+        "InvalidEventError",
+        "LEAD_FIELDS",
+        "LEAD_REQUIRED",
+        "LeadEvent",
+        "Outcome",
+        "RetryPolicy",
+        "SALE_FIELDS",
+        "SALE_REQUIRED",
+        "SaleEvent",
+        "Status",
+        "WireEvent",
+        "__version__",
+        "backoff",
+        "encode_wire",
+        "may_resend",
+    ]
+    assert sorted(cms_python.__all__) == sorted(names)
+    assert len(set(cms_python.__all__)) == len(cms_python.__all__)
+    assert all(hasattr(cms_python, name) for name in names)
+
+
+def test_hosts() -> None:
+    """The default host is that of 1.0.0; the three documented ones are known."""
+    assert DEFAULT_HOST == "https://www.cutmeshort.com"
+    assert DOCUMENTED_HOSTS == ("https://www.cutmeshort.com", "https://app.cutmeshort.com", "https://api.cme.sh")
+    with CMSClient(TOKEN) as client:
+        assert client.host == DEFAULT_HOST
+
+
+def test_signatures() -> None:
+    """Both methods have the documented parameters, in the order of 1.0.0, all of them typed and documented."""
+    about = ["customer_name", "customer_email", "customer_avatar", "timestamp"]
+    ids = ["event_name", "customer_external_id"]
+    expected: dict[Any, list[str]] = {
+        CMSClient.track_lead: [*ids, "click_id", *about, "mode"],
+        CMSClient.track_sale: ["click_id", *ids, "invoice_id", "amount", "currency", *about],
+    }
+    for method, names in expected.items():
+        parameters = list(inspect.signature(method).parameters.values())[1:]
+        assert [parameter.name for parameter in parameters] == names
+        assert all(parameter.annotation is not inspect.Parameter.empty for parameter in parameters)
+        assert all(parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
+        assert all(f"{name}: " in (method.__doc__ or "") for name in names)
+    init = inspect.signature(CMSClient).parameters
+    assert list(init)[:2] == ["token", "host"]
+    assert all(init[name].kind is inspect.Parameter.KEYWORD_ONLY for name in list(init)[2:])
+
+
+def test_typed_marker() -> None:
+    """The package says that it is typed."""
+    assert (Path(cms_python.__file__).parent / "py.typed").is_file()
+
+
+def test_import_is_light() -> None:
+    """``import cms_python`` loads neither the command line's packages nor requests; building an event neither."""
+    code = (
+        "import sys, cms_python; cms_python.LeadEvent('a', 'b').encode();"
+        "print(sorted({name.split('.')[0] for name in sys.modules}"
+        " & {'typer', 'rich', 'click', 'requests', 'urllib3', 'cms_cli', 'sqlite3', 'pydantic', 'platformdirs'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_client_loads_no_command_line() -> None:
+    """Making a client loads neither typer nor rich nor the command line."""
+    code = (
+        "import sys, cms_python; cms_python.CMSClient('token').close();"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'typer', 'rich', 'click', 'cms_cli'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        " ",
+        "\n",
+        "a\nb",
+        "a\r\nX-Header: b",
+        "secret0\n",
+        "\tsecret0",
+        " secret0",
+        "tökén",
+        "a\x00b",
+        None,
+        b"x",
+        5,
+    ],
+)
+def test_bad_token(token: Any) -> None:
+    """A token that no header can carry is a ValueError when the client is made, and is not quoted."""
+    with pytest.raises(ValueError, match="token") as caught:
+        CMSClient(token)
+    if isinstance(token, str) and token.strip() and len(token) > 3:
+        assert token.strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["abc", "cms_live_0123", TOKEN, "a" * 4000, "~+/=._-"])
+def test_good_token(server: FaultServer, token: str) -> None:
+    """A JWT and an opaque key arrive as they were given."""
+    with CMSClient(token, server.url) as client:
+        assert track(client, "lead")["success"] is True
+    assert server.requests[0].headers["Authorization"] == f"Bearer {token}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "www.cutmeshort.com",
+        "ftp://x.example",
+        "https://",
+        "https:///track",
+        "https://user:secret@x.example",
+        "https://@x.example",
+        "https://x.example/?a=b",
+        "https://x.example?",
+        "https://x.example/#a",
+        "https://x.example#",
+        "https://x.example:port",
+        "https://x.example:99999",
+        "https://[::1",
+        "https://x.exa\nmple",
+        "https://x.example/a b",
+        "https://x.example/\x00",
+        "javascript:alert(1)",
+        None,
+        5,
+        b"https://x.example",
+    ],
+)
+def test_bad_host(host: Any) -> None:
+    """A host that is no plain http or https URL is a ValueError when the client is made."""
+    with pytest.raises(ValueError, match=r"host|URL|IPv6") as caught:
+        CMSClient(TOKEN, host)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "kept"),
+    [
+        ("https://x.example/", "https://x.example"),
+        (" https://x.example:8443 ", "https://x.example:8443"),
+        ("http://localhost:8000/api//", "http://localhost:8000/api"),
+        ("http://[::1]:80", "http://[::1]:80"),
+        ("HTTPS://X.example", "HTTPS://X.example"),
+    ],
+)
+def test_good_host(host: str, kept: str) -> None:
+    """A host is kept without blanks around it and slashes behind it."""
+    with CMSClient(TOKEN, host=host) as client:
+        assert client.host == kept
+
+
+def test_scheme_in_capitals(server: FaultServer) -> None:
+    """The scheme of a host may be written in capitals."""
+    with CMSClient(TOKEN, server.url.replace("http", "HTTP")) as client:
+        assert track(client, "lead")["success"] is True
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
+        {"timeout": 1e300},
+        {"retries": -1},
+        {"total_wait": -1},
+        {"total_wait": float("nan")},
+    ],
+)
+def test_bad_settings(settings: dict[str, Any]) -> None:
+    """A number out of range is a ValueError when the client is made."""
+    with pytest.raises(ValueError, match="timeout"):
+        CMSClient(TOKEN, **settings)
+
+
+def test_settings_are_keyword_only() -> None:
+    """The optional settings cannot be passed by position."""
+    with pytest.raises(TypeError):
+        CMSClient(TOKEN, DEFAULT_HOST, 5.0)  # type: ignore[misc]
+
+
+def test_no_limit_of_time(server: FaultServer, make_client: MakeClient) -> None:
+    """A call may be given all the time there is."""
+    server.script(Reply(503))
+    assert track(make_client(total_wait=float("inf")), "sale")["success"] is True
+
+
+# Connections
+
+
+def test_connection_is_reused(server: FaultServer, client: CMSClient) -> None:
+    """Events one after the other share a connection, whatever the answers are."""
+    server.script(json_reply(200, {"success": True}), json_reply(422, {"error": "x"}), Reply(204), html_reply(200))
+    for _ in range(5):
+        track(client, "sale")
+        track(client, "lead")
+    assert {request.connection for request in server.requests} == {1}
+
+
+def test_connection_idle_for_long_is_not_reused(
+    server: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that was idle for longer than the limit is not used again, a younger one is."""
+    monkeypatch.setattr("cms_python._transport.LONGEST_IDLE", 0.5)
+    track(client, "lead")
+    track(client, "lead")
+    time.sleep(0.8)
+    track(client, "lead")
+    assert [request.connection for request in server.requests] == [1, 1, 2]
+    assert server.wait_for(lambda: server.connections[0].ended_by == "client")
+
+
+def test_idle_limit() -> None:
+    """The limit is two seconds."""
+    from cms_python import _transport
+
+    assert _transport.LONGEST_IDLE == 2.0
+
+
+def test_connection_closed_while_idle(server: FaultServer, client: CMSClient) -> None:
+    """A connection that the server closed while it was idle costs a lead nothing."""
+    server.script(json_reply(200, {"success": True}, idle_close=0.05))
+    track(client, "lead")
+    assert server.wait_for(lambda: server.connections[0].ended_by == "server")
+    assert track(client, "lead")["success"] is True
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_server_that_closes_every_connection(server: FaultServer, client: CMSClient) -> None:
+    """A server that closes after every answer is served with a connection an event."""
+    server.default = json_reply(200, {"success": True}, close=True)
+    assert all(track(client, "lead")["success"] for _ in range(5))
+    assert [request.connection for request in server.requests] == [1, 2, 3, 4, 5]
+
+
+def test_close(server: FaultServer, client: CMSClient) -> None:
+    """``close()`` closes the idle connections; afterwards a call is a RuntimeError and sends nothing."""
+    track(client, "lead")
+    track(client, "sale")
+    assert server.open_connections == 1
+    client.close()
+    assert server.wait_for(lambda: server.open_connections == 0)
+    assert server.connections[0].ended_by == "client"
+    client.close()
+    for kind in ("lead", "sale"):
+        with pytest.raises(RuntimeError, match="closed"):
+            track(client, kind)
+    with pytest.raises(RuntimeError, match="closed"):
+        client.send(LeadEvent("a", "b"))
+    assert len(server.requests) == 2
+
+
+def test_context_manager(server: FaultServer) -> None:
+    """The context manager gives the client, closes it at the end, and lets exceptions through."""
+    client = CMSClient(TOKEN, server.url)
+
+    def use() -> None:
+        with client as entered:
+            assert entered is client
+            track(client, "lead")
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        use()
+    assert server.wait_for(lambda: server.open_connections == 0)
+    with pytest.raises(RuntimeError):
+        track(client, "lead")
+
+
+def test_close_while_in_use(server: FaultServer, client: CMSClient) -> None:
+    """An answer that is under way when the client is closed still arrives, and its connection is closed then."""
+    server.script(json_reply(200, {"success": True}, after=0.3))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(track, client, "lead")
+        assert server.wait_for(lambda: len(server.requests) == 1)
+        client.close()
+        assert answer.result()["success"] is True
+    assert server.wait_for(lambda: server.open_connections == 0)
+
+
+def test_many_threads(server: FaultServer, client: CMSClient) -> None:
+    """One client serves many threads: every event arrives once, each answer is its own, connections are few."""
+    server.default = lambda request: json_reply(
+        200, {"success": True, "data": {"you": request.json["customerExternalId"]}}
+    )
+    count, threads = 400, 16
+
+    def one(number: int) -> bool:
+        answer = track(client, "lead" if number % 2 else "sale", customer_external_id=f"user_{number}")
+        return bool(answer["data"]["you"] == f"user_{number}")
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert all(pool.map(one, range(count)))
+    assert sorted(request.json["customerExternalId"] for request in server.requests) == sorted(
+        f"user_{number}" for number in range(count)
+    )
+    assert len(server.connections) <= threads
+    client.close()
+    assert server.wait_for(lambda: server.open_connections == 0)
+
+
+def test_more_threads_than_connections(server: FaultServer, client: CMSClient) -> None:
+    """More threads than the pool keeps connections for work as well, and what is not kept is closed."""
+    threads = 80
+    together = threading.Barrier(threads)
+    server.default = json_reply(200, {"success": True}, after=0.2)
+
+    def one(number: int) -> Any:
+        together.wait(30)
+        return track(client, "lead", customer_external_id=str(number))["success"]
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert all(pool.map(one, range(threads)))
+    assert len(server.requests) == threads
+    assert server.wait_for(lambda: server.open_connections <= 64)
+
+
+def test_threads_and_faults(server: FaultServer, client: CMSClient, clock: Any) -> None:
+    """What one thread's attempt meets is not mixed up with another's: leads are never doubled."""
+    server.default = lambda request: (
+        DROP if request.json["eventName"] == "bad" else json_reply(200, {"success": True})
+    )
+
+    def one(number: int) -> bool:
+        bad = number % 3 == 0
+        answer = track(client, "lead", event_name="bad" if bad else "good", customer_external_id=str(number))
+        return bool(answer["success"] is not bad)
+
+    with ThreadPoolExecutor(12) as pool:
+        assert all(pool.map(one, range(150)))
+    sent = [request.json["customerExternalId"] for request in server.requests]
+    assert len(sent) == len(set(sent)) == 150
+
+
+def test_usual_events_are_whole() -> None:
+    """The events these tests send are the contract's."""
+    assert set(LEAD) < set(cms_python.LEAD_FIELDS)
+    assert set(SALE) == set(cms_python.SALE_REQUIRED)

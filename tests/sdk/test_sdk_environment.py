@@ -1,0 +1,287 @@
+"""What the environment says of proxies and authorities is heeded; what it says of passwords is not."""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+import trustme
+from faultserver import DROP, HANG, RELAY, FaultServer, Reply, Step, refusing_port
+from sdk_events import TOKEN, track
+
+from cms_python import CMSClient, EventKind, Status, WireEvent, may_resend
+
+MakeClient = Callable[..., CMSClient]
+ONCE = {"retries": 0, "total_wait": 0}
+
+
+@pytest.fixture
+def proxy() -> Iterator[FaultServer]:
+    with FaultServer(default=RELAY) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with an authority of our own; the server's certificate lies beside it."""
+    folder = tmp_path_factory.mktemp("authority")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    return folder / "ca.pem"
+
+
+@pytest.fixture
+def secure(authority: Path) -> Iterator[FaultServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.with_name("server.pem"))
+    with FaultServer(tls=context) as running:
+        yield running
+
+
+# Authorities
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_bundle_of_the_environment(
+    secure: FaultServer, authority: Path, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """An authority named by a variable of the environment is trusted, once named."""
+    assert track(make_client(secure.url), "sale")["success"] is False
+    monkeypatch.setenv(name, str(authority))
+    assert track(make_client(secure.url), "sale")["success"] is True
+    assert len(secure.requests) == 1
+
+
+def test_requests_bundle_comes_first(
+    secure: FaultServer, authority: Path, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REQUESTS_CA_BUNDLE wins over SSL_CERT_FILE, as it does in requests."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    assert track(make_client(secure.url), "lead")["success"] is True
+
+
+def test_bundle_of_requests_is_the_default(
+    secure: FaultServer, authority: Path, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no variable set the bundle that requests brings is used, not whatever OpenSSL finds on the machine."""
+    monkeypatch.setattr("cms_python._transport.DEFAULT_CA_BUNDLE_PATH", str(authority))
+    assert track(make_client(secure.url), "lead")["success"] is True
+
+
+def test_bundle_that_is_not_there(
+    secure: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A bundle that is missing, or is none, is an error dict, and nothing is sent."""
+    (tmp_path / "none.pem").write_text("this is no certificate")
+    for path in (tmp_path / "missing.pem", tmp_path / "none.pem"):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+        answer = track(make_client(secure.url), "lead")
+        assert (answer["success"], answer["status_code"], answer["type"]) == (False, None, "tls_error")
+    assert not secure.requests
+
+
+# Proxies
+
+
+def test_forward_proxy(
+    server: FaultServer, proxy: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP_PROXY takes plain http requests, token and body with them."""
+    monkeypatch.setenv("HTTP_PROXY" if os.name == "nt" else "http_proxy", proxy.url)
+    client = make_client(server.url)
+    assert track(client, "lead")["success"] is True
+    assert track(client, "sale")["success"] is True
+    assert [request.target for request in proxy.requests] == [
+        server.url + "/track/lead",
+        server.url + "/track/sale",
+    ]
+    assert [request.headers["Authorization"] for request in server.requests] == [f"Bearer {TOKEN}"] * 2
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_tunnel(
+    secure: FaultServer,
+    proxy: FaultServer,
+    authority: Path,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """HTTPS_PROXY is asked for a tunnel, and sees neither token nor event."""
+    monkeypatch.setenv(name, proxy.url)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
+    client = make_client(secure.url)
+    assert track(client, "lead")["success"] is True
+    assert track(client, "sale")["success"] is True
+    (connect,) = proxy.requests
+    assert (connect.method, connect.target) == ("CONNECT", f"127.0.0.1:{secure.port}")
+    assert "Authorization" not in connect.headers
+    assert [request.target for request in secure.requests] == ["/track/lead", "/track/sale"]
+
+
+@pytest.mark.parametrize("exception", ["127.0.0.1", "127.0.0.0/8", "x.example,127.0.0.1", "*"])
+def test_no_proxy(
+    server: FaultServer,
+    proxy: FaultServer,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    exception: str,
+) -> None:
+    """NO_PROXY is heeded."""
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", exception)
+    assert track(make_client(server.url), "lead")["success"] is True
+    assert not proxy.connections
+
+
+def test_environment_is_read_once(
+    server: FaultServer, proxy: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What changes in the environment after a client was made does not change the client."""
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    assert track(client, "lead")["success"] is True
+    assert not proxy.connections
+
+
+def with_password(url: str) -> str:
+    return url.replace("://", "://joe:pass%20word@")
+
+
+@pytest.mark.parametrize("tunnel", [False, True])
+def test_password_of_a_proxy(
+    server: FaultServer,
+    secure: FaultServer,
+    proxy: FaultServer,
+    authority: Path,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    tunnel: bool,
+) -> None:
+    """A proxy's user name and password go to the proxy, and the token still goes to the service."""
+    monkeypatch.setenv("ALL_PROXY", with_password(proxy.url))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
+    target = secure if tunnel else server
+    assert track(make_client(target.url), "lead")["success"] is True
+    expected = "Basic " + base64.b64encode(b"joe:pass word").decode()
+    assert proxy.requests[0].headers["Proxy-Authorization"] == expected
+    assert target.requests[0].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize("step", [Reply(407), Reply(403), Reply(502), DROP, Reply(raw=b"nonsense\r\n")])
+def test_tunnel_that_is_refused(
+    secure: FaultServer, proxy: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, step: Step
+) -> None:
+    """A proxy that opens no tunnel is a ``proxy_error``: the event surely did not arrive, and may be sent again."""
+    monkeypatch.setenv("HTTPS_PROXY", with_password(proxy.url))
+    proxy.default = step
+    client = make_client(secure.url, **ONCE)
+    answer = track(client, "lead")
+    assert (answer["success"], answer["status_code"], answer["type"]) == (False, None, "proxy_error")
+    assert "pass" not in answer["error"]
+    outcome = client.attempt(WireEvent(EventKind.LEAD, b"{}"))
+    assert outcome.status is Status.UNSENT
+    assert may_resend(EventKind.LEAD, outcome)
+    assert not secure.connections
+
+
+def test_tunnel_that_hangs(
+    secure: FaultServer, proxy: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that does not answer in time is a connection that did not come about: nothing was sent."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    proxy.default = HANG
+    client = make_client(secure.url, timeout=0.3, **ONCE)
+    outcome = client.attempt(WireEvent(EventKind.LEAD, b"{}"))
+    assert (outcome.status, outcome.type) == (Status.UNSENT, "connect_timeout")
+
+
+def test_fault_behind_a_tunnel(
+    secure: FaultServer,
+    proxy: FaultServer,
+    authority: Path,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fault of the service behind a tunnel is the service's: the request may have arrived."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
+    secure.script(DROP, DROP)
+    client = make_client(secure.url, **ONCE)
+    assert track(client, "lead")["type"] == "connection_lost"
+    assert client.attempt(WireEvent(EventKind.LEAD, b"{}")).may_have_arrived
+
+
+def test_unknown_authority_behind_a_tunnel(
+    secure: FaultServer, proxy: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate that is not trusted behind a tunnel is a ``tls_error``, and nothing was sent."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    outcome = make_client(secure.url, **ONCE).attempt(WireEvent(EventKind.LEAD, b"{}"))
+    assert (outcome.status, outcome.type) == (Status.UNSENT, "tls_error")
+
+
+def test_forward_proxy_that_wants_a_password(
+    server: FaultServer, proxy: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forward proxy's 407 is a ``proxy_error``, and nothing reached the service."""
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    proxy.default = Reply(407)
+    answer = track(make_client(server.url, **ONCE), "lead")
+    assert (answer["status_code"], answer["type"]) == (None, "proxy_error")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_that_is_not_there(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """A proxy that nobody answers at is a ``proxy_error``, its password is not shown, and nothing was sent."""
+    with refusing_port() as port:
+        monkeypatch.setenv("ALL_PROXY", f"http://joe:password@127.0.0.1:{port}")
+        client = make_client(f"{scheme}://x.example", **ONCE)
+        answer = track(client, "lead")
+        assert (answer["status_code"], answer["type"]) == (None, "proxy_error")
+        assert "password" not in answer["error"]
+        assert client.attempt(WireEvent(EventKind.LEAD, b"{}")).status is Status.UNSENT
+
+
+@pytest.mark.parametrize(
+    "value", ["http://", "http://:80", "gopher://x.example:70", "socks5://127.0.0.1:1", "::::"]
+)
+def test_proxy_that_makes_no_sense(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A proxy variable that cannot be used is an error dict, and nothing was sent."""
+    monkeypatch.setenv("HTTP_PROXY", value)
+    client = make_client("http://127.0.0.1:9", **ONCE)
+    answer = track(client, "lead")
+    assert (answer["success"], answer["status_code"]) == (False, None)
+    assert client.attempt(WireEvent(EventKind.LEAD, b"{}")).status is Status.UNSENT
+
+
+# Passwords
+
+
+@pytest.mark.parametrize("where", [".netrc", "_netrc", "NETRC"])
+def test_netrc(
+    server: FaultServer,
+    make_client: MakeClient,
+    plain_environment: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    """A ~/.netrc that knows the host does not replace the token."""
+    text = "".join(
+        f"{who}\nlogin joe\npassword secret\n" for who in ("machine 127.0.0.1", "machine localhost", "default")
+    )
+    path = plain_environment / where
+    path.write_text(text)
+    path.chmod(0o600)
+    if where == "NETRC":
+        monkeypatch.setenv("NETRC", str(path))
+    for host in (server.url, server.url.replace("127.0.0.1", "localhost")):
+        assert track(make_client(host), "lead")["success"] is True
+    tokens: list[Any] = [request.headers.get_all("Authorization") for request in server.requests]
+    assert tokens == [[f"Bearer {TOKEN}"]] * 2

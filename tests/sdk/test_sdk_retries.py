@@ -1,0 +1,343 @@
+"""What is sent again, how often, and when: counted at the server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from email.utils import formatdate
+from typing import Any, Callable
+
+import pytest
+from faultserver import (
+    DROP,
+    DROP_UNREAD,
+    HANG,
+    SUCCESS,
+    FaultServer,
+    Reply,
+    Step,
+    html_reply,
+    json_reply,
+    refusing_port,
+    silent_port,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from sdk_events import SALE, track
+
+from cms_python import CMSClient, EventKind, Outcome, RetryPolicy, SaleEvent, Status, backoff, may_resend
+from cms_python._transport import _seconds_to_wait
+
+MakeClient = Callable[..., CMSClient]
+
+
+def failure(status: int, *headers: tuple[str, str]) -> Reply:
+    return json_reply(status, {"success": False, "error": "Not now", "statusCode": status}, *headers)
+
+
+def requests_made(server: FaultServer) -> int:
+    return len(server.requests) + server.dropped_unread
+
+
+# What fails, and how often the server sees a lead and a sale when it goes on failing.
+FAILURES: dict[str, tuple[Step, int, int]] = {
+    "dropped after reading": (DROP, 1, 3),
+    "dropped before reading": (DROP_UNREAD, 1, 3),
+    "half an answer": (Reply(raw=b"HTTP/1.1 200 OK\r\n"), 1, 3),
+    "broken JSON": (Reply(200, b'{"a', (("Content-Type", "application/json"),)), 1, 3),
+    "408": (failure(408), 1, 3),
+    "500": (failure(500), 1, 3),
+    "502": (failure(502), 1, 3),
+    "502 web page": (html_reply(502), 1, 3),
+    "503": (failure(503), 3, 3),
+    "503 without a body": (Reply(503), 3, 3),
+    "504": (failure(504), 1, 3),
+    "400": (failure(400), 1, 1),
+    "401": (failure(401), 1, 1),
+    "403": (failure(403), 1, 1),
+    "404": (failure(404), 1, 1),
+    "409": (failure(409), 1, 1),
+    "422": (failure(422), 1, 1),
+    "a web page": (html_reply(200), 1, 1),
+    "a redirect": (Reply(302, b"", (("Location", "/x"),)), 1, 1),
+    "200 that says no": (json_reply(200, {"success": False, "error": "no"}), 1, 1),
+    "200 that says 503": (json_reply(200, {"success": False, "error": "no", "statusCode": 503}), 3, 3),
+}
+
+
+@pytest.mark.parametrize("kind", ["lead", "sale"])
+@pytest.mark.parametrize("name", FAILURES)
+def test_sent_again(server: FaultServer, client: CMSClient, clock: Any, kind: str, name: str) -> None:
+    """A sale is sent again when that may help, a lead only when it surely did not arrive; three times in all."""
+    step, leads, sales = FAILURES[name]
+    expected = leads if kind == "lead" else sales
+    server.script(*[step] * 10)
+    answer = track(client, kind)
+    assert answer["success"] is False
+    assert requests_made(server) == expected
+    assert len(clock.pauses) == expected - 1
+    assert sum(clock.pauses) < 20
+
+
+@pytest.mark.parametrize("kind", ["lead", "sale"])
+def test_the_same_is_sent_again(server: FaultServer, client: CMSClient, clock: Any, kind: str) -> None:
+    """A repeat is the same request, and the first good answer is the result."""
+    server.script(failure(503), failure(503), SUCCESS)
+    assert track(client, kind)["success"] is True
+    assert (
+        len({(request.target, request.body, request.headers["Authorization"]) for request in server.requests}) == 1
+    )
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("kind", ["lead", "sale"])
+def test_limit_is_waited_out(server: FaultServer, client: CMSClient, clock: Any, kind: str) -> None:
+    """429 is bounded by time only: more than three requests, within the 20 seconds of the call."""
+    server.default = failure(429)
+    answer = track(client, kind)
+    assert (answer["success"], answer["status_code"], answer["error"]) == (False, 429, "Not now")
+    assert len(server.requests) > 3
+    assert sum(clock.pauses) < 20
+
+
+@pytest.mark.parametrize("kind", ["lead", "sale"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_seconds(server: FaultServer, client: CMSClient, clock: Any, kind: str, status: int) -> None:
+    """``Retry-After`` in seconds is a minimum, for every pause it asks for."""
+    later = ("Retry-After", "4")
+    server.script(failure(status, later), failure(status, later), failure(status, later), SUCCESS)
+    assert track(client, kind)["success"] is True
+    assert len(clock.pauses) == 3
+    assert all(4 <= pause < 8 for pause in clock.pauses)
+
+
+def test_retry_after_date(server: FaultServer, client: CMSClient, clock: Any) -> None:
+    """``Retry-After`` as a date is a minimum, too."""
+    server.script(failure(503, ("Retry-After", formatdate(time.time() + 8, usegmt=True))), SUCCESS)
+    assert track(client, "lead")["success"] is True
+    assert 5 < clock.pauses[0] < 10
+
+
+@pytest.mark.parametrize("value", ["30", "3600", "9999999999999", "a date"])
+def test_retry_after_too_late(server: FaultServer, client: CMSClient, clock: Any, value: str) -> None:
+    """A ``Retry-After`` beyond the call's time ends the call at once, and the dict says how long it would be."""
+    if value == "a date":
+        value = formatdate(time.time() + 900, usegmt=True)
+    server.script(failure(429, ("Retry-After", value)))
+    answer = track(client, "sale")
+    assert (answer["success"], answer["status_code"], clock.pauses) == (False, 429, [])
+    assert answer["retry_after"] > 20
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["", "soon", "-5", "1.5", "0", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 99999999999 07:28:00 GMT"]
+)
+def test_retry_after_that_says_nothing(server: FaultServer, client: CMSClient, clock: Any, value: str) -> None:
+    """A ``Retry-After`` that is past or cannot be read leaves the usual pause."""
+    server.script(failure(503, ("Retry-After", value)), SUCCESS)
+    assert track(client, "lead")["success"] is True
+    assert 0.3 < clock.pauses[0] < 0.6
+
+
+@given(st.one_of(st.text(max_size=60), st.from_regex(r"[A-Z][a-z]{2}, ?\d{1,9}[ -][A-Z][a-z]{2}[ -]\d+ [\d:]+ .*")))
+def test_retry_after_of_any_kind(value: str) -> None:
+    """No ``Retry-After`` whatever raises, or asks for less than nothing."""
+    seconds = _seconds_to_wait(value)
+    assert seconds is None or 0 <= seconds <= 1e9
+
+
+def test_retry_after_without_a_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A date in asctime's form, which names no zone, is GMT on every machine."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    if hasattr(time, "tzset"):
+        time.tzset()
+    try:
+        seconds = _seconds_to_wait(time.asctime(time.gmtime(time.time() + 100)))
+    finally:
+        monkeypatch.undo()
+        if hasattr(time, "tzset"):
+            time.tzset()
+    assert seconds is not None
+    assert 90 < seconds < 110
+
+
+@pytest.mark.parametrize("kind", ["lead", "sale"])
+def test_no_connection_is_tried_again(make_client: MakeClient, clock: Any, kind: str) -> None:
+    """An event that finds no connection is tried three times, whatever it is."""
+    with refusing_port() as port:
+        answer = track(make_client(f"http://127.0.0.1:{port}"), kind)
+    assert (answer["success"], answer["type"], len(clock.pauses)) == (False, "connection_error", 2)
+
+
+def test_server_that_comes_up(make_client: MakeClient) -> None:
+    """A lead that finds nobody at first is tracked once when the server is there."""
+    with refusing_port() as port:
+        client = make_client(f"http://127.0.0.1:{port}", retries=50, total_wait=15)
+        answers: list[Any] = []
+        thread = threading.Thread(target=lambda: answers.append(track(client, "lead")))
+        thread.start()
+        time.sleep(0.2)
+    with FaultServer(port=port) as server:
+        thread.join(20)
+        assert answers[0]["success"] is True
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("kind", "count"), [("lead", 1), ("sale", 3)])
+def test_hanging_server(server: FaultServer, make_client: MakeClient, clock: Any, kind: str, count: int) -> None:
+    """A server that never answers gets a sale three times and a lead once, within the call's time."""
+    server.default = HANG
+    client = make_client(timeout=0.3)
+    begin = time.monotonic()
+    answer = track(client, kind)
+    assert (answer["success"], answer["type"], len(server.requests)) == (False, "timeout", count)
+    assert time.monotonic() - begin < 10
+
+
+def test_three_attempts_fit(server: FaultServer, make_client: MakeClient) -> None:
+    """However long one attempt may take, three fit into the call's time, and the call keeps to it."""
+    server.default = HANG
+    client = make_client(timeout=60, total_wait=3.0)
+    begin = time.monotonic()
+    assert track(client, "sale")["type"] == "timeout"
+    assert len(server.requests) == 3
+    assert time.monotonic() - begin < 4.0
+
+
+def test_many_retries_leave_time(server: FaultServer, make_client: MakeClient) -> None:
+    """Many retries do not leave a slow answer less time than three attempts would."""
+    server.script(Reply(after=1.0))
+    assert track(make_client(retries=1000), "sale")["success"] is True
+    assert len(server.requests) == 1
+
+
+def test_three_attempts_to_connect_fit(make_client: MakeClient) -> None:
+    """A sale to which no connection comes about is tried three times within the call's time."""
+    with silent_port() as port:
+        client = make_client(f"http://127.0.0.1:{port}", timeout=60, total_wait=3.0)
+        begin = time.monotonic()
+        event = SaleEvent(**SALE)
+        outcome = client.send(event)
+        assert (outcome.type, outcome.attempts) == ("connect_timeout", 3)
+        assert time.monotonic() - begin < 4.0
+
+
+SILENCES = {
+    "dropped": DROP,
+    "half an answer": Reply(raw=b"HTTP/1.1 200 OK\r\n"),
+    "502": failure(502),
+    "504": failure(504),
+    "500": failure(500),
+}
+
+
+@pytest.mark.parametrize("name", SILENCES)
+def test_own_duplicate(server: FaultServer, client: CMSClient, clock: Any, name: str) -> None:
+    """A sale's 409 after an attempt of ours that may have arrived is a success, marked as a duplicate."""
+    exists = json_reply(409, {"success": False, "error": "Invoice exists", "type": "conflict", "statusCode": 409})
+    server.script(SILENCES[name], failure(503), exists)
+    answer = track(client, "sale")
+    assert answer["success"] is True
+    assert isinstance(answer["message"], str)
+    assert answer["data"]["duplicate"] is True
+    assert set(answer) == {"success", "message", "data"}
+
+
+def test_own_duplicate_after_silence(server: FaultServer, make_client: MakeClient, clock: Any) -> None:
+    """The same holds after an attempt that timed out."""
+    server.script(HANG, failure(409))
+    answer = track(make_client(timeout=0.3), "sale")
+    assert (answer["success"], answer["data"]["duplicate"]) == (True, True)
+
+
+@pytest.mark.parametrize("before", [[], [failure(503)], [failure(429)], [failure(429), failure(503)]])
+def test_foreign_duplicate(server: FaultServer, client: CMSClient, clock: Any, before: list[Step]) -> None:
+    """A sale's 409 is an error when no attempt of ours can have arrived."""
+    server.script(*before, failure(409))
+    answer = track(client, "sale")
+    assert (answer["success"], answer["status_code"]) == (False, 409)
+
+
+def test_lead_conflict(server: FaultServer, client: CMSClient, clock: Any) -> None:
+    """A lead's 409 is an error."""
+    server.script(failure(503), failure(409))
+    assert track(client, "lead")["status_code"] == 409
+
+
+def test_duplicate_without_words(server: FaultServer, client: CMSClient, clock: Any) -> None:
+    """A sale's 409 with no body is read like one with a body."""
+    server.script(DROP, Reply(409))
+    answer = track(client, "sale")
+    assert (answer["success"], answer["data"]) == (True, {"duplicate": True})
+
+
+def test_no_retries(server: FaultServer, make_client: MakeClient, clock: Any) -> None:
+    """``retries=0`` sends once, ``retries=5`` six times."""
+    for retries in (0, 5):
+        before = len(server.requests)
+        server.script(*[failure(503)] * (retries + 1))
+        track(make_client(retries=retries, total_wait=100), "lead")
+        assert len(server.requests) - before == retries + 1
+
+
+def test_call_keeps_to_its_time(server: FaultServer, make_client: MakeClient) -> None:
+    """With a limit that never lifts, a call ends within its own time, really waited."""
+    server.default = failure(429)
+    begin = time.monotonic()
+    assert track(make_client(total_wait=1.5), "lead")["status_code"] == 429
+    assert time.monotonic() - begin < 3.0
+    assert 2 <= len(server.requests) <= 3
+
+
+def test_attempts_are_counted(server: FaultServer, client: CMSClient, clock: Any) -> None:
+    """The typed outcome says how many requests were made."""
+    server.script(DROP, failure(503), SUCCESS)
+    outcome = client.send(SaleEvent(**SALE))
+    assert (outcome.status, outcome.attempts, outcome.success) == (Status.ACCEPTED, 3, True)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+def test_backoff(attempt: int, chance: float) -> None:
+    """Pauses double from half a second to half a minute, and chance only shortens them."""
+    seconds = backoff(attempt, chance)
+    longest = min(30.0, 0.5 * 2 ** min(attempt - 1, 20))
+    assert 0.75 * longest <= seconds <= longest
+
+
+outcomes = st.builds(
+    Outcome,
+    st.sampled_from(Status),
+    st.just("text"),
+    st.sampled_from(["", "timeout", "tls_error", "host_not_found"]),
+    st.sampled_from([None, 200, 409, 429, 500, 503]),
+    retry_after=st.one_of(st.none(), st.floats(0, 100)),
+    may_have_arrived=st.booleans(),
+).filter(lambda outcome: not (outcome.status is Status.UNSENT and outcome.may_have_arrived))
+
+
+@given(
+    st.sampled_from(EventKind),
+    outcomes,
+    st.integers(1, 100),
+    st.floats(0, 100),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 10),
+    st.floats(0, 100),
+)
+def test_policy(
+    kind: EventKind,
+    outcome: Outcome,
+    failures: int,
+    elapsed: float,
+    chance: float,
+    retries: int,
+    total_wait: float,
+) -> None:
+    """A pause is never shorter than asked for, never ends after the call's time, and never doubles a lead."""
+    pause = RetryPolicy(retries, total_wait).pause(kind, outcome, failures, elapsed, chance)
+    if pause is not None:
+        assert pause >= (outcome.retry_after or 0)
+        assert elapsed + pause < total_wait
+        assert may_resend(kind, outcome)
+        assert kind is EventKind.SALE or not outcome.may_have_arrived
