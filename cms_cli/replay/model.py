@@ -8,7 +8,7 @@ tuple is built in a quarter of the time.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 
 class InputError(Exception):
@@ -48,15 +48,17 @@ class RowProblem(NamedTuple):
         cells: The cells as they were read, however many there are.
         column: The header of the column at fault, or None where no single one is.
         code: A short constant for programs: ``amount_not_a_number``.
-        message: For people, with the offending value and, where there is one, the way out.
+        message: For people, with the offending value.
+        hint: The way out, in one line; empty where there is nothing to say.
     """
 
     row: int
     line: int
     cells: list[str]
-    column: Optional[str]
+    column: str | None
     code: str
     message: str
+    hint: str = ""
 
 
 class SkippedRow(NamedTuple):

@@ -1,0 +1,228 @@
+"""Bytes to text: which encoding a file is in, and what to say of one that cannot be read.
+
+A byte order mark decides. Without one the file is UTF-8, or the user says what it is: nothing in the bytes tells
+Windows from Mac or Cyrillic from Greek, and a guess that is wrong misspells a thousand customers without a word.
+What would read the file is found out and suggested, with a sample of how it would look.
+"""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+from collections.abc import Generator, Iterator
+from typing import BinaryIO, NamedTuple
+
+from cms_cli.replay.model import InputError
+from cms_cli.replay.problems import shown
+
+#: How many bytes are read at a time. Larger is no faster, and costs memory.
+BLOCK = 1 << 17
+
+# The longer marks first: UTF-32's begins like UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_NOT_TEXT = (
+    (b"PK\x03\x04", "a spreadsheet (.xlsx, .ods) or a zip file"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"%PDF", "a PDF"),
+)
+# What files that are not UTF-8 are in, commonest first: Windows in the west, in the middle and in the east of
+# Europe, old Macs, DOS, Japan, China. (cp1252 reads whatever Latin-1 would, and the euro sign.)
+_SUGGESTED = ("cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "shift_jis", "gb18030")
+# A sample is the cell around the bad byte; these bytes end it in every suggested encoding.
+_CELL_ENDS = b',;\t"\r\n'
+_SAMPLE_REACH = 24
+# How much of the file around a bad byte is looked at. Even, so that pairs of bytes stay pairs.
+_WINDOW = 1 << 16
+
+
+class Encoding(NamedTuple):
+    """How a file's bytes become text.
+
+    Attributes:
+        name: A name that :mod:`codecs` knows.
+        mark: The length of the byte order mark, in bytes; 0 without one.
+    """
+
+    name: str
+    mark: int
+
+
+def find_encoding(stream: BinaryIO, asked: str | None) -> Encoding:
+    """The encoding of a file; the stream is left at its beginning.
+
+    Args:
+        stream: The file, seekable.
+        asked: The user's word (``--encoding``), or None for UTF-8 or what the byte order mark says.
+
+    Raises:
+        InputError: For a name that is no encoding, one that the mark contradicts, and a file that is no text.
+    """
+    stream.seek(0)
+    first = stream.read(8)
+    stream.seek(0)
+    for magic, what in _NOT_TEXT:
+        if first.startswith(magic):
+            raise InputError(f"the file is {what}, not text", "export or save it as CSV (UTF-8)")
+    name = "utf-8" if asked is None else _codec_name(asked)
+    for mark, marked in _MARKS:
+        if first.startswith(mark):
+            if asked is not None and not _agrees(name, marked):
+                raise InputError(
+                    f"the file begins with the byte order mark of {marked.upper()}, so it is not in {asked}",
+                    "leave out --encoding",
+                )
+            return Encoding(marked, len(mark))
+    # Without a mark, the byte order is the one of Windows.
+    return Encoding({"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}.get(name, name), 0)
+
+
+class Text:
+    """The text of a file from its beginning, in pieces of bounded size."""
+
+    def __init__(self, stream: BinaryIO, encoding: Encoding) -> None:
+        """Begin at the first character.
+
+        Args:
+            stream: The file, seekable. Nobody else may move it while this is in use.
+            encoding: Of the file.
+        """
+        self._stream = stream
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding.name)("strict")
+        stream.seek(encoding.mark)
+
+    def __iter__(self) -> Iterator[str]:
+        """Go on where it stopped.
+
+        Raises:
+            InputError: For bytes that are not in this encoding; it says which, where, and what would read them.
+        """
+        while True:
+            block = self._stream.read(BLOCK)
+            try:
+                text = self._decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                # The decoder may have kept the beginning of a character from the block before.
+                offset = self._stream.tell() - len(error.object) + error.start
+                raise _undecodable(self._stream, self._encoding, offset, cut_off=not block) from None
+            except UnicodeError as error:
+                raise InputError(
+                    f"the file cannot be read as {self._encoding.name}: {error}", "say another --encoding"
+                ) from None
+            if text:
+                yield text
+            if not block:
+                return
+
+    def ahead(self) -> Generator[str, None, None]:
+        """What is to come, without going there: when this is closed, all is as before."""
+        place, state = self._stream.tell(), self._decoder.getstate()
+        try:
+            yield from self
+        finally:
+            self._stream.seek(place)
+            self._decoder.setstate(state)
+
+
+def utf16_by_its_zeros(raw: bytes) -> str | None:
+    """The UTF-16 that bytes seem to be, since most of every other one is zero, and no more; else None."""
+    first, second = raw[0::2].count(0), raw[1::2].count(0)
+    if (first and second) or len(raw) < 8 or max(first, second) <= len(raw) // 4:
+        return None
+    return "utf-16-le" if second else "utf-16-be"
+
+
+def _codec_name(asked: str) -> str:
+    try:
+        name = codecs.lookup(asked.strip()).name
+        b"a".decode(name)
+    except UnicodeError:
+        pass  # An encoding, in which this is no text.
+    except (LookupError, ValueError):
+        raise InputError(
+            f"{shown(asked)} is no text encoding", "use a name such as utf-8, cp1252, latin-1, utf-16 or shift_jis"
+        ) from None
+    return name
+
+
+def _agrees(name: str, marked: str) -> bool:
+    """Whether a codec reads what the mark says; utf-16 and utf-32 leave the byte order to the mark."""
+    return marked in (name, f"{name}-le", f"{name}-be") or (name, marked) == ("utf-8-sig", "utf-8")
+
+
+def _undecodable(stream: BinaryIO, encoding: Encoding, offset: int, *, cut_off: bool) -> InputError:
+    start = max(0, offset - _WINDOW) & ~1
+    stream.seek(start)
+    before = stream.read(offset - start)
+    after = stream.read(_WINDOW)
+    wide = utf16_by_its_zeros((before + after)[: 2 * _SAMPLE_REACH])
+    if wide and not encoding.mark:
+        return InputError(
+            f"byte 0x{after[0]:02x} at offset {offset} is not {encoding.name.upper()}; every other byte is zero",
+            f"it looks like UTF-16: say --encoding {wide}",
+        )
+    line = _line_of(stream, encoding, offset)
+    if cut_off:
+        return InputError(
+            f"line {line}: the file ends in the middle of a character (offset {offset})",
+            "it seems to have been cut off: export or copy it again",
+        )
+    message = f"line {line}: byte 0x{after[0]:02x} at offset {offset} is not {encoding.name.upper()}"
+    readings = [f'--encoding {name} reads it as "{sample}"' for name, sample in _readings(before, after)]
+    return InputError(message, "; ".join(readings) or "save it as UTF-8, or say what it is in with --encoding")
+
+
+def _line_of(stream: BinaryIO, encoding: Encoding, offset: int) -> int:
+    """The number of the line that a byte is on; everything before the byte can be decoded."""
+    stream.seek(encoding.mark)
+    decoder = codecs.getincrementaldecoder(encoding.name)("strict")
+    line, left, ended_in_return = 1, offset - encoding.mark, False
+    while left > 0:
+        block = stream.read(min(BLOCK, left))
+        left -= len(block)
+        text = decoder.decode(block)
+        line += text.count("\n") + text.count("\r") - text.count("\r\n")
+        line -= ended_in_return and text.startswith("\n")
+        ended_in_return = text.endswith("\r") if text else ended_in_return
+    return line
+
+
+def _readings(before: bytes, after: bytes) -> list[tuple[str, str]]:
+    """Up to three encodings that would read on from here, each with the cell as it would look; likeliest first."""
+    start = max(before.rfind(bytes((end,))) for end in _CELL_ENDS) + 1
+    head = before[max(start, len(before) - _SAMPLE_REACH) :]
+    ends = [found for found in (after.find(bytes((end,))) for end in _CELL_ENDS) if found > 0]
+    cell = head + after[: min([*ends, _SAMPLE_REACH])]
+    ranked = []
+    for place, name in enumerate(_SUGGESTED):
+        try:
+            codecs.getincrementaldecoder(name)("strict").decode(after, final=False)
+            sample = cell.decode(name, "replace")
+        except UnicodeDecodeError:
+            continue
+        ranked.append((_oddness(sample), place, name, sample.strip()))
+    found: dict[str, str] = {}
+    for _, _, name, sample in sorted(ranked):
+        found.setdefault(sample, name)
+    return [(name, sample) for sample, name in list(found.items())[:3]]
+
+
+def _oddness(sample: str) -> int:
+    """How little a text looks like words: symbols count, and so do two scripts side by side."""
+    odd = 0
+    latin = any(char.isascii() and char.isalpha() for char in sample)
+    for char in sample:
+        if not char.isascii():
+            kind = unicodedata.category(char)
+            if kind.startswith("L"):
+                odd += latin and not unicodedata.name(char, "").startswith("LATIN")
+            else:
+                odd += 1 if kind[0] == "P" or kind in ("Sc", "Zs") else 3
+    return odd

@@ -1,0 +1,116 @@
+"""Where a quoted cell ends, and which quote is to blame when one does not.
+
+Cells are quoted with ``"``, and a quote inside a quoted cell is doubled. A quote inside a cell that does not begin
+with one is text (``5" pipe``), as it is for csv and for Excel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class StrayQuote(NamedTuple):
+    """A quote that leaves open where its row ends.
+
+    Attributes:
+        line: The line that it opens a cell on.
+        end: The line on which that cell closes in the middle of text, or 0 where it never closes.
+    """
+
+    line: int
+    end: int
+
+
+def closing_distance(pieces: Iterable[str], delimiter: str) -> int | None:
+    """How many characters are left of a quoted cell, or None where it does not end as a cell should.
+
+    Args:
+        pieces: The text from some place inside the cell to the end of the file. No more is read than is needed.
+        delimiter: What may follow the closing quote, besides the end of the line.
+    """
+    passed = 0
+    after_quote = False  # The last character seen was a quote: the first half of two, or the closing one.
+    for piece in pieces:
+        place = 0
+        while place < len(piece):
+            if after_quote:
+                if piece[place] != '"':
+                    return passed + place if piece[place] in ("\r", "\n", delimiter) else None
+                after_quote = False
+                place += 1
+                continue
+            found = piece.find('"', place)
+            if found < 0:
+                break
+            after_quote = True
+            place = found + 1
+        passed += len(piece)
+    return passed if after_quote else None
+
+
+def find_stray_quote(lines: Iterable[str], first: int, delimiter: str, *, skip_spaces: bool) -> StrayQuote:
+    """The quote that breaks a row, read the way csv reads.
+
+    Args:
+        lines: The lines from the row's first one on, each with its line end.
+        first: The number of that line.
+        delimiter: Between cells.
+        skip_spaces: Whether spaces may stand before an opening quote.
+    """
+    opened = first
+    quoted = False
+    for number, line in enumerate(lines, first):
+        place = 0
+        while place >= 0:
+            if not quoted:
+                if skip_spaces:
+                    place = len(line) - len(line[place:].lstrip(" "))
+                quoted = line.startswith('"', place)
+                if quoted:
+                    opened = number
+                    place += 1
+                    continue
+                place = line.find(delimiter, place) + 1 or -1
+                continue
+            place = line.find('"', place) + 1 or -1
+            if place < 0:
+                break
+            after = line[place : place + 1]
+            if after == '"':
+                place += 1
+            elif after == delimiter:
+                quoted = False
+                place += 1
+            elif after in ("", "\r", "\n"):
+                quoted = False
+                place = -1
+            else:
+                return StrayQuote(opened, number)
+    return StrayQuote(opened, 0)
+
+
+def ends_unquoted(line: str, delimiter: str, *, skip_spaces: bool) -> bool:
+    """Whether a line that csv refuses is surely a row by itself, so that the next line begins the next row.
+
+    It is when its quotes come in pairs, and when no cell is open at its end for a reader that takes text after a
+    closing quote as more of the cell.
+    """
+    if line.count('"') % 2:
+        return False
+    place = 0
+    while True:
+        if skip_spaces:
+            place = len(line) - len(line[place:].lstrip(" "))
+        if line.startswith('"', place):
+            place += 1
+            while True:
+                place = line.find('"', place) + 1
+                if not place:
+                    return False
+                if not line.startswith('"', place):
+                    break
+                place += 1
+        place = line.find(delimiter, place) + 1
+        if not place:
+            return True

@@ -1,0 +1,153 @@
+"""What separates the cells, and what the columns are called."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from tables import cells, header, refusal, table
+
+from cms_cli.replay.model import RowProblem, SourceRow
+from cms_cli.replay.rows import open_table
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found_in_the_header(delimiter: str) -> None:
+    """Each of the four, whatever the rows hold."""
+    data = delimiter.join(["id", "amount", "name"]) + "\n" + delimiter.join(["1", "2", '"a,b;c\t|"']) + "\n"
+    found = open_table(io.BytesIO(data.encode()))
+    assert found.delimiter == delimiter
+    assert found.header == ("id", "amount", "name")
+    assert [row.cells for row in found] == [["1", "2", "a,b;c\t|"]]
+
+
+def test_decimal_commas_do_not_decide() -> None:
+    """A German file has commas in its rows; its header has none."""
+    assert cells("id;preis\n1;2,50\n2;3,50\n") == [["1", "2,50"], ["2", "3,50"]]
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("id;amount (EUR, gross);currency", ("id", "amount (EUR, gross)", "currency")),
+        ("id;amount (EUR,gross);currency", ("id", "amount (EUR,gross)", "currency")),
+        ("id;last, first;currency", ("id", "last, first", "currency")),
+        ('id,"amount; gross",currency', ("id", "amount; gross", "currency")),
+        ("id\tamount, gross;net", ("id", "amount, gross;net")),
+        ("id, amount, currency", ("id", "amount", "currency")),
+        ("id", ("id",)),
+        ("id;", ("id",)),
+    ],
+)
+def test_other_delimiters_inside_names_do_not_confuse(line: str, names: tuple[str, ...]) -> None:
+    """Quoted, before a space or inside brackets they are text; a tab never is."""
+    assert header(line + "\n") == names
+
+
+def test_a_header_that_can_be_read_in_two_ways_is_not_guessed() -> None:
+    """The error shows the readings and asks for --delimiter, which settles it."""
+    error = refusal("id;name,first\n1;2\n")
+    assert "more than one way" in error.message
+    assert "--delimiter" in error.hint
+    assert header("id;name,first\n", delimiter=";") == ("id", "name,first")
+
+
+def test_the_user_names_the_delimiter() -> None:
+    """By the character, or by a name where a shell makes it hard to type."""
+    for asked, written in (
+        ("tab", "\t"),
+        ("\\t", "\t"),
+        ("\t", "\t"),
+        ("semicolon", ";"),
+        (":", ":"),
+        ("Pipe", "|"),
+    ):
+        assert cells(f"a{written}b\n1{written}2\n", delimiter=asked) == [["1", "2"]]
+    for asked in ("", "x", "7", '"', "\n", ";;"):
+        assert "cannot separate" in refusal("a,b\n", delimiter=asked).message
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "sep=;;;"])
+def test_a_sep_line_is_obeyed_and_counted(first: str) -> None:
+    """It is no header, and the lines after it keep their numbers."""
+    found = table(f"{first}\r\na,b;c\r\n1;2\r\n")
+    assert found == [SourceRow(1, 3, ["1", "2"])]
+    assert table(f"{first}\na,b;c\n1,2;3\n", delimiter=",") == [SourceRow(1, 3, ["1", "2;3"])]
+
+
+def test_quotes_after_spaces_are_quotes_where_the_header_has_them() -> None:
+    """As in ``"a", "b"``; elsewhere a space before a quote makes it text."""
+    assert cells('"a", "b"\n"1", "2, 3"\n') == [["1", "2, 3"]]
+    assert cells('a,b\n1, "2"\n') == [["1", ' "2"']]
+    assert cells('" ""a""",b\n1, "2"\n') == [["1", ' "2"']]
+
+
+def test_header_names_are_trimmed_and_may_span_lines() -> None:
+    """White space around a name goes, a line break inside it stays."""
+    assert header(' id ,\u00a0amount,"two\nlines"\n') == ("id", "amount", "two\nlines")
+    assert table('id,"two\nlines"\n1,2\n') == [SourceRow(1, 3, ["1", "2"])]
+
+
+def test_lines_before_the_header_that_are_blank_are_ignored() -> None:
+    """Empty ones, and rows of empty cells."""
+    assert table("\n  \n,,\n;;\na,b\n1,2\n") == [SourceRow(1, 6, ["1", "2"])]
+
+
+def test_empty_columns_at_the_end_are_ignored() -> None:
+    """In the header and in the rows, as spreadsheets leave them; a value there is not."""
+    assert header("a,b,,\n") == ("a", "b")
+    assert cells("a,b,,\n1,2,,\n3,4\n5,6, ,,,,\n") == [["1", "2"], ["3", "4"], ["5", "6"]]
+    (problem,) = table("a,b,,\n1,2,,x\n")
+    assert isinstance(problem, RowProblem)
+    assert problem.code == "too_many_cells"
+
+
+def test_a_column_without_a_name_keeps_its_place() -> None:
+    """pandas writes its index that way."""
+    assert header(",id\n") == ("", "id")
+    assert cells(",id,,x\n0,a,,b\n") == [["0", "a", "", "b"]]
+
+
+def test_columns_of_one_name_are_refused() -> None:
+    """The error names it and both places."""
+    error = refusal("id,amount,name, amount\n1,2,3,4\n")
+    assert error.message == 'two columns are called "amount": number 2 and number 4'
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf", b"\xff\xfe", b" ,,\n", b"sep=;\n", b'""\n'])
+def test_a_file_without_a_header_is_empty(data: bytes) -> None:
+    """No bytes, only blank lines, only a byte order mark."""
+    assert refusal(data).message == "the file is empty"
+
+
+def test_a_header_alone_has_no_rows() -> None:
+    """With a line end or without."""
+    assert table("a,b\n") == table("a,b") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"PK\x03\x04\x14\x00", "spreadsheet"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Excel"),
+        (b"\x1f\x8b\x08\x00", "gzip"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"<!DOCTYPE html>\n<html>", "web page"),
+        (b'{"click_id": "a"}\n', "JSON"),
+        (b"[\n", ""),
+        (b'[{"a": 1}]', "JSON"),
+    ],
+)
+def test_files_of_other_formats_are_named(data: bytes, what: str) -> None:
+    """A workbook, an archive or a sign-in page says what it is, and not that a column is missing."""
+    if what:
+        assert what in refusal(data).message
+    else:
+        assert header(data) == ("[",)
+
+
+def test_one_column_is_read_as_it_is() -> None:
+    """Its header has no delimiter to find, so a comma separates, as the name of the format says."""
+    assert cells('id\nx\n"y,z"\n\n') == [["x"], ["y,z"]]
+    assert cells("id\nx;y\n") == [["x;y"]]
+    assert [getattr(row, "code", "") for row in table("id\nx,y\n")] == ["too_many_cells"]

@@ -1,0 +1,96 @@
+"""Bytes to text: what is read, and what is suggested."""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tables import cells, pieces_of, refusal, table
+
+from cms_cli.replay.model import InputError
+from cms_cli.replay.rows import open_table
+
+
+@pytest.mark.parametrize(
+    ("mark", "codec"),
+    [
+        (b"", "utf-8"),
+        (b"\xef\xbb\xbf", "utf-8"),
+        (b"\xff\xfe", "utf-16-le"),
+        (b"\xfe\xff", "utf-16-be"),
+        (b"\xff\xfe\0\0", "utf-32-le"),
+        (b"\0\0\xfe\xff", "utf-32-be"),
+    ],
+)
+def test_a_byte_order_mark_decides(mark: bytes, codec: str) -> None:
+    """As Excel writes it; the flag may say the same, and must not say something else."""
+    data = mark + 'näme\tb\r\nMüller 😀\t"5,""3"\r\n'.encode(codec)
+    found = open_table(io.BytesIO(data))
+    assert (found.encoding, found.delimiter, found.header) == (codec, "\t", ("näme", "b"))
+    assert [row.cells for row in found] == [["Müller 😀", '5,"3']]
+    for same in {codec, codec[:6].rstrip("-")}:
+        assert cells(data, encoding=same) == [["Müller 😀", '5,"3']]
+    if mark:
+        assert "byte order mark" in refusal(data, encoding="cp1252").message
+
+
+def test_the_user_names_the_encoding() -> None:
+    """Any text codec; UTF-16 without a mark has the byte order of Windows."""
+    assert cells("n\nMüller\n".encode("cp1252"), encoding="latin-1") == [["Müller"]]
+    assert cells("n\nMüller\n".encode("utf-16-le"), encoding="utf-16") == [["Müller"]]
+    assert cells("n\n円\n".encode("shift_jis"), encoding="Shift_JIS") == [["円"]]
+    assert cells("n\nMüller\n", encoding="utf-8-sig") == [["Müller"]]
+    for name in ("nope", "", "base64", "rot13", "a\0b", "hex"):
+        assert "no text encoding" in refusal("n\n1\n", encoding=name).message
+
+
+@pytest.mark.parametrize(
+    ("codec", "word"),
+    [("cp1252", "Größe"), ("mac_roman", "Größe"), ("cp1252", "Ihr Preis: 5 €"), ("cp1251", "имя")],
+)
+def test_bytes_that_are_not_utf8_get_a_suggestion_and_are_never_guessed(codec: str, word: str) -> None:
+    """The error says which byte, where, and shows how the suggested encodings would read it."""
+    data = ("id;name\r\n1;x\r\n2;" + word + ";\r\n").encode(codec)
+    error = refusal(data)
+    bad = next(place for place, byte in enumerate(data) if byte > 127)
+    assert error.message == f"line 3: byte 0x{data[bad]:02x} at offset {bad} is not UTF-8"
+    assert f'--encoding {codec} reads it as "{word}"' in error.hint
+    assert table(data, encoding=codec)[1].cells[1] == word
+
+
+def test_utf16_without_a_mark_is_suggested() -> None:
+    """Recognised by its zeros, also where it is no UTF-8."""
+    for codec in ("utf-16-le", "utf-16-be"):
+        data = "näme\tb\n1\t2\n".encode(codec)
+        assert f"--encoding {codec}" in refusal(data).hint
+        assert cells(data, encoding=codec) == [["1", "2"]]
+
+
+def test_a_file_cut_off_inside_a_character_says_so() -> None:
+    """It is no encoding's fault."""
+    error = refusal("a\nx\n€".encode()[:-1])
+    assert error.message == "line 3: the file ends in the middle of a character (offset 4)"
+
+
+@given(before=st.text(max_size=40), size=st.integers(1, 9))
+def test_the_offset_and_line_of_a_bad_byte_are_exact(before: str, size: int) -> None:
+    """However the file is cut into pieces, and whatever precedes it."""
+    start = "h\n" + before.replace("\0", "").replace('"', "")
+    with pieces_of(size):
+        message = refusal(start.encode("utf-8", "replace") + b"\xff\n").message
+    line = 1 + len(re.findall("\r\n|\r|\n", start.encode("utf-8", "replace").decode()))
+    offset = len(start.encode("utf-8", "replace"))
+    assert message == f"line {line}: byte 0xff at offset {offset} is not UTF-8"
+
+
+@given(
+    data=st.binary(max_size=40), name=st.sampled_from(["cp1252", "utf-16", "utf-7", "shift_jis", "gb18030", "idna"])
+)
+def test_arbitrary_bytes_in_any_encoding(data: bytes, name: str) -> None:
+    """The user's encoding may be wrong, and then that is an InputError as well."""
+    with suppress(InputError):
+        table(data, encoding=name)

@@ -1,0 +1,390 @@
+"""Text to minor units."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import iso4217
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cms_cli.replay
+from cms_cli.replay import money
+from cms_cli.replay.currencies import ACTIVE, EXPONENTS, currencies_of, exponent
+from cms_cli.replay.money import Amount, AmountColumn, AmountFormat, MoneyProblem, parse_cli_amount, parse_minor
+
+POINT, COMMA = AmountFormat("."), AmountFormat(",")
+GROUPS = [",", ".", "'", "\u2019", " ", "\u00a0", "\u202f", "\u2009"]
+READING_HALF = [
+    *("currencies", "dialect", "duplicates", "encoding", "lines", "model"),
+    *("money", "problems", "quotes", "rows", "times"),
+]
+
+
+def column(*values: str) -> AmountColumn:
+    looked_at = AmountColumn()
+    for line, value in enumerate(values, 2):
+        looked_at.observe(value, line)
+    return looked_at
+
+
+def grouped(digits: str, separator: str, indian: bool = False) -> str:
+    head, last = digits[:-3], digits[-3:]
+    size = 2 if indian else 3
+    parts = []
+    while head:
+        parts.append(head[-size:])
+        head = head[:-size]
+    return separator.join([*reversed(parts), last])
+
+
+def written(minor: int, places: int, decimal: str, separator: str, indian: bool = False) -> str:
+    digits = str(minor).rjust(places + 1, "0")
+    whole, fraction = (digits[:-places], digits[-places:]) if places else (digits, "")
+    whole = grouped(whole, separator, indian) if separator and len(whole) > 3 else whole
+    return whole + (decimal + fraction if places else "")
+
+
+def code_of(result: object) -> str:
+    assert isinstance(result, MoneyProblem), result
+    assert result.message
+    assert result.hint
+    return result.code
+
+
+def test_exponents_are_those_of_iso_4217() -> None:
+    """Every code with a minor unit has the exponent that the maintained list gives it; no other code is active."""
+    listed = {each.code: each.exponent for each in iso4217.Currency if each.exponent is not None}
+    assert listed == ACTIVE
+
+
+def test_withdrawn_codes_and_codes_without_minor_unit() -> None:
+    """Last year's currencies are still read; gold and the test code are not."""
+    assert [exponent(code) for code in ("HRK", "BYR", "usd", "XAU", "XTS", "ABC", "")] == [
+        2,
+        0,
+        2,
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+def test_signs_stand_for_known_currencies() -> None:
+    """A sign's list of currencies holds no typing mistake."""
+    for sign in ("$", "€", "£", "¥", "kr", "R$", "US$", "zł", "Rs."):
+        assert currencies_of(sign)
+        assert currencies_of(sign) <= set(EXPONENTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "minor"),
+    [
+        ("49.99", "USD", 4999),
+        ("49.9", "USD", 4990),
+        ("49", "USD", 4900),
+        ("0", "USD", 0),
+        ("0.00", "USD", 0),
+        ("  49.99\t", "USD", 4999),
+        (".5", "USD", 50),
+        ("0049.99", "USD", 4999),
+        ("1,234.56", "USD", 123456),
+        ("1,234,567.8", "USD", 123456780),
+        ("1'234.56", "CHF", 123456),
+        ("1\u2019234.56", "CHF", 123456),
+        ("1 234.56", "USD", 123456),
+        ("1\u00a0234.56", "USD", 123456),
+        ("1\u202f234.56", "USD", 123456),
+        ("1,23,456.78", "INR", 12345678),
+        ("500", "JPY", 500),
+        ("1,000", "JPY", 1000),
+        ("1.005", "KWD", 1005),
+        ("1.2345", "CLF", 12345),
+        ("$49.99", "USD", 4999),
+        ("$ 49.99", "CAD", 4999),
+        ("49.99 €", "EUR", 4999),
+        ("USD 49.99", "USD", 4999),
+        ("49.99 usd", "USD", 4999),
+        ("US$49.99", "USD", 4999),
+        ("$49.99 USD", "USD", 4999),
+        ("49.99kr", "SEK", 4999),
+        ("kr. 49.99", "DKK", 4999),
+        ("Rs.500", "INR", 50000),
+        ("49.99", "usd", 4999),
+        ("90071992547409.91", "USD", 9007199254740991),
+    ],
+)
+def test_amounts_with_a_decimal_point(text: str, currency: str, minor: int) -> None:
+    """Grouping, signs and codes are understood; the currency says how many digits follow the point."""
+    result = POINT.parse(text, currency)
+    assert isinstance(result, Amount)
+    assert result.minor == minor
+
+
+@pytest.mark.parametrize(
+    ("text", "minor"),
+    [
+        ("49,99", 4999),
+        ("1.234,56 €", 123456),
+        ("1 234,56", 123456),
+        ("€ 1.234.567", 123456700),
+        ("1'234,5", 123450),
+    ],
+)
+def test_amounts_with_a_decimal_comma(text: str, minor: int) -> None:
+    """The same with the signs the other way round."""
+    result = COMMA.parse(text, "EUR")
+    assert isinstance(result, Amount)
+    assert result.minor == minor
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "code"),
+    [
+        ("49.999", "USD", "amount_too_many_decimals"),
+        ("49.990", "USD", "amount_too_many_decimals"),
+        ("500.00", "JPY", "amount_too_many_decimals"),
+        ("500.0", "JPY", "amount_too_many_decimals"),
+        ("1.0055", "KWD", "amount_too_many_decimals"),
+        ("-5.00", "USD", "amount_negative"),
+        ("\u22125.00", "USD", "amount_negative"),
+        ("$-5.00", "USD", "amount_negative"),
+        ("-$5.00", "USD", "amount_negative"),
+        ("5.00-", "USD", "amount_negative"),
+        ("(12.00)", "USD", "amount_negative"),
+        ("($12.00)", "USD", "amount_negative"),
+        ("-0.00", "USD", "amount_negative"),
+        ("", "USD", "amount_empty"),
+        ("   ", "USD", "amount_empty"),
+        ("n/a", "USD", "amount_not_a_number"),
+        ("+5.00", "USD", "amount_not_a_number"),
+        ("1e3", "USD", "amount_not_a_number"),
+        ("inf", "USD", "amount_not_a_number"),
+        ("nan", "USD", "amount_not_a_number"),
+        ("0x10", "USD", "amount_not_a_number"),
+        ("1_000", "USD", "amount_not_a_number"),
+        ("49.", "USD", "amount_not_a_number"),
+        ("49,-", "USD", "amount_not_a_number"),
+        ("10%", "USD", "amount_not_a_number"),
+        ("5 apples", "USD", "amount_not_a_number"),
+        ("(5.00", "USD", "amount_not_a_number"),
+        ("\u0664\u0669", "USD", "amount_not_a_number"),
+        ("\uff14\uff19", "USD", "amount_not_a_number"),
+        ("4\u00b2", "USD", "amount_not_a_number"),
+        ("12.03.2026", "USD", "amount_other_format"),
+        ("1,23", "USD", "amount_other_format"),
+        ("1,2345", "USD", "amount_other_format"),
+        ("0,500", "USD", "amount_other_format"),
+        ("1.234,56", "USD", "amount_other_format"),
+        ("1 23", "USD", "amount_other_format"),
+        ("1,234'567", "USD", "amount_other_format"),
+        ("€5.00", "USD", "amount_other_currency"),
+        ("EUR 5.00", "USD", "amount_other_currency"),
+        ("US$5.00", "CAD", "amount_other_currency"),
+        ("US$ 5.00 CAD", "", "amount_other_currency"),
+        ("5.00", "XAU", "currency_unknown"),
+        ("5.00", "ABC", "currency_unknown"),
+        ("5.00", "", "currency_missing"),
+        ("$5.00", "", "currency_missing"),
+        ("90071992547409.92", "USD", "amount_too_large"),
+        ("9" * 5000, "USD", "amount_too_large"),
+        (" " * 100_000 + "-" + " " * 100_000, "USD", "amount_not_a_number"),
+        ("1" + " " * 100_000 + "x", "USD", "amount_not_a_number"),
+    ],
+)
+def test_what_is_no_amount_is_refused(text: str, currency: str, code: str) -> None:
+    """Each is a problem with its own code, a message and a way out; none is rounded, guessed or slow."""
+    result = POINT.parse(text, currency)
+    assert code_of(result) == code
+    assert len(result[1]) < 200
+
+
+def test_a_code_or_an_unambiguous_sign_is_reported() -> None:
+    """Beside a number, EUR and the euro sign name a currency; a dollar sign could be any of two dozen."""
+    assert [POINT.parse(text, "") for text in ("5 EUR", "€5")] == [Amount(500, "EUR")] * 2
+    assert POINT.parse("$5", "USD") == Amount(500, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "decimal"),
+    [
+        (["49.99"], "."),
+        (["49.9"], "."),
+        (["49,99"], ","),
+        (["1.000", "2.50"], "."),
+        (["1.000", "2,50"], ","),
+        (["1,000", "1.5"], "."),
+        (["1.000", "1.000.000"], ","),
+        (["1,00,000"], "."),
+        (["1.234,567"], ","),
+        (["1'234.567"], "."),
+        (["1 234,567"], ","),
+        (["-1.234,56"], ","),
+        (["(1,234.56)"], "."),
+        (["1.000,00 €", "n/a", "", "12.03.2026"], ","),
+        (["1.000", "7", "0.1234"], "."),
+    ],
+)
+def test_a_column_decides_together(values: list[str], decimal: str) -> None:
+    """One value that can be read in only one way decides for all, wherever it stands."""
+    assert column(*values).decide() == AmountFormat(decimal)
+    assert column(*reversed(values)).decide() == AmountFormat(decimal)
+
+
+@pytest.mark.parametrize(
+    "text", ["1.000", "1.005", "1,000", "0.125", "0,500", "1234.567", "$1.000", "-1.000", ".125"]
+)
+def test_one_separator_before_three_digits_is_ambiguous(text: str) -> None:
+    """Nothing decides such a column but another value or the user; there is no currency to ask."""
+    problem = column(text, "7", "1 000").decide()
+    assert code_of(problem) == "amount_ambiguous"
+    assert "line 2" in problem[1]
+    for decimal in (".", ","):
+        assert column(text).decide(decimal) == AmountFormat(decimal)
+
+
+def test_a_column_that_contradicts_itself_has_no_format() -> None:
+    """Both values are named, with their lines; the user's word settles it, and the other value is then invalid."""
+    mixed = column("1,5", "7", "1.5")
+    problem = mixed.decide()
+    assert code_of(problem) == "amount_formats_mixed"
+    assert 'point in "1.5" (line 4)' in problem[1]
+    assert 'comma in "1,5" (line 2)' in problem[1]
+    decided = mixed.decide("comma")
+    assert decided == COMMA
+    assert code_of(COMMA.parse("1.5", "USD")) == "amount_other_format"
+
+
+def test_a_column_without_separators_needs_no_decision() -> None:
+    """Whole numbers are read, and an unknown --decimal is named."""
+    assert isinstance(column("5", "1 000", "x").decide(), AmountFormat)
+    assert code_of(column("5").decide("x")) == "decimal_unknown"
+
+
+def test_minor_units_are_digits_only() -> None:
+    """4999 is; 4999.00, 4,999, +4999 and $4999 are not, and the way out names the unit."""
+    assert [parse_minor(text) for text in ("4999", " 0 ", "0049", "9007199254740991")] == [
+        4999,
+        0,
+        49,
+        money.MAX_MINOR,
+    ]
+    for text in ("4999.00", "4,999", "$4999", "4 999"):
+        problem = parse_minor(text)
+        assert code_of(problem) == "amount_not_minor"
+        assert "--amount-unit major" in problem.hint  # type: ignore[union-attr]
+    codes = {text: code_of(parse_minor(text)) for text in ("-5", "", "x", "\u0664", "1e3", "9" * 17, "9" * 5000)}
+    assert list(codes.values()) == [
+        "amount_negative",
+        "amount_empty",
+        "amount_not_a_number",
+        "amount_not_a_number",
+        "amount_not_a_number",
+        "amount_too_large",
+        "amount_too_large",
+    ]
+
+
+def test_on_the_command_line_the_point_is_the_decimal_sign() -> None:
+    """1.005 is one and a bit there, and no comma is ever understood."""
+    assert parse_cli_amount("49.99", "USD") == 4999
+    assert parse_cli_amount("1.005", "KWD") == 1005
+    assert parse_cli_amount(".5", "USD") == 50
+    assert parse_cli_amount("1000", "JPY") == 1000
+    refused = {
+        "1.005": "amount_too_many_decimals",
+        "49,99": "amount_not_plain",
+        "1,234.56": "amount_not_plain",
+        "$5": "amount_not_plain",
+        "5.": "amount_not_a_number",
+        ".": "amount_not_a_number",
+        "-5": "amount_negative",
+        "": "amount_empty",
+        "1e3": "amount_not_a_number",
+    }
+    assert {text: code_of(parse_cli_amount(text, "USD")) for text in refused} == refused
+
+
+@given(
+    minor=st.integers(0, money.MAX_MINOR),
+    currency=st.sampled_from(["JPY", "USD", "INR", "KWD", "CLF"]),
+    decimal=st.sampled_from([".", ","]),
+    separator=st.sampled_from(["", *GROUPS]),
+    indian=st.booleans(),
+    mark=st.sampled_from(["{}", "{} $C", "$C {}", "$C{}", "\u00a0{}\u00a0$C"]),
+)
+def test_what_is_written_in_any_style_is_read_back(
+    minor: int, currency: str, decimal: str, separator: str, indian: bool, mark: str
+) -> None:
+    """An amount, written with any grouping, decimal sign and code, is the same amount when it is read."""
+    if separator == decimal:
+        separator = ""
+    text = written(minor, EXPONENTS[currency], decimal, separator, indian and separator == ",")
+    text = mark.replace("$C", currency).format(text)
+    result = AmountFormat(decimal).parse(text, currency)
+    assert isinstance(result, Amount), (text, result)
+    assert result.minor == minor
+    assert result.currency_seen == (currency if currency in text else None)
+
+
+@given(
+    minors=st.lists(st.integers(0, 10**12), min_size=1, max_size=20),
+    currency=st.sampled_from(["JPY", "USD", "KWD", "CLF"]),
+    decimal=st.sampled_from([".", ","]),
+    separator=st.sampled_from(["", *GROUPS]),
+)
+def test_a_column_in_one_style_is_never_misread(
+    minors: list[int], currency: str, decimal: str, separator: str
+) -> None:
+    """Found without a flag, the format gives the very amounts that were written, or there is no format."""
+    if separator == decimal:
+        separator = ""
+    texts = [written(minor, EXPONENTS[currency], decimal, separator) for minor in minors]
+    found = column(*texts).decide()
+    if isinstance(found, MoneyProblem):
+        assert found.code == "amount_ambiguous"
+        return
+    for minor, text in zip(minors, texts):
+        assert found.parse(text, currency) == Amount(minor, None)
+
+
+@given(st.text(alphabet="0123456789.,'\u2019 -+()$€kr\u00a0\u202fe", max_size=12) | st.text())
+def test_any_text_is_an_amount_or_a_problem(text: str) -> None:
+    """Nothing raises, and no amount is negative or too large for JSON."""
+    looked_at = column(text)
+    looked_at.decide()
+    for result in (
+        POINT.parse(text, "USD"),
+        COMMA.parse(text, "KWD"),
+        parse_cli_amount(text, "JPY"),
+        parse_minor(text),
+    ):
+        if isinstance(result, Amount):
+            result = result.minor  # noqa: PLW2901
+        assert isinstance(result, MoneyProblem) or 0 <= result <= money.MAX_MINOR
+
+
+@given(st.text(alphabet="0123456789.,", min_size=1, max_size=12))
+def test_looking_twice_or_after_a_decision_changes_nothing(text: str) -> None:
+    """The short way past values that are no news gives what the long way gives."""
+    for first in ("49.99", "49,99"):
+        seen = column(first, text)
+        number_says = money._decimal_sign(text) if money._parts(text) else None
+        mixed = number_says in (".", ",") and number_says != first[2]
+        assert isinstance(seen.decide(), MoneyProblem) == mixed
+
+
+@pytest.mark.parametrize("name", READING_HALF)
+def test_no_float_between_the_file_and_the_wire(name: str) -> None:
+    """No module that reads files names float, writes a number with a point, divides with /."""
+    source = (Path(cms_cli.replay.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
+        assert not (isinstance(node, ast.Name) and node.id in ("float", "round", "complex"))
+        assert not isinstance(node, ast.Div)
+        assert not (isinstance(node, ast.Constant) and isinstance(node.value, float))
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", "") or ""}
+            assert not names & {"math", "statistics", "locale", "struct", "typer", "rich"}

@@ -1,0 +1,74 @@
+"""Bad rows, put together."""
+
+from __future__ import annotations
+
+import random
+
+from cms_cli.replay.model import RowProblem
+from cms_cli.replay.problems import ProblemGroups, group, shown
+
+
+def problem(
+    line: int, message: str = 'amount "n/a" is not a number', code: str = "x", column: str = "amount"
+) -> RowProblem:
+    return RowProblem(line - 1, line, ["secret"], column, code, message, "correct it")
+
+
+def test_a_group_reads_as_one_line() -> None:
+    """The count, the message, the first lines and how many more; one row and few rows read well too."""
+    lines = [17, 20, 31, *range(100, 1301)]
+    (found,) = group(problem(line) for line in lines)
+    assert str(found) == '1,204 rows: amount "n/a" is not a number (lines 17, 20, 31 and 1,201 more)'
+    assert found.hint == "correct it"
+    assert str(group([problem(17)])[0]) == '1 row: amount "n/a" is not a number (line 17)'
+    assert str(group([problem(17), problem(18)])[0]) == '2 rows: amount "n/a" is not a number (lines 17, 18)'
+    assert str(group([problem(1700), problem(1800)], keep=1)[0]).endswith("(lines 1700 and 1 more)")
+
+
+def test_groups_differ_by_column_code_and_message_and_stand_by_their_first_line() -> None:
+    """Whatever order they grew in."""
+    found = group(
+        [
+            problem(2, "a"),
+            problem(3, "b"),
+            problem(4, "a"),
+            problem(5, "a", code="y"),
+            problem(6, "a", column="other"),
+            problem(7, "b"),
+        ]
+    )
+    assert [(each.message, each.code, each.column, each.lines) for each in found] == [
+        ("a", "x", "amount", (2, 4)),
+        ("b", "x", "amount", (3, 7)),
+        ("a", "y", "amount", (5,)),
+        ("a", "x", "other", (6,)),
+    ]
+
+
+def test_the_number_of_groups_is_bounded_and_the_counts_still_add_up() -> None:
+    """A file with another bad value in every row gives a hundred groups, and one for the rest."""
+    groups = ProblemGroups(most=100)
+    chosen = random.Random(5)
+    for line in range(2, 10_002):
+        groups.add(problem(line, f'amount "{chosen.random()}" is not a number'))
+    found = groups.groups()
+    assert len(found) == 101
+    assert sum(each.rows for each in found) == 10_000
+    assert [each.mixed for each in found] == [False] * 100 + [True]
+    assert str(found[-1]).startswith("9,900 rows: other values, such as: amount ")
+    assert found == sorted(found, key=lambda each: each.lines)
+
+
+def test_a_group_keeps_no_cells() -> None:
+    """What a million-row report holds in memory does not depend on the rows."""
+    groups = ProblemGroups()
+    groups.add(problem(2))
+    assert "secret" not in repr(
+        [vars(each) if hasattr(each, "__dict__") else each.first for each in groups._groups.values()]
+    )
+
+
+def test_long_values_are_cut() -> None:
+    """A message quotes at most forty characters."""
+    assert shown("x" * 40) == '"' + "x" * 40 + '"'
+    assert shown("x" * 41) == '"' + "x" * 37 + '..."'

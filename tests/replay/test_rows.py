@@ -1,0 +1,205 @@
+"""Bytes to rows: what is read, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tracemalloc
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tables import cells, pieces_of, refusal, table
+
+from cms_cli.replay import lines
+from cms_cli.replay.model import InputError, RowProblem, SourceRow
+from cms_cli.replay.rows import open_table
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_numbers_are_those_of_an_editor(end: str) -> None:
+    """With any line end, through blank lines, quoted line breaks and rows of empty cells."""
+    data = end.join(["a,b", "1,2", "", '"x', "", 'y","', '"', ",", "  ", "3,4", "bad", "5,6"])
+    found = [(row.row, row.line) for row in table(data)]
+    assert found == [(1, 2), (2, 4), (3, 10), (4, 11), (5, 12)]
+    assert table(data)[1].cells == [f"x{end}{end}y", end]
+
+
+def test_other_separators_do_not_end_a_line() -> None:
+    """Vertical tab, form feed, next line and Unicode's separators are text."""
+    odd = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+    assert table(f"a,b\n1,{odd}2\n3,4\n") == [SourceRow(1, 2, ["1", f"{odd}2"]), SourceRow(2, 3, ["3", "4"])]
+
+
+def test_ragged_rows_are_problems_with_their_cells() -> None:
+    """The rows around them are read."""
+    found = table("a,b,c\n1,2,3\n4,5\n6,7,8,9\n0,1,2\n")
+    assert [type(row).__name__ for row in found] == ["SourceRow", "RowProblem", "RowProblem", "SourceRow"]
+    few, many = found[1], found[2]
+    assert isinstance(few, RowProblem)
+    assert isinstance(many, RowProblem)
+    assert few[:5] == (2, 3, ["4", "5"], None, "too_few_cells")
+    assert few.message == "has 2 cells where the header has 3"
+    assert many[:5] == (3, 4, ["6", "7", "8", "9"], None, "too_many_cells")
+    assert few.hint
+    assert many.hint
+
+
+def test_a_nul_is_a_problem_of_its_row() -> None:
+    """Its cells are kept as they are, also on Pythons whose csv knows no NUL; in a header it suggests UTF-16."""
+    found = table("a,b\n1,x\0y\n3,4\n\0,\n")
+    assert [row.cells for row in found] == [["1", "x\0y"], ["3", "4"], ["\0", ""]]
+    assert [getattr(row, "code", "") for row in found] == ["nul", "", "nul"]
+    assert "utf-16-le" in refusal("a,b\n".encode("utf-16-le")).hint
+    assert "utf-16-be" in refusal("a,b\n".encode("utf-16-be")).hint
+
+
+def test_quotes_inside_text_are_text() -> None:
+    """Only a quote at the beginning of a cell quotes it."""
+    assert cells('a,b\n5" pipe,the "x"\n') == [['5" pipe', 'the "x"']]
+
+
+def test_text_after_a_closing_quote_is_a_problem() -> None:
+    """The cells are shown as they stand in the file, and the next row is read."""
+    found = table('a,b\n"x"y,2\n3,4\n1,"2" \n')
+    assert [getattr(row, "code", "") for row in found] == ["bad_quotes", "", "bad_quotes"]
+    assert [row.cells for row in found] == [['"x"y', "2"], ["3", "4"], ["1", '"2" ']]
+    assert [row.line for row in found] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ('a,b\n1,2\n3,"x\n4,5\n', "line 3: the quote that opens here is never closed"),
+        ('a,b\n1,2\n3,"x\n', "line 3: the quote that opens here is never closed"),
+        ('a,b\n1,2\n3,"x', "line 3: the quote that opens here is never closed"),
+        ('a,b\n"x\ny",2\n"m\nn","x\n4,5\n', "line 5: the quote that opens here is never closed"),
+        ('a,b\n3,"x\n4,"5"\n', "line 2: a quote opens here and closes on line 3 in the middle"),
+        ('a,b\n1,"5" pipe",x\n', "line 2: a quote opens here and closes on line 2 in the middle"),
+        ('a,b\n1,"2" x "\n', "line 2: a quote opens here and closes on line 2 in the middle"),
+        ('a,b\n"5" a" b,"x\n2,3\n', "line 2: a quote opens here and closes on line 2 in the middle"),
+        ('"a", "b"\n1, "x\n', "line 2: the quote that opens here is never closed"),
+        ('a,"b\n1,2\n', "line 1: a quote in the header is not closed"),
+        ('\n\n"a"b,c\n', "line 3: a quote in the header is not closed"),
+    ],
+)
+def test_where_a_row_cannot_be_known_to_end_the_file_is_refused(data: str, message: str) -> None:
+    """The error names the line of the quote to blame, read in one piece or byte by byte."""
+    assert refusal(data).message.startswith(message)
+    for size in (1, 2, 5):
+        with pieces_of(size):
+            assert refusal(data).message.startswith(message)
+
+
+def test_an_open_quote_is_found_before_the_file_is_in_memory() -> None:
+    """A quote that swallows the rest of a large file does not take a multiple of its size to say so."""
+    data = b'a,b\n1,"x\n' + b"2,3\n" * 1_000_000
+    tracemalloc.start()
+    try:
+        with mock.patch.object(lines, "LONG_ROW", 1 << 16):
+            assert refusal(data).message.startswith("line 2: ")
+        assert tracemalloc.get_traced_memory()[1] < len(data)
+    finally:
+        tracemalloc.stop()
+
+
+def test_cells_may_be_of_any_length() -> None:
+    """Beyond csv's limit of 128 KiB and beyond the length at which somebody looks ahead, quoted or not."""
+    long = "x\n" * (lines.LONG_ROW // 2 + 100_000) + '"' * 3
+    quoted = '"' + long.replace('"', '""') + '"'
+    plain = "y" * 3_000_000
+    found = table(f"a,b\n1,{quoted}\n{plain},2\n")
+    assert [len(row.cells) for row in found] == [2, 2]
+    assert found[0].cells[1] == long
+    assert found[1].cells[0] == plain
+
+
+def test_a_table_can_be_read_twice_and_says_how_far_it_is() -> None:
+    """Each iteration begins again; the stream's position is the progress."""
+    stream = io.BytesIO(b"a,b\n" + b"1,2\n" * 100_000)
+    found = open_table(stream)
+    assert sum(1 for _ in found) == sum(1 for _ in found) == 100_000
+    iterator = iter(found)
+    next(iterator)
+    assert 0 < stream.tell() < 400_004
+    for _ in iterator:
+        pass
+    assert stream.tell() == 400_004
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufdd0"), max_size=8)
+awkward = st.text(alphabet='",;\t|\r\n a\u00a0é😀', max_size=8)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
+    width = draw(st.integers(2, 4))
+    names = [f"column {number}" for number in range(width)]
+    row = st.lists(texts | awkward, min_size=width, max_size=width)
+    return names, draw(st.lists(row, max_size=6))
+
+
+@given(
+    written=tables(),
+    dialect=st.sampled_from(["excel", "excel-tab", "unix", "semicolon", "pipe", "quote all", "lf"]),
+    codec=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be"]),
+    size=st.sampled_from([1, 2, 3, 7, 64, 1 << 17]),
+)
+@settings(max_examples=300)
+def test_what_a_csv_writer_writes_is_read_back(
+    written: tuple[list[str], list[list[str]]], dialect: str, codec: str, size: int
+) -> None:
+    """Any text in any cell, from each standard writer, in each encoding with a mark, in pieces of any size."""
+    names, rows = written
+    ways: dict[str, dict[str, object]] = {
+        "semicolon": {"delimiter": ";"},
+        "pipe": {"delimiter": "|"},
+        "quote all": {"quoting": csv.QUOTE_ALL},
+        # Before Python 3.10 this writer leaves a CR bare, which ends a line wherever it is read.
+        "lf": {"lineterminator": "\n", "quoting": csv.QUOTE_ALL},
+    }
+    out = io.StringIO()
+    options = ways.get(dialect, {"dialect": dialect})
+    csv.writer(out, **options).writerows([names, *rows])  # type: ignore[arg-type]
+    text = out.getvalue()
+    data = b"\xfe\xff" + text.encode(codec) if codec == "utf-16-be" else text.encode(codec)
+    with pieces_of(size):
+        found = open_table(io.BytesIO(data))
+        assert found.header == tuple(names)
+        read = list(found)
+    kept = [row for row in rows if any(cell.strip() for cell in row)]
+    assert [row.cells for row in read] == kept
+    assert all(isinstance(row, SourceRow) for row in read)
+    assert [row.row for row in read] == list(range(1, len(kept) + 1))
+    breaks = [re.findall("\r\n|\r|\n", cell) for row in kept for cell in row]
+    if len(kept) == len(rows) and kept:
+        assert read[0].line == 2
+        before_last = sum(map(len, breaks[: -len(names)]))
+        assert read[-1].line == 1 + len(rows) + before_last
+
+
+@given(
+    data=st.binary(max_size=60)
+    | st.text(alphabet='ab,;\t|"\r\n \0é', max_size=60).map(str.encode)
+    | st.text(max_size=30).map(lambda text: text.encode("utf-16", "replace")),
+    size=st.sampled_from([1, 3, 1 << 17]),
+)
+@settings(max_examples=500)
+def test_arbitrary_bytes_give_rows_or_listed_problems(data: bytes, size: int) -> None:
+    """Nothing but rows of the header's width, problems and InputError, and the same however it is read."""
+    outcomes = []
+    for pieces in (size, 1 << 17):
+        with pieces_of(pieces):
+            try:
+                found = open_table(io.BytesIO(data))
+                read = list(found)
+                outcomes.append((found.header, read, ""))
+                assert all(type(row) in (SourceRow, RowProblem) for row in read)
+                assert all(len(row.cells) == len(found.header) for row in read if type(row) is SourceRow)
+                assert [row.row for row in read] == list(range(1, len(read) + 1))
+                assert all(first.line < second.line for first, second in zip(read, read[1:]))
+            except InputError as error:
+                outcomes.append(((), [], error.message))
+    assert outcomes[0] == outcomes[1]

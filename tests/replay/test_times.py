@@ -1,0 +1,351 @@
+"""Text to an instant, and to the form that goes over the wire."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import datetime, timedelta, timezone, tzinfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cms_cli.replay.times import (
+    TimeColumn,
+    TimeProblem,
+    check_date_format,
+    parse_instant,
+    to_wire,
+    zone_for_header,
+    zone_named,
+)
+
+UTC = timezone.utc
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo", "Etc/UTC"]
+
+
+def wire(text: str, zone: tzinfo = UTC, date_format: str | None = None) -> str:
+    result = parse_instant(text, zone, date_format=date_format)
+    assert isinstance(result, datetime), result
+    assert result.tzinfo is UTC
+    return to_wire(result)
+
+
+def code_of(result: object) -> str:
+    assert isinstance(result, TimeProblem), result
+    assert result.message
+    assert result.hint
+    return result.code
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-04-10T12:34:56Z", "2026-04-10T12:34:56.000Z"),
+        ("2026-04-10T12:34:56.000Z", "2026-04-10T12:34:56.000Z"),
+        ("2026-04-10t12:34:56z", "2026-04-10T12:34:56.000Z"),
+        ("2026-04-10 14:34:56+02:00", "2026-04-10T12:34:56.000Z"),
+        ("2026-04-10T14:34:56+0200", "2026-04-10T12:34:56.000Z"),
+        ("2026-04-10T14:34:56+02", "2026-04-10T12:34:56.000Z"),
+        ("2026-04-10T09:04:56-03:30", "2026-04-10T12:34:56.000Z"),
+        ("2026-04-10T09:04:56\u221203:30", "2026-04-10T12:34:56.000Z"),
+        ("2026-03-12 09:14:02 +0100", "2026-03-12T08:14:02.000Z"),  # Shopify
+        ("2026-03-12 09:14:02 UTC", "2026-03-12T09:14:02.000Z"),  # Gumroad
+        ("2026-03-12 09:14", "2026-03-12T09:14:00.000Z"),  # Stripe
+        ("2026-03-12 09:14:02", "2026-03-12T09:14:02.000Z"),  # Stripe, WooCommerce
+        ("2026-04-10", "2026-04-10T00:00:00.000Z"),
+        (" 2026-04-10 ", "2026-04-10T00:00:00.000Z"),
+        ("2026-04-10T12:34:56.1Z", "2026-04-10T12:34:56.100Z"),
+        ("2026-04-10T12:34:56,123Z", "2026-04-10T12:34:56.123Z"),
+        ("2026-12-31T23:59:59.999999999Z", "2026-12-31T23:59:59.999Z"),
+        ("20260410T123456Z", "2026-04-10T12:34:56.000Z"),
+        ("20260410T1434+0200", "2026-04-10T12:34:00.000Z"),
+        ("20260410", "2026-04-10T00:00:00.000Z"),
+        ("2024-02-29", "2024-02-29T00:00:00.000Z"),
+        ("1775824496", "2026-04-10T12:34:56.000Z"),
+        ("1775824496.9999", "2026-04-10T12:34:56.999Z"),
+        ("1775824496123", "2026-04-10T12:34:56.123Z"),
+    ],
+)
+def test_the_forms_that_are_read(text: str, expected: str) -> None:
+    """ISO 8601, the exports' own forms and Unix time become the documented wire form; fractions are cut off."""
+    assert wire(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "time_empty"),
+        ("  ", "time_empty"),
+        ("soon", "time_not_a_time"),
+        ("now", "time_not_a_time"),
+        ("2026-04-10 12:00 CET", "time_not_a_time"),
+        ("2026-04-10Z", "time_not_a_time"),
+        ("2026-W15-5", "time_not_a_time"),
+        ("2026-W15-5T12:34:56", "time_not_a_time"),
+        ("2026-04-10x12:34:56", "time_not_a_time"),
+        ("2026-4-1", "time_not_a_time"),
+        ("2026/04/10", "time_not_a_time"),
+        ("\u0662\u0660\u0662\u0666-04-10", "time_not_a_time"),
+        ("2026-04-10T12:34:56.1234567890Z", "time_not_a_time"),
+        (" " * 100_000 + "x" + " " * 100_000, "time_not_a_time"),
+        ("2026-04-10" + " " * 100_000 + "x", "time_not_a_time"),
+        ("2026-02-29", "time_impossible"),
+        ("2026-02-30 10:00:00", "time_impossible"),
+        ("2026-13-01T00:00:00Z", "time_impossible"),
+        ("2026-01-01T24:00:00", "time_impossible"),
+        ("2026-06-30T23:59:60Z", "time_impossible"),
+        ("2026-01-01T10:00:00+25:00", "time_impossible"),
+        ("2026-01-01T10:00:00+01:60", "time_impossible"),
+        ("0000-00-00 00:00:00", "time_impossible"),
+        ("0001-01-01T00:00:00+02:00", "time_impossible"),
+        ("1970-01-01T00:00:00Z", "time_out_of_range"),
+        ("0000000000", "time_out_of_range"),
+        ("9999-12-31", "time_out_of_range"),
+        ("9999999999", "time_out_of_range"),
+        ("46122", "time_bare_number"),
+        ("46122.524", "time_bare_number"),
+        ("177582449612", "time_bare_number"),
+        ("03/04/2026", "time_order_unknown"),
+        ("13/04/2026", "time_order_unknown"),
+        ("3.4.26", "time_order_unknown"),
+        ("03-04-2026 10:00", "time_order_unknown"),
+        ("99/99/2026", "time_order_unknown"),
+    ],
+)
+def test_what_is_no_instant_is_refused(text: str, code: str) -> None:
+    """Each is a problem with its own code, a message and a way out; none is guessed."""
+    result = parse_instant(text, UTC)
+    assert code_of(result) == code
+    assert len(result[1]) < 200  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("text", "formats"),
+    [
+        ("03/04/2026", ["%d/%m/%Y", "%m/%d/%Y"]),
+        ("13/04/2026", ["%d/%m/%Y"]),
+        ("04/13/2026 9:05", ["%m/%d/%Y %H:%M"]),
+        ("03.04.26 09:05:01", ["%d.%m.%y %H:%M:%S", "%m.%d.%y %H:%M:%S"]),
+        ("03/04/2026 9:05 PM", ["%d/%m/%Y %I:%M %p", "%m/%d/%Y %I:%M %p"]),
+    ],
+)
+def test_the_way_out_of_a_shuffled_date_works(text: str, formats: list[str]) -> None:
+    """The problem names formats, each of them is one, and each reads the value."""
+    problem = parse_instant(text, UTC)
+    assert code_of(problem) == "time_order_unknown"
+    assert problem.hint == "say " + " or ".join(f'--date-format "{each}"' for each in formats)  # type: ignore[union-attr]
+    for each in formats:
+        assert check_date_format(each) is None
+        assert wire(text, date_format=each).startswith("2026-")
+
+
+def test_a_date_format_is_the_only_form_then() -> None:
+    """With a format, its values are read, in the zone or by their %z, and nothing else is."""
+    assert wire("03/04/2026", BERLIN, "%d/%m/%Y") == "2026-04-02T22:00:00.000Z"
+    assert wire("03/04/2026", UTC, "%m/%d/%Y") == "2026-03-04T00:00:00.000Z"
+    assert wire("03/04/2026 10:00 +0530", BERLIN, "%d/%m/%Y %H:%M %z") == "2026-04-03T04:30:00.000Z"
+    for text in ("2026-04-03", "2026-04-03 10:00:00", "1775824496", "x", "31/02/2026", "03/04/2026 10:00"):
+        assert code_of(parse_instant(text, UTC, date_format="%d/%m/%Y")) == "time_other_format"
+    assert code_of(parse_instant("29/03/2026 02:30", BERLIN, date_format="%d/%m/%Y %H:%M")) == "time_skipped"
+
+
+def test_a_date_format_has_to_say_which_day() -> None:
+    """Incomplete formats, unknown directives and %Z are refused before any row is read."""
+    bad = {
+        "%d/%m": "date_format_incomplete",
+        "%m/%Y": "date_format_incomplete",
+        "%H:%M": "date_format_incomplete",
+        "%%d/%m/%Y": "date_format_incomplete",
+        "": "date_format_incomplete",
+        "%d/%m/%Y %Z": "date_format_zone",
+        "%d/%d/%m/%Y": "date_format_unknown",
+        "%d/%m/%Y %Q": "date_format_unknown",
+        "%d/%m/%Y %": "date_format_unknown",
+    }
+    assert {each: code_of(check_date_format(each)) for each in bad} == bad
+    for good in ("%d/%m/%Y", "%m/%d/%y %I:%M %p", "%d. %B %Y", "%Y%j", "%d %b %Y %H:%M:%S.%f %z", "%x", "%c"):
+        assert check_date_format(good) is None
+
+
+def test_now_is_what_the_caller_says() -> None:
+    """The word is read only where it has a meaning, and then it has one."""
+    fixed = datetime(2026, 4, 10, 14, 34, 56, tzinfo=BERLIN)
+    assert parse_instant("now", BERLIN, now=fixed) == fixed
+    assert parse_instant(" NOW ", UTC, now=fixed, date_format="%d/%m/%Y") == fixed
+
+
+def test_zone_less_times_are_read_in_the_zone() -> None:
+    """Before and after the clocks change; times with a zone of their own ignore it."""
+    assert wire("2026-01-10 12:00:00", BERLIN) == "2026-01-10T11:00:00.000Z"
+    assert wire("2026-07-10 12:00", BERLIN) == "2026-07-10T10:00:00.000Z"
+    assert wire("2026-07-10", BERLIN) == "2026-07-09T22:00:00.000Z"
+    assert wire("2026-07-10 12:00:00 UTC", BERLIN) == "2026-07-10T12:00:00.000Z"
+    assert wire("1775824496", BERLIN) == "2026-04-10T12:34:56.000Z"
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "code"),
+    [
+        ("Europe/Berlin", "2026-03-29 02:00:00", "time_skipped"),
+        ("Europe/Berlin", "2026-03-29T02:59", "time_skipped"),
+        ("Europe/Berlin", "2026-10-25 02:00:00", "time_twice"),
+        ("Europe/Berlin", "2026-10-25 02:59:59", "time_twice"),
+        ("Australia/Lord_Howe", "2026-10-04 02:15:00", "time_skipped"),
+        ("Australia/Lord_Howe", "2026-04-05 01:45:00", "time_twice"),
+        ("America/Sao_Paulo", "2018-11-04", "time_skipped"),
+        ("Pacific/Apia", "2011-12-30 12:00:00", "time_skipped"),
+    ],
+)
+def test_a_time_that_came_never_or_twice_is_a_problem(zone: str, text: str, code: str) -> None:
+    """Not a guess: the message names the zone. With an offset the same time is fine."""
+    found = zone_named(zone)
+    assert isinstance(found, tzinfo)
+    problem = parse_instant(text, found)
+    assert code_of(problem) == code
+    assert zone in problem[1]  # type: ignore[index]
+    if len(text) > 10:
+        assert wire(text + "+01:00", found)
+
+
+def test_the_edges_of_a_change_are_read() -> None:
+    """The last second before and the first one after."""
+    assert wire("2026-03-29 01:59:59", BERLIN) == "2026-03-29T00:59:59.000Z"
+    assert wire("2026-03-29 03:00:00", BERLIN) == "2026-03-29T01:00:00.000Z"
+    assert wire("2026-10-25 01:59:59", BERLIN) == "2026-10-24T23:59:59.000Z"
+    assert wire("2026-10-25 03:00:00", BERLIN) == "2026-10-25T02:00:00.000Z"
+
+
+def test_zones_are_iana_names() -> None:
+    """An unknown one is a problem that names the nearest; no name reaches outside the database."""
+    assert zone_named("UTC") is UTC
+    assert zone_named(" utc ") is UTC
+    near = {
+        "Berlin": "Europe/Berlin",
+        "Europe/Berln": "Europe/Berlin",
+        "new york": "America/New_York",
+        "AMERICA/NEW_YORK ": "America/New_York",
+    }
+    for name, meant in near.items():
+        result = zone_named(name)
+        if isinstance(result, TimeProblem):  # A file system that ignores case finds some of them.
+            assert code_of(result) == "zone_unknown"
+            assert meant in result.hint
+    for name in ("", "qqqqqq", "America", "../../etc/passwd", "/etc/localtime", "a\0b", "CEST+2"):
+        assert code_of(zone_named(name)) == "zone_unknown"
+
+
+def test_a_header_that_says_utc_wins() -> None:
+    """Stripe's and Gumroad's headers do; an offset or another word in brackets is not UTC."""
+    for header in ("Created (UTC)", "Created date (UTC)", "Purchase Time (UTC timezone)", "at (utc)", "( UTC )"):
+        assert zone_for_header(header, BERLIN) is UTC
+    for header in ("Paid at", "Created (UTC+2)", "Created UTC", "(UTCX)", "Created (local)"):
+        assert zone_for_header(header, BERLIN) is BERLIN
+
+
+instants = st.datetimes(datetime(1972, 1, 1), datetime(2100, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(
+    instant=instants,
+    offset=st.integers(-14 * 60, 14 * 60),
+    between=st.sampled_from(["T", " ", "t", "  "]),
+    digits=st.integers(0, 9),
+    style=st.sampled_from(["{h}:{m}", " {h}:{m}", "{h}{m}", " {h}{m}"]),
+    zone=st.sampled_from(ZONES),
+)
+def test_what_is_written_with_an_offset_is_read_back(
+    instant: datetime, offset: int, between: str, digits: int, style: str, zone: str
+) -> None:
+    """In any zone, to any number of digits, the same millisecond comes out as went in."""
+    local = instant.astimezone(timezone(timedelta(minutes=offset)))
+    hours, minutes = divmod(abs(offset), 60)
+    text = local.strftime(f"%Y-%m-%d{between}%H:%M:%S")
+    fraction = f"{instant.microsecond:06d}000"[:digits]
+    text += "." + fraction if digits else ""
+    text += style[: style.index("{")] + ("-" if offset < 0 else "+")
+    text += style[style.index("{") :].format(h=f"{hours:02d}", m=f"{minutes:02d}")
+    expected = instant.strftime("%Y-%m-%dT%H:%M:%S.") + fraction[:3].ljust(3, "0") + "Z"
+    assert wire(text, zoneinfo.ZoneInfo(zone)) == expected
+
+
+@given(instant=instants, zone=st.sampled_from(ZONES))
+def test_a_zone_less_time_is_its_instant_or_a_problem(instant: datetime, zone: str) -> None:
+    """A local time that a zone has once is read as that instant; one that it has twice never is."""
+    instant = instant.replace(microsecond=0)
+    found = zoneinfo.ZoneInfo(zone)
+    local = instant.astimezone(found)
+    result = parse_instant(local.strftime("%Y-%m-%d %H:%M:%S"), found)
+    if isinstance(result, TimeProblem):
+        assert result.code == "time_twice"
+        assert local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+    else:
+        assert result == instant
+
+
+@given(
+    text=st.text(max_size=30) | st.text(alphabet="0123456789-:T .+Z/", max_size=26),
+    date_format=st.none() | st.sampled_from(["%d/%m/%Y", "%d.%m.%y %H:%M", "%Y-%m-%d %z"]),
+)
+def test_any_text_is_an_instant_or_a_problem(text: str, date_format: str | None) -> None:
+    """Nothing raises, and every instant has a wire form of one length."""
+    result = parse_instant(text, BERLIN, date_format=date_format)
+    assert isinstance(result, TimeProblem) or len(to_wire(result)) == 24
+
+
+@given(st.text(alphabet="%dmYyHMSzZjcxbBfpI/. -Q", max_size=12))
+def test_a_checked_date_format_never_raises(date_format: str) -> None:
+    """Whatever passes the check can be read with."""
+    if check_date_format(date_format) is None:
+        for text in ("03/04/2026", "", "2026-04-03 10:00", date_format):
+            parse_instant(text, BERLIN, date_format=date_format)
+
+
+hours = st.sampled_from(
+    [
+        "2026-03-29 01",
+        "2026-03-29 02",
+        "2026-03-29T02",
+        "2026-10-25 02",
+        "2026-04-10 12",
+        "2026-04-05 01",
+        "2026-02-30 10",
+    ]
+)
+endings = st.sampled_from(
+    ["", "Z", " UTC", "+02:00", " +0530", "+00:45", ".5", ".123Z", ".123456789", ",5", ". ", ".", "x", "0"]
+)
+
+
+@given(
+    texts=st.lists(
+        st.builds(
+            lambda hour, minute, second, ending: hour + minute + second + ending,
+            hours,
+            st.sampled_from([":00", ":15", ":59", ":60", ":5", "", ":0x", "-10", ":\u0661\u0662"]),
+            st.sampled_from([":00", ":59", ":60", "", ":7"]),
+            endings,
+        )
+        | st.text(alphabet="0123456789-:T .+Z", max_size=24),
+        max_size=12,
+    ),
+    zone=st.sampled_from(ZONES),
+    date_format=st.sampled_from([None, None, None, "%Y-%m-%d %H:%M:%S"]),
+)
+def test_a_column_of_times_says_what_each_time_says(texts: list[str], zone: str, date_format: str | None) -> None:
+    """What it remembers changes no answer: around a change of the clocks, for odd offsets, for no times at all."""
+    found = zoneinfo.ZoneInfo(zone)
+    column = TimeColumn(found, date_format=date_format)
+    for text in [*texts, *texts]:
+        expected = parse_instant(text, found, date_format=date_format)
+        assert column.wire(text) == (expected if isinstance(expected, TimeProblem) else to_wire(expected))
+
+
+def test_a_column_of_times_remembers_a_bounded_number_of_hours() -> None:
+    """However many the file has."""
+    column = TimeColumn(UTC)
+    first = datetime(2000, 1, 1, tzinfo=UTC)
+    for hour in range(20_000):
+        text = (first + timedelta(hours=hour)).strftime("%Y-%m-%d %H")
+        assert column.wire(f"{text}:01:02") == f"{text.replace(' ', 'T')}:01:02.000Z"
+    assert len(column._known) < 10_000
