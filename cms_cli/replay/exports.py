@@ -1,0 +1,153 @@
+"""``--failures`` and ``--results``: rows with what became of them, written as it goes.
+
+Whole lines are written in one go, so a file that a kill cuts off ends with a whole line. The original columns stay
+untouched, so that a failures file can be mended and fed back as it is.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from cms_cli.replay.dialect import delimiter_named
+from cms_cli.replay.model import InputError, RowProblem, SourceRow
+from cms_cli.replay.rowbook import SettledRow
+
+LINE, STATUS, ERROR = "_line", "_status", "_error"
+"""The columns that are added. A file that is fed back may have them; they are never sent."""
+
+ADDED = (LINE, STATUS, ERROR)
+
+_TOGETHER = 1000  # rows written in one go at most
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Layout:
+    """How rows are written: in the input's own columns, and as CSV in the dialect that its flags name.
+
+    So the very flags that read the input read the file of its failures.
+    """
+
+    def __init__(self, header: Sequence[str], *, delimiter: str = "", encoding: str = "") -> None:
+        """Take the input's column names, and what its flags say, "" for nothing."""
+        self._width = len(header)
+        self._kept = [(place, name) for place, name in enumerate(header) if name not in ADDED]
+        self._delimiter = delimiter_named(delimiter) if delimiter else ","
+        self.encoding = encoding or "utf-8"
+
+    def heading(self) -> str:
+        """Give the line of column names."""
+        return self._csv([*(name for _, name in self._kept), *ADDED])
+
+    def csv(self, row: SettledRow) -> str:
+        """Give a row as a line of CSV."""
+        cells, kept = self._cells(row)
+        # What a ragged row has too much stays behind it, so that nothing of it is lost.
+        surplus = cells[self._width :]
+        return self._csv([*kept, str(row.line), row.status, _harmless(row.error or ""), *surplus])
+
+    def json(self, row: SettledRow) -> str:
+        """Give a row as a line of JSON."""
+        cells, kept = self._cells(row)
+        record: dict[str, object] = {name: cell for (_, name), cell in zip(self._kept, kept)}
+        record.update({LINE: row.line, STATUS: row.status, ERROR: row.error})
+        if cells[self._width :]:
+            record["_surplus"] = cells[self._width :]
+        return json.dumps(record, ensure_ascii=False) + "\n"
+
+    def _cells(self, row: SettledRow) -> tuple[list[str], list[str]]:
+        cells: list[str] = json.loads(row.cells) if row.cells else []
+        return cells, [cells[place] if place < len(cells) else "" for place, _ in self._kept]
+
+    def _csv(self, cells: Sequence[str]) -> str:
+        text = io.StringIO()
+        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerow(cells)
+        return text.getvalue()
+
+
+class RowFile:
+    """A CSV or JSON Lines file of rows, by its ending, in the making."""
+
+    def __init__(self, path: Path, layout: Layout, flag: str) -> None:
+        """Make the file anew.
+
+        Args:
+            path: ``.jsonl`` or ``.ndjson`` gives JSON Lines, anything else CSV.
+            layout: How rows are written.
+            flag: Which flag named it, for messages.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        self._layout = layout
+        self._json = path.suffix.lower() in (".jsonl", ".ndjson")
+        encoding = "utf-8" if self._json else layout.encoding
+        # What the encoding lacks can only stand in an error message: the cells came out of it.
+        self._encoder = codecs.getincrementalencoder(encoding)("backslashreplace")
+        try:
+            # Rows name people and what they paid.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as error:
+            hint = "Name a file that can be written."
+            raise InputError(f"{flag} {path}: {error.strerror or error}", hint) from error
+        self._file = open(descriptor, "wb", buffering=0)  # noqa: PTH123, SIM115 - an open descriptor
+        if not self._json:
+            self._write(layout.heading())
+
+    def add(self, rows: Iterable[SettledRow]) -> None:
+        """Write rows whose outcome is on disk."""
+        written = self._layout.json if self._json else self._layout.csv
+        remaining = iter(rows)
+        while some := list(islice(remaining, _TOGETHER)):
+            self._write("".join(map(written, some)))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, text: str) -> None:
+        view = memoryview(self._encoder.encode(text))
+        while view:
+            view = view[self._file.write(view) or 0 :]
+
+
+def with_cells(rows: Iterable[SettledRow], table: Iterable[SourceRow | RowProblem]) -> Iterator[SettledRow]:
+    """Give rows their cells back, which a finished run has forgotten, from the input.
+
+    Args:
+        rows: In file order.
+        table: The input, from its beginning.
+    """
+    items = iter(table)
+    for row in rows:
+        item = next((item for item in items if item.row == row.row), None)
+        yield row if row.cells or item is None else row._replace(cells=json.dumps(item.cells))
+
+
+def refuse_input_as_output(input_path: Path | None, outputs: Iterable[tuple[str, Path | None]]) -> None:
+    """Make sure that no output file is the input, or another output.
+
+    Raises:
+        InputError: One is.
+    """
+    seen: dict[Path, str] = {}
+    if input_path is not None:
+        seen[input_path.resolve()] = "the input"
+    for flag, path in outputs:
+        if path is None:
+            continue
+        same = seen.get(path.resolve())
+        if same or (input_path is not None and path.exists() and path.samefile(input_path)):
+            raise InputError(f"{flag} {path} is {same or 'the input'}", "Name another file.")
+        seen[path.resolve()] = flag
+
+
+def _harmless(text: str) -> str:
+    """Keep a spreadsheet from running what the service or a file put into a column of ours."""
+    return "'" + text if text.startswith(_FORMULA_STARTS) else text

@@ -1,0 +1,64 @@
+"""The ledger: what the service has accepted from an account, so that no other run or file sends it again.
+
+It keeps hashes, so it tells nobody who bought what; only somebody who has an invoice can ask whether it is there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from cms_cli.replay.journal import Journal
+
+_KEYS_PER_QUERY = 500  # SQLite takes 999 parameters at least
+
+
+def key_of(text: str) -> bytes:
+    """Give the 128-bit hash under which an invoice or a lead is kept."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def order_key(customer: str) -> int:
+    """Give a 63-bit hash of a customer, by which their rows are kept in order.
+
+    Two customers that share one, which nobody will meet, would only wait for each other.
+    """
+    return int.from_bytes(blake2b(customer.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 1
+
+
+def known_sales(journal: Journal, scope: int, keys: Sequence[bytes]) -> dict[bytes, tuple[int, str]]:
+    """Give amount and currency of those invoices that are in the ledger."""
+    found: dict[bytes, tuple[int, str]] = {}
+    for start in range(0, len(keys), _KEYS_PER_QUERY):
+        some = keys[start : start + _KEYS_PER_QUERY]
+        query = (
+            f"SELECT invoice, amount, currency FROM accepted_sales WHERE scope = ? AND invoice IN ({_marks(some)})"
+        )
+        for invoice, amount, currency in journal.db.execute(query, (scope, *some)):
+            found[invoice] = (amount, currency)
+    return found
+
+
+def known_leads(journal: Journal, scope: int, keys: Sequence[bytes]) -> set[bytes]:
+    """Give those fingerprints that are in the ledger."""
+    found: set[bytes] = set()
+    for start in range(0, len(keys), _KEYS_PER_QUERY):
+        some = keys[start : start + _KEYS_PER_QUERY]
+        query = f"SELECT fingerprint FROM accepted_leads WHERE scope = ? AND fingerprint IN ({_marks(some)})"
+        found.update(row[0] for row in journal.db.execute(query, (scope, *some)))
+    return found
+
+
+def add_sale(db: sqlite3.Connection, scope: int, key: bytes, amount: int, currency: str) -> None:
+    """Enter a sale that the service has. Part of the transaction that settles its row."""
+    db.execute("INSERT OR REPLACE INTO accepted_sales VALUES (?, ?, ?, ?)", (scope, key, amount, currency))
+
+
+def add_lead(db: sqlite3.Connection, scope: int, key: bytes) -> None:
+    """Enter a lead that the service has. Part of the transaction that settles its row."""
+    db.execute("INSERT OR REPLACE INTO accepted_leads VALUES (?, ?)", (scope, key))
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))

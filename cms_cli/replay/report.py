@@ -1,0 +1,108 @@
+"""What a replay has to say for itself at the end: pure data, and the pure mapping to an exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cms_cli.exit_codes import ExitCode, first_of
+from cms_cli.replay.delivery import Stop
+from cms_cli.replay.rowbook import RowStatus
+
+SCHEMA_VERSION = 1
+"""Of the JSON report; raised when a key changes its meaning or goes."""
+
+MOST_PROBLEMS = 1000
+"""Problems that a report lists one by one; the counts are always complete."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with one row.
+
+    Attributes:
+        row: The number of the data row, from 1.
+        line: The line that it starts on, from 1.
+        column: The column at fault, or None.
+        code: A constant for programs.
+        message: For people.
+    """
+
+    row: int
+    line: int
+    column: str | None
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """The result of one invocation.
+
+    Attributes:
+        run: The run's name; None where nothing was staged (a dry run, invalid rows).
+        file: The input, as it was named.
+        counts: By outcome, over all rows of the input; every outcome is there.
+        seconds: How long this invocation took.
+        problems: The first problems, in file order.
+        stop: Why it ended before all rows had an outcome, if it did.
+        reason: The same in words.
+        requests: Requests made in this invocation.
+        finished_before: Whether the run had been finished by an earlier invocation, so that nothing was sent.
+        blocked: Whether invalid rows kept everything from being sent.
+    """
+
+    run: str | None
+    file: str
+    counts: dict[str, int]
+    seconds: float
+    problems: list[Problem] = field(default_factory=list)
+    stop: Stop = Stop.NONE
+    reason: str = ""
+    requests: int = 0
+    finished_before: bool = False
+    blocked: bool = False
+
+    @property
+    def total(self) -> int:
+        """The rows read; the counts add up to it."""
+        return sum(self.counts.values())
+
+    @property
+    def pending(self) -> int:
+        """The rows that still have no outcome."""
+        return self.counts[RowStatus.PENDING.value]
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the JSON object of ``--json``, and of the last line of ``--output jsonl``."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "run": self.run,
+            "file": self.file,
+            "counts": self.counts,
+            "total": self.total,
+            "seconds": round(self.seconds, 3),
+            "problems": [vars(problem) for problem in self.problems],
+        }
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The code that the command ends with."""
+        if self.blocked:
+            return ExitCode.USAGE
+        codes = [_BY_STOP[self.stop]] if self.stop in _BY_STOP else []
+        if self.counts[RowStatus.UNKNOWN.value]:
+            codes.append(ExitCode.UNKNOWN)
+        if self.counts[RowStatus.REFUSED.value] or self.counts[RowStatus.INVALID.value]:
+            codes.append(ExitCode.REFUSED)
+        return first_of(codes)
+
+
+_BY_STOP = {
+    Stop.INTERRUPTED: ExitCode.INTERRUPTED,
+    Stop.TERMINATED: ExitCode.TERMINATED,
+    Stop.UNAUTHORIZED: ExitCode.AUTH,
+    Stop.NOT_API: ExitCode.UNAVAILABLE,
+    Stop.UNREACHABLE: ExitCode.UNAVAILABLE,
+    Stop.MAX_FAILURES: ExitCode.STOPPED,
+    Stop.MAX_DURATION: ExitCode.STOPPED,
+}

@@ -1,0 +1,88 @@
+"""Threads that only send. What they bring back is for the main thread to write down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from cms_python import Outcome, WireEvent
+
+Send = Callable[[WireEvent], Outcome]
+"""Makes one attempt; may take as long as a request may take, and raises only for bugs."""
+
+
+class Returned(NamedTuple):
+    """What a worker brought back.
+
+    Attributes:
+        ticket: Which request this was.
+        outcome: What became of it; None where the worker broke, and ``error`` says how.
+        error: A bug's exception, to be raised in the main thread.
+    """
+
+    ticket: int
+    outcome: Outcome | None
+    error: BaseException | None
+
+
+class Workers:
+    """Up to so many requests in flight at once. Threads start when they are first needed."""
+
+    def __init__(self, send: Send, most: int) -> None:
+        self._send = send
+        self._most = most
+        self._threads: list[threading.Thread] = []
+        self._tasks: SimpleQueue[tuple[int, WireEvent] | None] = SimpleQueue()
+        self._returned: SimpleQueue[Returned | None] = SimpleQueue()
+        self.in_flight = 0
+
+    @property
+    def free(self) -> int:
+        """How many more requests may be given out now."""
+        return self._most - self.in_flight
+
+    def give(self, ticket: int, event: WireEvent) -> None:
+        """Have a request sent."""
+        self.in_flight += 1
+        if self.in_flight > len(self._threads):
+            # A daemon: a thread that still waits for an answer must not keep the program from ending.
+            thread = threading.Thread(target=self._work, name=f"send-{len(self._threads) + 1}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._tasks.put((ticket, event))
+
+    def wait(self, seconds: float) -> list[Returned]:
+        """Wait until something came back, somebody called :meth:`wake`, or the time is over."""
+        came: list[Returned] = []
+        try:
+            first = self._returned.get(timeout=max(0.0, seconds))
+            while True:
+                if first is not None:
+                    self.in_flight -= 1
+                    came.append(first)
+                first = self._returned.get_nowait()
+        except Empty:
+            return came
+
+    def wake(self) -> None:
+        """End a :meth:`wait`. May be called from a signal handler."""
+        self._returned.put(None)
+
+    def close(self) -> None:
+        """Let idle threads end; one that still waits for an answer ends with it."""
+        for _ in self._threads:
+            self._tasks.put(None)
+
+    def _work(self) -> None:
+        while True:
+            task = self._tasks.get()
+            if task is None:
+                return
+            ticket, event = task
+            try:
+                returned = Returned(ticket, self._send(event), None)
+            except BaseException as error:
+                returned = Returned(ticket, None, error)
+            self._returned.put(returned)
