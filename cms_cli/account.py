@@ -1,0 +1,84 @@
+"""Whose account a token opens, as far as the token itself says. Pure, and nothing is verified."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from hashlib import sha256
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account at the service.
+
+    Attributes:
+        key: What tells it from others in journal and ledger: the JWT's issuer and subject, else the profile, else a
+            hash of the token. A renewed JWT has the same key. It opens nothing.
+        subject: The JWT's ``sub``, or None.
+        issuer: The JWT's ``iss``, or None.
+        expires_at: The JWT's ``exp``, in UTC, or None where the token does not say.
+    """
+
+    key: str
+    subject: str | None = None
+    issuer: str | None = None
+    expires_at: datetime | None = None
+
+    def expired(self, now: datetime) -> bool:
+        """Whether the token says of itself that it is over.
+
+        Args:
+            now: An aware time.
+        """
+        return self.expires_at is not None and self.expires_at <= now
+
+
+def account_of(token: str, profile: str | None) -> Account:
+    """Read the account off a token.
+
+    Args:
+        token: The bearer token, a JWT or anything else.
+        profile: The profile of the config file that the token came from, or None.
+    """
+    claims = _claims(token)
+    subject, issuer = _text(claims.get("sub")), _text(claims.get("iss"))
+    if subject is not None:
+        key = f"jwt {json.dumps([issuer, subject])}"
+    elif profile is not None:
+        key = f"profile {profile}"
+    else:
+        key = f"token {sha256(token.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    return Account(key, subject, issuer, _instant(claims.get("exp")))
+
+
+def is_jwt(token: str) -> bool:
+    """Whether a token has a JWT's shape: three parts, of which the second is a JSON object."""
+    return bool(_claims(token))
+
+
+def _claims(token: str) -> dict[str, object]:
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return payload if isinstance(payload, dict) else {}
+
+
+def _text(claim: object) -> str | None:
+    if isinstance(claim, int) and not isinstance(claim, bool):
+        return str(claim)  # the standard says text, and issuers with numbered users say 42
+    return claim if isinstance(claim, str) and claim else None
+
+
+def _instant(claim: object) -> datetime | None:
+    if not isinstance(claim, (int, float)) or isinstance(claim, bool):
+        return None
+    try:
+        return datetime.fromtimestamp(claim, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None

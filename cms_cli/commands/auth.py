@@ -1,0 +1,143 @@
+"""``cms auth``: keep a token, drop it, see which one is used."""
+
+import sys
+from datetime import datetime, timezone
+from typing import Annotated, Any
+
+import typer
+
+from cms_cli import configedit, configfile, tokens
+from cms_cli.account import account_of, is_jwt
+from cms_cli.commands import options as o
+from cms_cli.commands.begin import begin
+from cms_cli.exit_codes import ExitCode
+from cms_cli.help import Command, Group
+from cms_cli.hosts import checked_host, keep_off_proxies
+from cms_cli.output import auth as render
+from cms_cli.output.console import Console
+from cms_cli.output.text import hide
+from cms_cli.settings import Settings
+from cms_cli.tokens import TokenError
+
+EXAMPLES = """
+cms auth login                      # asks for the token, and does not show it
+cms auth login --profile shop < token.txt
+cms auth status --json
+"""
+
+app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog=EXAMPLES)
+
+_ASK_SECONDS = 10.0
+
+
+@app.callback()
+def auth() -> None:
+    """Keep a token, drop it, or see which one is used."""
+
+
+@app.command("login", cls=Command, epilog=EXAMPLES)
+def login(
+    token_file: o.TokenFile = None,
+    profile: o.Profile = None,
+    host: o.Host = None,
+    allow_http: o.AllowHttp = False,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """Keep a token in the config file, which only you can read.
+
+    On a terminal it is asked for and not shown; otherwise it is read from stdin. With --host, the host is kept
+    with it.
+    """
+    console, settings = begin(locals(), creating=True)
+    name = settings.profile.value
+    token = _read_token(console, token_file)
+    hide(token)
+    base = checked_host(settings.host.value, allow_http=allow_http) if host else None
+
+    def edit(document: Any) -> None:
+        section = configedit.home_of_token(document, name)
+        configedit.put(document, section, "token", token)
+        if base:
+            configedit.put(document, section, "host", base)
+
+    path = settings.config_path.value
+    configfile.change(path, edit)
+    now = datetime.now(timezone.utc)
+    render.kept(console, name, str(path), account_of(token, name), is_jwt(token), now)
+    later = Settings(settings.flags, creating=True)
+    winner = later.token_sources()[0].origin
+    if not winner.name.endswith("token"):
+        console.warn(f"{winner} is set as well, and wins")
+
+
+def _read_token(console: Console, token_file: Any) -> str:
+    if token_file is not None:
+        return tokens.checked(tokens.from_file(token_file), f"--token-file {token_file}")
+    if console.asks:
+        import getpass
+
+        return tokens.checked(getpass.getpass("Token (not shown): ", stream=sys.stderr), "the answer")
+    return tokens.checked(tokens.from_file("-"), "stdin")
+
+
+@app.command("logout", cls=Command)
+def logout(
+    profile: o.Profile = None,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """Drop the token that the config file keeps. Settings and a token_command stay."""
+    console, settings = begin(locals())
+    name, path = settings.profile.value, settings.config_path.value
+    dropped: list[bool] = []
+
+    def edit(document: Any) -> None:
+        dropped.append(configedit.take(document, configedit.home_of_token(document, name), "token"))
+
+    if settings.config.exists:
+        configfile.change(path, edit)
+    console.note(f"dropped the token of {name} from {path}" if any(dropped) else f"{path} keeps no token of {name}")
+    for source in Settings(settings.flags).token_sources():
+        console.warn(f"there is still a token: {source.origin}")
+
+
+@app.command("status", cls=Command)
+def status(
+    profile: o.Profile = None,
+    token_file: o.TokenFile = None,
+    host: o.Host = None,
+    allow_http: o.AllowHttp = False,
+    config: o.Config = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask whether the host answers.")] = False,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> int:
+    """Show which token and host would be used, and whether they look right.
+
+    No event is sent, and the token is not. Ends with 4 where no token can be used, and with 5 where the host does
+    not answer.
+    """
+    console, settings = begin(locals())
+    found = render.Status(settings.profile, settings.host, settings.token_sources())
+    try:
+        token = settings.token()
+        hide(token.value)
+        found.account, found.jwt = account_of(token.value, token.profile), is_jwt(token.value)
+    except TokenError as problem:
+        found.problem = problem
+    if not offline:
+        from cms_cli.reach import ask
+
+        keep_off_proxies(settings.host.value)
+        with console.waiting(f"asking {settings.host.value}"):
+            found.reach = ask(settings.host.value, _ASK_SECONDS)
+    now = datetime.now(timezone.utc)
+    render.status(console, settings.output, found, now)
+    if found.account is None or found.account.expired(now):
+        return ExitCode.AUTH
+    return ExitCode.OK if found.reach is None or found.reach.answers else ExitCode.UNAVAILABLE

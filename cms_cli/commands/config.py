@@ -1,0 +1,160 @@
+"""``cms config``: see and change settings."""
+
+import sys
+from typing import Annotated, Any, Optional
+
+import typer
+
+from cms_cli import configedit, configfile
+from cms_cli.commands import completions
+from cms_cli.commands import options as o
+from cms_cli.commands.begin import begin, console_of
+from cms_cli.configfile import KEYS, TOKEN_KEYS
+from cms_cli.errors import CommandError
+from cms_cli.help import Command, Group
+from cms_cli.origin import OriginKind
+from cms_cli.output import config as render
+from cms_cli.settings import Flags, Settings, config_path
+
+EXAMPLES = """
+cms config set output json
+cms config set host https://api.cme.sh --profile shop
+cms config set token_command "pass show cms"
+cms config list
+"""
+
+app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog=EXAMPLES)
+
+KeyName = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help=f"One of {', '.join(KEYS)}; or profiles.NAME.KEY.",
+        autocompletion=completions.keys,
+        show_default=False,
+    ),
+]
+
+
+@app.callback()
+def config() -> None:
+    """See and change settings.
+
+    A flag wins over a variable of the environment, that over the config file, and that over the default. In the
+    file, a profile's keys win over those on top.
+    """
+
+
+@app.command("path", cls=Command)
+def path(config: o.Config = None) -> None:
+    """Show where the config file is, or would be."""
+    console_of({}).result(str(config_path(Flags(config=config)).value))
+
+
+@app.command("list", cls=Command)
+def list_(
+    profile: o.Profile = None,
+    config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """Show every setting that holds, and where it comes from."""
+    console, settings = begin(locals())
+    found = {key: settings.get(key) for key in KEYS if key not in TOKEN_KEYS}
+    render.settings(console, settings, found, settings.token_sources())
+
+
+@app.command("get", cls=Command)
+def get(
+    key: KeyName,
+    profile: o.Profile = None,
+    config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    no_color: o.NoColor = False,
+) -> None:
+    """Show the value of a setting that holds, or nothing where none does.
+
+    With profiles.NAME.KEY, what the config file has there. A token is never shown.
+    """
+    console, settings = begin(locals())
+    section, name = configedit.locate(key, None)
+    sources = settings.token_sources()
+    if section:
+        render.one(console, settings.output, key, settings.config.profiles.get(section, {}).get(name), None)
+    elif name == "token":
+        render.one(console, settings.output, key, bool(sources) or None, sources[0].origin if sources else None)
+    else:
+        setting = settings.get(name)
+        render.one(console, settings.output, key, setting.value, setting.origin)
+
+
+@app.command("set", cls=Command)
+def set_(
+    key: KeyName,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="The new value; - reads it from stdin.")],
+    profile: o.Profile = None,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """Keep a setting in the config file, on top or with --profile in a profile."""
+    console, flags = console_of(locals()), Flags(config=config, profile=profile)
+    section, name = configedit.locate(key, profile)
+    checked = _checked(name, value)
+    where = config_path(flags).value
+    configfile.change(where, lambda document: configedit.put(document, section, name, checked))
+    console.note(f"set {key} in {where}")
+    _tell_what_wins(console, Settings(flags, creating=True), section, name)
+
+
+def _checked(name: str, value: str) -> object:
+    if name == "token" and value != "-":
+        raise CommandError(
+            "a token on the command line would show in process lists and in the shell's history",
+            "use `cms auth login`, or `cms config set token -` with the token on stdin",
+        )
+    if value == "-":
+        value = sys.stdin.read().strip()
+    try:
+        return KEYS[name].check(value)
+    except ValueError as problem:
+        raise CommandError(f"{name} {problem}") from None
+
+
+def _tell_what_wins(console: Any, settings: Settings, section: str, name: str) -> None:
+    if name in TOKEN_KEYS or (section and section != settings.profile.value):
+        return
+    origin = settings.get(name).origin
+    if origin.kind is not OriginKind.FILE:
+        console.warn(f"{origin} is set as well, and wins")
+
+
+@app.command("unset", cls=Command)
+def unset(
+    key: KeyName,
+    profile: o.Profile = None,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """Remove a setting from the config file, a misspelled one too."""
+    console = console_of(locals())
+    where = config_path(Flags(config=config)).value
+    section, name = _any_key(key, profile)
+    removed: list[bool] = []
+    if where.exists():
+        configfile.change(where, lambda document: removed.append(configedit.take(document, section, name)))
+    console.note(f"removed {key} from {where}" if any(removed) else f"{key} was not set in {where}")
+
+
+def _any_key(key: str, profile: Optional[str]) -> tuple[str, str]:
+    try:
+        return configedit.locate(key, profile)
+    except CommandError:
+        parts = key.split(".")
+        if len(parts) == 3 and parts[0] == "profiles":
+            return parts[1], parts[2]
+        return profile or "", key

@@ -1,0 +1,179 @@
+"""One event, from flags to exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, Optional, Union
+
+from cms_cli.commands.begin import begin
+from cms_cli.commands.target import Target, open_target
+from cms_cli.errors import CommandError
+from cms_cli.exit_codes import ExitCode, of_event
+from cms_cli.output import event as output
+from cms_cli.output.console import Console
+from cms_cli.settings import Settings
+from cms_python import (
+    LEAD_FIELDS,
+    SALE_FIELDS,
+    CMSClient,
+    EventKind,
+    InvalidEventError,
+    LeadEvent,
+    Outcome,
+    SaleEvent,
+)
+
+Event = Union[LeadEvent, SaleEvent]
+
+MAX_WAIT = 90.0
+"""Seconds that one event may take in all; the service may ask for 60 before it listens again."""
+
+RETRIES = 4
+
+# Flags that mean nothing without a file; `--yes` is among them because one event asks nothing.
+_OF_A_FILE = (
+    *(
+        "map",
+        "where",
+        "skip_unattributed",
+        "decimal",
+        "date_format",
+        "encoding",
+        "delimiter",
+        "rate",
+        "concurrency",
+    ),
+    *("limit", "skip_invalid", "failures", "results", "max_failures", "max_duration", "fresh", "retry_unknown"),
+    *("retry_refused", "yes"),
+)
+
+
+def track_or_replay(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
+    """Track one event, or replay a file of them where one is named.
+
+    Args:
+        kind: Lead or sale.
+        parameters: The command's parameters by name.
+
+    Raises:
+        CommandError: Flags, settings or the file cannot be used.
+    """
+    if parameters["from_csv"] is not None:
+        from cms_cli.commands.replay import replay_file
+
+        return replay_file(kind, parameters)
+    astray = [name for name in _OF_A_FILE if parameters.get(name)]
+    if astray:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in astray)
+        raise CommandError(f"{flags}: only with --from-csv", f"see: cms {kind.value} --help")
+    return track(kind, parameters)
+
+
+def track(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
+    """Check one event, send it and show what became of it.
+
+    Args:
+        kind: Lead or sale.
+        parameters: The command's parameters by name: the event's fields as text, and the common flags.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        CommandError: Flags or settings cannot be used, or there is no token; nothing was sent.
+    """
+    console, settings = begin(parameters)
+    event = read_event(kind, parameters, settings.timezone)
+    sending = not parameters["dry_run"]
+    with open_target(settings, console, sandbox=parameters["sandbox"], sending=sending) as target:
+        if not sending:
+            output.dry_run(console, settings.output, f"{target.url}/track/{kind.value}", event.to_wire())
+            return ExitCode.OK
+        outcome = _send(event, kind, target, settings, console)
+        output.outcome(console, settings.output, kind, outcome)
+    return of_event(kind, outcome)
+
+
+def _send(event: Event, kind: EventKind, target: Target, settings: Settings, console: Console) -> Outcome:
+    output.log_requests(console)
+    client = CMSClient(
+        target.token,
+        target.url,
+        timeout=settings.timeout,
+        retries=RETRIES,
+        total_wait=settings.max_wait(MAX_WAIT),
+    )
+    with client, console.waiting(f"sending to {target.name}"):
+        try:
+            return client.send(event)
+        except KeyboardInterrupt:
+            console.error(f"stopped before an answer came: the {kind.value} may or may not have been recorded")
+            raise
+
+
+def read_event(kind: EventKind, parameters: Mapping[str, Any], zone: str) -> Event:
+    """Build an event from flags.
+
+    Args:
+        kind: Lead or sale.
+        parameters: The fields by Python name, as text; None for a flag that was not given.
+        zone: The IANA name of the zone of a time without one.
+
+    Raises:
+        CommandError: Values are missing or break a rule. All of them are named at once, by their flags.
+    """
+    fields = LEAD_FIELDS if kind is EventKind.LEAD else SALE_FIELDS
+    values: dict[str, Any] = {name: parameters.get(name) for name in fields}
+    problems: dict[str, str] = {}
+    if parameters.get("deferred"):
+        values["mode"] = values["mode"] or "deferred"
+    if values["timestamp"] is not None:
+        values["timestamp"] = _timestamp(values["timestamp"], zone, problems)
+    if values.get("amount") is not None:
+        values["amount"] = _amount(values["amount"], parameters, problems)
+    event: Optional[Event] = None
+    try:
+        event = LeadEvent(**values) if kind is EventKind.LEAD else SaleEvent(**values)
+    except InvalidEventError as error:
+        # What was found above says more than "is required" of the value that is therefore not there.
+        problems = {**error.problems, **problems}
+    if problems or event is None:
+        lines = [f"  --{name.replace('_', '-')} {problems[name]}" for name in fields if name in problems]
+        raise CommandError(
+            "\n".join([f"this {kind.value} cannot be sent:", *lines]), f"see: cms {kind.value} --help"
+        )
+    return event
+
+
+def _timestamp(text: str, zone: str, problems: dict[str, str]) -> Optional[datetime]:
+    from cms_cli.replay.times import TimeProblem, parse_instant, zone_named
+
+    where = zone_named(zone)
+    if isinstance(where, TimeProblem):
+        raise CommandError(f"--timezone {where.message}", where.hint)
+    instant = parse_instant(text, where, now=datetime.now(timezone.utc))
+    if isinstance(instant, TimeProblem):
+        problems["timestamp"] = _with_hint(instant)
+        return None
+    return instant
+
+
+def _amount(text: str, parameters: Mapping[str, Any], problems: dict[str, str]) -> Optional[int]:
+    major = getattr(parameters.get("amount_unit"), "value", None) == "major"
+    if not major and text.isascii() and text.isdigit() and len(text) < 16:
+        return int(text)
+    from cms_cli.replay.money import MoneyProblem, parse_cli_amount, parse_minor
+
+    currency = parameters.get("currency") or ""
+    if major and not currency:
+        return None  # --currency is required, and without it this amount means nothing yet
+    amount = parse_cli_amount(text, currency) if major else parse_minor(text)
+    if isinstance(amount, MoneyProblem):
+        problems["amount"] = _with_hint(amount)
+        return None
+    return amount
+
+
+def _with_hint(problem: Any) -> str:
+    return f"{problem.message} ({problem.hint})" if problem.hint else str(problem.message)

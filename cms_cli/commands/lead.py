@@ -1,0 +1,78 @@
+"""``cms lead``."""
+
+import typer
+
+from cms_cli.commands import options as o
+from cms_cli.commands import replay_options as r
+from cms_cli.commands.events import track_or_replay
+from cms_cli.help import Command
+from cms_python import EventKind
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+EXAMPLES = """
+# a click turned into a sign-up
+cms lead --click-id id_123 --event-name signup --customer-external-id u_42
+
+# keep the click for this customer; what they do later needs none
+cms lead --deferred --click-id id_123 --event-name signup \\
+         --customer-external-id u_42
+cms lead --event-name trial_started --customer-external-id u_42
+
+# a file of leads: see what would be sent, then send it
+cms lead --from-csv leads.csv --dry-run
+cms lead --from-csv leads.csv
+"""
+
+
+@app.command("lead", cls=Command, epilog=EXAMPLES)
+def lead(
+    click_id: o.ClickId = None,
+    event_name: o.EventName = None,
+    customer_external_id: o.CustomerExternalId = None,
+    customer_name: o.CustomerName = None,
+    customer_email: o.CustomerEmail = None,
+    customer_avatar: o.CustomerAvatar = None,
+    timestamp: o.Timestamp = None,
+    timezone: o.Timezone = None,
+    mode: o.Mode = None,
+    deferred: o.Deferred = False,
+    from_csv: r.FromCsv = None,
+    map: r.Map = None,  # noqa: A002 - the flag's name
+    where: r.Where = None,
+    date_format: r.DateFormat = None,
+    encoding: r.Encoding = None,
+    delimiter: r.Delimiter = None,
+    rate: r.Rate = None,
+    concurrency: r.Concurrency = None,
+    limit: r.Limit = None,
+    skip_invalid: r.SkipInvalid = False,
+    failures: r.Failures = None,
+    results: r.Results = None,
+    max_failures: r.MaxFailures = None,
+    max_duration: r.MaxDuration = None,
+    fresh: r.Fresh = False,
+    retry_unknown: r.RetryUnknown = False,
+    retry_refused: r.RetryRefused = False,
+    yes: r.Yes = False,
+    dry_run: o.DryRun = False,
+    sandbox: o.Sandbox = False,
+    timeout: o.Timeout = None,
+    max_wait: o.MaxWait = None,
+    host: o.Host = None,
+    allow_http: o.AllowHttp = False,
+    token_file: o.TokenFile = None,
+    profile: o.Profile = None,
+    config: o.Config = None,
+    state_dir: o.StateDir = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    no_color: o.NoColor = False,
+) -> int:
+    """Track a lead: somebody did something short of paying.
+
+    Needs --event-name and --customer-external-id; the first event of a customer needs --click-id as well.
+    """
+    return track_or_replay(EventKind.LEAD, locals())

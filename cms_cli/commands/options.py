@@ -1,0 +1,205 @@
+"""The flags that commands share, declared once. Typer reads these at run time."""
+
+from enum import Enum
+from typing import Annotated, Optional
+
+import typer
+
+from cms_cli.commands import completions
+from cms_cli.configfile import OUTPUTS
+
+EVENT = "Event"
+SENDING = "Sending"
+CONFIGURATION = "Token, host and configuration"
+OUTPUT = "Output"
+
+Output = Enum("Output", {name: name for name in OUTPUTS})  # type: ignore[misc]
+"""What ``--output`` takes."""
+
+
+class AmountUnit(str, Enum):
+    """What ``--amount-unit`` takes."""
+
+    minor = "minor"
+    major = "major"
+
+
+ClickId = Annotated[
+    Optional[str],
+    typer.Option(
+        "--click-id", metavar="ID", help="The click, from the URL parameter cms_rf.", rich_help_panel=EVENT
+    ),
+]
+EventName = Annotated[
+    Optional[str],
+    typer.Option("--event-name", metavar="NAME", help="What happened: signup_started.", rich_help_panel=EVENT),
+]
+CustomerExternalId = Annotated[
+    Optional[str],
+    typer.Option(
+        "--customer-external-id",
+        metavar="ID",
+        help="Your id of the customer, the same on all their events.",
+        rich_help_panel=EVENT,
+    ),
+]
+InvoiceId = Annotated[
+    Optional[str],
+    typer.Option(
+        "--invoice-id",
+        metavar="ID",
+        help="Your id of the invoice; one sale per invoice is kept.",
+        rich_help_panel=EVENT,
+    ),
+]
+Amount = Annotated[
+    Optional[str],
+    typer.Option(
+        "--amount", metavar="AMOUNT", help="What was paid, in cents: 4999 for 49.99.", rich_help_panel=EVENT
+    ),
+]
+Currency = Annotated[
+    Optional[str],
+    typer.Option(
+        "--currency",
+        metavar="CODE",
+        help="ISO 4217: USD, EUR, JPY.",
+        autocompletion=completions.currencies,
+        rich_help_panel=EVENT,
+    ),
+]
+Unit = Annotated[
+    Optional[AmountUnit],
+    typer.Option(
+        "--amount-unit",
+        help="What --amount counts: minor (cents, the default) or major (49.99).",
+        rich_help_panel=EVENT,
+    ),
+]
+CustomerName = Annotated[
+    Optional[str],
+    typer.Option("--customer-name", metavar="NAME", help="The customer's name.", rich_help_panel=EVENT),
+]
+CustomerEmail = Annotated[
+    Optional[str],
+    typer.Option("--customer-email", metavar="EMAIL", help="The customer's address.", rich_help_panel=EVENT),
+]
+CustomerAvatar = Annotated[
+    Optional[str],
+    typer.Option("--customer-avatar", metavar="URL", help="The customer's picture.", rich_help_panel=EVENT),
+]
+Timestamp = Annotated[
+    Optional[str],
+    typer.Option(
+        "--timestamp",
+        metavar="TIME",
+        help="When: ISO 8601, Unix seconds or now. Left out, the service dates it.",
+        rich_help_panel=EVENT,
+    ),
+]
+Timezone = Annotated[
+    Optional[str],
+    typer.Option(
+        "--timezone",
+        metavar="ZONE",
+        help="The zone of a time without one: Europe/Berlin. UTC by default.",
+        rich_help_panel=EVENT,
+    ),
+]
+Mode = Annotated[
+    Optional[str],
+    typer.Option(
+        "--mode",
+        metavar="deferred",
+        help="deferred: keep the click for the customer's later leads.",
+        rich_help_panel=EVENT,
+    ),
+]
+Deferred = Annotated[bool, typer.Option("--deferred", help="Short for --mode deferred.", rich_help_panel=EVENT)]
+
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Check everything, show what would be sent, send nothing.", rich_help_panel=SENDING
+    ),
+]
+Sandbox = Annotated[
+    bool,
+    typer.Option("--sandbox", help="Send to a stand-in on this machine; needs no token.", rich_help_panel=SENDING),
+]
+Timeout = Annotated[
+    Optional[float],
+    typer.Option(
+        "--timeout", metavar="S", help="Seconds a request may take, 30 by default.", rich_help_panel=SENDING
+    ),
+]
+MaxWait = Annotated[
+    Optional[float],
+    typer.Option(
+        "--max-wait",
+        metavar="S",
+        help="Seconds to wait for retries and rate limits: 90 by default, 900 in a replay.",
+        rich_help_panel=SENDING,
+    ),
+]
+
+Host = Annotated[
+    Optional[str],
+    typer.Option(
+        "--host", metavar="URL", help="The API's base URL. [env: CMS_HOST]", rich_help_panel=CONFIGURATION
+    ),
+]
+AllowHttp = Annotated[
+    bool,
+    typer.Option("--allow-http", help="Allow plain http to another machine.", rich_help_panel=CONFIGURATION),
+]
+TokenFile = Annotated[
+    Optional[str],
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="Read the token from a file; - is stdin. Else CMS_BEARER_TOKEN holds it.",
+        rich_help_panel=CONFIGURATION,
+    ),
+]
+Profile = Annotated[
+    Optional[str],
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="A profile of the config file. [env: CMS_PROFILE]",
+        autocompletion=completions.profiles,
+        rich_help_panel=CONFIGURATION,
+    ),
+]
+Config = Annotated[
+    Optional[str],
+    typer.Option(
+        "--config", metavar="FILE", help="Another config file. [env: CMS_CONFIG]", rich_help_panel=CONFIGURATION
+    ),
+]
+StateDir = Annotated[
+    Optional[str],
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        help="Where journal, ledger and sandbox live. [env: CMS_STATE_DIR]",
+        rich_help_panel=CONFIGURATION,
+    ),
+]
+
+Json = Annotated[
+    bool, typer.Option("--json", help="The result as JSON; short for --output json.", rich_help_panel=OUTPUT)
+]
+OutputFormat = Annotated[
+    Optional[Output],
+    typer.Option("--output", help="How to write the result. [env: CMS_OUTPUT]", rich_help_panel=OUTPUT),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but errors; --json still shows.", rich_help_panel=OUTPUT)
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Show each request and answer, the token masked.", rich_help_panel=OUTPUT),
+]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colour. [env: NO_COLOR]", rich_help_panel=OUTPUT)]

@@ -1,0 +1,212 @@
+"""A file of events, from flags to exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from cms_cli.commands.begin import begin
+from cms_cli.commands.target import SANDBOX, Target, open_target
+from cms_cli.errors import CommandError
+from cms_cli.exit_codes import ExitCode
+from cms_cli.output import replay as output
+from cms_cli.output.event import log_requests
+from cms_cli.output.progress import ReplayView
+from cms_cli.replay.delivery import Stop
+from cms_cli.replay.journal import Journal, JournalError
+from cms_cli.replay.model import InputError
+from cms_cli.replay.options import Delivery, Shape
+from cms_cli.replay.pacing import DOCUMENTED_RATE, parse_rate
+from cms_cli.replay.run import Request, RunConflictError, rehearse, replay, resume
+from cms_cli.replay.runs import Run, RunBusyError
+from cms_cli.settings import Settings
+from cms_python import LEAD_FIELDS, SALE_FIELDS, CMSClient, EventKind
+
+MAX_WAIT = 900.0
+"""Seconds without any row settling after which a replay stops."""
+
+CONCURRENCY = 4
+"""Requests in flight at once, unless ``--concurrency`` says otherwise."""
+
+
+def replay_file(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
+    """Replay a file, or rehearse it, and show what became of it.
+
+    Args:
+        kind: Lead or sale.
+        parameters: The command's parameters by name.
+
+    Raises:
+        CommandError: It cannot be done.
+    """
+    console, settings = begin(parameters)
+    shape = shape_of(kind, parameters, settings)
+    delivery = delivery_of(parameters, settings)
+    sending = not parameters["dry_run"]
+    view = ReplayView(console, settings.output, delivery, ask=not parameters["yes"])
+    with explained(), open_target(settings, console, sandbox=parameters["sandbox"], sending=sending) as target:
+        request = request_for(kind, parameters["from_csv"], shape, delivery, target)
+        if not sending:
+            with closing(view):
+                preview, report = rehearse(request, view)
+            output.show_rehearsal(console, settings.output, preview, report, view.rate)
+            return report.exit_code
+        log_requests(console)
+        with client_for(target, settings) as client, stoppable(view), closing(view):
+            report = replay(request, client.attempt, view)
+    output.show_report(console, settings.output, report)
+    return report.exit_code
+
+
+def resume_run(run: Run, parameters: Mapping[str, Any]) -> ExitCode:
+    """Go on with a run, under the account that it belongs to.
+
+    Args:
+        run: The run.
+        parameters: The command's parameters by name.
+
+    Raises:
+        CommandError: It cannot be done.
+    """
+    sandbox = run.host == SANDBOX
+    console, settings = begin({**parameters, "host": None if sandbox else run.host})
+    delivery = delivery_of({**parameters, "sandbox": sandbox}, settings)
+    view = ReplayView(console, settings.output, delivery, ask=not parameters["yes"])
+    with explained(), open_target(settings, console, sandbox=sandbox) as target:
+        _check_subject(run, target)
+        log_requests(console)
+        request = request_for(EventKind(run.kind), run.file, Shape.from_json(run.shape), delivery, target)
+        client = client_for(target, settings)
+        with client, Journal.open(target.state_dir) as journal, stoppable(view), closing(view):
+            report = resume(journal, run, request, client.attempt, view)
+    output.show_report(console, settings.output, report)
+    return report.exit_code
+
+
+def _check_subject(run: Run, target: Target) -> None:
+    """Keep one account's sales from being sent as another's."""
+    prefix = "jwt "
+    account = target.account
+    if account is None or account.subject is None or not run.account.startswith(prefix):
+        return
+    subject = json.loads(run.account[len(prefix) :])[1]
+    if subject != account.subject:
+        raise CommandError(
+            f"{run.name} belongs to the account {subject}, and this token to {account.subject}",
+            "Use a token of the run's own account.",
+        )
+
+
+def shape_of(kind: EventKind, parameters: Mapping[str, Any], settings: Settings) -> Shape:
+    """Read the flags that shape events."""
+    fields = LEAD_FIELDS if kind is EventKind.LEAD else SALE_FIELDS
+    constants = {name: parameters[name] for name in fields if parameters.get(name) is not None}
+    if parameters.get("deferred"):
+        constants.setdefault("mode", "deferred")
+    unit = parameters.get("amount_unit")
+    return Shape(
+        mapping=tuple(_pair("--map", text) for text in parameters["map"] or ()),
+        constants=tuple(sorted(constants.items())),
+        where=tuple(parameters["where"] or ()),
+        skip_unattributed=bool(parameters.get("skip_unattributed")),
+        amount_unit=unit.value if unit is not None else "",
+        decimal=parameters.get("decimal") or "",
+        timezone=settings.timezone,
+        date_format=parameters["date_format"] or "",
+        encoding=parameters["encoding"] or "",
+        delimiter=parameters["delimiter"] or "",
+    )
+
+
+def delivery_of(parameters: Mapping[str, Any], settings: Settings) -> Delivery:
+    """Read the flags that say how to send."""
+    rate = None if parameters.get("sandbox") else DOCUMENTED_RATE
+    if parameters["rate"] is not None:
+        try:
+            rate = parse_rate(parameters["rate"])
+        except ValueError as problem:
+            raise CommandError(f'--rate "{parameters["rate"]}" {problem}') from None
+    return Delivery(
+        limit=parameters["limit"],
+        rate=rate,
+        concurrency=parameters["concurrency"] or CONCURRENCY,
+        timeout=settings.timeout,
+        max_wait=settings.max_wait(MAX_WAIT),
+        max_failures=parameters["max_failures"],
+        max_duration=parameters["max_duration"],
+        skip_invalid=bool(parameters.get("skip_invalid")),
+        fresh=bool(parameters.get("fresh")),
+        retry_unknown=parameters["retry_unknown"],
+        retry_refused=parameters["retry_refused"],
+        failures=_path(parameters["failures"]),
+        results=_path(parameters["results"]),
+    )
+
+
+def request_for(kind: EventKind, path: str, shape: Shape, delivery: Delivery, target: Target) -> Request:
+    """Put a request together."""
+    account = target.account
+    expires = account.expires_at.timestamp() if account is not None and account.expires_at is not None else None
+    return Request(
+        kind, path, shape, delivery, target.name, account.key if account else "", target.state_dir, expires
+    )
+
+
+def client_for(target: Target, settings: Settings) -> CMSClient:
+    """Make a client whose every repeat is the replay's decision."""
+    try:
+        return CMSClient(target.token, target.url, timeout=settings.timeout, retries=0)
+    except ValueError as problem:
+        raise CommandError(str(problem)) from None
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what a replay raises into what ends a command."""
+    try:
+        yield
+    except (InputError, RunConflictError) as error:
+        raise CommandError(error.message, error.hint) from error
+    except RunBusyError as error:
+        raise CommandError(
+            "another cms is at work on this run", "Wait for it, or stop it first.", ExitCode.UNAVAILABLE
+        ) from error
+    except JournalError as error:
+        raise CommandError(error.message, error.hint, ExitCode.INTERNAL) from error
+
+
+@contextmanager
+def stoppable(view: ReplayView) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM settle what is in flight first, once sending has begun."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def terminated(*_: object) -> None:
+        raise SystemExit(int(ExitCode.TERMINATED))
+
+    signal.signal(signal.SIGTERM, terminated)
+
+    def listen(interrupt: Any) -> None:
+        signal.signal(signal.SIGINT, lambda *_: interrupt(Stop.INTERRUPTED))
+        signal.signal(signal.SIGTERM, lambda *_: interrupt(Stop.TERMINATED))
+
+    view.when_stoppable(listen)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _pair(flag: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise CommandError(f'{flag} "{text}" is not FIELD=COLUMN')
+    return name.strip(), value.strip()
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text is not None else None

@@ -1,0 +1,118 @@
+"""The flags of a replay, declared once. Typer reads these at run time."""
+
+from typing import Annotated, Optional
+
+import typer
+
+FILE = "A file of events"
+CONTROL = "Control of a replay"
+
+FromCsv = Annotated[
+    Optional[str],
+    typer.Option("--from-csv", metavar="FILE", help="Replay a CSV file; - is stdin.", rich_help_panel=FILE),
+]
+Map = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--map",
+        metavar="FIELD=COLUMN",
+        help="Read a field from a column; A|B tries several, A[key] looks inside a cell.",
+        rich_help_panel=FILE,
+    ),
+]
+Where = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--where", metavar="COLUMN=VALUE", help="Only such rows; != for all others.", rich_help_panel=FILE
+    ),
+]
+SkipUnattributed = Annotated[
+    bool,
+    typer.Option("--skip-unattributed", help="Leave out rows without a click id.", rich_help_panel=FILE),
+]
+Decimal = Annotated[
+    Optional[str],
+    typer.Option("--decimal", metavar=".|,", help="The decimal mark of amounts.", rich_help_panel=FILE),
+]
+DateFormat = Annotated[
+    Optional[str],
+    typer.Option("--date-format", metavar="FORMAT", help="Of odd dates: %d/%m/%Y.", rich_help_panel=FILE),
+]
+Encoding = Annotated[
+    Optional[str],
+    typer.Option("--encoding", metavar="NAME", help="Of the file, where it is not UTF-8.", rich_help_panel=FILE),
+]
+Delimiter = Annotated[
+    Optional[str],
+    typer.Option("--delimiter", metavar="CHAR", help="Of the file: , ; | or tab.", rich_help_panel=FILE),
+]
+
+Rate = Annotated[
+    Optional[str],
+    typer.Option(
+        "--rate",
+        metavar="N/m",
+        help="Keep to this limit: 60/m, 5/s, none.",
+        show_default="60/m",
+        rich_help_panel=CONTROL,
+    ),
+]
+Concurrency = Annotated[
+    Optional[int],
+    typer.Option(
+        "--concurrency",
+        metavar="N",
+        min=1,
+        max=64,
+        help="Requests in flight at once.",
+        show_default="4",
+        rich_help_panel=CONTROL,
+    ),
+]
+Limit = Annotated[
+    Optional[int],
+    typer.Option("--limit", metavar="N", min=1, help="Send at most N rows this time.", rich_help_panel=CONTROL),
+]
+SkipInvalid = Annotated[
+    bool,
+    typer.Option("--skip-invalid", help="Send the good rows although some are bad.", rich_help_panel=CONTROL),
+]
+Failures = Annotated[
+    Optional[str],
+    typer.Option(
+        "--failures",
+        metavar="FILE",
+        help="Write rows that failed here, to mend and feed back.",
+        rich_help_panel=CONTROL,
+    ),
+]
+Results = Annotated[
+    Optional[str],
+    typer.Option(
+        "--results", metavar="FILE", help="Write every row's outcome here: .csv or .jsonl.", rich_help_panel=CONTROL
+    ),
+]
+MaxFailures = Annotated[
+    Optional[int],
+    typer.Option("--max-failures", metavar="N", min=1, help="Stop after N failed rows.", rich_help_panel=CONTROL),
+]
+MaxDuration = Annotated[
+    Optional[float],
+    typer.Option("--max-duration", metavar="S", min=0, help="Stop after S seconds.", rich_help_panel=CONTROL),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh", help="Forget what was sent of this file; send it again.", rich_help_panel=CONTROL),
+]
+RetryUnknown = Annotated[
+    bool,
+    typer.Option("--retry-unknown", help="Send again what may have arrived.", rich_help_panel=CONTROL),
+]
+RetryRefused = Annotated[
+    bool,
+    typer.Option("--retry-refused", help="Send again what was refused.", rich_help_panel=CONTROL),
+]
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", "-y", help="Do not ask.", rich_help_panel=CONTROL),
+]

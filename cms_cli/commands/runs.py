@@ -1,0 +1,204 @@
+"""``cms runs``: earlier replays, and what is left to do of them."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from cms_cli.commands import options as o
+from cms_cli.commands import replay_options as r
+from cms_cli.commands.begin import begin
+from cms_cli.commands.target import sandbox_dir
+from cms_cli.errors import CommandError
+from cms_cli.exit_codes import ExitCode
+from cms_cli.help import Command, Group
+from cms_cli.settings import Settings
+
+EXAMPLES = """
+cms runs list
+cms runs show sale-7kq3m
+cms runs resume sale-7kq3m
+cms runs failures sale-7kq3m > failures.csv
+"""
+
+app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog=EXAMPLES)
+
+Name = Annotated[str, typer.Argument(metavar="ID", help="The run, as cms runs list names it.")]
+
+
+@app.callback()
+def runs() -> None:
+    """Look at earlier replays, go on with one, export what failed, forget old ones."""
+
+
+@app.command("list", cls=Command)
+def list_runs(
+    state_dir: o.StateDir = None,
+    config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    no_color: o.NoColor = False,
+) -> int:
+    """Show every replay that the journal knows, the newest first."""
+    from cms_cli.output import runs as render
+    from cms_cli.replay import rowbook
+    from cms_cli.replay import runs as book
+
+    console, settings = begin(locals())
+    found = []
+    with _journals(settings) as journals:
+        for journal in journals:
+            found += [(run, rowbook.counts(journal, run)) for run in book.all_runs(journal)]
+    found.sort(key=lambda each: each[0].created, reverse=True)
+    render.listing(console, settings.output, found)
+    return ExitCode.OK
+
+
+@app.command("show", cls=Command)
+def show(
+    name: Name,
+    state_dir: o.StateDir = None,
+    config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    no_color: o.NoColor = False,
+) -> int:
+    """Show how far a replay has come; also while it runs."""
+    from cms_cli.output import runs as render
+    from cms_cli.replay.run import problems_of
+
+    console, settings = begin(locals())
+    with _journals(settings) as journals:
+        journal, run = _find(journals, name)
+        from cms_cli.replay import rowbook
+
+        render.details(console, settings.output, run, rowbook.counts(journal, run), problems_of(journal, run))
+    return ExitCode.OK
+
+
+@app.command("resume", cls=Command)
+def resume(
+    name: Name,
+    limit: r.Limit = None,
+    rate: r.Rate = None,
+    concurrency: r.Concurrency = None,
+    retry_unknown: r.RetryUnknown = False,
+    retry_refused: r.RetryRefused = False,
+    failures: r.Failures = None,
+    results: r.Results = None,
+    max_failures: r.MaxFailures = None,
+    max_duration: r.MaxDuration = None,
+    yes: r.Yes = False,
+    timeout: o.Timeout = None,
+    max_wait: o.MaxWait = None,
+    allow_http: o.AllowHttp = False,
+    token_file: o.TokenFile = None,
+    profile: o.Profile = None,
+    config: o.Config = None,
+    state_dir: o.StateDir = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    no_color: o.NoColor = False,
+) -> int:
+    """Go on with a replay where it stopped. The file itself is not needed; a renewed token may be used."""
+    from cms_cli.commands.replay import resume_run
+
+    parameters = locals()
+    _, settings = begin(parameters)
+    with _journals(settings) as journals:
+        _, run = _find(journals, name)
+    return resume_run(run, parameters)
+
+
+@app.command("failures", cls=Command)
+def failures(
+    name: Name,
+    state_dir: o.StateDir = None,
+    config: o.Config = None,
+    no_color: o.NoColor = False,
+) -> int:
+    """Write the rows that were invalid, refused or unknown as CSV, with their own columns and why.
+
+    Mend them and feed the file back as it is.
+    """
+    from cms_cli.replay import rowbook
+    from cms_cli.replay.run import layout_of
+
+    console, settings = begin(locals())
+    with _journals(settings) as journals:
+        journal, run = _find(journals, name)
+        layout = layout_of(run)
+        console.result(layout.heading().rstrip("\n"))
+        for row in rowbook.settled(journal, run, rowbook.FAILED):
+            console.result(layout.csv(row).rstrip("\n"))
+    return ExitCode.OK
+
+
+@app.command("prune", cls=Command)
+def prune(
+    names: Annotated[Optional[list[str]], typer.Argument(metavar="ID", help="Only these; finished or not.")] = None,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Forget what was accepted too; it could then be sent twice.")
+    ] = False,
+    yes: r.Yes = False,
+    state_dir: o.StateDir = None,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> int:
+    """Remove finished replays with the personal data in them, for good.
+
+    What was accepted stays in the ledger, as hashes, so that it is not sent twice.
+    """
+    from cms_cli.commands.replay import explained
+    from cms_cli.replay import runs as book
+    from cms_cli.replay.journal import Journal
+
+    console, settings = begin(locals())
+    if ledger and not yes:
+        if not console.asks:
+            raise CommandError("--ledger forgets what was accepted, which asks for --yes where nobody can be asked")
+        if not typer.confirm("Forget what was accepted? The same sales could then be sent again.", err=True):
+            raise typer.Abort
+    gone = 0
+    with explained():
+        if names:
+            with _journals(settings) as journals:
+                for name in names:
+                    _find(journals, name)
+        for folder in _folders(settings):
+            with Journal.open(folder) as journal:
+                gone += book.prune(journal, names, ledger=ledger)
+    console.note(f"{gone} {'run' if gone == 1 else 'runs'} removed" + ("; the ledger is empty" if ledger else ""))
+    return ExitCode.OK
+
+
+def _folders(settings: Settings) -> list[Path]:
+    """Give the folders that have a journal: that of the service, and that of the sandbox."""
+    from cms_cli.replay.journal import FILE_NAME
+
+    return [folder for folder in (settings.state_dir, sandbox_dir(settings)) if (folder / FILE_NAME).exists()]
+
+
+@contextmanager
+def _journals(settings: Settings) -> Iterator[list[Any]]:
+    from cms_cli.commands.replay import explained
+    from cms_cli.replay.journal import Journal
+
+    with explained(), ExitStack() as stack:
+        opened = [Journal.open_to_read(folder) for folder in _folders(settings)]
+        yield [stack.enter_context(journal) for journal in opened if journal is not None]
+
+
+def _find(journals: list[Any], name: str) -> Any:
+    from cms_cli.replay import runs as book
+
+    for journal in journals:
+        run = book.by_name(journal, name)
+        if run is not None:
+            return journal, run
+    raise CommandError(f"there is no run {name}", "see: cms runs list")

@@ -1,0 +1,216 @@
+"""``cms sandbox``: a stand-in for the service, on this machine."""
+
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from cms_cli.commands import options as o
+from cms_cli.commands.begin import begin
+from cms_cli.commands.target import STORE_NAME, sandbox_dir
+from cms_cli.errors import CommandError
+from cms_cli.exit_codes import ExitCode
+from cms_cli.help import Command, Group
+from cms_cli.output import sandbox as render
+from cms_cli.settings import Settings
+
+EXAMPLES = """
+cms lead --click-id c1 --event-name signup --customer-external-id u1 --sandbox
+cms sandbox events
+
+# a server for other programs: slow, and one answer in ten is an error
+cms sandbox serve --latency 200 --fail 0.1
+"""
+
+app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog=EXAMPLES)
+
+PORT = 8787
+
+Store = Annotated[Optional[str], typer.Option("--db", metavar="FILE", help="Another store than that of --sandbox.")]
+_FAULTS = "When things go wrong"
+
+
+@app.callback()
+def sandbox() -> None:
+    """A stand-in for the service, on this machine.
+
+    It checks and answers as the service does, and keeps what it receives. `--sandbox` on lead and sale sends there.
+    """
+
+
+@app.command("serve", cls=Command, epilog=EXAMPLES)
+def serve(
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")] = PORT,
+    rate_limit: Annotated[str, typer.Option("--rate-limit", metavar="RATE", help="60/m, 10/s or none.")] = "60/m",
+    db: Store = None,
+    latency: Annotated[
+        float,
+        typer.Option(
+            "--latency", metavar="MS", min=0, help="Answer so late.", show_default=False, rich_help_panel=_FAULTS
+        ),
+    ] = 0.0,
+    fail: Annotated[
+        float,
+        typer.Option(
+            "--fail",
+            metavar="RATE",
+            help="Answer with a 5xx so often: 0 to 1.",
+            show_default=False,
+            rich_help_panel=_FAULTS,
+        ),
+    ] = 0.0,
+    drop: Annotated[
+        float,
+        typer.Option(
+            "--drop",
+            metavar="RATE",
+            help="Drop the connection so often: 0 to 1.",
+            show_default=False,
+            rich_help_panel=_FAULTS,
+        ),
+    ] = 0.0,
+    fault: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--fault",
+            metavar="FAULT",
+            help="Any other fault, as in 'sale.html:0.05' or '429@5'; can be repeated.",
+            rich_help_panel=_FAULTS,
+        ),
+    ] = None,
+    scenario: Annotated[
+        Optional[Path],
+        typer.Option("--scenario", metavar="FILE", help="A TOML file of faults by time.", rich_help_panel=_FAULTS),
+    ] = None,
+    answer: Annotated[
+        str,
+        typer.Option(
+            "--answer", metavar="SHAPE", help="Another shape of successes: mixed.", rich_help_panel=_FAULTS
+        ),
+    ] = "documented",
+    seed: Annotated[
+        Optional[int],
+        typer.Option("--seed", metavar="N", help="Repeat what chance decided.", rich_help_panel=_FAULTS),
+    ] = None,
+    state_dir: o.StateDir = None,
+    config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> int:
+    """Serve the stand-in to other programs until Ctrl-C.
+
+    Its URL is the first line on stdout, written once it answers. Any token will do.
+    """
+    given = locals()
+    console, settings = begin(given)
+    server = _server(given, _store(settings, db))
+    # Ctrl-C and SIGTERM are how a server ends: no error, and what is being answered is answered.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), server:
+        render.serving(console, settings.output, server.url, str(server.db))
+        server.wait()
+    console.note("sandbox: closed")
+    if server.failure is not None:
+        raise CommandError(f"the sandbox failed: {server.failure}", code=ExitCode.INTERNAL)
+    return ExitCode.OK
+
+
+def _server(given: dict[str, Any], db: Path) -> Any:
+    from cms_cli.sandbox import OptionError, SandboxServer, StoreError, load_scenario
+
+    try:
+        return SandboxServer(
+            db,
+            port=given["port"],
+            rate_limit=given["rate_limit"],
+            latency_ms=given["latency"],
+            fail=given["fail"],
+            drop=given["drop"],
+            faults=",".join(given["fault"] or ()),
+            scenario=load_scenario(given["scenario"]) if given["scenario"] else None,
+            seed=given["seed"],
+            answer=given["answer"],
+        )
+    except OptionError as problem:
+        raise CommandError(str(problem), "see: cms sandbox serve --help") from None
+    except StoreError as problem:
+        raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
+    except OSError as problem:
+        raise CommandError(
+            f"cannot listen on port {given['port']}: {problem.strerror or problem}",
+            "--port 0 takes a free one",
+            ExitCode.INTERNAL,
+        ) from None
+
+
+@app.command("events", cls=Command)
+def events(
+    kind: Annotated[
+        Optional[str], typer.Option("--kind", metavar="lead|sale", help="Only leads, or sales.")
+    ] = None,
+    click_id: Annotated[Optional[str], typer.Option("--click-id", metavar="ID", help="Only of this click.")] = None,
+    customer: Annotated[
+        Optional[str], typer.Option("--customer-external-id", metavar="ID", help="Only of this customer.")
+    ] = None,
+    invoice_id: Annotated[
+        Optional[str], typer.Option("--invoice-id", metavar="ID", help="Only this invoice.")
+    ] = None,
+    limit: Annotated[Optional[int], typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = None,
+    db: Store = None,
+    state_dir: o.StateDir = None,
+    config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """Show what the stand-in received, with the click that each event resolved to."""
+    console, settings = begin(locals())
+    from cms_cli.sandbox import StoreError, read_events
+
+    if kind not in (None, "lead", "sale"):
+        raise CommandError("--kind must be lead or sale")
+    store = _store(settings, db)
+    try:
+        found = read_events(
+            store, kind=kind, click_id=click_id, customer=customer, invoice_id=invoice_id, limit=limit
+        )
+        render.events(console, settings.output, found, str(store))
+    except StoreError as problem:
+        raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
+
+
+@app.command("reset", cls=Command)
+def reset(
+    db: Store = None,
+    state_dir: o.StateDir = None,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """Forget what the stand-in received, and the replays that were sent to it."""
+    console, settings = begin(locals())
+    from cms_cli import sandbox
+
+    store = _store(settings, db)
+    try:
+        forgotten = sandbox.reset(store)
+    except sandbox.StoreError as problem:
+        raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
+    if db is None:
+        _forget_replays(store)
+    console.note(f"forgot {forgotten} event{'' if forgotten == 1 else 's'} of {store}")
+
+
+def _forget_replays(store: Path) -> None:
+    for file in store.parent.glob("*"):
+        if not file.name.startswith(STORE_NAME) and file.is_file():
+            file.unlink(missing_ok=True)
+
+
+def _store(settings: Settings, db: Optional[str]) -> Path:
+    return Path(db).expanduser() if db else sandbox_dir(settings) / STORE_NAME

@@ -1,0 +1,101 @@
+"""Where events go, and as whom: the service, or a sandbox that lives as long as the command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cms_cli.account import Account, account_of
+from cms_cli.errors import CommandError
+from cms_cli.exit_codes import ExitCode
+from cms_cli.hosts import keep_off_proxies
+from cms_cli.output.console import Console
+from cms_cli.output.text import hide
+from cms_cli.settings import Settings
+from cms_cli.tokens import Token
+
+SANDBOX = "sandbox"
+"""The name of the sandbox where others have a host, and the token it is given."""
+
+STORE_NAME = "sandbox.sqlite3"
+"""The sandbox's store in its folder."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where events go.
+
+    Attributes:
+        url: The base URL to send to.
+        name: What journal and ledger know the host by: its URL, or ``sandbox``, whose port changes.
+        state_dir: The folder of the journal; not made yet. A sandbox's journal lives beside its store.
+        token: The bearer token; empty where none was needed and none was at hand.
+        account: Whose token it is; None where there is none.
+        sandbox: Whether it is the sandbox.
+    """
+
+    url: str
+    name: str
+    state_dir: Path
+    token: str = field(repr=False)
+    account: Account | None
+    sandbox: bool = False
+
+
+def sandbox_dir(settings: Settings) -> Path:
+    """Give the folder of the sandbox's store and of the journal of what was sent to it."""
+    return settings.state_dir / SANDBOX
+
+
+@contextmanager
+def open_target(settings: Settings, console: Console, *, sandbox: bool, sending: bool = True) -> Iterator[Target]:
+    """Find out where events go; a sandbox answers until the block ends.
+
+    Args:
+        settings: Host, token and state folder.
+        console: Told of a sandbox.
+        sandbox: Whether ``--sandbox`` was given.
+        sending: Whether events will be sent. If not, no sandbox is started, no token is needed, and no command is
+            run to get one: ``token`` and ``account`` are then those that are at hand.
+
+    Raises:
+        CommandError: There is no token, the host cannot be used, or the sandbox cannot start.
+    """
+    if sandbox:
+        with _sandbox(settings, console, sending) as target:
+            yield target
+        return
+    url = settings.host.value
+    token = settings.token() if sending else settings.token_at_hand()
+    keep_off_proxies(url)
+    yield _service(url, settings, token)
+
+
+def _service(url: str, settings: Settings, token: Token | None) -> Target:
+    if token is None:
+        return Target(url, url, settings.state_dir, "", None)
+    hide(token.value)
+    return Target(url, url, settings.state_dir, token.value, account_of(token.value, token.profile))
+
+
+@contextmanager
+def _sandbox(settings: Settings, console: Console, sending: bool) -> Iterator[Target]:
+    folder = sandbox_dir(settings)
+    account = Account(SANDBOX)
+    if not sending:
+        yield Target("http://127.0.0.1", SANDBOX, folder, SANDBOX, account, sandbox=True)
+        return
+    from cms_cli.sandbox import SandboxError, SandboxServer
+
+    try:
+        server = SandboxServer(folder / STORE_NAME)
+    except (SandboxError, OSError) as error:
+        raise CommandError(f"the sandbox cannot start: {error}", code=ExitCode.INTERNAL) from error
+    with server:
+        console.note("sandbox: nothing leaves this machine; see what came in with: cms sandbox events")
+        keep_off_proxies(server.url)
+        yield Target(server.url, SANDBOX, folder, SANDBOX, account, sandbox=True)
+    if server.failure is not None:
+        raise CommandError(f"the sandbox failed: {server.failure}", code=ExitCode.INTERNAL)

@@ -1,0 +1,1 @@
+"""The only package that prints: results to stdout, everything else to stderr."""

@@ -1,0 +1,188 @@
+"""Where a command's words go, and in what dress."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from cms_cli.output import text as texts
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+    from cms_cli.output.waiting import Waiting
+
+_RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
+
+
+class Console:
+    """stdout for the result and nothing else; stderr for everything else.
+
+    Args:
+        quiet: Leave notes and warnings out. Errors still show.
+        verbose: Show requests and answers.
+        no_color: Use no colour, whatever the terminal can.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, no_color: bool = False) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        dumb = os.environ.get("TERM") == "dumb"
+        self._colorless = no_color or dumb or bool(os.environ.get("NO_COLOR"))
+        self.draws_on_stdout = _is_terminal(sys.stdout) and not dumb
+        """Whether tables on stdout may be drawn, and made to fit its width."""
+        self.draws_on_stderr = _is_terminal(sys.stderr) and not dumb
+        """Whether a bar or spinner on stderr may be drawn over itself."""
+        self._waiting: Waiting | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is somebody to ask: stdin and stderr are both terminals."""
+        return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+    def result(self, text: str) -> None:
+        """Write lines of the result.
+
+        Raises:
+            OSError: stdout cannot take them (a full disk). A closed pipe is no error.
+        """
+        write(sys.stdout, texts.masked(text) + "\n")
+
+    def document(self, value: object, form: str) -> None:
+        """Write the result as JSON: one line where ``form`` is ``jsonl``, else as people like to read it."""
+        if form == "jsonl":
+            self.json_line(value)
+        else:
+            self.json(value)
+
+    def json(self, value: object) -> None:
+        """Write the result as one JSON document."""
+        self._json(texts.to_json(value, indent=2))
+
+    def json_line(self, value: object) -> None:
+        """Write one line of JSON Lines."""
+        self._json(texts.to_json(value))
+
+    def _json(self, text: str) -> None:
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            # The terminal or locale cannot show it; as an escape every JSON reader understands it.
+            text = "".join(char if ord(char) < 128 else _json_escape(char) for char in text)
+        self.result(text)
+
+    def note(self, text: str) -> None:
+        """Tell what is going on; not with ``--quiet``."""
+        if not self.quiet:
+            self._say(text)
+
+    def warn(self, text: str) -> None:
+        """Tell of something that may be wrong; not with ``--quiet``."""
+        if not self.quiet:
+            self._say(f"{self.styled('warning:', _YELLOW)} {texts.shown_lines(text)}", safe=True)
+
+    def error(self, message: str, hint: str = "") -> None:
+        """Tell what went wrong, and what to do about it."""
+        self._say(f"{self.styled('error:', _RED)} {texts.shown_lines(message)}", safe=True)
+        if hint:
+            self._say(hint)
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Show a sign of life while the block takes longer than a moment; on a terminal only."""
+        from cms_cli.output.waiting import Waiting
+
+        with Waiting(self, texts.masked(texts.shown(text))) as self._waiting:
+            yield
+        self._waiting = None
+
+    def styled(self, text: str, style: str) -> str:
+        """Give text in a colour, where stderr is a terminal that wants any."""
+        return f"{style}{text}{_PLAIN}" if self.draws_on_stderr and not self._colorless else text
+
+    def heading(self, text: str) -> str:
+        """Give a heading for stdout: bold where it is a terminal that wants any style."""
+        return f"{_BOLD}{text}{_PLAIN}" if self.draws_on_stdout and not self._colorless else text
+
+    def rich(self, *, stderr: bool = False) -> RichConsole:
+        """Give a rich console that takes text as text: no markup, no emoji, no highlighting.
+
+        Where nothing can be drawn it has no colour, and so many columns that nothing is cut.
+        """
+        from rich.console import Console as RichConsole
+
+        draws = self.draws_on_stderr if stderr else self.draws_on_stdout
+        return RichConsole(
+            stderr=stderr,
+            force_terminal=draws,
+            no_color=self._colorless,
+            color_system=None if self._colorless or not draws else "auto",
+            markup=False,
+            emoji=False,
+            highlight=False,
+            width=None if draws else 100_000,
+        )
+
+    def _say(self, text: str, *, safe: bool = False) -> None:
+        if self._waiting is not None:
+            self._waiting.clear()
+        text = texts.masked(text if safe else texts.shown_lines(text))
+        write(sys.stderr, (_folded(text) if self.draws_on_stderr else text) + "\n")
+
+
+def write(stream: TextIO | None, text: str) -> None:
+    """Write text at once.
+
+    What the stream's encoding lacks is written as an escape. Nobody listening any more (a closed pipe) is no
+    error: what is left goes nowhere, and the command still ends with the code of what it did.
+    """
+    if stream is None:  # closed before we began (``>&-``)
+        return
+    try:
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            encoding = stream.encoding or "ascii"
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        _stop_writing_to(stream)
+
+
+def _stop_writing_to(stream: TextIO) -> None:
+    # The stream still holds what it could not write, and would try again when the interpreter ends.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _folded(text: str) -> str:
+    """Break lines between words where the terminal would break them anywhere."""
+    import shutil
+
+    columns = shutil.get_terminal_size().columns
+    if all(len(line) <= columns for line in text.split("\n")):
+        return text
+    import textwrap
+
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()))
+        lines += textwrap.wrap(line, columns, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    return "\n".join(lines)
+
+
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

@@ -1,0 +1,193 @@
+"""A replay for people and for programs: the preview, the report, the next command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cms_cli.output.console import Console
+from cms_cli.output.table import table
+from cms_cli.output.text import shown
+from cms_cli.replay.currencies import exponent
+from cms_cli.replay.preview import Preview
+from cms_cli.replay.problems import ProblemGroup
+from cms_cli.replay.report import ReplayReport
+from cms_cli.replay.rowbook import RowStatus, SettledRow
+
+_MEANINGS = {
+    RowStatus.ACCEPTED: "the service took them",
+    RowStatus.DUPLICATE: "there already; counted once",
+    RowStatus.REFUSED: "the service said no",
+    RowStatus.UNKNOWN: "sent without an answer; they may have arrived",
+    RowStatus.PENDING: "still to be sent",
+    RowStatus.INVALID: "not sent: something is wrong in the file",
+    RowStatus.SKIPPED: "left out, as you asked",
+}
+
+
+def amount(minor: int, currency: str) -> str:
+    """Give an amount as people write it: ``1,234.50 USD``; minor units where the currency is not known."""
+    digits = exponent(currency)
+    if digits is None:
+        return f"{minor:,} {currency} (minor units)"
+    if not digits:
+        return f"{minor:,} {currency}"
+    whole, fraction = divmod(minor, 10**digits)
+    return f"{whole:,}.{fraction:0{digits}d} {currency}"
+
+
+def duration(seconds: float) -> str:
+    """Give a time span in two units at most: ``2 h 5 min``, ``45 s``."""
+    rounded = int(seconds + 0.5)
+    if rounded < 60:
+        return f"{rounded} s"
+    minutes, rest = divmod(rounded, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
+
+
+def rows(count: int) -> str:
+    """Give a number of rows in words."""
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def summary_lines(preview: Preview, rate: str) -> list[str]:
+    """Give what a preview says, line by line, without columns, samples and problems."""
+    pending = preview.counts[RowStatus.PENDING.value]
+    others = [
+        f"{preview.counts[status.value]:,} {status.value}"
+        for status in RowStatus
+        if status is not RowStatus.PENDING and preview.counts[status.value]
+    ]
+    lines = [f"{rows(pending)} to send" + (f"; {', '.join(others)}" if others else "")]
+    lines += [f"  {reason}: {count:,}" for reason, count in sorted(preview.reasons.items())]
+    if preview.sums:
+        lines.append("sum: " + ", ".join(amount(total, currency) for currency, total in preview.sums.items()))
+    if preview.free:
+        lines.append(f"{rows(preview.free)} with amount 0")
+    if preview.first:
+        lines.append(f"dated {preview.first} to {preview.last}")
+    if pending:
+        least = f"at least {duration(preview.seconds)}" if preview.seconds else "at once"
+        lines.append(f"time: {least} at {rate}")
+    return lines
+
+
+def show_preview(console: Console, preview: Preview, rate: str) -> None:
+    """Show what is about to happen, on stderr."""
+    what = f"{preview.run}: going on with {preview.file}" if preview.going_on else preview.file
+    console.note(what)
+    if preview.columns:
+        width = max(len(column.field) for column in preview.columns)
+        for column in preview.columns:
+            samples = ", ".join(_short(sample) for sample in column.samples)
+            console.note(f"  {column.field:<{width}}  <- {column.column}" + (f"   {samples}" if samples else ""))
+    for event in preview.events[:1]:
+        console.note(f"first: {event}")
+    for line in summary_lines(preview, rate):
+        console.note(line)
+
+
+def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
+    """Show what is wrong with rows, grouped, with the way out of each."""
+    for group in groups:
+        console.error(str(group), f"       {group.hint}" if group.hint else "")
+
+
+def show_rehearsal(console: Console, form: str, preview: Preview, report: ReplayReport, rate: str) -> None:
+    """Show the result of a dry run."""
+    show_problems(console, preview.problems)
+    for warning in preview.warnings:
+        console.warn(warning)
+    if form == "table":
+        show_preview(console, preview, rate)
+        _show_counts(console, report)
+    else:
+        value = {
+            "dry_run": True,
+            **report.to_dict(),
+            "mapping": {column.field: column.column for column in preview.columns},
+            "skipped": preview.reasons,
+            "sums": preview.sums,
+            "first": preview.first or None,
+            "last": preview.last or None,
+            "least_seconds": preview.seconds,
+        }
+        console.document(value, form)
+    console.note("nothing was sent" + ("; the file has to be mended first" if preview.blocked else ""))
+
+
+def show_report(console: Console, form: str, report: ReplayReport) -> None:
+    """Show the result of a replay: the report on stdout, what it means and what to do next on stderr."""
+    if form != "table":
+        console.document(report.to_dict(), form)
+    elif not console.quiet:
+        _show_counts(console, report)
+    _show_failures(console, report)
+    _show_next(console, report)
+
+
+def row_json(row: SettledRow) -> dict[str, object]:
+    """Give a row as ``--output jsonl`` writes it."""
+    return {
+        "row": row.row,
+        "line": row.line,
+        "status": row.status,
+        "invoice_id": row.invoice_id,
+        "status_code": row.status_code,
+        "attempts": row.attempts,
+        "error": row.error,
+    }
+
+
+def _show_counts(console: Console, report: ReplayReport) -> None:
+    lines = [
+        (status.value, f"{report.counts[status.value]:,}", meaning)
+        for status, meaning in _MEANINGS.items()
+        if report.counts[status.value]
+    ]
+    lines.append(("total", f"{report.total:,}", report.file))
+    table(console, ("outcome", "rows", ""), lines, right=frozenset({1}), title=report.run or "")
+
+
+def _show_failures(console: Console, report: ReplayReport) -> None:
+    if report.blocked or report.run is None:
+        return
+    shown_first = 5
+    failed = [problem for problem in report.problems if problem.code]
+    for problem in failed[:shown_first]:
+        console.note(f"line {problem.line}: {problem.message}")
+    more = sum(report.counts[status.value] for status in (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN))
+    if more > shown_first:
+        console.note(f"and {more - shown_first:,} more: cms runs failures {report.run}")
+
+
+def _show_next(console: Console, report: ReplayReport) -> None:
+    run = report.run
+    if report.blocked:
+        console.error(
+            "nothing was sent: some rows are invalid",
+            "Mend them, or send the others with --skip-invalid; --failures FILE lists the bad ones.",
+        )
+        return
+    if report.finished_before:
+        console.note(f"{run} was finished before; nothing was sent (--fresh sends it all again)")
+    if report.reason:
+        console.error(f"stopped: {report.reason}") if report.exit_code else console.note(
+            f"stopped: {report.reason}"
+        )
+    if report.pending:
+        console.note(f"{rows(report.pending)} left; go on with: cms runs resume {run}")
+    if report.counts[RowStatus.UNKNOWN.value]:
+        console.note(
+            f"{rows(report.counts[RowStatus.UNKNOWN.value])} may or may not have arrived; look them up at the "
+            f"service, or send them again with: cms runs resume {run} --retry-unknown"
+        )
+    if report.counts[RowStatus.REFUSED.value]:
+        console.note(f"what was refused, to mend and send again: cms runs failures {run} > failures.csv")
+
+
+def _short(text: str, longest: int = 30) -> str:
+    text = shown(text)
+    return text if len(text) <= longest else text[: longest - 1] + "…"

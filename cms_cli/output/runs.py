@@ -1,0 +1,87 @@
+"""Runs for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+
+from cms_cli.output.console import Console
+from cms_cli.output.replay import rows
+from cms_cli.output.table import pairs, table
+from cms_cli.replay.report import Problem
+from cms_cli.replay.rowbook import RowStatus
+from cms_cli.replay.runs import Run, RunState
+
+
+def listing(console: Console, form: str, found: Sequence[tuple[Run, Mapping[str, int]]]) -> None:
+    """Show runs, a line each."""
+    if form == "jsonl":
+        for run, counts in found:
+            console.json_line(_as_dict(run, counts))
+    elif form == "json":
+        console.json([_as_dict(run, counts) for run, counts in found])
+    elif not found:
+        console.note("there are no runs yet; cms sale --from-csv FILE begins one")
+    else:
+        lines = [
+            (
+                run.name,
+                run.state.value,
+                _when(run.created),
+                f"{sum(counts.values()):,}",
+                _brief(counts),
+                run.host,
+                run.file,
+            )
+            for run, counts in found
+        ]
+        table(console, ("run", "state", "begun (UTC)", "rows", "", "host", "file"), lines, right=frozenset({3}))
+
+
+def details(console: Console, form: str, run: Run, counts: Mapping[str, int], problems: Sequence[Problem]) -> None:
+    """Show one run."""
+    if form != "table":
+        value = {**_as_dict(run, counts), "problems": [vars(problem) for problem in problems]}
+        console.document(value, form)
+        return
+    lines = [
+        ("run", run.name),
+        ("state", run.state.value),
+        ("file", run.file),
+        ("host", run.host),
+        ("account", run.account),
+        ("begun", _when(run.created) + " UTC"),
+        ("last change", _when(run.touched) + " UTC"),
+        *((status, f"{count:,}") for status, count in counts.items() if count),
+        ("total", f"{sum(counts.values()):,}"),
+    ]
+    pairs(console, lines, run.name)
+    for problem in problems[:5]:
+        console.note(f"line {problem.line}: {problem.message}")
+    if run.state is RunState.UNFINISHED and counts[RowStatus.PENDING.value]:
+        console.note(f"{rows(counts[RowStatus.PENDING.value])} left; go on with: cms runs resume {run.name}")
+
+
+def _as_dict(run: Run, counts: Mapping[str, int]) -> dict[str, object]:
+    return {
+        "run": run.name,
+        "kind": run.kind,
+        "state": run.state.value,
+        "file": run.file,
+        "sha256": run.sha256,
+        "host": run.host,
+        "account": run.account,
+        "created": _when(run.created).replace(" ", "T") + "Z",
+        "touched": _when(run.touched).replace(" ", "T") + "Z",
+        "exit_code": run.exit_code,
+        "counts": dict(counts),
+        "total": sum(counts.values()),
+    }
+
+
+def _brief(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items() if count)
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,68 @@
+"""Text from files, flags and the service, made fit to be shown: no terminal escapes, no secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+
+# Control characters, both halves of a broken pair (lone surrogates), line separators, and what changes the
+# direction of the text after it: each of them can make a terminal show something other than what is there.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# JSON itself escapes the control characters below the blank.
+_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_SHORT_NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+_SHORTEST_SECRET = 8  # characters; masking anything shorter would garble ordinary words
+_secrets: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """Have a secret masked in everything that is printed from now on, whoever quotes it."""
+    if len(secret) >= _SHORTEST_SECRET:
+        _secrets.add(secret)
+
+
+def masked(text: str) -> str:
+    """Give a text without the secrets in it."""
+    for secret in _secrets:
+        if secret in text:
+            text = text.replace(secret, "***")
+    return text
+
+
+def shown(text: str) -> str:
+    """Give a value as text of one line: control characters are escaped, and nothing is left out."""
+    return text if text.isprintable() and text.isascii() else _UNSAFE.sub(_escape, text)
+
+
+def shown_lines(text: str) -> str:
+    """Give a message of several lines, each of them as :func:`shown` has it."""
+    return "\n".join(shown(line) for line in text.split("\n"))
+
+
+def to_json(value: object, *, indent: int | None = None) -> str:
+    """Write a value as JSON that a terminal can show; no value changes by it.
+
+    Args:
+        value: What :mod:`json` can write.
+        indent: Blanks a level, or None for one compact line.
+    """
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, default=str)
+    return _UNSAFE_IN_JSON.sub(_escape, text)
+
+
+def width(text: str) -> int:
+    """Count the columns that a text takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
+    return _SHORT_NAMES.get(char) or f"\\u{ord(char):04x}"

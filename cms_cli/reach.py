@@ -1,0 +1,81 @@
+"""Does a host answer, and like an API? Asked without the token, and without sending an event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
+
+_LONGEST = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What became of asking a host.
+
+    Attributes:
+        answers: Whether anything answered.
+        like_api: Whether it answered as an API does (True) or as a web site (False); None where neither is clear.
+        detail: In words.
+    """
+
+    answers: bool
+    like_api: bool | None
+    detail: str
+
+
+def ask(host: str, timeout: float) -> Reach:
+    """Ask a host for the page of its lead route, which takes no such requests.
+
+    Args:
+        host: The base URL.
+        timeout: Seconds to wait for a connection and for the answer's beginning.
+    """
+    import requests
+
+    try:
+        with requests.get(
+            f"{host}/track/lead",
+            timeout=timeout,
+            allow_redirects=False,
+            stream=True,
+            headers={"Accept": "application/json"},
+            auth=_no_login,
+        ) as answer:
+            return _read(answer.status_code, answer.headers, answer.raw.read(_LONGEST))
+    except requests.exceptions.SSLError:
+        return Reach(False, None, "no secure connection: check the clock, the CA bundle, and for a proxy")
+    except requests.exceptions.ProxyError:
+        return Reach(False, None, "the proxy did not let the request through")
+    except requests.exceptions.Timeout:
+        return Reach(False, None, f"no answer within {timeout:g} s")
+    except (requests.RequestException, OSError) as error:
+        return Reach(False, None, _reason(error))
+
+
+def _no_login(request: PreparedRequest) -> PreparedRequest:
+    # Given instead of nothing, so that requests does not look for a password in ~/.netrc.
+    return request
+
+
+def _read(status: int, headers: Mapping[str, str], body: bytes) -> Reach:
+    kind = headers.get("Content-Type", "").lower()
+    if 300 <= status < 400:
+        return Reach(True, False, f"answers with a redirect ({status}): probably not the API")
+    if "json" in kind or body.lstrip()[:1] in (b"{", b"["):
+        return Reach(True, True, f"answers as an API does ({status})")
+    if "html" in kind or body.lstrip()[:1] == b"<":
+        return Reach(True, False, f"answers with a web page ({status}): perhaps not the API")
+    return Reach(True, None, f"answers ({status})")
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error)
+    if "resol" in text or "getaddrinfo" in text:
+        return "no such host: check its spelling and the network"
+    if "refused" in text:
+        return "nothing answers there: the connection was refused"
+    return f"nothing answers there ({type(error).__name__})"

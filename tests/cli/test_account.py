@@ -1,0 +1,61 @@
+"""Reading an account off a token."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cms_cli.account import account_of, is_jwt
+
+
+def jwt(claims: object) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"e30.{payload}.sig"
+
+
+def test_a_renewed_jwt_is_the_same_account() -> None:
+    """Issuer and subject make the account; expiry and profile do not."""
+    old = account_of(jwt({"iss": "cms", "sub": "u1", "exp": 1}), None)
+    new = account_of(jwt({"iss": "cms", "sub": "u1", "exp": 4_000_000_000}), "shop")
+
+    assert old.key == new.key
+    assert (new.issuer, new.subject) == ("cms", "u1")
+    assert new.expires_at == datetime(2096, 10, 2, 7, 6, 40, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("other", [{"iss": "cms", "sub": "u2"}, {"iss": "x", "sub": "u1"}, {"sub": "u1"}])
+def test_another_subject_or_issuer_is_another_account(other: dict[str, str]) -> None:
+    """No two pairs of issuer and subject share a key."""
+    assert account_of(jwt(other), None).key != account_of(jwt({"iss": "cms", "sub": "u1"}), None).key
+
+
+def test_an_opaque_token_goes_by_its_profile_or_a_hash() -> None:
+    """Without a subject the profile is the account, else a hash that does not give the token away."""
+    assert account_of("opaque", "shop") == account_of("renewed", "shop")
+    lone = account_of("opaque", None)
+    assert lone.key != account_of("other", None).key
+    assert "opaque" not in lone.key
+    assert lone.expires_at is None
+
+
+@pytest.mark.parametrize("exp", ["soon", True, 1e300, float("nan"), None, [1]])
+def test_an_expiry_that_is_none(exp: object) -> None:
+    """An exp that is no time is no expiry."""
+    assert account_of(jwt({"sub": "a", "exp": exp}), None).expires_at is None
+
+
+def test_a_subject_may_be_a_number() -> None:
+    """Issuers that number their users are understood."""
+    assert account_of(jwt({"sub": 42}), None).subject == "42"
+
+
+@given(st.one_of(st.text(), st.builds(lambda a, b, c: f"{a}.{b}.{c}", st.text(), st.text(), st.text())))
+def test_any_text_has_an_account(token: str) -> None:
+    """No token makes it raise, and the same token is the same account."""
+    assert account_of(token, None) == account_of(token, None)
+    assert is_jwt(token) in (True, False)

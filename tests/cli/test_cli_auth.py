@@ -1,0 +1,179 @@
+"""Keeping a token, dropping it, and telling which one is used."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+import sys
+import time
+
+import pytest
+from faultserver import FaultServer, Reply, html_reply, json_reply
+from program import Program
+
+TOKEN = "tok_5b1f0c2d9e"
+
+
+def jwt(**claims: object) -> str:
+    def part(value: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return f"{part({'alg': 'HS256'})}.{part(claims)}.c2lnbmF0dXJl"
+
+
+def test_login_keeps_a_token_from_stdin(program: Program) -> None:
+    """Without a terminal the token is read from stdin; it is kept in a file of mode 0600, and not shown."""
+    result = program("auth", "login", stdin=f"{TOKEN}\n")
+
+    assert (result.code, result.stdout) == (0, "")
+    assert program.config.read_text() == f'token = "{TOKEN}"\n'
+    assert TOKEN not in result.stderr
+    assert str(program.config) in result.stderr
+    if sys.platform != "win32":
+        assert stat.S_IMODE(program.config.stat().st_mode) == 0o600
+
+
+def test_login_makes_a_profile(program: Program) -> None:
+    """--profile keeps the token in a profile, made where it is missing, with its host; the rest stays."""
+    program.config.write_text('# mine\noutput = "json"\n')
+
+    result = program("auth", "login", "--profile", "shop", "--host", "https://api.cme.sh/", stdin=TOKEN)
+
+    assert result.code == 0, result.stderr
+    assert program.config.read_text() == (
+        f'# mine\noutput = "json"\n\n[profiles.shop]\ntoken = "{TOKEN}"\nhost = "https://api.cme.sh"\n'
+    )
+
+
+def test_login_says_whose_a_jwt_is_and_until_when(program: Program) -> None:
+    """A JWT's subject, issuer and expiry are told; one that is over gets a warning."""
+    soon = program("auth", "login", stdin=jwt(sub="user_1", iss="cms", exp=time.time() + 5 * 86400 + 60))
+    over = program("auth", "login", stdin=jwt(sub="user_1", exp=1_700_000_000))
+
+    assert "user_1 at cms" in soon.stderr
+    assert "in 5 days" in soon.stderr
+    assert "warning: it has expired: 2023-11-14 22:13:20 UTC" in over.stderr
+
+
+@pytest.mark.parametrize("text", ["", "\n", "two words", "Bearer abc"])
+def test_login_checks_the_shape(program: Program, text: str) -> None:
+    """What cannot be a token is not kept: exit 4."""
+    assert program("auth", "login", stdin=text).code == 4
+    assert not program.config.exists()
+
+
+def test_login_tells_what_wins_over_it(program: Program) -> None:
+    """A token in the environment that wins over the one just kept is named."""
+    result = program("auth", "login", stdin=TOKEN, env={"CMS_BEARER_TOKEN": "other_token"})
+
+    assert "CMS_BEARER_TOKEN is set as well, and wins" in result.stderr
+
+
+def test_logout_drops_the_token_only(program: Program) -> None:
+    """Logout removes the token of its profile, keeps the rest, and tells of tokens that are still there."""
+    program.config.write_text(
+        'token = "a_token"\nhost = "https://api.cme.sh"\n[profiles.shop]\ntoken = "b_token"\n'
+    )
+    program.config.chmod(0o600)
+
+    result = program("auth", "logout", env={"CMS_BEARER_TOKEN": "c_token"})
+    again = program("auth", "logout")
+
+    assert program.config.read_text() == 'host = "https://api.cme.sh"\n[profiles.shop]\ntoken = "b_token"\n'
+    assert result.code == 0
+    assert "still a token: CMS_BEARER_TOKEN" in result.stderr
+    assert again.code == 0
+    assert "keeps no token" in again.stderr
+
+
+def test_status_tells_which_token_wins(program: Program, service: FaultServer) -> None:
+    """status names the source that won and those it shadows, the host, the JWT's claims; the keys are fixed."""
+    program.config.write_text('token = "from_file"\n')
+    program.config.chmod(0o600)
+    token = jwt(sub="user_1", iss="cms", exp=4_000_000_000)
+    service.script(json_reply(405, {"success": False, "error": "Method not allowed"}))
+
+    result = program("auth", "status", "--json", env={"CMS_BEARER_TOKEN": token, "CMS_HOST": service.url})
+
+    assert result.code == 0, result.stderr
+    assert result.json == {
+        "profile": {"value": "default", "origin": {"kind": "default"}},
+        "token": {
+            "usable": True,
+            "origin": {"kind": "env", "name": "CMS_BEARER_TOKEN"},
+            "shadowed": [{"kind": "file", "name": "token", "path": str(program.config)}],
+            "problem": None,
+            "jwt": True,
+            "subject": "user_1",
+            "issuer": "cms",
+            "expires_at": "2096-10-02T07:06:40+00:00",
+            "expired": False,
+        },
+        "host": {
+            "value": service.url,
+            "origin": {"kind": "env", "name": "CMS_HOST"},
+            "answers": True,
+            "like_api": True,
+            "detail": "answers as an API does (405)",
+        },
+    }
+
+
+def test_status_sends_neither_event_nor_token(program: Program, service: FaultServer) -> None:
+    """The host is asked with a GET that carries no token, not even one from ~/.netrc."""
+    netrc = program.home / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    netrc.chmod(0o600)
+
+    program("auth", "status", env={"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": service.url, "NETRC": str(netrc)})
+
+    (request,) = service.requests
+    assert request.method == "GET"
+    assert request.headers["Authorization"] is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "like_api", "said"),
+    [
+        (html_reply(404), False, "web page"),
+        (Reply(302, headers=(("Location", "/login"),)), False, "redirect"),
+        (Reply(405), None, "answers (405)"),
+    ],
+)
+def test_status_tells_what_answers(
+    program: Program, service: FaultServer, answer: Reply, like_api: bool | None, said: str
+) -> None:
+    """A host that answers like a web site is told apart from one that answers like an API."""
+    service.script(answer)
+
+    host = program("auth", "status", "--json", env={"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": service.url}).json[
+        "host"
+    ]
+
+    assert (host["answers"], host["like_api"]) == (True, like_api)
+    assert said in host["detail"]
+
+
+def test_status_codes(program: Program) -> None:
+    """status ends with 4 without a token or with one that is over, and with 5 where nothing answers."""
+    dead = {"CMS_HOST": "http://127.0.0.1:1"}
+    none = program("auth", "status", "--offline")
+    over = program("auth", "status", "--offline", env={"CMS_BEARER_TOKEN": jwt(sub="a", exp=1)})
+    silent = program("auth", "status", env={**dead, "CMS_BEARER_TOKEN": TOKEN})
+
+    assert [none.code, over.code, silent.code] == [4, 4, 5]
+    assert "token    none" in none.stdout
+    assert "EXPIRED" in over.stdout
+    assert "nothing answers there" in silent.stdout
+
+
+def test_status_runs_a_token_command(program: Program) -> None:
+    """A token command that fails is told by status, with what it wrote to stderr, and ends with 4."""
+    program.config.write_text('token_command = "echo locked >&2; exit 1"\n')
+
+    result = program("auth", "status", "--offline", "--json")
+
+    assert result.code == 4
+    assert result.json["token"]["usable"] is False
+    assert "locked" in result.json["token"]["problem"]

@@ -1,0 +1,241 @@
+"""Terminals, pipes, and text that means harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faultserver import FaultServer, json_reply
+from program import Program
+
+LEAD = ("lead", "--event-name", "signup", "--customer-external-id", "user_42", "--click-id", "id_1")
+HARM = "\x1b[31mred\x07 [bold]x[/bold] :smile: \u202eevil \x9b2J \ud800"
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal or shell")
+
+
+def test_text_from_the_service_is_text(online: Program, service: FaultServer) -> None:
+    """Control characters from the service are shown escaped, in tables, errors and JSON; JSON means the same."""
+    service.script(
+        json_reply(200, {"success": True, "message": HARM, "data": {HARM: HARM}}),
+        json_reply(422, {"success": False, "error": HARM, "details": {HARM: HARM}}),
+        json_reply(200, {"success": True, "message": HARM, "data": {}}),
+    )
+
+    table, refused, as_json = online(*LEAD), online(*LEAD), online(*LEAD, "--json")
+
+    for text in (table.stdout, refused.stderr, as_json.stdout):
+        assert not set(text) & {"\x1b", "\x07", "\u202e", "\x9b"}
+    assert "\\u001b[31mred\\u0007 [bold]x[/bold] :smile:" in table.stdout
+    assert as_json.json["message"] == HARM
+
+
+@posix
+def test_a_terminal_gets_text_as_text(online: Program, service: FaultServer) -> None:
+    """A drawn table shows markup and emoji codes from the service as they are, and no escape of theirs."""
+    service.script(json_reply(200, {"success": True, "message": HARM, "data": {}}))
+
+    screen = online.on_terminal(*LEAD, size=(24, 200))
+
+    assert screen.code == 0
+    assert "[bold]x[/bold] :smile:" in screen.text
+    assert "\x1b[31mred" not in screen.raw
+    assert "\x07" not in screen.raw
+
+
+@posix
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_a_table_fits_the_terminal(online: Program, service: FaultServer, columns: int) -> None:
+    """A drawn table is as wide as the terminal at most, and nothing is cut off it."""
+    words = " ".join(f"word{number}" for number in range(40))
+    service.script(json_reply(200, {"success": True, "message": words, "data": {"id": "x" * 150}}))
+
+    screen = online.on_terminal(*LEAD, size=(24, columns))
+
+    assert max(map(len, screen.text.splitlines())) <= columns
+    assert all(f"word{number}" in screen.text for number in range(40))
+    assert screen.text.count("x") == 150
+    assert "\u2026" not in screen.text
+
+
+@posix
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"}), (("--no-color",), {})],
+    ids=["NO_COLOR", "dumb", "--no-color"],
+)
+def test_no_colour_where_none_is_wanted(
+    online: Program, service: FaultServer, arguments: tuple[str, ...], env: dict[str, str]
+) -> None:
+    """NO_COLOR, TERM=dumb and --no-color leave no colour in results, errors and help."""
+    service.script(json_reply(200, {"success": True}), json_reply(422, {"error": "no"}))
+
+    for command in ((*LEAD, *arguments), (*LEAD, *arguments), ("lead", "--help", *arguments)):
+        raw = online.on_terminal(*command, env=env).raw
+        assert "\x1b[3" not in raw
+        if env.get("TERM") == "dumb":
+            assert "\x1b" not in raw
+
+
+@posix
+def test_colour_means_something(online: Program, service: FaultServer) -> None:
+    """On a terminal an error is red."""
+    service.script(json_reply(422, {"error": "no"}))
+
+    assert "\x1b[31merror:\x1b[0m" in online.on_terminal(*LEAD).raw
+
+
+@posix
+def test_a_long_wait_shows_a_sign_of_life(online: Program, service: FaultServer) -> None:
+    """On a terminal a request of more than half a second shows that it is waited for, and leaves no trace of it."""
+    service.script(json_reply(200, {"success": True}, after=1.2))
+
+    slow = online.on_terminal(*LEAD)
+    fast = online.on_terminal(*LEAD)
+
+    assert "sending to http://127.0.0.1" in slow.text
+    assert slow.raw.rindex("\x1b[K") > slow.raw.rindex("sending to")
+    assert "sending to" not in fast.text
+
+
+@posix
+def test_login_asks_without_showing(program: Program) -> None:
+    """On a terminal `cms auth login` asks for the token and does not echo it."""
+    screen = program.on_terminal("auth", "login", typed=[("Token", "tok_typed_in\n")])
+
+    assert screen.code == 0
+    assert "tok_typed_in" not in screen.raw
+    assert 'token = "tok_typed_in"' in program.config.read_text()
+
+
+@posix
+def test_ctrl_c_at_the_prompt(program: Program) -> None:
+    """Ctrl-C at the prompt ends with 130, and nothing is kept."""
+    screen = program.on_terminal("auth", "login", typed=[("Token", "\x03")])
+
+    assert screen.code == 130
+    assert "Traceback" not in screen.text
+    assert not program.config.exists()
+
+
+@posix
+def test_ctrl_c_while_sending(online: Program, service: FaultServer) -> None:
+    """Ctrl-C while a lead is on its way ends with 130 and says that its fate is unknown."""
+    service.script(json_reply(200, {"success": True}, after=20.0))
+
+    screen = online.on_terminal(*LEAD, typed=[("sending to", "\x03")])
+
+    assert screen.code == 130
+    assert "may or may not have been recorded" in " ".join(screen.text.split())
+    assert "Traceback" not in screen.text
+
+
+@posix
+@pytest.mark.parametrize("command", [LEAD, ("lead", "--help"), (), ("--version",), ("config", "list")])
+def test_a_closed_pipe_is_no_error(online: Program, command: tuple[str, ...]) -> None:
+    """Nobody reading stdout changes neither the exit code nor stderr."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "cms_cli", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=write,
+            stderr=subprocess.PIPE,
+            env=online.env,
+            timeout=30,
+        )
+    finally:
+        os.close(write)
+
+    assert done.returncode == 0
+    assert b"Broken pipe" not in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@posix
+def test_streams_that_are_closed_from_the_start(online: Program, service: FaultServer) -> None:
+    """With stdin, stdout and stderr closed an event is sent all the same."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "cms_cli", *LEAD],
+        env=online.env,
+        timeout=30,
+    )
+
+    assert done.returncode == 0
+    assert len(service.requests) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_under_stdout(online: Program) -> None:
+    """A result that cannot be written ends with 3 and says why."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cms_cli", *LEAD, "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=online.env,
+            timeout=30,
+        )
+
+    assert done.returncode == 3
+    assert b"No space left" in done.stderr
+
+
+def test_an_encoding_that_lacks_characters(online: Program, service: FaultServer) -> None:
+    """Where stdout cannot take a character it is escaped, and JSON stays JSON."""
+    service.default = json_reply(
+        200, {"success": True, "message": "gr\u00fc\u00dfe \u4f60\u597d \U0001f600", "data": {}}
+    )
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+
+    assert online(*LEAD, "--json", env=ascii_only).json["message"] == "gr\u00fc\u00dfe \u4f60\u597d \U0001f600"
+    assert "gr\\xfc\\xdfe" in online(*LEAD, env=ascii_only).stdout
+
+
+@posix
+def test_arguments_that_are_no_text(program: Program) -> None:
+    """Bytes in an argument that are no UTF-8 are a problem of that flag, not a crash."""
+    done = subprocess.run(
+        [
+            sys.executable.encode(),
+            b"-m",
+            b"cms_cli",
+            *(part.encode() for part in LEAD),
+            b"--customer-name",
+            b"\xff\xfe",
+        ],
+        capture_output=True,
+        env={**program.env, "LC_ALL": "C.UTF-8"},
+        timeout=30,
+    )
+
+    assert done.returncode == 2
+    assert b"--customer-name must be text" in done.stderr
+
+
+def test_stdin_is_not_read_unasked(online: Program) -> None:
+    """A command in a `while read` loop leaves the loop's input alone."""
+    script = (
+        "import subprocess, sys\n"
+        f"subprocess.run([sys.executable, '-m', 'cms_cli', *{LEAD!r}, '-q'], check=True)\n"
+        "print(sys.stdin.read())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=b"the next line", capture_output=True, env=online.env, timeout=30
+    )
+
+    assert done.stdout.strip() == b"the next line"
+
+
+def test_json_survives_a_round_trip(online: Program, service: FaultServer) -> None:
+    """What the service sends in `data` comes out of --json as it went in."""
+    data = {"nested": [1, 2.5, None, True, {"a": 'b\nc\t"d" \\ \u00e9 \u2028'}], "big": 2**53}
+    service.script(json_reply(200, {"success": True, "message": "m", "data": data}))
+
+    assert json.loads(online(*LEAD, "--json").stdout)["data"] == data

@@ -1,0 +1,228 @@
+"""A replay as a command: what is on stdout, what on stderr, what is asked, and how it ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from faultserver import FaultServer, json_reply
+from program import Program
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
+
+
+def row(number: int, **changes: object) -> str:
+    """Give one good line of sales, with changes."""
+    values = {
+        "click_id": f"clk_{number}",
+        "event_name": "purchase",
+        "customer_external_id": f"user_{number}",
+        "invoice_id": f"inv_{number}",
+        "amount": 100 + number,
+        "currency": "USD",
+        **changes,
+    }
+    return ",".join(str(value) for value in values.values()) + "\n"
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> Path:
+    """A file of five good sales."""
+    path = tmp_path / "sales.csv"
+    path.write_text(HEADER + "".join(row(number) for number in range(5)), encoding="utf-8")
+    return path
+
+
+def test_the_json_report_has_these_keys(online: Program, sales: Path) -> None:
+    """stdout of --json is one object with the keys that scripts rely on, and nothing else."""
+    result = online("sale", "--from-csv", str(sales), "--json", "--rate", "none")
+    assert result.code == 0, result.stderr
+    assert list(result.json) == ["schema_version", "run", "file", "counts", "total", "seconds", "problems"]
+    assert result.json["counts"] == {
+        "pending": 0,
+        "accepted": 5,
+        "duplicate": 0,
+        "refused": 0,
+        "unknown": 0,
+        "invalid": 0,
+        "skipped": 0,
+    }
+    assert result.json["total"] == 5
+    assert result.json["run"].startswith("sale-")
+    assert result.json["problems"] == []
+
+
+def test_json_lines_have_these_keys(online: Program, sales: Path) -> None:
+    """--output jsonl writes a row as it settles, and the summary last."""
+    result = online("sale", "--from-csv", str(sales), "--output", "jsonl", "--rate", "none")
+    *rows, summary = result.json_lines
+    assert [list(each) for each in rows] == [
+        ["row", "line", "status", "invoice_id", "status_code", "attempts", "error"]
+    ] * 5
+    assert {(each["row"], each["line"], each["invoice_id"]) for each in rows} == {
+        (number + 1, number + 2, f"inv_{number}") for number in range(5)
+    }
+    assert all(each["status"] == "accepted" and each["status_code"] == 200 for each in rows)
+    assert summary["counts"]["accepted"] == 5
+
+
+def test_the_example_is_tracked_in_the_sandbox(program: Program) -> None:
+    """The main job of the README: 40 sales are recorded, the repeated one once, and a table says so."""
+    result = program("sale", "--from-csv", str(EXAMPLES / "sales.csv"), "--sandbox")
+    assert result.code == 0, result.stderr
+    assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [
+        ["accepted", "40"],
+        ["duplicate", "1"],
+        ["total", "41"],
+    ]
+    events = program("sandbox", "events", "--json").json
+    assert len(events) == 40
+    assert {event["event"]["currency"] for event in events} == {"USD", "EUR", "GBP", "JPY", "KWD", "INR", "SEK"}
+
+
+def test_everything_wrong_is_said_at_once_and_nothing_is_sent(
+    online: Program, service: FaultServer, tmp_path: Path
+) -> None:
+    """A file with bad rows is refused as a whole: each problem with its lines, exit code 2, nothing sent or kept."""
+    path = tmp_path / "bad.csv"
+    bad = [row(1, amount="n/a"), row(2, currency="dollars"), row(3), row(4, amount="n/a"), row(5, click_id="")]
+    path.write_text(HEADER + "".join(bad), encoding="utf-8")
+    failures = tmp_path / "failures.csv"
+    result = online("sale", "--from-csv", str(path), "--json", "--failures", str(failures))
+    assert result.code == 2
+    assert result.json["counts"]["invalid"] == 4
+    assert result.json["counts"]["pending"] == 1
+    assert [list(problem) for problem in result.json["problems"]] == [
+        ["row", "line", "column", "code", "message"]
+    ] * 4
+    assert 'amount "n/a" is not a number (lines 2, 5)' in result.stderr
+    assert "dollars" in result.stderr
+    assert "click_id is empty" in result.stderr
+    assert not service.requests
+    assert online("runs", "list", "--json").json == []
+    with failures.open(encoding="utf-8", newline="") as file:
+        assert [each["_line"] for each in csv.DictReader(file)] == ["2", "3", "5", "6"]
+
+
+def test_the_good_rows_go_on_request(online: Program, service: FaultServer, tmp_path: Path) -> None:
+    """--skip-invalid sends what is good, and the exit code still tells of the rest."""
+    path = tmp_path / "mixed.csv"
+    path.write_text(HEADER + row(1, amount="-5") + row(2), encoding="utf-8")
+    result = online("sale", "--from-csv", str(path), "--json", "--skip-invalid", "--rate", "none")
+    assert result.code == 1
+    assert (result.json["counts"]["accepted"], result.json["counts"]["invalid"]) == (1, 1)
+    assert len(service.requests) == 1
+
+
+def test_a_finished_run_sends_nothing_and_repeats_its_code(
+    online: Program, service: FaultServer, sales: Path
+) -> None:
+    """The same command again says that it is done, and ends as it did."""
+    first = online("sale", "--from-csv", str(sales), "--rate", "none")
+    sent = len(service.requests)
+    again = online("sale", "--from-csv", str(sales), "--rate", "none")
+    assert (first.code, again.code) == (0, 0)
+    assert len(service.requests) == sent
+    assert "finished before" in again.stderr
+
+
+def test_a_dry_run_needs_no_token_and_leaves_no_trace(program: Program, sales: Path) -> None:
+    """--dry-run shows mapping, sums and time, sends nothing, and writes nothing."""
+    result = program("sale", "--from-csv", str(sales), "--dry-run", "--json")
+    assert result.code == 0, result.stderr
+    assert result.json["dry_run"] is True
+    assert result.json["sums"] == {"USD": sum(100 + number for number in range(5))}
+    assert result.json["counts"]["pending"] == 5
+    assert "service will date all of them" in result.stderr
+    assert not program.state.exists()
+
+
+def test_a_terminal_is_asked_and_no_means_no(online: Program, service: FaultServer, sales: Path) -> None:
+    """On a terminal the preview comes with a question; without a yes nothing is sent and nothing kept."""
+    screen = online.on_terminal("sale", "--from-csv", str(sales), typed=[("Send them?", "n\n")])
+    assert "5 rows to send" in screen.text
+    assert "Send them?" in screen.text
+    assert screen.code == 2
+    assert not service.requests
+    assert online("runs", "list", "--json").json == []
+
+
+def test_a_terminal_that_says_yes_sees_the_table(online: Program, service: FaultServer, sales: Path) -> None:
+    """After a yes the rows go out and the report is drawn."""
+    screen = online.on_terminal("sale", "--from-csv", str(sales), "--rate", "none", typed=[("Send them?", "y\n")])
+    assert screen.code == 0
+    assert "accepted" in screen.text
+    assert len(service.requests) == 5
+
+
+def test_a_pipe_is_read_only_when_asked_for(online: Program, service: FaultServer, sales: Path) -> None:
+    """`--from-csv -` reads stdin, and knows the same bytes again."""
+    data = sales.read_bytes()
+    assert online("sale", "--from-csv", "-", "--rate", "none", stdin=data).code == 0
+    assert online("sale", "--from-csv", "-", "--rate", "none", stdin=data).code == 0
+    assert len(service.requests) == 5
+
+
+def test_what_was_refused_can_be_mended_and_fed_back(online: Program, service: FaultServer, sales: Path) -> None:
+    """`cms runs failures` gives the refused rows in the input's own columns, and the file is taken as it is."""
+    service.script(json_reply(422, {"success": False, "error": "no such click", "statusCode": 422}))
+    result = online("sale", "--from-csv", str(sales), "--json", "--rate", "none", "--concurrency", "1")
+    assert result.code == 1
+    assert result.json["problems"][0]["message"] == "no such click"
+    failures = online("runs", "failures", result.json["run"])
+    assert failures.stdout.splitlines()[0] == HEADER.strip() + ",_line,_status,_error"
+    mended = online.home / "mended.csv"
+    mended.write_text(failures.stdout, encoding="utf-8")
+    again = online("sale", "--from-csv", str(mended), "--json", "--rate", "none")
+    assert again.json["counts"]["accepted"] == 1
+    assert again.json["total"] == 1
+
+
+def test_runs_are_listed_shown_and_pruned(online: Program, sales: Path) -> None:
+    """`cms runs` knows what was replayed, and forgets it when told to."""
+    name = online("sale", "--from-csv", str(sales), "--json", "--rate", "none").json["run"]
+    assert [run["run"] for run in online("runs", "list", "--json").json] == [name]
+    shown = online("runs", "show", name, "--json").json
+    assert (shown["state"], shown["total"], shown["counts"]["accepted"]) == ("finished", 5, 5)
+    assert online("runs", "show", "sale-none0").code == 2
+    assert online("runs", "prune").code == 0
+    assert online("runs", "list", "--json").json == []
+
+
+def test_flags_of_a_file_are_for_a_file(online: Program) -> None:
+    """A replay's flag without a file is an error that names it."""
+    result = online("sale", "--limit", "5", "--fresh")
+    assert result.code == 2
+    assert "--limit, --fresh" in result.stderr
+
+
+@pytest.mark.parametrize("flags", [("--failures",), ("--results",)])
+def test_the_input_is_never_written_to(online: Program, sales: Path, flags: tuple[str, ...]) -> None:
+    """An output path that is the input is refused, also by another name."""
+    link = sales.with_name("link.csv")
+    shutil.copy(sales, link)
+    before = sales.read_bytes()
+    result = online("sale", "--from-csv", str(sales), *flags, str(sales.parent / "." / sales.name))
+    assert result.code == 2
+    assert sales.read_bytes() == before
+
+
+def test_leads_of_a_file_keep_their_order(online: Program, service: FaultServer, tmp_path: Path) -> None:
+    """`cms lead --from-csv` sends a deferred set-up before the follow-ups of its customer."""
+    path = tmp_path / "leads.csv"
+    lines = ["event_name,customer_external_id,click_id,mode,timestamp"]
+    for customer in range(6):
+        lines.append(f"captured,u{customer},c{customer},deferred,2026-01-01T00:00:00Z")
+        lines.append(f"verified,u{customer},,,2026-01-02T00:00:00Z")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    result = online("lead", "--from-csv", str(path), "--json", "--rate", "none", "--concurrency", "8")
+    assert result.code == 0, result.stderr
+    order: dict[str, list[str]] = {}
+    for request in service.requests:
+        body = json.loads(request.body)
+        order.setdefault(body["customerExternalId"], []).append(body["eventName"])
+    assert list(order.values()) == [["captured", "verified"]] * 6

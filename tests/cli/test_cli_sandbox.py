@@ -1,0 +1,163 @@
+"""The stand-in from the command line: inside a command, and as a server."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from program import Program
+
+LEAD = ("lead", "--event-name", "signup", "--customer-external-id", "user_42")
+SALE = (
+    *("sale", "--event-name", "purchase", "--customer-external-id", "user_42", "--click-id", "id_1"),
+    *("--invoice-id", "inv_1", "--amount", "4999", "--currency", "USD"),
+)
+
+
+def test_a_deferred_lead_and_its_follow_up(program: Program) -> None:
+    """--sandbox needs no token, keeps its store between commands, and resolves a follow-up to the first click."""
+    first = program(*LEAD, "--click-id", "id_1", "--deferred", "--sandbox", "--json")
+    second = program(*LEAD, "--sandbox", "--json")
+    stranger = program("lead", "--event-name", "a", "--customer-external-id", "nobody", "--sandbox", "--json")
+    events = program("sandbox", "events", "--json").json
+
+    assert (first.code, second.code, stranger.code) == (0, 0, 1)
+    assert "sandbox" in first.stderr
+    assert stranger.json["status_code"] == 404
+    assert [(event["clickId"], event["clickSource"]) for event in events] == [
+        ("id_1", "sent"),
+        ("id_1", "deferred"),
+    ]
+
+
+def test_an_invoice_counts_once(program: Program) -> None:
+    """The same sale twice is one event: the second is a duplicate, which is fine."""
+    first, second = program(*SALE, "--sandbox"), program(*SALE, "--sandbox", "--json")
+
+    assert (first.code, second.code) == (0, 0)
+    assert second.json["status_code"] == 409
+    assert len(program("sandbox", "events", "--output", "jsonl").json_lines) == 1
+
+
+def test_a_dry_run_leaves_the_sandbox_alone(program: Program) -> None:
+    """--dry-run with --sandbox starts nothing and writes nothing."""
+    assert program(*SALE, "--sandbox", "--dry-run").code == 0
+    assert not program.state.exists()
+
+
+def test_events_are_shown_and_filtered(program: Program) -> None:
+    """`cms sandbox events` shows a table, filtered by what it is asked for; nothing is no error."""
+    empty = program("sandbox", "events")
+    program(*SALE, "--sandbox")
+    program(*LEAD, "--click-id", "id_2", "--sandbox")
+    table = program("sandbox", "events")
+    leads = program("sandbox", "events", "--kind", "lead", "--json").json
+    clicks = program("sandbox", "events", "--click-id", "id_1", "--json").json
+
+    assert (empty.code, empty.stdout) == (0, "")
+    assert len(table.stdout.splitlines()) == 3
+    assert "inv_1" in table.stdout
+    assert [event["kind"] for event in leads] == ["lead"]
+    assert [event["kind"] for event in clicks] == ["sale"]
+    assert sorted(leads[0]) == ["clickId", "clickSource", "event", "id", "kind", "receivedAt"]
+
+
+def test_reset_forgets_events_and_replays(program: Program) -> None:
+    """`cms sandbox reset` empties the store and removes the journal that lies beside it, and nothing above."""
+    program(*SALE, "--sandbox")
+    journal, kept = program.state / "sandbox" / "journal.sqlite3", program.state / "journal.sqlite3"
+    for file in (journal, kept):
+        file.write_text("x")
+
+    result = program("sandbox", "reset")
+
+    assert (result.code, result.stdout) == (0, "")
+    assert "forgot 1 event " in result.stderr
+    assert program("sandbox", "events", "--json").json == []
+    assert (journal.exists(), kept.exists()) == (False, True)
+
+
+def test_a_store_that_is_none(program: Program) -> None:
+    """A file that is no store is left as it is: exit 3, naming it."""
+    other = program.home / "notes.txt"
+    other.write_text("not a database" * 20)
+
+    for arguments in (("events",), ("reset",), ("serve", "--port", "0")):
+        result = program("sandbox", *arguments, "--db", str(other))
+        assert result.code == 3
+        assert str(other) in result.stderr
+    assert other.read_text().startswith("not a database")
+
+
+def finish(server: subprocess.Popen[str], number: int) -> tuple[str, str]:
+    server.send_signal(number)
+    return server.communicate(timeout=20)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_serve_answers_until_it_is_told_to_end(program: Program, number: int) -> None:
+    """The first line of stdout is the URL, and it answers there; Ctrl-C or SIGTERM is its normal end, exit 0."""
+    server = program.start("sandbox", "serve", "--port", "0")
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        result = program(*SALE, "--json", env={"CMS_HOST": url, "CMS_BEARER_TOKEN": "anything"})
+    finally:
+        rest, stderr = finish(server, number)
+
+    assert result.code == 0, result.stderr
+    assert (server.returncode, rest) == (0, "")
+    assert "CMS_HOST" in stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_serve_is_cruel_on_request(program: Program) -> None:
+    """Its faults and limits are flags; --json tells URL and store on one line."""
+    server = program.start(
+        "sandbox", "serve", "--port", "0", "--fault", "lead.422", "--rate-limit", "1/m", "--json"
+    )
+    try:
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        env = {"CMS_HOST": line.split('"')[3], "CMS_BEARER_TOKEN": "anything"}
+        refused = program(*LEAD, "--click-id", "id_1", "--json", env=env)
+        limited = program(*SALE, "--max-wait", "1", "--json", env=env)
+    finally:
+        finish(server, signal.SIGTERM)
+
+    assert line.startswith('{"url":"http://127.0.0.1:')
+    assert (refused.code, refused.json["status_code"]) == (1, 422)
+    assert (limited.code, limited.json["status_code"]) == (5, 429)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (("--rate-limit", "fast"), 2),
+        (("--fail", "2"), 2),
+        (("--fault", "flood"), 2),
+        (("--answer", "poem"), 2),
+        (("--scenario", "nowhere.toml"), 2),
+        (("--port", "70000"), 2),
+    ],
+)
+def test_what_serve_cannot_do(program: Program, flags: tuple[str, ...], code: int) -> None:
+    """A wrong option ends at once, before anything answers, in words that say how to write it."""
+    result = program("sandbox", "serve", *flags)
+
+    assert (result.code, result.stdout) == (code, "")
+    assert result.stderr.startswith("error: ")
+
+
+def test_a_port_that_is_taken(program: Program) -> None:
+    """A port that somebody else has ends with 3 and names the way out."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = program("sandbox", "serve", "--port", str(taken.getsockname()[1]))
+
+    assert result.code == 3
+    assert "--port 0" in result.stderr

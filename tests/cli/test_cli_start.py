@@ -1,0 +1,190 @@
+"""The first screen, help, wrong commands, and what starting costs."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import pytest
+from program import Program
+
+from cms_cli.app import app
+from cms_python import __version__
+
+COMMANDS = list(app.info.cls.entries)  # type: ignore[union-attr]
+PAGES = [
+    (),
+    *((name,) for name in COMMANDS),
+    *(("config", name) for name in ("path", "list", "get", "set", "unset")),
+    *(("auth", name) for name in ("login", "logout", "status")),
+    *(("sandbox", name) for name in ("serve", "events", "reset")),
+]
+
+
+def test_version(program: Program) -> None:
+    """`cms --version` names the version, fast path or not."""
+    assert program("--version").stdout == f"cms {__version__}\n"
+    assert program("--version", "lead").stdout == f"cms {__version__}\n"
+
+
+def test_the_first_screen_says_where_to_begin(program: Program) -> None:
+    """`cms` alone names a command to try and every other, fits 80x24, and is no error."""
+    result = program()
+
+    assert (result.code, result.stderr) == (0, "")
+    assert "--sandbox" in result.stdout
+    assert "cms auth login" in result.stdout
+    for name in COMMANDS:
+        assert f"  {name} " in result.stdout
+    lines = result.stdout.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("page", PAGES, ids=" ".join)
+def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
+    """Help in a pipe is plain text that fits 80 columns, with usage first and every flag explained."""
+    result = program(*page, "--help")
+
+    assert (result.code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"Usage: {' '.join(('cms', *page))}")
+    assert "\x1b" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert not re.search(r"^  (-\w, )?--[\w-]+( \S+)?$(?!\n {4})", result.stdout, re.MULTILINE)
+
+
+def test_short_help(program: Program) -> None:
+    """-h works wherever --help does."""
+    assert program("lead", "-h").stdout == program("lead", "--help").stdout
+    assert program("sandbox", "serve", "-h").code == 0
+
+
+@pytest.mark.parametrize("group", ["auth", "config", "sandbox"])
+def test_a_group_alone_shows_its_page(program: Program, group: str) -> None:
+    """A command that needs another after it shows its help, and that is no error."""
+    assert program(group) == program(group, "--help")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_purposes_agree(name: str) -> None:
+    """The purpose on the first screen is the first line of the command's own help."""
+    import typer
+
+    entry = app.info.cls.entries[name]  # type: ignore[union-attr]
+    command = typer.main.get_command(import_module(entry.module).app)
+    assert (command.help or "").partition("\n\n")[0].replace("\n", " ") == entry.purpose
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("leed",), "did you mean lead?"),
+        (("login",), "cms auth login"),
+        (("auth", "stats"), "did you mean status?"),
+        (("lead", "--clik-id", "a"), "did you mean --click-id"),
+        (("lead", "--event-name"), "--event-name"),
+        (("lead", "extra"), "extra"),
+        (("lead", "--output", "xml"), "--output"),
+        (("lead", "--timeout", "soon"), "--timeout"),
+        (("--nope",), "--nope"),
+        (("config", "get"), "KEY"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: str) -> None:
+    """A wrong command or flag ends with 2; stderr says what is wrong, what is meant and where to look."""
+    result = program(*arguments)
+
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
+    assert re.search(r"see: cms.* --help\n$", result.stderr)
+    assert "\u256d" not in result.stderr
+
+
+def complete(program: Program, line: str, shell: str = "bash") -> list[str]:
+    """What a shell is offered at the end of a line."""
+    words = line.split(" ")
+    env = {"_CMS_COMPLETE": f"complete_{shell}", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    result = program(env={**env, "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"})
+    assert (result.code, result.stderr) == (0, "")
+    return result.stdout.splitlines()
+
+
+def test_a_shell_completes_flags_and_values(program: Program) -> None:
+    """TAB offers flags, the values of those that have a few, profiles, currencies and keys."""
+    program.config.write_text('[profiles.shop]\nhost = "https://shop.example"\n')
+
+    assert complete(program, "cms lead --customer-e") == ["--customer-external-id", "--customer-email"]
+    assert complete(program, "cms lead --output ") == ["table", "json", "jsonl"]
+    assert complete(program, "cms sale --profile ") == ["default", "shop"]
+    assert complete(program, "cms sale --currency US") == ["USD", "USN"]
+    assert complete(program, "cms sale --currency us") == ["usd", "usn"]
+    assert complete(program, "cms config get time") == ["timezone", "timeout"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_every_shell_completes_commands(program: Program, shell: str) -> None:
+    """TAB offers every command, in every shell."""
+    offered = " ".join(complete(program, "cms ", shell))
+
+    for name in COMMANDS:
+        assert name in offered
+
+
+def test_completion_loads_no_rich(program: Program) -> None:
+    """TAB is answered without rich, whose loading would be felt."""
+    names = imported(program, env={"_CMS_COMPLETE": "complete_fish", "_TYPER_COMPLETE_ARGS": "cms "})
+
+    assert "rich" not in names
+
+
+def test_show_completion(program: Program) -> None:
+    """`cms --show-completion` writes a script for the shell."""
+    result = program("--show-completion", "bash")
+
+    assert (result.code, result.stderr) == (0, "")
+    assert "_CMS_COMPLETE" in result.stdout
+
+
+def imported(program: Program, *arguments: str, env: dict[str, str] | None = None) -> set[str]:
+    result = program(*arguments, env=env, python=("-X", "importtime"))
+    assert result.code == 0, result.stderr
+    return {
+        line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time:")
+    }
+
+
+def test_the_version_costs_next_to_nothing(program: Program) -> None:
+    """`cms --version` imports neither Typer nor the SDK."""
+    names = imported(program, "--version")
+
+    assert {name for name in names if name.startswith("cms")} <= {"cms_cli", "cms_cli.__main__"}
+    assert not names & {"typer", "click", "json", "logging", "dataclasses", "pathlib", "inspect"}
+
+
+def test_a_dry_run_imports_no_network(program: Program) -> None:
+    """A dry run loads neither requests nor anything that only a replay, a table or the sandbox needs."""
+    names = imported(program, "lead", "--event-name", "a", "--customer-external-id", "b", "--dry-run", "--json")
+
+    assert not names & {
+        "requests",
+        "urllib3",
+        "ssl",
+        "rich",
+        "sqlite3",
+        "csv",
+        "platformdirs",
+        "tomlkit",
+        "tomllib",
+    }
+    assert not names & {"tomli", "filelock", "zoneinfo", "cms_cli.sandbox", "cms_cli.replay.run"}
+
+
+def test_a_lead_imports_what_sending_needs(online: Program) -> None:
+    """A plain `cms lead` loads what sends, and nothing that only a replay, a table or the sandbox needs."""
+    names = imported(online, "lead", "--event-name", "a", "--customer-external-id", "b", "--json")
+
+    assert "requests" in names
+    assert not names & {"rich", "sqlite3", "platformdirs", "tomlkit", "tomllib", "tomli", "filelock", "zoneinfo"}
+    assert not {name for name in names if name.startswith(("cms_cli.sandbox", "cms_cli.replay"))}

@@ -1,0 +1,196 @@
+"""Which token is sent, and to which host."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from faultserver import FaultServer
+from program import Program
+
+LEAD = ("lead", "--event-name", "signup", "--customer-external-id", "user_42", "--click-id", "id_1")
+PRINTS = f"'{sys.executable}' -c \"print('from_command')\""
+
+
+@pytest.fixture
+def local(program: Program, service: FaultServer) -> Program:
+    program.env["CMS_HOST"] = service.url
+    return program
+
+
+def sent_by(service: FaultServer) -> str:
+    return str(service.requests[-1].headers["Authorization"]).replace("Bearer ", "")
+
+
+def test_no_token(local: Program, service: FaultServer) -> None:
+    """Without a token anywhere: exit 4, what to do, stdout empty, nothing sent."""
+    result = local(*LEAD, "--json")
+
+    assert (result.code, result.stdout) == (4, "")
+    assert "cms auth login" in result.stderr
+    assert "CMS_BEARER_TOKEN" in result.stderr
+    assert service.connections == []
+
+
+def test_the_order_of_tokens(local: Program, service: FaultServer) -> None:
+    """--token-file wins over --profile, that over CMS_BEARER_TOKEN, that over CMS_PROFILE and the default one."""
+    local.config.write_text('token = "from_default"\n[profiles.shop]\ntoken = "from_shop"\n')
+    local.config.chmod(0o600)
+    (local.home / "token.txt").write_text("from_file\n")
+    variable = {"CMS_BEARER_TOKEN": "from_variable"}
+
+    order = [
+        (local(*LEAD, "--token-file", "token.txt", "--profile", "shop", env=variable), "from_file"),
+        (local(*LEAD, "--profile", "shop", env=variable), "from_shop"),
+        (local(*LEAD, env={**variable, "CMS_PROFILE": "shop"}), "from_variable"),
+        (local(*LEAD, env={"CMS_PROFILE": "shop"}), "from_shop"),
+        (local(*LEAD), "from_default"),
+        (local(*LEAD, env={"CMS_BEARER_TOKEN": ""}), "from_default"),
+    ]
+
+    assert [result.code for result, _ in order] == [0] * len(order)
+    assert [str(r.headers["Authorization"]).replace("Bearer ", "") for r in service.requests] == [
+        token for _, token in order
+    ]
+
+
+def test_a_profile_without_a_token_does_not_borrow_the_default_one(local: Program, service: FaultServer) -> None:
+    """A profile is an account of its own: the token on top is not sent for it."""
+    local.config.write_text('token = "from_default"\n[profiles.shop]\noutput = "json"\n')
+
+    result = local(*LEAD, "--profile", "shop")
+
+    assert result.code == 4
+    assert "profile shop" in result.stderr
+    assert service.requests == []
+
+
+def test_a_token_from_stdin(local: Program, service: FaultServer) -> None:
+    """--token-file - reads stdin, line break and all."""
+    assert local(*LEAD, "--token-file", "-", stdin="from_stdin\r\n").code == 0
+    assert sent_by(service) == "from_stdin"
+
+
+@pytest.mark.parametrize("form", ["text", "list"])
+def test_a_token_command(local: Program, service: FaultServer, form: str) -> None:
+    """token_command runs, as text for the shell or as a list of words, and what it prints is the token."""
+    words = f'[{sys.executable!r}, "-c", "print(\'from_command\')"]'
+    local.config.write_text(f"token_command = {words if form == 'list' else repr(PRINTS)}\n".replace("\\'", "'"))
+    if form == "text":
+        local.config.write_text(f"token_command = '''{PRINTS}'''\n")
+
+    result = local(*LEAD)
+
+    assert result.code == 0, result.stderr
+    assert sent_by(service) == "from_command"
+
+
+def test_a_token_command_is_not_run_where_another_token_wins(local: Program, service: FaultServer) -> None:
+    """The command of a password manager runs only when its token is the one that is used."""
+    local.config.write_text('token_command = "touch ran"\n')
+
+    assert local(*LEAD, env={"CMS_BEARER_TOKEN": "from_variable"}).code == 0
+    assert not (local.home / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("echo secret-on-stdout; echo locked >&2; exit 3", "locked"),
+        ("true", "printed no token"),
+        ("echo one; echo secret-on-stdout", "more than one line"),
+    ],
+    ids=["fails", "says nothing", "says too much"],
+)
+def test_a_token_command_that_fails(local: Program, command: str, said: str) -> None:
+    """A token command that fails ends with 4 and what it wrote to stderr, never with what it wrote to stdout."""
+    local.config.write_text(f'token_command = "{command}"\n')
+
+    result = local(*LEAD)
+
+    assert result.code == 4
+    assert "token_command" in result.stderr
+    assert said in result.stderr
+    assert "secret-on-stdout" not in result.stderr.replace(command, "")
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "two words", "Bearer abc", "caf\u00e9", "a\nb"])
+def test_what_cannot_be_a_token(local: Program, service: FaultServer, text: str) -> None:
+    """A file that holds no token, or what no header can carry, ends with 4 and is not quoted."""
+    (local.home / "token.txt").write_text(text, encoding="utf-8")
+
+    result = local(*LEAD, "--token-file", "token.txt")
+
+    assert result.code == 4
+    assert service.requests == []
+    assert not text.strip() or text.strip() not in result.stderr
+
+
+def test_a_missing_token_file(local: Program) -> None:
+    """A token file that is not there ends with 4, naming it."""
+    result = local(*LEAD, "--token-file", "nowhere.txt")
+
+    assert result.code == 4
+    assert "nowhere.txt" in result.stderr
+
+
+def test_no_flag_takes_the_token(local: Program) -> None:
+    """There is no --token: it would show in process lists. The flag that is meant is named."""
+    result = local(*LEAD, "--token", "abc")
+
+    assert result.code == 2
+    assert "--token-file" in result.stderr
+
+
+@pytest.mark.parametrize("host", ["http://api.example.com", "http://10.0.0.1:8080", "http://localhost.evil.com"])
+def test_plain_http_to_another_machine_is_refused(program: Program, host: str) -> None:
+    """Plain http elsewhere ends with 2 and names --allow-http, which allows it."""
+    env = {"CMS_BEARER_TOKEN": "abcdefgh"}
+    refused = program(*LEAD, "--host", host, env=env)
+    allowed = program(*LEAD, "--host", host, "--allow-http", "--dry-run", env=env)
+
+    assert refused.code == 2
+    assert "--allow-http" in refused.stderr
+    assert allowed.code == 0
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://user:hunter22@api.cme.sh",
+        "https://abc@api.cme.sh",
+        "api.cme.sh",
+        "ftp://api.cme.sh",
+        "https://",
+        "https://a?t=b",
+    ],
+)
+def test_a_host_that_cannot_be(program: Program, host: str) -> None:
+    """A host that is no plain https URL, or carries a password, ends with 2 and shows no password."""
+    result = program(*LEAD, "--dry-run", env={"CMS_HOST": host})
+
+    assert result.code == 2
+    assert "CMS_HOST" in result.stderr
+    assert "hunter22" not in result.stderr
+
+
+def test_the_token_is_in_no_crash(local: Program, tmp_path: Path) -> None:
+    """With CMS_DEBUG a failure shows where it happened, without local variables and without the token."""
+    token = "tok_in_a_crash"
+    env = {"CMS_BEARER_TOKEN": token, "PYTHONPATH": f"{tmp_path}:{local.env['PYTHONPATH']}"}
+    (tmp_path / "sitecustomize.py").write_text(
+        "import cms_python\n"
+        "def send(self, event):\n"
+        "    raise RuntimeError('no luck with ' + self._transport._headers['Authorization'])\n"
+        "cms_python.CMSClient.send = send\n"
+    )
+
+    short = local(*LEAD, env=env)
+    long = local(*LEAD, env={**env, "CMS_DEBUG": "1"})
+
+    assert (short.code, short.stdout) == (3, "")
+    assert "Traceback" not in short.stderr
+    assert "https://github.com/CutMeShort/cms-python-client/issues" in short.stderr
+    assert "Traceback" in long.stderr
+    assert token not in short.stderr + long.stderr

@@ -1,0 +1,32 @@
+"""What every test can ask for: the program, and a service that answers as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faultserver import FaultServer
+from program import Program
+
+TOKEN = "tok_5b1f0c2d9e"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """The real program, in an environment of its own."""
+    return Program(tmp_path)
+
+
+@pytest.fixture
+def service() -> Iterator[FaultServer]:
+    """A service that takes everything, unless its script says otherwise."""
+    with FaultServer() as server:
+        yield server
+
+
+@pytest.fixture
+def online(program: Program, service: FaultServer) -> Program:
+    """The program with that service as its host, and a token."""
+    program.env.update(CMS_HOST=service.url, CMS_BEARER_TOKEN=TOKEN)
+    return program

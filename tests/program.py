@@ -1,0 +1,214 @@
+"""Runs the real program, as a process of its own, in an environment built from nothing.
+
+    result = program("lead", "--event-name", "signup", ..., env={"CMS_HOST": server.url})
+    assert result.code == 0
+    assert result.json["success"]
+
+Nothing is inherited: no CMS_*, no home folder, no proxy. ``on_terminal`` runs it on a pseudo-terminal, with what is
+typed there; ``start`` leaves it running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cms_cli
+
+_ROOT = Path(cms_cli.__file__).parent.parent
+_KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# Opening the terminal makes it the session's own, which is what /dev/tty is (getpass asks there).
+_OWN_TERMINAL = (
+    "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR));"
+    " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended.
+
+    Attributes:
+        stdout: The result.
+        stderr: Everything else.
+        code: The exit code; negative for the signal that ended it.
+    """
+
+    stdout: str
+    stderr: str
+    code: int
+
+    @property
+    def json(self) -> Any:
+        """stdout, as the one JSON document that it is."""
+        return json.loads(self.stdout)
+
+    @property
+    def json_lines(self) -> list[Any]:
+        """stdout, as JSON Lines."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a terminal was sent, stdout and stderr together.
+
+    Attributes:
+        raw: With its escapes.
+        code: The exit code.
+    """
+
+    raw: str
+    code: int
+
+    @property
+    def text(self) -> str:
+        """Without escapes and carriage returns."""
+        return _ESCAPES.sub("", self.raw).replace("\r\n", "\n")
+
+
+class Program:
+    """The program, at home in one folder.
+
+    Args:
+        home: The folder for its home, config and state.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.config = home / "config.toml"
+        self.state = home / "state"
+        self.env: dict[str, str] = {
+            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            "HOME": str(home),
+            "USERPROFILE": str(home),
+            "XDG_CONFIG_HOME": str(home / "xdg-config"),
+            "XDG_STATE_HOME": str(home / "xdg-state"),
+            "XDG_DATA_HOME": str(home / "xdg-data"),
+            "XDG_CACHE_HOME": str(home / "xdg-cache"),
+            "CMS_CONFIG": str(self.config),
+            "CMS_STATE_DIR": str(self.state),
+            "PYTHONPATH": str(_ROOT),
+        }
+
+    def __call__(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        stdin: str | bytes = b"",
+        timeout: float = 60.0,
+        python: Sequence[str] = (),
+    ) -> Result:
+        """Run it to its end.
+
+        Args:
+            arguments: Those of the command line.
+            env: Variables besides the ones of every run.
+            stdin: What it can read.
+            timeout: Seconds after which the test fails.
+            python: Flags for the interpreter.
+        """
+        done = subprocess.run(
+            [sys.executable, *python, "-m", "cms_cli", *arguments],
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            env={**self.env, **(env or {})},
+            cwd=self.home,
+            timeout=timeout,
+            check=False,
+        )
+        return Result(_text(done.stdout), _text(done.stderr), done.returncode)
+
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start it and leave it running, its stdout and stderr in pipes; the caller sees to its end."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "cms_cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**self.env, **(env or {})},
+            cwd=self.home,
+            encoding="utf-8",
+        )
+
+    def on_terminal(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        size: tuple[int, int] = (24, 80),
+        typed: Sequence[tuple[str, str]] = (),
+        timeout: float = 30.0,
+    ) -> Screen:
+        """Run it on a terminal to its end.
+
+        Args:
+            arguments: Those of the command line.
+            env: Variables besides the ones of every run; the terminal is an xterm unless it says otherwise.
+            size: Lines and columns.
+            typed: What is waited for on the screen, and what is typed then.
+            timeout: Seconds after which the test fails.
+        """
+        import fcntl
+        import pty
+        import struct
+        import termios
+
+        ours, theirs = pty.openpty()
+        try:
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+            process = subprocess.Popen(
+                [sys.executable, "-c", _OWN_TERMINAL, "-m", "cms_cli", *arguments],
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                env={**self.env, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(env or {})},
+                cwd=self.home,
+                start_new_session=True,
+            )
+            os.close(theirs)
+            theirs = -1
+            try:
+                raw = _talk(ours, list(typed), time.monotonic() + timeout)
+                code = process.wait(timeout)
+            finally:
+                process.kill()
+                process.wait()
+        finally:
+            os.close(ours)
+            if theirs >= 0:
+                os.close(theirs)
+        return Screen(raw, code)
+
+
+def _talk(terminal: int, typed: list[tuple[str, str]], deadline: float) -> str:
+    seen = b""
+    answered = 0
+    while True:
+        left = deadline - time.monotonic()
+        assert left > 0, f"nothing more on the terminal after {_text(seen)!r}"
+        if not select.select([terminal], [], [], left)[0]:
+            continue
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:  # how Linux says that nobody has the other end open any more
+            data = b""
+        if not data:
+            return _text(seen)
+        seen += data
+        if typed and typed[0][0].encode() in seen[answered:]:
+            os.write(terminal, typed.pop(0)[1].encode())
+            answered = len(seen)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
