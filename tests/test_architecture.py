@@ -1,0 +1,139 @@
+"""Which way imports go, how long things are, and what is not to be found in the repository."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("cms_python", "cms_cli")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(path: Path) -> list[tuple[str, str]]:
+    """Give module and name of everything that a file imports, wherever in it; type-checking blocks included."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the direction"
+            found += [(node.module or "", alias.name) for alias in node.names]
+    return found
+
+
+def _within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+# Who must not know whom: importer, and what it must not import.
+FORBIDDEN = [
+    ("cms_python", ("cms_cli", "typer", "click", "rich")),
+    ("cms_cli", ("click",)),
+    (
+        "cms_cli.replay",
+        ("typer", "rich", "cms_cli.output", "cms_cli.commands", "cms_cli.settings", "cms_cli.sandbox"),
+    ),
+    ("cms_cli.sandbox", ("cms_python", "cms_cli.replay", "cms_cli.output", "cms_cli.commands", "typer", "rich")),
+    ("cms_cli.output", ("cms_cli.commands",)),
+]
+
+
+@pytest.mark.parametrize(("importer", "others"), FORBIDDEN)
+def test_imports_go_one_way(importer: str, others: tuple[str, ...]) -> None:
+    """The SDK knows nothing of the program, a replay nothing of the screen, the sandbox nothing of either."""
+    wrong = [
+        f"{_name(path)} imports {module}"
+        for path in FILES
+        if _within(_name(path), importer)
+        for module, _ in _imports(path)
+        for other in others
+        if _within(module, other)
+    ]
+    assert not wrong
+
+
+def test_the_sandbox_is_a_second_opinion() -> None:
+    """The sandbox imports nothing of this project but itself, so that no model is shared with what it checks."""
+    for path in FILES:
+        if _within(_name(path), "cms_cli.sandbox"):
+            ours = [module for module, _ in _imports(path) if module.split(".")[0] in PACKAGES]
+            assert all(_within(module, "cms_cli.sandbox") for module in ours), path
+
+
+def test_the_program_uses_public_names_of_the_sdk_only() -> None:
+    """The command line needs nothing of the SDK that others could not use."""
+    import cms_python
+
+    for path in FILES:
+        for module, name in _imports(path):
+            if _within(_name(path), "cms_cli") and _within(module, "cms_python"):
+                assert module == "cms_python", f"{path} imports {module}"
+                assert name in cms_python.__all__, f"{path} imports {name}"
+
+
+def test_one_module_imports_requests() -> None:
+    """Events are sent from one place; `cms auth status` asks a host whether it is there without sending one."""
+    users = {_name(path) for path in FILES for module, _ in _imports(path) if _within(module, "requests")}
+    assert users == {"cms_python._transport", "cms_cli.reach"}
+
+
+def test_only_output_prints() -> None:
+    """stdout and stderr are written to in one package, besides the help that Typer itself writes."""
+    allowed = {"cms_cli.__main__", "cms_cli.help", "cms_cli.app"}
+    for path in FILES:
+        name = _name(path)
+        if _within(name, "cms_cli.output") or name in allowed:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("print", "sys.stdout.write", "sys.stderr.write", "typer.echo"), path
+
+
+def test_files_and_functions_stay_readable() -> None:
+    """Files stay under 400 lines and functions under 60; a command's declared flags do not count."""
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                flags = len(node.args.args) if "commands" in path.parts else 0
+                assert node.end_lineno is not None
+                assert node.end_lineno - node.lineno + 1 - flags <= 60, f"{path}: {node.name}"
+
+
+def test_nothing_tells_of_the_machine_it_was_made_on() -> None:
+    """No absolute paths of somebody's machine and no package index stand in what git keeps."""
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    telling = re.compile(
+        r"/(?:home|Users)/\w+/|/root/|[/.]pyenv/versions/\d|https?://(?:\w+\.)?pypi(?:\.python)?\.org/"
+    )
+    this = Path(__file__).name
+    for name in listed.stdout.split("\0"):
+        path = ROOT / name
+        if name and path.is_file() and path.name != this:
+            assert not telling.search(path.read_text(encoding="utf-8", errors="ignore")), name
+
+
+@pytest.mark.parametrize("module", ["typer", "rich", "requests", "urllib3", "sqlite3", "click"])
+def test_importing_the_sdk_is_light(module: str) -> None:
+    """`import cms_python` loads no HTTP stack and nothing of the command line."""
+    code = f"import sys, cms_python; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
