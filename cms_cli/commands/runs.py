@@ -30,7 +30,7 @@ Name = Annotated[str, typer.Argument(metavar="ID", help="The run, as cms runs li
 
 @app.callback()
 def runs() -> None:
-    """Look at earlier replays, go on with one, export what failed, forget old ones."""
+    """Look at earlier replays, go on with one, forget old ones."""
 
 
 @app.command("list", cls=Command)

@@ -87,7 +87,7 @@ def test_the_example_is_tracked_in_the_sandbox(program: Program) -> None:
 def test_everything_wrong_is_said_at_once_and_nothing_is_sent(
     online: Program, service: FaultServer, tmp_path: Path
 ) -> None:
-    """A file with bad rows is refused as a whole: each problem with its lines, exit code 2, nothing sent or kept."""
+    """A file with bad rows is refused as a whole: each problem with its lines, nothing sent, nothing kept."""
     path = tmp_path / "bad.csv"
     bad = [row(1, amount="n/a"), row(2, currency="dollars"), row(3), row(4, amount="n/a"), row(5, click_id="")]
     path.write_text(HEADER + "".join(bad), encoding="utf-8")
