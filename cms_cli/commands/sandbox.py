@@ -19,6 +19,7 @@ from cms_cli.settings import Settings
 EXAMPLES = """
 cms lead --click-id c1 --event-name signup --customer-external-id u1 --sandbox
 cms sandbox events
+cms sandbox report
 
 # a server for other programs: slow, and one answer in ten is an error
 cms sandbox serve --latency 200 --fail 0.1
@@ -29,6 +30,12 @@ app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog
 PORT = 8787
 
 Store = Annotated[Optional[str], typer.Option("--db", metavar="FILE", help="Another store than that of --sandbox.")]
+Kind = Annotated[Optional[str], typer.Option("--kind", metavar="lead|sale", help="Only leads, or sales.")]
+Click = Annotated[Optional[str], typer.Option("--click-id", metavar="ID", help="Only of this click.")]
+Customer = Annotated[
+    Optional[str], typer.Option("--customer-external-id", metavar="ID", help="Only of this customer.")
+]
+Invoice = Annotated[Optional[str], typer.Option("--invoice-id", metavar="ID", help="Only this invoice.")]
 _FAULTS = "When things go wrong"
 
 
@@ -76,7 +83,7 @@ def serve(
         typer.Option(
             "--fault",
             metavar="FAULT",
-            help="Any other fault, as in 'sale.html:0.05' or '429@5'; can be repeated.",
+            help="Any other fault, as in sale.html:0.05 or 429@5; can be repeated.",
             rich_help_panel=_FAULTS,
         ),
     ] = None,
@@ -103,7 +110,7 @@ def serve(
 ) -> int:
     """Serve the stand-in to other programs until Ctrl-C.
 
-    Its URL is the first line on stdout, written once it answers. Any token will do.
+    Its URL is the first line on stdout, written once it answers; in a browser it shows what arrives.
     """
     given = locals()
     console, settings = begin(given)
@@ -149,16 +156,10 @@ def _server(given: dict[str, Any], db: Path) -> Any:
 
 @app.command("events", cls=Command)
 def events(
-    kind: Annotated[
-        Optional[str], typer.Option("--kind", metavar="lead|sale", help="Only leads, or sales.")
-    ] = None,
-    click_id: Annotated[Optional[str], typer.Option("--click-id", metavar="ID", help="Only of this click.")] = None,
-    customer: Annotated[
-        Optional[str], typer.Option("--customer-external-id", metavar="ID", help="Only of this customer.")
-    ] = None,
-    invoice_id: Annotated[
-        Optional[str], typer.Option("--invoice-id", metavar="ID", help="Only this invoice.")
-    ] = None,
+    kind: Kind = None,
+    click_id: Click = None,
+    customer: Customer = None,
+    invoice_id: Invoice = None,
     limit: Annotated[Optional[int], typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = None,
     db: Store = None,
     state_dir: o.StateDir = None,
@@ -172,8 +173,7 @@ def events(
     console, settings = begin(locals())
     from cms_cli.sandbox import StoreError, read_events
 
-    if kind not in (None, "lead", "sale"):
-        raise CommandError("--kind must be lead or sale")
+    _check_kind(kind)
     store = _store(settings, db)
     try:
         found = read_events(
@@ -182,6 +182,45 @@ def events(
         render.events(console, settings.output, found, str(store))
     except StoreError as problem:
         raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
+
+
+@app.command("report", cls=Command)
+def report(
+    kind: Kind = None,
+    click_id: Click = None,
+    customer: Customer = None,
+    invoice_id: Invoice = None,
+    limit: Annotated[
+        Optional[int], typer.Option("--limit", metavar="N", min=1, help="At most so many clicks.")
+    ] = None,
+    db: Store = None,
+    state_dir: o.StateDir = None,
+    config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """Show which click brought how many leads and sales, and earned what.
+
+    Last click, as the service counts: a lead without a click id is that of the click that the customer's last
+    deferred lead stored. Those with the most sales come first; totals are of all of them. JSON has minor units.
+    """
+    console, settings = begin(locals())
+    from cms_cli.sandbox import EventFilter, StoreError, open_report
+
+    _check_kind(kind)
+    store = _store(settings, db)
+    try:
+        with open_report(store, EventFilter(kind, click_id, customer, invoice_id)) as found:
+            render.report(console, settings.output, found, limit, str(store))
+    except StoreError as problem:
+        raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
+
+
+def _check_kind(kind: Optional[str]) -> None:
+    if kind not in (None, "lead", "sale"):
+        raise CommandError("--kind must be lead or sale")
 
 
 @app.command("reset", cls=Command)

@@ -7,11 +7,12 @@ contract alone, with the standard library alone.
 from __future__ import annotations
 
 from cms_cli.sandbox.answers import SUCCESS_SHAPES
-from cms_cli.sandbox.book import Attempt, SandboxEvent, read_attempts, read_events
+from cms_cli.sandbox.book import Attempt, EventFilter, SandboxEvent, read_attempts, read_events
 from cms_cli.sandbox.errors import OptionError, SandboxError, StoreError
 from cms_cli.sandbox.faults import KINDS, Fault, parse_faults
 from cms_cli.sandbox.limits import Rate
 from cms_cli.sandbox.plan import FaultPlan, Poison, Step
+from cms_cli.sandbox.report import ClickReport, Report, Revenue, Total, open_report
 from cms_cli.sandbox.scenario import load_scenario
 from cms_cli.sandbox.schema import reset
 from cms_cli.sandbox.server import SandboxServer
@@ -20,17 +21,23 @@ __all__ = [
     "KINDS",
     "SUCCESS_SHAPES",
     "Attempt",
+    "ClickReport",
+    "EventFilter",
     "Fault",
     "FaultPlan",
     "OptionError",
     "Poison",
     "Rate",
+    "Report",
+    "Revenue",
     "SandboxError",
     "SandboxEvent",
     "SandboxServer",
     "Step",
     "StoreError",
+    "Total",
     "load_scenario",
+    "open_report",
     "parse_faults",
     "read_attempts",
     "read_events",

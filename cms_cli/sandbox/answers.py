@@ -21,6 +21,7 @@ ERROR_TYPES: Mapping[int, str] = {
     414: "uri_too_long",
     415: "unsupported_media_type",
     417: "expectation_failed",
+    421: "misdirected_request",
     422: "validation_error",
     429: "rate_limit_exceeded",
     431: "request_header_fields_too_large",

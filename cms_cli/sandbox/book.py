@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -17,6 +17,44 @@ from cms_cli.sandbox.schema import open_reader
 PathLike = Union[str, Path]
 
 _PAGE = 500
+
+EVENT_COLUMNS = "id, received_at, kind, click_id, click_source, body"
+
+MATCHES = (
+    "(:kind IS NULL OR kind = :kind) AND (:click IS NULL OR click_id = :click)"
+    " AND (:customer IS NULL OR customer = :customer) AND (:invoice IS NULL OR invoice_id = :invoice)"
+    " AND (:text = '' OR instr(words, :text))"
+)
+"""Which events match; :meth:`EventFilter.bindings` has the values."""
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """Which events are wanted; what is ``None`` or empty lets all of them through.
+
+    Attributes:
+        kind: ``"lead"`` or ``"sale"``.
+        click_id: The click that an event resolved to.
+        customer: ``customerExternalId``.
+        invoice_id: ``invoiceId``.
+        text: What one of the event's values contains, in upper or lower case.
+    """
+
+    kind: str | None = None
+    click_id: str | None = None
+    customer: str | None = None
+    invoice_id: str | None = None
+    text: str = ""
+
+    def bindings(self) -> dict[str, str | None]:
+        """The values of :data:`MATCHES`."""
+        return {
+            "kind": self.kind,
+            "click": self.click_id,
+            "customer": self.customer,
+            "invoice": self.invoice_id,
+            "text": self.text.lower(),
+        }
 
 
 @dataclass(frozen=True)
@@ -132,15 +170,16 @@ def read_events(
     Raises:
         StoreError: The file is not a sandbox's store, or cannot be read.
     """
-    query = (
-        "SELECT id, received_at, kind, click_id, click_source, body FROM events WHERE id > :since"
-        " AND (:kind IS NULL OR kind = :kind) AND (:click IS NULL OR click_id = :click)"
-        " AND (:customer IS NULL OR customer = :customer) AND (:invoice IS NULL OR invoice_id = :invoice)"
-        " ORDER BY id LIMIT :page"
-    )
-    filters = {"kind": kind, "click": click_id, "customer": customer, "invoice": invoice_id}
-    for row in _rows(Path(path), query, filters, since_id, limit):
-        yield SandboxEvent(*(*row[:-1], json.loads(row[-1])))
+    # Constants make the text of the query; values are bound.
+    query = f"SELECT {EVENT_COLUMNS} FROM events WHERE id > :since AND {MATCHES} ORDER BY id LIMIT :page"  # noqa: S608
+    wanted = EventFilter(kind, click_id, customer, invoice_id)
+    for row in _rows(Path(path), query, wanted.bindings(), since_id, limit):
+        yield event_of(row)
+
+
+def event_of(row: Sequence[Any]) -> SandboxEvent:
+    """An event from a row of :data:`EVENT_COLUMNS`."""
+    return SandboxEvent(*(*row[:-1], json.loads(row[-1])))
 
 
 def read_attempts(path: PathLike, *, since_id: int = 0, limit: int | None = None) -> Iterator[Attempt]:

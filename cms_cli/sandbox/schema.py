@@ -15,7 +15,7 @@ from pathlib import Path
 from cms_cli.sandbox.errors import StoreError
 
 APPLICATION_ID = 0x434D5353  # "CMSS"; in the file's header, so that a stranger's database is never written to
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 10.0
 _MAGIC = b"SQLite format 3\x00"
 _HEADER = 72
@@ -30,6 +30,10 @@ CREATE TABLE events (
     customer TEXT NOT NULL,
     invoice_id TEXT,
     user TEXT NOT NULL,
+    happened_at REAL NOT NULL,
+    amount INTEGER,
+    currency TEXT,
+    words TEXT NOT NULL,
     body TEXT NOT NULL
 );
 CREATE TABLE associations (customer TEXT PRIMARY KEY, click_id TEXT NOT NULL) WITHOUT ROWID;

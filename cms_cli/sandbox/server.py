@@ -20,6 +20,7 @@ from cms_cli.sandbox.limits import Rate
 from cms_cli.sandbox.plan import FaultPlan, plan_faults
 from cms_cli.sandbox.service import Options, Service
 from cms_cli.sandbox.store import Store
+from cms_cli.sandbox.web import pages
 
 HOST = "127.0.0.1"
 _BACKLOG = 512
@@ -93,7 +94,7 @@ class SandboxServer:
             drop=drop,
             seed=seed,
         )
-        options = Options(
+        self._options = Options(
             token=token,
             token_requests=token_requests,
             token_seconds=token_seconds,
@@ -121,7 +122,7 @@ class SandboxServer:
             self._listener.close()
             self._remove_temporary()
             raise
-        self._service = Service(self._store, options)
+        self._service = Service(self._store, self._options, pages(self._db, self._port))
         # A byte into this pair wakes the thread that accepts, on every platform.
         self._alarm, self._wake = socket.socketpair()
 
@@ -139,6 +140,11 @@ class SandboxServer:
     def url(self) -> str:
         """The base URL, without a slash at its end: ``http://127.0.0.1:8787``."""
         return f"http://{HOST}:{self._port}"
+
+    @property
+    def token(self) -> str:
+        """A bearer token that is accepted."""
+        return "sandbox" if self._options.token is None else self._options.token
 
     @property
     def failure(self) -> BaseException | None:
@@ -202,6 +208,14 @@ class SandboxServer:
             self._db, kind=kind, click_id=click_id, customer=customer, invoice_id=invoice_id
         )
         return list(found)
+
+    def leads(self) -> list[SandboxEvent]:
+        """The leads that have been recorded so far."""
+        return self.events(kind="lead")
+
+    def sales(self) -> list[SandboxEvent]:
+        """The sales that have been recorded so far."""
+        return self.events(kind="sale")
 
     def attempts(self) -> list[Attempt]:
         """Every request that has been answered so far, recorded or not, in the order of answering."""

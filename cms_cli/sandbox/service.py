@@ -18,7 +18,6 @@ from cms_cli.sandbox.answers import (
     Answer,
     Tracked,
     error,
-    json_answer,
     method_not_allowed,
     success,
     web_page,
@@ -30,13 +29,13 @@ from cms_cli.sandbox.fields import LEAD
 from cms_cli.sandbox.limits import Rate, SlidingWindow
 from cms_cli.sandbox.plan import Dice, FaultPlan, Injection
 from cms_cli.sandbox.play import DROP, REDIRECTED, RESET, WHOLE, afterwards, dribble_of, ending_of, instead
-from cms_cli.sandbox.rules import ROUTES, Verdict, check_fields, find_kind, judge
+from cms_cli.sandbox.rules import Verdict, check_fields, find_kind, judge
 from cms_cli.sandbox.store import Draft, Store
 from cms_cli.sandbox.tokens import TokenGate
 from cms_cli.sandbox.wire import Request, WireError
 
 Page = Callable[[Request], Answer]
-"""Answers ``GET`` of a path that is not the API's."""
+"""Answers ``GET`` and ``HEAD`` of a path that is not the API's."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +77,24 @@ class Options:
 class Service:
     """Answers requests from a store. Safe to use from many threads.
 
+    Args:
+        store: The book.
+        options: How to behave.
+        pages: Pages beside the API, by path: what people look at. They are no attempts at the API and not noted.
+
     Attributes:
-        pages: Pages beside the API, by path; ``/`` says what this is.
         failure: The first exception that was the sandbox's own fault (a full disk, a bug), or ``None``. Its request
             was answered 500.
     """
 
-    def __init__(self, store: Store, options: Options) -> None:
+    def __init__(self, store: Store, options: Options, pages: Mapping[str, Page]) -> None:
         self._store = store
         self._clock_ns = options.clock_ns
         self._gate = TokenGate(options.token, options.token_requests, options.token_seconds, options.clock_ns)
         self._window = SlidingWindow(options.rate_limit, options.clock_ns)
         self._dice = Dice(options.plan, options.clock_ns)
         self._shape = options.answer
-        self.pages: dict[str, Page] = {"/": _front_page}
+        self._pages = pages
         self.failure: BaseException | None = None
 
     def handle(self, request: Request) -> Reply:
@@ -120,9 +123,13 @@ class Service:
         return Draft(time.time(), self._clock_ns(), method, path)
 
     def _handle(self, request: Request, draft: Draft) -> Reply:
-        page = self._page(request)
+        page = self._pages.get(request.path)
+        if page is not None and request.method in ("GET", "HEAD"):
+            return Reply(page(request))
         if page is not None:
-            return Reply(self._log(draft, page))
+            return Reply(self._log(draft, method_not_allowed(("GET", "HEAD"))))
+        if request.path.startswith(f"{REDIRECTED}/"):
+            return Reply(self._log(draft, web_page(200)))
         kind = find_kind(request.method, request.path, request.query)
         if isinstance(kind, Answer):
             return Reply(self._log(draft, kind))
@@ -137,14 +144,6 @@ class Service:
             return Reply(self._log(draft, refusal.with_headers(admission.headers())))
         reply = self._track(kind, request, draft)
         return replace(reply, answer=reply.answer.with_headers(admission.headers()))
-
-    def _page(self, request: Request) -> Answer | None:
-        if request.path.startswith(f"{REDIRECTED}/"):
-            return web_page(200)
-        page = self.pages.get(request.path)
-        if page is None:
-            return None
-        return page(request) if request.method in ("GET", "HEAD") else method_not_allowed(("GET", "HEAD"))
 
     def _track(self, kind: str, request: Request, draft: Draft) -> Reply:
         parsed = read_object(request.headers, request.body)
@@ -213,7 +212,3 @@ def _tracked(verdict: Verdict, event_id: int, at: float) -> Tracked:
     if verdict.stores_association:
         data["deferredAssociationStored"] = True
     return Tracked(event_id, data, verdict.stores_association, iso_time(at))
-
-
-def _front_page(_request: Request) -> Answer:
-    return json_answer(200, {"service": "cms sandbox", "routes": [f"POST {path}" for path in ROUTES]})

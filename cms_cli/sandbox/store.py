@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 from cms_cli.sandbox.errors import StoreError
@@ -111,8 +112,8 @@ class Ledger:
         customer, invoice_id = event["customerExternalId"], event.get("invoiceId")
         execute = self._connection.execute
         cursor = execute(
-            "INSERT INTO events (received_at, kind, click_id, click_source, customer, invoice_id, user, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO events (received_at, kind, click_id, click_source, customer, invoice_id, user,"
+            " happened_at, amount, currency, words, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 now,
                 verdict.kind,
@@ -121,6 +122,10 @@ class Ledger:
                 customer,
                 invoice_id,
                 user,
+                _instant(event["timestamp"]) if "timestamp" in event else now,
+                event.get("amount"),
+                event.get("currency"),
+                _words(verdict),
                 _to_json(event),
             ),
         )
@@ -151,3 +156,14 @@ class Ledger:
                 event_id,
             ),
         )
+
+
+def _instant(timestamp: str) -> float:
+    """Unix seconds of a timestamp that the field rules have let through."""
+    whole, _, fraction = timestamp.rstrip("Z").partition(".")
+    return datetime.fromisoformat(whole).replace(tzinfo=timezone.utc).timestamp() + float(f"0.{fraction or 0}")
+
+
+def _words(verdict: Verdict) -> str:
+    """What a search looks through: every value, and the click that a follow-up resolved to."""
+    return "\n".join([verdict.click_id, *map(str, verdict.event.values())]).lower()

@@ -117,7 +117,7 @@ def test_very_many_events_are_answered_by_the_rules(fuzzed: Fuzzed, event: dict[
 
 # --- bytes: noise, and requests with something done to them ---
 
-EXPECTED = frozenset((200, 400, 401, 404, 405, 408, 409, 413, 414, 415, 417, 422, 431, 501, 505, 100))
+EXPECTED = frozenset((200, 400, 401, 404, 405, 408, 409, 413, 414, 415, 417, 421, 422, 431, 501, 505, 100))
 CHUNKED = b"8\r\n" + b'{"a": 1}' + b"\r\n0\r\n\r\n"
 REQUESTS = [
     post_bytes("/track/lead", json.dumps(LEAD).encode()),

@@ -77,7 +77,7 @@ def test_what_counts_and_what_does_not(start_sandbox: StartSandbox, clock: Clock
     # The one that was refused takes no room.
     assert [lead(sandbox).status for _ in range(4)] == [200, 200, 200, 429]
     assert [attempt.counted for attempt in sandbox.attempts()] == [
-        *(False, False, False),
+        *(False, False),
         *(True, True, True),
         False,
         *(True, True, True),

@@ -23,9 +23,10 @@ PACKAGE = Path(cms_cli.sandbox.__file__).parent
 
 def test_the_public_names() -> None:
     assert cms_cli.sandbox.__all__ == [
-        *("KINDS", "SUCCESS_SHAPES", "Attempt", "Fault", "FaultPlan", "OptionError", "Poison", "Rate"),
-        *("SandboxError", "SandboxEvent", "SandboxServer", "Step", "StoreError"),
-        *("load_scenario", "parse_faults", "read_attempts", "read_events", "reset"),
+        *("KINDS", "SUCCESS_SHAPES", "Attempt", "ClickReport", "EventFilter", "Fault", "FaultPlan", "OptionError"),
+        *("Poison", "Rate", "Report", "Revenue", "SandboxError", "SandboxEvent", "SandboxServer", "Step"),
+        *("StoreError", "Total", "load_scenario", "open_report", "parse_faults", "read_attempts", "read_events"),
+        "reset",
     ]
 
 

@@ -1,0 +1,49 @@
+"""For the tests of applications that track with cms_python: a sandbox as a fixture.
+
+    def test_an_order_is_tracked(cms_sandbox):
+        shop = Shop(CMSClient(cms_sandbox.token, cms_sandbox.url))
+        shop.order("book", customer="user_42", click="clk_1")
+        assert [sale.amount for sale in cms_sandbox.sales()] == [1999]
+
+pytest finds it by itself where the distribution is installed. Nothing is imported until a test asks for the
+fixture.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from cms_cli.sandbox import SandboxServer
+
+_MARK = "cms_sandbox(**options): how the sandbox of the fixture cms_sandbox behaves, as SandboxServer takes it"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", _MARK)
+
+
+@pytest.fixture
+def cms_sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
+    """A stand-in for the CutMeShort API, new and empty for each test, on a free port of this machine.
+
+    It has ``url`` and ``token`` for the client, and ``events()``, ``leads()`` and ``sales()``: what was recorded,
+    each with the ``click_id`` that it is attributed to. It behaves in another way with
+    ``@pytest.mark.cms_sandbox(faults="sale.5xx")``; :class:`cms_cli.sandbox.SandboxServer` has all options.
+    """
+    from cms_cli.sandbox import SandboxServer
+
+    marks = [mark.kwargs for mark in reversed(list(request.node.iter_markers("cms_sandbox")))]
+    options = {name: value for mark in marks for name, value in mark.items()}
+    with pytest.MonkeyPatch.context() as environment, SandboxServer(**options) as server:
+        # A proxy that the environment names cannot reach this machine's own address.
+        for name in ("no_proxy", "NO_PROXY"):
+            environment.setenv(name, ",".join(filter(None, (os.environ.get(name), "127.0.0.1"))))
+        yield server
+        if server.failure is not None:
+            pytest.fail(f"the sandbox itself failed: {server.failure!r}")

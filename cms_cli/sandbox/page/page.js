@@ -1,0 +1,193 @@
+// Asks the sandbox what there is, again and again, and shows it. The address bar keeps what is chosen.
+
+import { Chart } from "./chart.js";
+import { calmly, keep, make, say } from "./dom.js";
+import { showClicks, showEvents, showLegend, showTotals, whenWidthChanges } from "./lists.js";
+import { count, money, roughly, unitOf } from "./money.js";
+
+const by = (id) => document.getElementById(id);
+const PAUSE = 1000; // milliseconds from an answer to the next question
+const LATE = 8000; // milliseconds after which no answer is expected
+const COLOURS = 8;
+
+const charts = { leads: new Chart(by("leads-chart"), "Leads"), revenue: new Chart(by("revenue-chart"), "Revenue") };
+const address = new URLSearchParams(location.search);
+const chosen = {
+  text: address.get("text") ?? "",
+  kind: address.get("kind") ?? "",
+  click: address.get("click") ?? "",
+  clock: address.get("clock") ?? "happened",
+  order: address.get("order") ?? "sales",
+  currency: address.get("currency") ?? "",
+};
+const usual = { clock: "happened", order: "sales" };
+let tag = ""; // of what is shown, so that an answer without news is short
+let flash = false; // whether what is new came by itself and not by another filter
+let paused = false;
+let asking = null;
+let timer = 0;
+
+/** Which colour a click has; it keeps it as long as it is among the first. */
+const colours = {
+  slots: new Map(),
+  assign(clicks) {
+    for (const click of [...this.slots.keys()]) if (!clicks.includes(click)) this.slots.delete(click);
+    const free = [...Array(COLOURS).keys()].filter((slot) => ![...this.slots.values()].includes(slot));
+    for (const click of clicks) if (!this.slots.has(click)) this.slots.set(click, free.shift());
+  },
+  of(click, other = "rest") {
+    return this.slots.has(click) ? `c${this.slots.get(click)}` : other;
+  },
+};
+
+function question() {
+  const asked = Object.entries({ ...chosen, tag }).filter(([, value]) => value !== "");
+  const steps = Math.max(8, Math.min(48, Math.floor((by("leads-chart").clientWidth || 600) / 14)));
+  return `/_sandbox/overview?${new URLSearchParams([...asked, ["steps", steps]])}`;
+}
+
+async function ask() {
+  clearTimeout(timer);
+  asking?.abort();
+  const mine = (asking = new AbortController());
+  const late = setTimeout(() => mine.abort(), LATE);
+  const began = performance.now();
+  try {
+    const answer = await fetch(question(), { signal: mine.signal, cache: "no-store" });
+    const found = await answer.json();
+    if (mine !== asking) return;
+    if (!answer.ok) throw new Error(found.error);
+    if (found.total) show(found);
+    state("live", "live");
+  } catch (problem) {
+    if (mine !== asking) return;
+    state("lost", problem instanceof SyntaxError || problem instanceof TypeError || mine.signal.aborted ? "the sandbox does not answer" : problem.message);
+  } finally {
+    clearTimeout(late);
+    // A large book takes a while to add up: then it is asked less often, so that events keep their turn.
+    if (mine === asking) later(PAUSE + 4 * (performance.now() - began));
+  }
+}
+
+function later(milliseconds) {
+  clearTimeout(timer);
+  if (!paused && !document.hidden) timer = setTimeout(ask, milliseconds);
+}
+
+/** Ask again from scratch, because something else is to be seen. */
+function anew() {
+  tag = "";
+  flash = false;
+  const kept = Object.entries(chosen).filter(([name, value]) => value !== "" && value !== usual[name]);
+  const query = new URLSearchParams(kept).toString();
+  history.replaceState(null, "", query ? `/?${query}` : "/");
+  showChoice();
+  ask();
+}
+
+function state(name, words) {
+  const element = by("state");
+  element.dataset.state = paused ? "paused" : name;
+  say(element, paused ? "paused" : words);
+}
+
+function show(found) {
+  tag = found.tag;
+  by("empty").hidden = found.any;
+  by("content").hidden = !found.any;
+  const none = !found.total.leads && !found.total.sales;
+  by("nothing").hidden = !none;
+  by("matching").hidden = none;
+  colours.assign(found.timeline.lines.map((line) => line.clickId).filter((click) => click !== null));
+  showTotals(found.total);
+  showLegend(found.timeline.lines, colours);
+  showClicks(found.clicks, found.total, colours, chooseClick);
+  showEvents(found.events, found.total, chooseClick, flash);
+  flash = true;
+  showCharts(found);
+  document.title = found.any ? `(${count(found.total.leads + found.total.sales)}) cms sandbox` : "cms sandbox";
+}
+
+function showCharts({ timeline, total, currency }) {
+  const shared = { colour: (click) => colours.of(click), label: (click) => click ?? "other clicks" };
+  const sum = (at, name) => timeline.lines.reduce((all, line) => all + BigInt(line[name][at]), 0n);
+  charts.leads.show(timeline, {
+    ...shared,
+    values: (line) => line.leads,
+    exact: (line, at) => count(line.leads[at]),
+    sum: (at) => count(sum(at, "leads")),
+    tick: (value) => roughly(value, ""),
+    unit: 1,
+  });
+  charts.revenue.show(timeline, {
+    ...shared,
+    values: (line) => line.amounts.map(Number),
+    exact: (line, at) => money(line.amounts[at], currency),
+    sum: (at) => money(sum(at, "amounts"), currency),
+    tick: (value) => roughly(value, currency),
+    unit: unitOf(currency),
+  });
+  say(by("leads-sum"), count(total.leads));
+  const revenue = total.revenue.find((each) => each.currency === currency);
+  say(by("revenue-sum"), revenue ? money(revenue.amount, currency) : "");
+  const codes = new Set([...total.revenue.map((each) => each.currency), ...(currency ? [currency] : [])]);
+  const options = codes.size ? [...codes].sort() : [""];
+  keep(by("currency"), options, (code) => code, (code) => make("option", { value: code }, code || "no currency yet"));
+  by("currency").value = currency;
+  say(by("order-revenue"), currency ? `revenue in ${currency}` : "revenue");
+}
+
+function showChoice() {
+  if (by("text").value !== chosen.text) by("text").value = chosen.text;
+  for (const radio of document.getElementsByName("kind")) radio.checked = radio.value === chosen.kind;
+  by("clock").value = chosen.clock;
+  by("order").value = chosen.order;
+  by("click-chip").hidden = !chosen.click;
+  by("click-chip").replaceChildren("Click ", make("bdi", {}, chosen.click), " ", make("span", { "aria-hidden": "true" }, "×"));
+  by("click-chip").title = "Show all clicks again";
+  by("clear").hidden = !(chosen.text || chosen.kind || chosen.click);
+}
+
+function chooseClick(click) {
+  choose({ click });
+}
+
+function choose(change) {
+  Object.assign(chosen, change);
+  anew();
+}
+
+function listen() {
+  whenWidthChanges(anew);
+  const typed = calmly(() => by("text").value !== chosen.text && choose({ text: by("text").value }), 200);
+  by("text").addEventListener("input", typed);
+  by("filter").addEventListener("submit", (event) => event.preventDefault());
+  for (const radio of document.getElementsByName("kind")) radio.addEventListener("change", () => choose({ kind: radio.value }));
+  for (const name of ["clock", "order", "currency"]) by(name).addEventListener("change", (event) => choose({ [name]: event.target.value }));
+  by("click-chip").addEventListener("click", () => {
+    choose({ click: "" });
+    by("text").focus();
+  });
+  by("clear").addEventListener("click", () => {
+    choose({ text: "", kind: "", click: "" });
+    by("text").focus();
+  });
+  by("pause").addEventListener("click", () => {
+    paused = !paused;
+    by("pause").setAttribute("aria-pressed", String(paused));
+    say(by("pause"), paused ? "Go on" : "Pause");
+    if (paused) {
+      clearTimeout(timer);
+      state("paused", "paused");
+    } else ask();
+  });
+  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : paused || ask()));
+}
+
+say(by("example"), [
+  `export CMS_HOST=${location.origin} CMS_BEARER_TOKEN=anything`,
+  "cms lead --click-id c1 --event-name signup --customer-external-id u1",
+].join("\n"));
+listen();
+showChoice();
+ask();

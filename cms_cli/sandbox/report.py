@@ -1,0 +1,207 @@
+"""What each click brought, read off the book as the service's dashboard would attribute it.
+
+Last click: an event counts for the click that it resolved to when it was recorded, which for a follow-up is the one
+that the customer's last deferred set-up stored. All numbers are added up by SQLite, so that memory does not grow
+with the book; amounts are exact however large they get.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from cms_cli.sandbox.book import MATCHES, EventFilter, PathLike, iso_time
+from cms_cli.sandbox.errors import StoreError
+from cms_cli.sandbox.schema import open_reader
+
+HALF = 1_000_000
+"""Amounts are summed in two halves, millions and the rest: SQLite's integers end at 2**63, which a thousand of the
+largest amounts would pass."""
+
+ORDERS: Mapping[str, str] = {
+    "sales": "sales DESC, leads DESC, click_id",
+    "leads": "leads DESC, sales DESC, click_id",
+    "revenue": "earned DESC, sales DESC, leads DESC, click_id",
+    "last": "last DESC, click_id",
+    "click": "click_id",
+}
+"""What clicks can be sorted by; ``revenue`` is that in one currency, ``last`` is when an event happened last."""
+
+# What is put into the text of SQL here is constants; values are always bound.
+_CLICKS = f"""
+WITH parts AS (
+    SELECT click_id, currency, sum(kind = 'lead') AS leads, sum(kind = 'sale') AS sales,
+        sum(amount / {HALF}) AS high, sum(amount % {HALF}) AS low,
+        min(happened_at) AS first, max(happened_at) AS last
+    FROM events WHERE {MATCHES} GROUP BY click_id, currency
+), ranked AS (
+    SELECT click_id, sum(leads) AS leads, sum(sales) AS sales, min(first) AS first, max(last) AS last,
+        total(CASE WHEN currency = :currency THEN high * {HALF}.0 + low ELSE 0 END) AS earned
+    FROM parts GROUP BY click_id ORDER BY {{order}} LIMIT :limit
+)
+SELECT ranked.click_id AS click_id, ranked.leads AS leads, ranked.sales AS sales, ranked.first AS first,
+    ranked.last AS last, earned, parts.currency, parts.sales, parts.high, parts.low
+FROM ranked JOIN parts ON parts.click_id = ranked.click_id ORDER BY {{order}}, parts.currency
+"""  # noqa: S608
+_TOTALS = f"""
+SELECT currency, count(DISTINCT click_id), sum(kind = 'lead'), sum(kind = 'sale'),
+    sum(amount / {HALF}), sum(amount % {HALF})
+FROM events WHERE {MATCHES} GROUP BY currency ORDER BY currency
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Revenue:
+    """What sales in one currency came to.
+
+    Attributes:
+        currency: ISO 4217, as sent.
+        clicks: How many clicks they are from.
+        sales: How many.
+        amount: Their sum, in minor units.
+    """
+
+    currency: str
+    clicks: int
+    sales: int
+    amount: int
+
+
+@dataclass(frozen=True)
+class ClickReport:
+    """What one click brought.
+
+    Attributes:
+        click_id: The click.
+        leads, sales: How many events it is credited with.
+        revenue: By currency, in the order of their codes; empty without a sale.
+        first_at, last_at: When its first and last event happened, in Unix seconds: by the event's own timestamp,
+            where it has one.
+    """
+
+    click_id: str
+    leads: int
+    sales: int
+    revenue: tuple[Revenue, ...]
+    first_at: float
+    last_at: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: ``clickId``, ``leads``, ``sales``, ``revenue``, ``firstEventAt``, ``lastEventAt``."""
+        return {
+            "clickId": self.click_id,
+            "leads": self.leads,
+            "sales": self.sales,
+            "revenue": [_of_a_click(each) for each in self.revenue],
+            "firstEventAt": iso_time(self.first_at),
+            "lastEventAt": iso_time(self.last_at),
+        }
+
+
+@dataclass(frozen=True)
+class Total:
+    """What all clicks brought together.
+
+    Attributes:
+        clicks: How many have an event.
+        leads, sales: How many events.
+        revenue: By currency, in the order of their codes.
+    """
+
+    clicks: int = 0
+    leads: int = 0
+    sales: int = 0
+    revenue: tuple[Revenue, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: ``clicks``, ``leads``, ``sales``, ``revenue``."""
+        return {
+            "clicks": self.clicks,
+            "leads": self.leads,
+            "sales": self.sales,
+            "revenue": [{**_of_a_click(each), "clicks": each.clicks} for each in self.revenue],
+        }
+
+
+class Report:
+    """The book at one moment, whatever is written meanwhile; from :func:`open_report`.
+
+    Attributes:
+        connection: For further questions about the same moment; ``None`` where there is no book yet.
+        wanted: Which events it is about.
+    """
+
+    def __init__(self, connection: sqlite3.Connection | None, wanted: EventFilter) -> None:
+        self.connection = connection
+        self.wanted = wanted
+
+    def total(self) -> Total:
+        """The numbers of all clicks together."""
+        if self.connection is None:
+            return Total()
+        rows = self.connection.execute(_TOTALS, self.wanted.bindings()).fetchall()
+        query = f"SELECT count(DISTINCT click_id) FROM events WHERE {MATCHES}"  # noqa: S608
+        (clicks,) = self.connection.execute(query, self.wanted.bindings()).fetchone()
+        return Total(
+            clicks=clicks,
+            leads=sum(row[2] for row in rows),
+            sales=sum(row[3] for row in rows),
+            revenue=tuple(
+                Revenue(currency, count, sales, whole(high, low))
+                for currency, count, _, sales, high, low in rows
+                if currency is not None
+            ),
+        )
+
+    def clicks(self, limit: int | None = None, order: str = "sales", currency: str = "") -> Iterator[ClickReport]:
+        """One click after the other, to be read before the report is closed.
+
+        Args:
+            limit: At most so many.
+            order: One of :data:`ORDERS`.
+            currency: The one by whose revenue they are sorted, with ``order="revenue"``.
+        """
+        if self.connection is None:
+            return
+        bindings = {**self.wanted.bindings(), "limit": -1 if limit is None else limit, "currency": currency}
+        rows = self.connection.execute(_CLICKS.format(order=ORDERS[order]), bindings)
+        for (click_id, leads, sales, first, last, _), parts in groupby(rows, key=lambda row: row[:6]):
+            revenue = tuple(Revenue(part[6], 1, part[7], whole(*part[8:])) for part in parts if part[6] is not None)
+            yield ClickReport(click_id, leads, sales, revenue, first, last)
+
+
+@contextmanager
+def open_report(path: PathLike, wanted: EventFilter | None = None) -> Iterator[Report]:
+    """Look at the book of one moment.
+
+    Args:
+        path: The store's file; a missing one holds nothing.
+        wanted: Only these events count.
+
+    Raises:
+        StoreError: The file is not a sandbox's store, or cannot be read.
+    """
+    path, wanted = Path(path), wanted or EventFilter()
+    if not path.exists() or path.stat().st_size == 0:
+        yield Report(None, wanted)
+        return
+    with closing(open_reader(path)) as connection:
+        try:
+            connection.execute("BEGIN")  # what follows sees the book as it is now, and all of it the same
+            yield Report(connection, wanted)
+        except sqlite3.Error as problem:
+            raise StoreError(f"cannot read the sandbox's store {path}: {problem}") from problem
+
+
+def whole(high: float | None, low: float | None) -> int:
+    """An amount from the two halves that SQLite summed."""
+    return int(high or 0) * HALF + int(low or 0)
+
+
+def _of_a_click(revenue: Revenue) -> dict[str, Any]:
+    return {"currency": revenue.currency, "sales": revenue.sales, "amount": revenue.amount}

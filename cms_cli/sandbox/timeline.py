@@ -1,0 +1,115 @@
+"""Leads and revenue by click over time: events put into equal steps, few enough to draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cms_cli.sandbox.book import MATCHES
+from cms_cli.sandbox.report import HALF, Report, whole
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_YEAR = 365 * _DAY
+# What people read time in. A week begins where Unix weeks do, on a Thursday; nobody reads that off a chart.
+_STEPS = (
+    *(1, 2, 5, 10, 15, 30, _MINUTE, 2 * _MINUTE, 5 * _MINUTE, 10 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE),
+    *(_HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR),
+    *(_DAY, 2 * _DAY, 3 * _DAY, 7 * _DAY, 14 * _DAY, 28 * _DAY, 91 * _DAY, _YEAR),
+)
+
+CLOCKS = {"happened": "happened_at", "arrived": "received_at"}
+"""By which time an event is placed: its own timestamp (where it has one), or when the sandbox got it."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One click's numbers, step by step.
+
+    Attributes:
+        click_id: The click; ``None`` for all those together that have no line of their own.
+        leads: How many.
+        amounts: Revenue in the timeline's currency, in minor units.
+    """
+
+    click_id: str | None
+    leads: list[int]
+    amounts: list[int]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Equal steps of time, and each click's numbers in them.
+
+    Attributes:
+        first: Where the first step begins, in Unix seconds; a multiple of ``step``.
+        step: The length of one, in seconds.
+        count: How many steps there are; 0 where there are no events.
+        lines: The clicks asked for, in that order, then the others together; clicks without an event are left out.
+    """
+
+    first: int = 0
+    step: int = 1
+    count: int = 0
+    lines: tuple[Line, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the page. Amounts are text, since JavaScript's numbers are not exact beyond 2**53."""
+        lines = [
+            {"clickId": line.click_id, "leads": line.leads, "amounts": [str(amount) for amount in line.amounts]}
+            for line in self.lines
+        ]
+        return {"first": self.first, "step": self.step, "count": self.count, "lines": lines}
+
+
+def read_timeline(report: Report, clicks: Sequence[str], currency: str, clock: str, most: int) -> Timeline:
+    """Lay a report's events out in time.
+
+    Args:
+        report: The book and which of its events count.
+        clicks: Those with a line of their own.
+        currency: Whose sales the amounts are of.
+        clock: One of :data:`CLOCKS`.
+        most: At most so many steps; 2 or more.
+    """
+    if report.connection is None:
+        return Timeline()
+    at, bindings = CLOCKS[clock], report.wanted.bindings()
+    # Constants make the text of the queries; values are bound.
+    range_query = f"SELECT min({at}), max({at}) FROM events WHERE {MATCHES}"  # noqa: S608
+    earliest, latest = report.connection.execute(range_query, bindings).fetchone()
+    if earliest is None:
+        return Timeline()
+    first, step, count = steps(earliest, latest, most)
+    own = {f"click{number}": click for number, click in enumerate(clicks)}
+    query = f"""
+        SELECT CASE WHEN click_id IN ({", ".join(f":{name}" for name in own)}) THEN click_id END,
+            CAST(({at} - :first) / :step AS INTEGER), sum(kind = 'lead'),
+            sum(CASE WHEN currency = :currency THEN amount / {HALF} END),
+            sum(CASE WHEN currency = :currency THEN amount % {HALF} END)
+        FROM events WHERE {MATCHES} GROUP BY 1, 2
+    """  # noqa: S608
+    lines = {click: Line(click, [0] * count, [0] * count) for click in (*clicks, None)}
+    seen = set()
+    for click, number, leads, high, low in report.connection.execute(
+        query, {**bindings, **own, "first": first, "step": step, "currency": currency}
+    ):
+        seen.add(click)
+        lines[click].leads[min(number, count - 1)] += leads
+        lines[click].amounts[min(number, count - 1)] += whole(high, low)
+    return Timeline(first, step, count, tuple(line for click, line in lines.items() if click in seen))
+
+
+def steps(earliest: float, latest: float, most: int) -> tuple[int, int, int]:
+    """First moment, length and number of steps that hold both ends, of a length that people read time in.
+
+    Steps begin at multiples of their length, so that they stay where they are while events arrive.
+    """
+    years = math.ceil((latest - earliest) / _YEAR / (most - 1)) or 1
+    for step in (*_STEPS, years * _YEAR, (years + 1) * _YEAR):
+        first = math.floor(earliest / step) * step
+        count = math.floor((latest - first) / step) + 1
+        if count <= most:
+            break
+    return first, step, count

@@ -1,0 +1,169 @@
+"""The fixture that other projects get, as they get it: pytest as a process of its own, in a project of its own."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cms_cli
+
+ROOT = Path(cms_cli.__file__).parent.parent
+PLUGIN = "cms_cli.pytest_plugin"
+SHOP = ROOT / "examples" / "shop"
+
+
+def run_pytest(folder: Path, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run pytest in a folder, without the plugins that happen to be installed here."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CMS_", "COV_"))
+    }
+    given = [str(each) for each in (path, ROOT) if each]
+    autoload = {} if path else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        env={**inherited, **autoload, "PYTHONPATH": os.pathsep.join(given), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def project(folder: Path, tests: str) -> Path:
+    """A project of one file of tests."""
+    folder.mkdir(exist_ok=True)
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
+    (folder / "test_it.py").write_text(tests)
+    return folder
+
+
+def installed(folder: Path) -> Path:
+    """A folder for the path that looks as if the distribution were installed, with its real entry points."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    table = text.split("[project.entry-points.pytest11]\n")[1].split("\n\n")[0].replace('"', "")
+    parser = configparser.ConfigParser(delimiters="=")
+    parser.read_string(f"[pytest11]\n{table}")
+    entries = folder / "cms_of_these_tests-1.dist-info"
+    entries.mkdir(parents=True)
+    (entries / "METADATA").write_text("Metadata-Version: 2.1\nName: cms-of-these-tests\nVersion: 1\n")
+    with (entries / "entry_points.txt").open("w") as file:
+        parser.write(file)
+    return folder
+
+
+THREE_LINES = """
+from cms_python import CMSClient
+
+def test_a_sale_is_tracked(cms_sandbox):
+    with CMSClient(cms_sandbox.token, cms_sandbox.url) as client:
+        client.track_sale("clk_1", "bought", "user_42", "inv_1", 1999, "EUR")
+    assert [(sale.click_id, sale.amount) for sale in cms_sandbox.sales()] == [("clk_1", 1999)]
+"""
+
+
+def test_the_example_project_passes_its_tests(tmp_path: Path) -> None:
+    """examples/shop works as it stands, copied to anywhere."""
+    folder = shutil.copytree(SHOP, tmp_path / "shop", ignore=shutil.ignore_patterns("__pycache__"))
+    result = run_pytest(folder, "-p", PLUGIN)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "7 passed" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param((), marks=pytest.mark.slow, id="found"), pytest.param(("-p", PLUGIN), id="found and named")],
+)
+def test_pytest_finds_the_plugin_where_it_is_installed(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """The entry point in pyproject.toml is enough, and -p with it does not load the plugin twice."""
+    folder = project(tmp_path / "project", THREE_LINES)
+    result = run_pytest(folder, *arguments, path=installed(tmp_path / "site"))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_each_test_has_a_sandbox_of_its_own_and_the_marker_sets_its_options(tmp_path: Path) -> None:
+    """Nothing stays from one test to the next; the nearest marker wins, and the store is gone afterwards."""
+    folder = project(
+        tmp_path / "project",
+        """
+import pytest
+from pathlib import Path
+from cms_python import CMSClient
+
+stores = []
+pytestmark = pytest.mark.cms_sandbox(token="good", answer="status")
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_it_is_empty(cms_sandbox, number):
+    assert cms_sandbox.token == "good"
+    assert cms_sandbox.events() == []
+    with CMSClient("good", cms_sandbox.url) as client:
+        assert client.track_lead("signup", "user", "clk")["success"]
+    assert [lead.click_id for lead in cms_sandbox.leads()] == ["clk"]
+    assert all(not store.exists() for store in stores)
+    stores.append(cms_sandbox.db)
+
+@pytest.mark.cms_sandbox(token="better")
+def test_another_token(cms_sandbox):
+    assert cms_sandbox.token == "better"
+    with CMSClient("good", cms_sandbox.url) as client:
+        assert client.track_lead("signup", "user", "clk")["status_code"] == 401
+""",
+    )
+    result = run_pytest(folder, "-p", PLUGIN)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_proxy_in_the_environment_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a company's proxy the client still reaches the sandbox, and the setting ends with the test."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "intranet.example")
+    code = (
+        f"{THREE_LINES}\ndef test_then():\n    import os\n    assert os.environ['NO_PROXY'] == 'intranet.example'\n"
+    )
+    result = run_pytest(project(tmp_path / "project", code), "-p", PLUGIN)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_sandbox_that_fails_itself_fails_the_test(tmp_path: Path) -> None:
+    """A 500 of the sandbox's own is not taken for one of the service."""
+    code = """
+import sqlite3
+from cms_python import CMSClient
+
+def test_with_a_broken_store(cms_sandbox):
+    connection = sqlite3.connect(cms_sandbox.db)
+    connection.execute("DROP TABLE events")
+    connection.close()
+    with CMSClient(cms_sandbox.token, cms_sandbox.url) as client:
+        assert client.track_lead("signup", "user", "clk")["status_code"] == 500
+"""
+    result = run_pytest(project(tmp_path / "project", code), "-p", PLUGIN)
+    assert result.returncode == 1
+    assert "the sandbox itself failed" in result.stdout
+    assert "1 passed, 1 error" in result.stdout
+
+
+def test_the_plugin_imports_nothing_until_its_fixture_is_used() -> None:
+    """Every pytest run of a project that has the package installed loads the plugin: it has to cost nothing."""
+    code = (
+        "import sys, pytest; before = set(sys.modules); import cms_cli.pytest_plugin; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["cms_cli", "cms_cli.pytest_plugin"]
+
+
+@pytest.mark.slow
+def test_the_fixture_is_listed_with_what_it_is_for(tmp_path: Path) -> None:
+    """`pytest --fixtures` and `pytest --markers` say how to use it."""
+    folder = project(tmp_path / "project", THREE_LINES)
+    assert "A stand-in for the CutMeShort API" in run_pytest(folder, "-p", PLUGIN, "--fixtures").stdout
+    assert "@pytest.mark.cms_sandbox(**options)" in run_pytest(folder, "-p", PLUGIN, "--markers").stdout
