@@ -34,6 +34,18 @@ class NoAnswer(NamedTuple):
     detail: str
 
 
+class RateLimit(NamedTuple):
+    """What an answer says of the service's rate limit.
+
+    Attributes:
+        remaining: Requests that it would still take.
+        reset: Seconds until it takes more.
+    """
+
+    remaining: int
+    reset: float
+
+
 class Answer(NamedTuple):
     """A whole HTTP answer.
 
@@ -43,6 +55,7 @@ class Answer(NamedTuple):
         body: The body, as it came.
         retry_after: Seconds from now that ``Retry-After`` asks for, or None.
         location: Where a redirect points, or "".
+        rate_limit: What the answer says of the service's rate limit, or None.
     """
 
     status: int
@@ -50,6 +63,7 @@ class Answer(NamedTuple):
     body: bytes
     retry_after: float | None = None
     location: str = ""
+    rate_limit: RateLimit | None = None
 
     @property
     def is_web_page(self) -> bool:
