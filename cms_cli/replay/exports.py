@@ -12,10 +12,12 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from cms_cli.replay.dialect import delimiter_named
+from cms_cli.replay.journal import JournalError
 from cms_cli.replay.model import InputError, RowProblem, SourceRow
 from cms_cli.replay.rowbook import SettledRow
 
@@ -67,8 +69,10 @@ class Layout:
 
     def _csv(self, cells: Sequence[str]) -> str:
         text = io.StringIO()
-        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerow(cells)
-        return text.getvalue()
+        # With this line end, a cell with either character of it is quoted; with a plain "\n" older Pythons leave a
+        # lone "\r" bare, which ends a line where it is read again.
+        csv.writer(text, delimiter=self._delimiter, lineterminator="\r\n").writerow(cells)
+        return text.getvalue()[:-2] + "\n"
 
 
 class RowFile:
@@ -86,6 +90,8 @@ class RowFile:
             InputError: It cannot be written.
         """
         self._layout = layout
+        self._name = f"{flag} {path}"
+        self._size = 0  # bytes of whole lines
         self._json = path.suffix.lower() in (".jsonl", ".ndjson")
         encoding = "utf-8" if self._json else layout.encoding
         # What the encoding lacks can only stand in an error message: the cells came out of it.
@@ -95,13 +101,17 @@ class RowFile:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except OSError as error:
             hint = "Name a file that can be written."
-            raise InputError(f"{flag} {path}: {error.strerror or error}", hint) from error
+            raise InputError(f"{self._name}: {error.strerror or error}", hint) from error
         self._file = open(descriptor, "wb", buffering=0)  # noqa: PTH123, SIM115 - an open descriptor
         if not self._json:
             self._write(layout.heading())
 
     def add(self, rows: Iterable[SettledRow]) -> None:
-        """Write rows whose outcome is on disk."""
+        """Write rows whose outcome is on disk.
+
+        Raises:
+            JournalError: The disk is full, or failing.
+        """
         written = self._layout.json if self._json else self._layout.csv
         remaining = iter(rows)
         while some := list(islice(remaining, _TOGETHER)):
@@ -113,8 +123,18 @@ class RowFile:
 
     def _write(self, text: str) -> None:
         view = memoryview(self._encoder.encode(text))
-        while view:
-            view = view[self._file.write(view) or 0 :]
+        size = len(view)
+        try:
+            while view:
+                view = view[self._file.write(view) or 0 :]
+        except OSError as error:
+            with suppress(OSError):  # a pipe cannot be cut
+                self._file.truncate(self._size)
+            raise JournalError(
+                f"{self._name}: {error.strerror or error}",
+                "Make room; the same command then goes on, and writes the file anew.",
+            ) from error
+        self._size += size
 
 
 def with_cells(rows: Iterable[SettledRow], table: Iterable[SourceRow | RowProblem]) -> Iterator[SettledRow]:
@@ -130,11 +150,11 @@ def with_cells(rows: Iterable[SettledRow], table: Iterable[SourceRow | RowProble
         yield row if row.cells or item is None else row._replace(cells=json.dumps(item.cells))
 
 
-def refuse_input_as_output(input_path: Path | None, outputs: Iterable[tuple[str, Path | None]]) -> None:
-    """Make sure that no output file is the input, or another output.
+def check_outputs(input_path: Path | None, outputs: Iterable[tuple[str, Path | None]]) -> None:
+    """Make sure that the output files can be written, and that none is the input or another output.
 
     Raises:
-        InputError: One is.
+        InputError: One cannot, or is.
     """
     seen: dict[Path, str] = {}
     if input_path is not None:
@@ -146,6 +166,12 @@ def refuse_input_as_output(input_path: Path | None, outputs: Iterable[tuple[str,
         if same or (input_path is not None and path.exists() and path.samefile(input_path)):
             raise InputError(f"{flag} {path} is {same or 'the input'}", "Name another file.")
         seen[path.resolve()] = flag
+        if path.is_dir():
+            raise InputError(f"{flag} {path} is a folder", "Name a file.")
+        if not path.parent.is_dir():
+            raise InputError(f"{flag} {path}: there is no folder {path.parent}", "Make it, or name another file.")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise InputError(f"{flag} {path} cannot be written", "Name a file that can be written.")
 
 
 def _harmless(text: str) -> str:

@@ -1,6 +1,7 @@
 """The ledger: what the service has accepted from an account, so that no other run or file sends it again.
 
-It keeps hashes, so it tells nobody who bought what; only somebody who has an invoice can ask whether it is there.
+A lead that may have arrived is in it too, marked as such: no file may send it again unasked. The ledger keeps
+hashes, so it tells nobody who bought what; only somebody who has an invoice can ask whether it is there.
 """
 
 from __future__ import annotations
@@ -40,13 +41,14 @@ def known_sales(journal: Journal, scope: int, keys: Sequence[bytes]) -> dict[byt
     return found
 
 
-def known_leads(journal: Journal, scope: int, keys: Sequence[bytes]) -> set[bytes]:
-    """Give those fingerprints that are in the ledger."""
-    found: set[bytes] = set()
+def known_leads(journal: Journal, scope: int, keys: Sequence[bytes]) -> dict[bytes, bool]:
+    """Give those fingerprints that are in the ledger, and whether the service has said that it has them."""
+    found: dict[bytes, bool] = {}
     for start in range(0, len(keys), _KEYS_PER_QUERY):
         some = keys[start : start + _KEYS_PER_QUERY]
-        query = f"SELECT fingerprint FROM accepted_leads WHERE scope = ? AND fingerprint IN ({_marks(some)})"
-        found.update(row[0] for row in journal.db.execute(query, (scope, *some)))
+        query = f"SELECT fingerprint, arrived FROM sent_leads WHERE scope = ? AND fingerprint IN ({_marks(some)})"
+        for fingerprint, arrived in journal.db.execute(query, (scope, *some)):
+            found[fingerprint] = bool(arrived)
     return found
 
 
@@ -55,9 +57,26 @@ def add_sale(db: sqlite3.Connection, scope: int, key: bytes, amount: int, curren
     db.execute("INSERT OR REPLACE INTO accepted_sales VALUES (?, ?, ?, ?)", (scope, key, amount, currency))
 
 
-def add_lead(db: sqlite3.Connection, scope: int, key: bytes) -> None:
-    """Enter a lead that the service has. Part of the transaction that settles its row."""
-    db.execute("INSERT OR REPLACE INTO accepted_leads VALUES (?, ?)", (scope, key))
+def add_lead(db: sqlite3.Connection, scope: int, key: bytes, *, arrived: bool) -> None:
+    """Enter a lead that the service has, or may have. Part of the transaction that settles its row."""
+    verb = "REPLACE" if arrived else "IGNORE"
+    db.execute(f"INSERT OR {verb} INTO sent_leads VALUES (?, ?, ?)", (scope, key, arrived))
+
+
+def forget(db: sqlite3.Connection, scope: int, kind: str, run: int) -> None:
+    """Strike what is known of the rows of a run, and of their like in other runs. Part of a transaction."""
+    table, column = ("accepted_sales", "invoice") if kind == "sale" else ("sent_leads", "fingerprint")
+    db.execute(
+        f"DELETE FROM {table} WHERE scope = ? AND {column} IN"
+        " (SELECT key FROM rows WHERE run = ? AND key IS NOT NULL)",
+        (scope, run),
+    )
+
+
+def clear(db: sqlite3.Connection) -> None:
+    """Forget everything. Part of a transaction."""
+    db.execute("DELETE FROM accepted_sales")
+    db.execute("DELETE FROM sent_leads")
 
 
 def _marks(values: Sequence[object]) -> str:

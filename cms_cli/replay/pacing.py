@@ -18,6 +18,8 @@ _UNIT_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _MARGIN = 0.001
 
 _LONGEST_WINDOW = 3600.0  # seconds that slots are kept for other replays
+_TIDY_EVERY = 10.0  # seconds between two looks for slots that no longer count
+_MOST_SLOTS = 100_000  # kept at all: a replay without a limit would fill the journal with them
 
 
 @dataclass(frozen=True)
@@ -78,22 +80,14 @@ class SharedWindow:
         self._scope = scope
         self._rate = rate
         self._timeout = timeout
+        self._window = rate.window * (1 + _MARGIN) if rate else 0.0
+        self._tidied = float("-inf")
 
     def take(self, db: sqlite3.Connection, now: float, wanted: int) -> list[int]:
         """Take up to ``wanted`` slots; gives their numbers."""
-        granted = wanted
-        window = (self._rate.window if self._rate else 0.0) * (1 + _MARGIN)
-        # Not by our own window: another replay may keep to a longer one.
-        db.execute(
-            "DELETE FROM slots WHERE scope = ? AND ends <= ?", (self._scope, now - max(window, _LONGEST_WINDOW))
-        )
-        if self._rate is not None:
-            held = db.execute(
-                "SELECT count(*) FROM slots WHERE scope = ? AND ends > ?", (self._scope, now - window)
-            ).fetchone()[0]
-            granted = max(0, min(wanted, self._rate.count - held))
+        self._forget_old(db, now)
         numbers = []
-        for _ in range(granted):
+        for _ in range(max(0, min(wanted, self.free(db, now)))):
             # Until its answer comes, a slot ends when the answer must be there at the latest.
             cursor = db.execute("INSERT INTO slots (scope, ends) VALUES (?, ?)", (self._scope, now + self._timeout))
             numbers.append(int(cursor.lastrowid or 0))
@@ -103,13 +97,81 @@ class SharedWindow:
         """Note that a request's answer came: the slot is free one window from now."""
         db.execute("UPDATE slots SET ends = ? WHERE id = ?", (now, slot))
 
-    def next_free(self, db: sqlite3.Connection) -> float:
-        """Give the time at which the next slot is free, as far as it is known; in the past where one is."""
+    def free(self, db: sqlite3.Connection, now: float) -> int:
+        """Give how many requests may leave now. May be less than none, where others keep to a wider limit."""
+        if self._rate is None:
+            return _MOST_SLOTS
+        held = db.execute(
+            "SELECT count(*) FROM slots WHERE scope = ? AND ends > ?", (self._scope, now - self._window)
+        ).fetchone()[0]
+        return self._rate.count - int(held)
+
+    def next_free(self, db: sqlite3.Connection, now: float) -> float:
+        """Give the time before which no slot is free; in the past where one is.
+
+        A slot whose answer is not there yet is free one window from now at the earliest: then is when to ask again.
+        """
         if self._rate is None:
             return 0.0
-        window = self._rate.window * (1 + _MARGIN)
         held = db.execute(
             "SELECT ends FROM slots WHERE scope = ? ORDER BY ends DESC LIMIT 1 OFFSET ?",
             (self._scope, self._rate.count - 1),
         ).fetchone()
-        return float(held[0]) + window if held else 0.0
+        return min(float(held[0]), now) + self._window if held else 0.0
+
+    def _forget_old(self, db: sqlite3.Connection, now: float) -> None:
+        if 0 <= now - self._tidied < _TIDY_EVERY:
+            return  # looking for old slots takes as long as everything else that a request costs here
+        self._tidied = now
+        # Not by our own window: another replay may keep to a longer one.
+        oldest = now - max(self._window, _LONGEST_WINDOW)
+        # The other end is that of a clock that was wrong when it was read: it would hold the window shut for years.
+        newest = now + max(self._timeout, _LONGEST_WINDOW)
+        db.execute("DELETE FROM slots WHERE scope = ? AND (ends <= ? OR ends > ?)", (self._scope, oldest, newest))
+        last = db.execute("SELECT max(id) FROM slots").fetchone()[0] or 0
+        db.execute("DELETE FROM slots WHERE scope = ? AND id <= ?", (self._scope, last - _MOST_SLOTS))
+
+
+class ServiceLimit:
+    """What the service says of its own limit, where that is tighter than ours. Pure.
+
+    ``RateLimit`` headers tell what is left of the service's window. As long as it is what our own window knows, or
+    more, ours rules, which is exact where the headers count whole seconds. When it is less, the service is
+    stricter, or others use the account too: then no more is sent than it says is left.
+    """
+
+    def __init__(self) -> None:
+        self._left: int | None = None
+        self._renews = 0.0
+
+    def heard(self, remaining: int, reset: float, ours: int, in_flight: int, now: float) -> None:
+        """Note what an answer says.
+
+        Args:
+            remaining: Requests that the service would still take.
+            reset: Seconds until it takes more.
+            ours: Requests that our own window had free when the answered request left.
+            in_flight: Other requests under way, of which the service may not have heard yet.
+            now: The time.
+        """
+        if remaining >= ours:
+            self._left = None
+            return
+        self._left = max(0, remaining - in_flight)
+        self._renews = now + max(0.0, reset)
+
+    def sent(self, requests: int) -> None:
+        """Note requests that leave."""
+        if self._left is not None:
+            self._left = max(0, self._left - requests)
+
+    def left(self, now: float) -> int | None:
+        """Give how many requests may leave, or None where this is not the limit that counts."""
+        if self._left is not None and now >= self._renews:
+            self._left = None
+        return self._left
+
+    @property
+    def renews(self) -> float:
+        """When the service takes more, in the clock's seconds."""
+        return self._renews

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from cms_cli.replay import columns, rowbook
+from cms_cli.replay.contents import ContentsWriter
 from cms_cli.replay.journal import Journal
 from cms_cli.replay.mapping import Mapper, amount_unit
 from cms_cli.replay.model import InputError, RowProblem
@@ -41,12 +42,14 @@ class IntoJournal:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.run: Run | None = None
+        self.contents: ContentsWriter | None = None
 
     def write(self, rows: list[StagedRow]) -> None:
         """Write rows."""
         assert self.run is not None
+        assert self.contents is not None
         with self._journal.transaction() as db:
-            rowbook.stage(db, self.run, rows)
+            rowbook.stage(db, self.run, rows, self.contents)
 
     def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
         """Set rows right."""
@@ -118,10 +121,13 @@ def preview(request: Request, file: str, run: str | None, staged: Stager) -> Pre
     )
 
 
-def preview_of_run(journal: Journal, run: Run, request: Request) -> Preview:
-    """Put together what is left of a run that was staged before."""
+def preview_of_run(journal: Journal, run: Run, request: Request, again: Sequence[RowStatus]) -> Preview:
+    """Put together what is left of a run that was staged before, with those rows that are to be sent again."""
     counts = rowbook.counts(journal, run)
-    sums, free = rowbook.pending_sums(journal, run)
+    for status in again:
+        counts[RowStatus.PENDING.value] += counts[status.value]
+        counts[status.value] = 0
+    sums, free = rowbook.sums_of(journal, run, [RowStatus.PENDING, *again])
     seconds = _seconds(request, counts[RowStatus.PENDING.value])
     return Preview(
         file=run.file,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cms_cli.replay import ledger
+from cms_cli.replay.contents import ENDING, Content, ContentsWriter
 from cms_cli.replay.journal import Journal
 from cms_cli.replay.runs import Run
 
@@ -17,6 +21,9 @@ SAFE_TO_RESEND = 24 * 3600.0
 How long the service remembers an invoice is not documented; the API that it is modelled on: 7 days. A day is well
 within that, and longer than any run waits.
 """
+
+
+_FORGOTTEN_TOGETHER = 20_000  # rows whose contents are dropped in one transaction; others wait for its end
 
 
 class RowStatus(str, Enum):
@@ -31,8 +38,23 @@ class RowStatus(str, Enum):
     SKIPPED = "skipped"
 
 
+_THERE = (RowStatus.ACCEPTED, RowStatus.DUPLICATE)  # the service has the event
+
+TOO_LONG_AGO = (
+    "too_long_ago",
+    "it was sent without an answer more than 24 hours ago; the service may have forgotten it",
+)
+"""Code and error of a sale that may no longer be repeated."""
+
+INTERRUPTED = ("interrupted", "it was sent, and cms ended before an answer came")
+"""Code and error of a lead whose answer nobody waited for."""
+
 FAILED = (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN)
 """What goes into a failures file."""
+
+
+IN_LEDGER = (RowStatus.DUPLICATE, "in_ledger", "accepted in another run")
+"""Status, code and error of a row whose event another run has had accepted."""
 
 
 class StagedRow(NamedTuple):
@@ -43,13 +65,13 @@ class StagedRow(NamedTuple):
     status: str
     customer: int | None
     key: bytes | None
-    invoice_id: str | None
     amount: int | None
     currency: str | None
     body: str | None
     cells: str
     code: str | None
     error: str | None
+    column: str | None
 
 
 class PendingRow(NamedTuple):
@@ -59,7 +81,6 @@ class PendingRow(NamedTuple):
     line: int
     customer: int
     key: bytes | None
-    invoice_id: str | None
     amount: int | None
     currency: str | None
     body: str
@@ -80,19 +101,27 @@ class SettledRow(NamedTuple):
     code: str | None
     error: str | None
     cells: str | None
+    column: str | None
 
 
-_PENDING = "row, line, customer, key, invoice_id, amount, currency, body, cells, attempts, sent_at"
-_SETTLED = "row, line, status, invoice_id, status_code, attempts, code, error, cells"
+_PENDING = "row, line, customer, key, amount, currency, place, attempts, sent_at"
+_SETTLED = "row, line, status, status_code, attempts, code, error, place, fault"
 
 
-def stage(db: sqlite3.Connection, run: Run, rows: Iterable[StagedRow]) -> None:
-    """Write rows. Part of a transaction."""
+def stage(db: sqlite3.Connection, run: Run, rows: Iterable[StagedRow], contents: ContentsWriter) -> None:
+    """Write rows. Part of a transaction; what they say is on disk for good once ``contents`` is closed."""
     db.executemany(
-        "INSERT INTO rows (run, row, line, status, customer, key, invoice_id, amount, currency, body, cells, code,"
-        f" error) VALUES ({run.id:d}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        rows,
+        "INSERT INTO rows (run, row, line, status, customer, key, amount, currency, code, error, fault, place)"
+        f" VALUES ({run.id:d}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ((*row[:7], *row[9:], contents.add(Content(row.body or "", row.cells))) for row in rows),
     )
+
+
+def staged(journal: Journal, run: Run, size: int) -> Run:
+    """Note that all rows of a run are written, and the size of what they say; gives the run as it is now."""
+    with journal.transaction() as db:
+        db.execute("UPDATE runs SET contents_size = ? WHERE id = ?", (size, run.id))
+    return replace(run, contents_size=size)
 
 
 def amend(db: sqlite3.Connection, run: Run, rows: Iterable[tuple[int, RowStatus, str, str]]) -> None:
@@ -106,10 +135,11 @@ def amend(db: sqlite3.Connection, run: Run, rows: Iterable[tuple[int, RowStatus,
 def pending(journal: Journal, run: Run, after: int, count: int) -> list[PendingRow]:
     """Give the next rows to send, in file order, beyond a row number."""
     found = journal.db.execute(
-        f"SELECT {_PENDING} FROM rows WHERE run = ? AND status = 'pending' AND row > ? ORDER BY row LIMIT ?",
+        f"SELECT {_PENDING} FROM rows INDEXED BY rows_by_status"
+        " WHERE run = ? AND status = 'pending' AND row > ? ORDER BY row LIMIT ?",
         (run.id, after, count),
     )
-    return [PendingRow(*row) for row in found]
+    return [_pending(journal, run, row) for row in found]
 
 
 def next_of_customer(journal: Journal, run: Run, customer: int) -> PendingRow | None:
@@ -118,7 +148,13 @@ def next_of_customer(journal: Journal, run: Run, customer: int) -> PendingRow | 
         f"SELECT {_PENDING} FROM rows WHERE run = ? AND status = 'pending' AND customer = ? ORDER BY row LIMIT 1",
         (run.id, customer),
     ).fetchone()
-    return PendingRow(*found) if found else None
+    return _pending(journal, run, found) if found else None
+
+
+def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
+    row, line, customer, key, amount, currency, place, attempts, sent_at = found
+    body, cells = journal.contents(run.contents, run.contents_size).read(place)
+    return PendingRow(row, line, customer, key, amount, currency, body, cells, attempts, sent_at)
 
 
 def intend(db: sqlite3.Connection, run: Run, row: PendingRow, now: float) -> None:
@@ -153,51 +189,68 @@ def settle(
         "UPDATE rows SET status = ?, status_code = ?, code = ?, error = ? WHERE run = ? AND row = ?",
         (status.value, status_code, code, error, run.id, row.row),
     )
-    if row.key is None or status not in (RowStatus.ACCEPTED, RowStatus.DUPLICATE):
+    if row.key is None:
         return
-    if run.kind == "sale":
+    if run.kind == "sale" and status in _THERE:
         ledger.add_sale(db, run.scope, row.key, row.amount or 0, row.currency or "")
-    else:
-        ledger.add_lead(db, run.scope, row.key)
+    elif run.kind == "lead" and (status in _THERE or status is RowStatus.UNKNOWN):
+        ledger.add_lead(db, run.scope, row.key, arrived=status is not RowStatus.UNKNOWN)
 
 
-def recover(journal: Journal, run: Run, now: float) -> None:
+def recover(journal: Journal, run: Run, now: float) -> list[SettledRow]:
     """Give an outcome to what an earlier process left between intent and outcome, before anything is sent.
 
-    A lead that may have left is unknown. A sale is sent again, unless that was too long ago. What other runs have
-    had accepted meanwhile is a duplicate.
+    A lead that may have left is unknown. A sale is sent again, unless that was too long ago.
+
+    Returns:
+        The rows that got one; no more than can be under way at once.
     """
-    table, column = _ledger_of(run)
+    code, error = TOO_LONG_AGO if run.kind == "sale" else INTERRUPTED
+    settled = []
     with journal.transaction() as db:
-        if run.kind == "lead":
-            db.execute(
-                "UPDATE rows SET status = 'unknown', code = 'interrupted',"
-                " error = 'it was sent, and cms ended before an answer came'"
-                " WHERE run = ? AND status = 'pending' AND sent_at IS NOT NULL",
-                (run.id,),
-            )
-        else:
-            db.execute(
-                "UPDATE rows SET status = 'unknown', code = 'too_long_ago',"
-                " error = 'it was sent without an answer more than 24 hours ago; the service may have forgotten it'"
-                " WHERE run = ? AND status = 'pending' AND sent_at < ?",
-                (run.id, now - SAFE_TO_RESEND),
-            )
-        db.execute(
-            "UPDATE rows SET status = 'duplicate', code = 'in_ledger', error = 'accepted in another run'"
-            " WHERE run = ? AND status = 'pending' AND key IS NOT NULL"
-            f" AND EXISTS (SELECT 1 FROM {table} WHERE scope = ? AND {column} = rows.key)",
-            (run.id, run.scope),
-        )
+        found = db.execute(
+            f"SELECT {_PENDING} FROM rows INDEXED BY rows_sent"
+            " WHERE run = ? AND status = 'pending' AND sent_at IS NOT NULL",
+            (run.id,),
+        ).fetchall()
+        for row in (_pending(journal, run, each) for each in found):
+            if run.kind == "lead" or is_too_long_ago(row, now):
+                settle(db, run, row, RowStatus.UNKNOWN, None, code, error)
+                settled.append(settled_row(row, RowStatus.UNKNOWN, None, code, error))
+    return settled
+
+
+def is_too_long_ago(row: PendingRow, now: float) -> bool:
+    """Tell whether a sale's unanswered attempt is so old that it may no longer be repeated."""
+    return row.sent_at is not None and now - row.sent_at > SAFE_TO_RESEND
+
+
+def settled_row(
+    row: PendingRow, status: RowStatus, status_code: int | None, code: str | None, error: str | None
+) -> SettledRow:
+    """Give a row as it is reported once it has its outcome."""
+    return SettledRow(
+        *(row.row, row.line, status.value, invoice_in(row.body), status_code),
+        *(row.attempts, code, error, row.cells, None),
+    )
+
+
+def invoice_in(body: str) -> str | None:
+    """Give the invoice of a request's JSON, where it has one."""
+    invoice = json.loads(body).get("invoiceId") if body else None
+    return invoice if isinstance(invoice, str) else None
 
 
 def reopen(journal: Journal, run: Run, status: RowStatus) -> int:
     """Make the unknown or refused rows of a run pending again; gives how many there were."""
     with journal.transaction() as db:
         changed = db.execute(
-            "UPDATE rows SET status = 'pending', sent_at = NULL WHERE run = ? AND status = ?",
+            "UPDATE rows INDEXED BY rows_by_status"
+            " SET status = 'pending', sent_at = NULL, status_code = NULL, code = NULL, error = NULL"
+            " WHERE run = ? AND status = ?",
             (run.id, status.value),
         )
+        db.execute("UPDATE runs SET counts = NULL WHERE id = ?", (run.id,))
         return changed.rowcount
 
 
@@ -209,14 +262,15 @@ def counts(journal: Journal, run: Run) -> dict[str, int]:
     return {status.value: found.get(status.value, 0) for status in RowStatus}
 
 
-def pending_sums(journal: Journal, run: Run) -> tuple[dict[str, int], int]:
-    """Give the minor units that are still to be sent, by currency, and how many of those rows cost nothing."""
+def sums_of(journal: Journal, run: Run, statuses: Sequence[RowStatus]) -> tuple[dict[str, int], int]:
+    """Give the minor units of the rows of some statuses, by currency, and how many of those rows cost nothing."""
     sums: dict[str, int] = {}
     free = 0
     for currency, total, zeros in journal.db.execute(
         "SELECT currency, sum(amount), sum(amount = 0) FROM rows"
-        " WHERE run = ? AND status = 'pending' AND currency <> '' GROUP BY currency ORDER BY currency",
-        (run.id,),
+        f" WHERE run = ? AND status IN ({','.join('?' * len(statuses))}) AND currency <> ''"
+        " GROUP BY currency ORDER BY currency",
+        (run.id, *(status.value for status in statuses)),
     ):
         sums[currency] = total
         free += zeros
@@ -230,35 +284,86 @@ def sent_any(journal: Journal, run: Run) -> bool:
 
 
 def settled(journal: Journal, run: Run, statuses: Iterable[RowStatus]) -> Iterator[SettledRow]:
-    """Give the rows of some statuses in file order."""
-    wanted = [status.value for status in statuses]
+    """Give the rows of some statuses in file order. Failed ones are found without reading through the others."""
+    wanted = set(statuses)
+    if wanted <= set(FAILED):
+        query = f"SELECT {_SETTLED} FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = ? ORDER BY row"
+        cursors = [journal.db.execute(query, (run.id, status.value)) for status in wanted]
+        yield from (_settled(journal, run, row) for row in heapq.merge(*cursors))
+        return
     marks = ",".join("?" * len(wanted))
     query = f"SELECT {_SETTLED} FROM rows WHERE run = ? AND status IN ({marks}) ORDER BY row"
-    for row in journal.db.execute(query, (run.id, *wanted)):
-        yield SettledRow(*row)
+    found = journal.db.execute(query, (run.id, *(status.value for status in wanted)))
+    yield from (_settled(journal, run, row) for row in found)
 
 
-def forget_in_ledger(journal: Journal, run: Run) -> None:
-    """Strike what the ledger has of a run's rows, for ``--fresh``."""
-    table, column = _ledger_of(run)
-    with journal.transaction() as db:
-        db.execute(
-            f"DELETE FROM {table} WHERE scope = ? AND {column} IN"
-            " (SELECT key FROM rows WHERE run = ? AND key IS NOT NULL)",
-            (run.scope, run.id),
-        )
+def _settled(journal: Journal, run: Run, found: tuple[Any, ...]) -> SettledRow:
+    row, line, status, status_code, attempts, code, error, place, fault = found
+    content = None
+    if place is not None:
+        content = journal.contents(run.contents, run.contents_size).read(place)
+    return SettledRow(
+        *(row, line, status, invoice_in(content.body) if content else None, status_code),
+        *(attempts, code, error, content.cells if content else None, fault),
+    )
 
 
-def drop_personal_data(journal: Journal, run: Run) -> None:
-    """Forget what the rows say that nothing needs any more: all but the failed ones' contents."""
+def compared(
+    invoice_id: str | None, before: tuple[int, str], now: tuple[int | None, str | None]
+) -> tuple[RowStatus, str, str]:
+    """Say what becomes of a sale whose invoice is in the ledger: status, code and error.
+
+    Args:
+        invoice_id: The invoice.
+        before: Amount and currency in the ledger.
+        now: Those of the row.
+    """
+    if before == now:
+        return IN_LEDGER
+    message = (
+        f"invoice {invoice_id} was accepted before with {before[0]} {before[1]} (minor units), "
+        f"and is {now[0]} {now[1]} here"
+    )
+    return RowStatus.INVALID, "amount_changed", message
+
+
+def has_forgotten(journal: Journal, run: Run) -> bool:
+    """Tell whether rows of a run have lost their contents, because it was finished before."""
+    found = journal.db.execute("SELECT 1 FROM rows WHERE run = ? AND place IS NULL LIMIT 1", (run.id,))
+    return found.fetchone() is not None
+
+
+def drop_personal_data(journal: Journal, run: Run) -> Run:
+    """Forget what the rows say that nothing needs any more: all but the failed ones' contents.
+
+    Returns:
+        The run, with the file that is left.
+
+    Raises:
+        JournalError: The disk is full, or failing. Nothing is lost then, and nothing forgotten.
+    """
+    generation = int(run.contents.split(".")[1]) + 1 if run.contents.count(".") > 1 else 2
+    name = f"{run.name}.{generation}{ENDING}"
+    places: list[tuple[int, int]] = []
+    with journal.writing(name) as contents:
+        for row, place in journal.db.execute(
+            "SELECT row, place FROM rows WHERE run = ? AND place IS NOT NULL"
+            f" AND status IN ({','.join('?' * len(FAILED))})",
+            (run.id, *(status.value for status in FAILED)),
+        ):
+            content = journal.contents(run.contents, run.contents_size).read(place)
+            places.append((contents.add(content), row))
     failed = ",".join(f"'{status.value}'" for status in FAILED)
+    last = journal.db.execute("SELECT max(row) FROM rows WHERE run = ?", (run.id,)).fetchone()[0] or 0
+    for start in range(0, last + 1, _FORGOTTEN_TOGETHER):
+        with journal.transaction() as db:
+            db.execute(
+                "UPDATE rows SET place = NULL, customer = NULL, key = NULL, amount = NULL, currency = NULL"
+                f" WHERE run = ? AND row > ? AND row <= ? AND status NOT IN ({failed}) AND place IS NOT NULL",
+                (run.id, start, start + _FORGOTTEN_TOGETHER),
+            )
     with journal.transaction() as db:
-        db.execute(
-            "UPDATE rows SET body = NULL, cells = NULL, customer = NULL, invoice_id = NULL"
-            f" WHERE run = ? AND status NOT IN ({failed}) AND cells IS NOT NULL",
-            (run.id,),
-        )
-
-
-def _ledger_of(run: Run) -> tuple[str, str]:
-    return ("accepted_sales", "invoice") if run.kind == "sale" else ("accepted_leads", "fingerprint")
+        db.executemany(f"UPDATE rows SET place = ? WHERE run = {run.id:d} AND row = ?", places)
+        db.execute("UPDATE runs SET contents = ?, contents_size = ? WHERE id = ?", (name, contents.size, run.id))
+    journal.forget_contents(run.name, keep=name)
+    return replace(run, contents=name, contents_size=contents.size)

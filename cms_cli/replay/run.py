@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from cms_cli.replay import plan, rowbook, runs
 from cms_cli.replay.clock import Clock
-from cms_cli.replay.delivery import Dispatcher, Ended, Listener, Stop
-from cms_cli.replay.exports import Layout, RowFile, refuse_input_as_output, with_cells
+from cms_cli.replay.delivery import Dispatcher, Ended, Listener, Progress
+from cms_cli.replay.exports import check_outputs
+from cms_cli.replay.identity import RunConflictError, known_run
 from cms_cli.replay.journal import Journal
 from cms_cli.replay.options import Delivery, Shape
 from cms_cli.replay.pacing import SharedWindow
-from cms_cli.replay.preview import Preview, Tally
+from cms_cli.replay.preview import Preview
 from cms_cli.replay.report import MOST_PROBLEMS, Problem, ReplayReport
 from cms_cli.replay.rowbook import FAILED, RowStatus, SettledRow
+from cms_cli.replay.rowfiles import RowFiles, row_files
 from cms_cli.replay.rows import Table
 from cms_cli.replay.runs import Run, RunState
 from cms_cli.replay.source import Source, open_source
-from cms_cli.replay.staging import Ledger
+from cms_cli.replay.staging import Ledger, Stager
+from cms_cli.replay.stop import Stop
 from cms_python import EventKind, Outcome, WireEvent
 
-
-class RunConflictError(Exception):
-    """What is known of this input forbids to send it like this; nothing was sent.
-
-    Attributes:
-        message: What is known.
-        hint: What to do.
-    """
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+_TOLD_TOGETHER = 1000  # rows that a watcher hears of in one go
 
 
 @dataclass(frozen=True)
@@ -67,11 +59,14 @@ class Request:
 class Watcher(Listener):
     """Hears what happens in a replay, and is asked before anything is sent. Says yes to everything."""
 
+    every_row = False
+    """Whether :meth:`staged` is wanted, for which every row has to be read once more."""
+
     def reading(self, rows: int) -> None:
         """Hear how many rows have been read."""
 
     def staged(self, rows: list[SettledRow]) -> None:
-        """Hear of rows that have their outcome without being sent; only where somebody asked for every row."""
+        """Hear of rows that got their outcome without being sent; see :attr:`every_row`."""
 
     def sending(self, run: Run, pending: int) -> None:
         """Hear that sending begins."""
@@ -89,6 +84,18 @@ class Watcher(Listener):
 
 
 Send = Callable[[WireEvent], Outcome]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One invocation: what every step of it needs."""
+
+    request: Request
+    send: Send
+    watcher: Watcher
+    journal: Journal
+    begin: float  # time.monotonic()
+    table: Callable[[], Table] | None = None  # opens the input, where it is at hand
 
 
 def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
@@ -109,40 +116,48 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
         JournalError: The journal cannot be used.
     """
     begin = time.monotonic()
-    delivery = request.delivery
     with ExitStack() as stack:
         source = stack.enter_context(open_source(request.path))
-        refuse_input_as_output(source.path, (("--failures", delivery.failures), ("--results", delivery.results)))
+        check_outputs(source.path, _outputs(request))
         journal = stack.enter_context(Journal.open(request.state_dir))
+        stack.enter_context(journal.reading())
         scope = runs.scope_of(journal, request.host, request.account)
-        shape = request.shape.to_json()
-        stack.enter_context(runs.locked(journal, scope, request.kind.value, source.sha256, shape))
-        run = _known_run(journal, request, scope, source.sha256, shape)
-        preview: Preview | None = None
-        if run is None:
-            run, tally, preview = _stage(journal, request, source, scope, shape, watcher)
-            if preview.blocked:
-                watcher.blocked(preview)
-                return _blocked(journal, run, request, preview, tally, time.monotonic() - begin)
-        return _go_on(journal, run, request, send, watcher, preview, begin, plan.opener(source, request.shape))
+        kind, shape = request.kind.value, request.shape.to_json()
+        stack.enter_context(runs.locked(journal, scope, kind, source.sha256, shape))
+        job = _Job(request, send, watcher, journal, begin, plan.opener(source, request.shape))
+        run = known_run(
+            journal,
+            scope=scope,
+            host=request.host,
+            kind=kind,
+            sha256=source.sha256,
+            shape=shape,
+            fresh=request.delivery.fresh,
+        )
+        return _go_on(job, run) if run is not None else _begin(job, source, scope, shape)
 
 
 def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Watcher) -> ReplayReport:
     """Go on with a run that the journal has; the input itself is not needed.
 
     Raises:
+        InputError: A flag cannot be used.
         RunBusyError: Another process is at work on this run.
-        RunConflictError: The run was never staged to its end.
+        RunConflictError: The run was never staged to its end, or what is asked for needs the input.
         JournalError: The journal cannot be used.
     """
     begin = time.monotonic()
-    with runs.locked(journal, run.scope, run.kind, run.sha256, run.shape):
-        if run.state is RunState.STAGING:
+    check_outputs(Path(run.file), _outputs(request))
+    with journal.reading(), runs.locked(journal, run.scope, run.kind, run.sha256, run.shape):
+        held = runs.by_name(journal, run.name)
+        if held is None:
+            raise RunConflictError(f"{run.name} is not there any more", "See cms runs list.")
+        if held.state is RunState.STAGING:
             raise RunConflictError(
                 f"{run.name} was interrupted while {run.file} was being read, before anything was sent",
                 "Run the command that began it again.",
             )
-        return _go_on(journal, run, request, send, watcher, None, begin)
+        return _go_on(_Job(request, send, watcher, journal, begin), held)
 
 
 def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]:
@@ -171,49 +186,42 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
     return preview, report
 
 
-def _known_run(journal: Journal, request: Request, scope: int, sha256: str, shape: str) -> Run | None:
-    """Find the run that this command goes on with; None where a new one is to begin.
-
-    Raises:
-        RunConflictError: Going on, or beginning, would count events twice.
-    """
-    kind, fresh = request.kind.value, request.delivery.fresh
-    for run in runs.of_file(journal, sha256):
-        if run.kind != kind or run.host != request.host:
-            continue
-        unfinished = run.state is RunState.UNFINISHED
-        if run.scope != scope:
-            if unfinished:
-                raise RunConflictError(
-                    f"{run.name}, a run of this very file under another account, is not finished",
-                    f"Go on with it under a renewed token: cms runs resume {run.name}",
-                )
-        elif run.shape == shape:
-            if run.state is RunState.STAGING:
-                # A crash left it; nothing of it was sent.
-                runs.delete(journal, run)
-            elif not fresh:
-                return run
-            elif unfinished:
-                raise RunConflictError(
-                    f"{run.name}, a run of this file, is not finished, and --fresh would forget what it has sent",
-                    f"Go on with it: cms runs resume {run.name}",
-                )
-        elif kind == "lead" and not fresh and rowbook.sent_any(journal, run):
-            raise RunConflictError(
-                f"leads of this very file were sent with other flags in {run.name}, and nothing dedupes leads",
-                f"See cms runs show {run.name}; to send them again all the same, pass --fresh.",
-            )
-    return None
+def _outputs(request: Request) -> tuple[tuple[str, Path | None], ...]:
+    return ("--failures", request.delivery.failures), ("--results", request.delivery.results)
 
 
-def _stage(
-    journal: Journal, request: Request, source: Source, scope: int, shape: str, watcher: Watcher
-) -> tuple[Run, Tally, Preview]:
+def _begin(job: _Job, source: Source, scope: int, shape: str) -> ReplayReport:
+    """Stage a new run, ask, and send it."""
+    journal, request, watcher = job.journal, job.request, job.watcher
+    run, stager = _stage(job, source, scope, shape)
+    try:
+        preview = plan.preview(request, source.name, run.name, stager)
+        if preview.blocked:
+            watcher.blocked(preview)
+            _tell_settled(job, run)
+            with row_files(journal, run, request.delivery):
+                pass
+        elif preview.counts[RowStatus.PENDING.value]:
+            _ask(watcher, preview)
+    except BaseException:
+        runs.delete(journal, run)
+        raise
+    if preview.blocked:
+        # Nothing of it is left but the files asked for.
+        runs.delete(journal, run)
+        seconds = time.monotonic() - job.begin
+        return ReplayReport(None, run.file, preview.counts, seconds, stager.tally.problems, blocked=True)
+    runs.begin_sending(journal, run, time.time(), fresh=request.delivery.fresh)
+    _tell_settled(job, run)
+    return _send(job, run, None, finished_before=False)
+
+
+def _stage(job: _Job, source: Source, scope: int, shape: str) -> tuple[Run, Stager]:
+    request, journal = job.request, job.journal
     known = Ledger(None if request.delivery.fresh else journal, scope)
     sink = plan.IntoJournal(journal)
-    stager, header = plan.stager(request, source, known, sink, watcher.reading)
-    run = runs.create(
+    stager, header = plan.stager(request, source, known, sink, job.watcher.reading)
+    run = sink.run = runs.create(
         journal,
         scope=scope,
         kind=request.kind.value,
@@ -223,72 +231,69 @@ def _stage(
         header=header,
         now=time.time(),
     )
-    sink.run = run
     try:
-        stager.run()
-        source.check_unchanged()
+        with journal.writing(run.contents) as contents:
+            sink.contents = contents
+            stager.run()
+            source.check_unchanged()
+        return rowbook.staged(journal, run, contents.size), stager
     except BaseException:
         runs.delete(journal, run)
         raise
-    if request.delivery.fresh:
-        rowbook.forget_in_ledger(journal, run)
-    return run, stager.tally, plan.preview(request, source.name, run.name, stager)
 
 
-def _blocked(
-    journal: Journal, run: Run, request: Request, preview: Preview, tally: Tally, seconds: float
-) -> ReplayReport:
-    """Report on an input that is not to be sent as it is, and leave no trace of it but the files asked for."""
-    with _row_files(journal, run, request.delivery):
-        pass
-    runs.delete(journal, run)
-    return ReplayReport(None, run.file, preview.counts, seconds, tally.problems, blocked=True)
-
-
-def _go_on(
-    journal: Journal,
-    run: Run,
-    request: Request,
-    send: Send,
-    watcher: Watcher,
-    preview: Preview | None,
-    begin: float,
-    table: Callable[[], Table] | None = None,
-) -> ReplayReport:
-    delivery = request.delivery
-    clock = Clock()
-    new = preview is not None
+def _go_on(job: _Job, run: Run) -> ReplayReport:
+    """Go on with a run that was staged before."""
+    journal, delivery = job.journal, job.request.delivery
+    forgotten = delivery.results is not None and rowbook.has_forgotten(journal, run)
+    if forgotten and job.table is None:
+        raise RunConflictError(
+            f"{run.name} was finished before, and the journal has forgotten what its rows said",
+            "For --results, run the command that began it once more: nothing is sent again.",
+        )
     journal.make_durable(against_power_cuts=run.kind == "lead")
-    if not new:
-        if delivery.retry_unknown:
-            rowbook.reopen(journal, run, RowStatus.UNKNOWN)
-        rowbook.recover(journal, run, clock.now())
-        if delivery.retry_refused:
-            rowbook.reopen(journal, run, RowStatus.REFUSED)
-    pending = rowbook.counts(journal, run)[RowStatus.PENDING.value]
-    if not pending:
-        if table is None and delivery.results is not None and run.state is RunState.FINISHED:
-            raise RunConflictError(
-                f"{run.name} is finished, and the journal has forgotten what its rows said",
-                "For --results, run the command that began it once more: nothing is sent again.",
-            )
-        with _row_files(journal, run, delivery, table):
-            pass
-        ended = Ended(Stop.NONE, "", 0, 0)
-        return _finish(journal, run, ended, begin, finished_before=not new and run.state is RunState.FINISHED)
-    preview = preview or plan.preview_of_run(journal, run, request)
+    recovered = rowbook.recover(journal, run, Clock().now())
+    if recovered and job.watcher.every_row:
+        job.watcher.staged(recovered)
+    flags = ((delivery.retry_unknown, RowStatus.UNKNOWN), (delivery.retry_refused, RowStatus.REFUSED))
+    again = [status for wanted, status in flags if wanted]
+    preview = plan.preview_of_run(journal, run, job.request, again)
+    if preview.counts[RowStatus.PENDING.value]:
+        _ask(job.watcher, preview)
+        for status in again:
+            rowbook.reopen(journal, run, status)
+        runs.begin_sending(journal, run, time.time(), fresh=False)
+    return _send(job, run, job.table if forgotten else None, finished_before=run.state is RunState.FINISHED)
+
+
+def _ask(watcher: Watcher, preview: Preview) -> None:
     if not watcher.confirm(preview):
-        if new:
-            runs.delete(journal, run)
         raise RunConflictError("not sent, as you said", "")
-    runs.set_state(journal, run, RunState.UNFINISHED, clock.now())
-    watcher.sending(run, pending)
-    with _row_files(journal, run, delivery) as files:
-        window = _window(request, run)
-        dispatcher = Dispatcher(journal, run, send, window, delivery, _Fan(watcher, files), clock)
-        watcher.on_stop(dispatcher.interrupt)
-        ended = dispatcher.run()
-    return _finish(journal, run, ended, begin, finished_before=False)
+
+
+def _tell_settled(job: _Job, run: Run) -> None:
+    """Tell of the rows whose outcome was known when they had been read."""
+    if job.watcher.every_row:
+        rows = rowbook.settled(job.journal, run, set(RowStatus) - {RowStatus.PENDING})
+        while some := list(islice(rows, _TOLD_TOGETHER)):
+            job.watcher.staged(some)
+
+
+def _send(job: _Job, run: Run, table: Callable[[], Table] | None, *, finished_before: bool) -> ReplayReport:
+    journal, request, watcher = job.journal, job.request, job.watcher
+    journal.make_durable(against_power_cuts=run.kind == "lead")
+    pending = rowbook.counts(journal, run)[RowStatus.PENDING.value]
+    ended = Ended(Stop.NONE, "", 0, 0)
+    with row_files(journal, run, request.delivery, table) as files:
+        if pending:
+            watcher.sending(run, pending)
+            listener = _Both(watcher, files)
+            dispatcher = Dispatcher(
+                journal, run, job.send, _window(request, run), request.delivery, listener, Clock()
+            )
+            watcher.on_stop(dispatcher.interrupt)
+            ended = dispatcher.run()
+    return _finish(job, run, ended, finished_before=finished_before and not pending)
 
 
 def _window(request: Request, run: Run) -> SharedWindow | None:
@@ -297,82 +302,42 @@ def _window(request: Request, run: Run) -> SharedWindow | None:
     return SharedWindow(run.scope, request.delivery.rate, request.delivery.timeout)
 
 
-def _finish(journal: Journal, run: Run, ended: Ended, begin: float, *, finished_before: bool) -> ReplayReport:
-    counts = rowbook.counts(journal, run)
+def _finish(job: _Job, run: Run, ended: Ended, *, finished_before: bool) -> ReplayReport:
+    journal = job.journal
     report = ReplayReport(
         run.name,
         run.file,
-        counts,
-        time.monotonic() - begin,
+        rowbook.counts(journal, run),
+        time.monotonic() - job.begin,
         problems_of(journal, run),
         ended.stop,
         ended.reason,
         ended.requests,
         finished_before,
     )
-    done = not report.pending
-    if done:
+    if not report.pending and not finished_before:
         rowbook.drop_personal_data(journal, run)
-    state = RunState.FINISHED if done else RunState.UNFINISHED
-    runs.set_state(journal, run, state, time.time(), int(report.exit_code))
+    exit_code, done = int(report.exit_code), not report.pending
+    runs.end_sending(journal, run, time.time(), exit_code, dict(report.counts), finished=done)
     return report
 
 
 def problems_of(journal: Journal, run: Run) -> list[Problem]:
     """Give the first rows of a run that failed, and why, in file order."""
-    found = []
-    for row in rowbook.settled(journal, run, FAILED):
-        found.append(Problem(row.row, row.line, None, row.code or "", row.error or ""))
-        if len(found) >= MOST_PROBLEMS:
-            break
-    return found
+    failed = islice(rowbook.settled(journal, run, FAILED), MOST_PROBLEMS)
+    return [Problem(row.row, row.line, row.column, row.code or "", row.error or "") for row in failed]
 
 
-class _Fan(Listener):
+class _Both(Listener):
     """Tells the row files first, then whoever watches."""
 
-    def __init__(self, watcher: Watcher, files: list[tuple[RowFile, frozenset[str]]]) -> None:
+    def __init__(self, watcher: Watcher, files: RowFiles) -> None:
         self._watcher = watcher
         self._files = files
-        self.progress = watcher.progress  # type: ignore[method-assign]  # nothing to add to it
 
     def settled(self, rows: list[SettledRow]) -> None:
-        for file, statuses in self._files:
-            file.add(row for row in rows if row.status in statuses)
+        self._files.add(rows)
         self._watcher.settled(rows)
 
-
-@contextmanager
-def _row_files(
-    journal: Journal, run: Run, delivery: Delivery, table: Callable[[], Table] | None = None
-) -> Iterator[list[tuple[RowFile, frozenset[str]]]]:
-    """Open what ``--failures`` and ``--results`` name, with the rows in them that have their outcome already.
-
-    Args:
-        journal: The journal.
-        run: The run.
-        delivery: Names the files.
-        table: Opens the input, for the cells that a finished run has forgotten; None where it is not at hand.
-    """
-    layout = layout_of(run)
-    with ExitStack() as stack:
-        files = []
-        settled = frozenset(RowStatus) - {RowStatus.PENDING}
-        for flag, path, statuses in (
-            ("--failures", delivery.failures, frozenset(FAILED)),
-            ("--results", delivery.results, settled),
-        ):
-            if path is None:
-                continue
-            file = RowFile(path, layout, flag)
-            stack.callback(file.close)
-            rows = rowbook.settled(journal, run, statuses)
-            file.add(rows if table is None else with_cells(rows, table()))
-            files.append((file, frozenset(status.value for status in statuses)))
-        yield files
-
-
-def layout_of(run: Run) -> Layout:
-    """Give how rows of a run are written: in the dialect that its flags name."""
-    shape = Shape.from_json(run.shape)
-    return Layout(run.header, delimiter=shape.delimiter, encoding=shape.encoding)
+    def progress(self, progress: Progress) -> None:
+        self._watcher.progress(progress)

@@ -6,11 +6,14 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 
-from cms_cli.replay.journal import Journal, private_folder
+from cms_cli.replay.contents import ENDING
+from cms_cli.replay.journal import LOCKS, Journal, JournalError, private_folder
+from cms_cli.replay.ledger import clear as clear_ledger
+from cms_cli.replay.ledger import forget as forget_in_ledger
 
 _NAME_LETTERS = "bcdfghjkmnpqrstvwxz23456789"  # no vowels, and nothing that reads as something else
 _NAME_LENGTH = 5
@@ -43,10 +46,14 @@ class Run:
         file: The input's path as it was given, for people.
         header: The input's column names.
         state: How far it has come.
-        latest: Whether it is the one that the same command goes on with; not so once ``--fresh`` began another.
+        latest: Whether it is the one that the same command goes on with: not before it is staged to its end and
+            nobody said no, and not once ``--fresh`` began another.
         created: Seconds since the epoch.
         touched: Seconds since the epoch at which it last changed.
         exit_code: The exit code of the last invocation, or None.
+        counts: Of a finished run its rows by outcome, so that nobody has to go through them again; else None.
+        contents: The file that holds what its rows say, in the folder of the journal.
+        contents_size: How many bytes it has; 0 while rows are staged.
     """
 
     id: int
@@ -64,6 +71,9 @@ class Run:
     created: float
     touched: float
     exit_code: int | None
+    counts: dict[str, int] | None
+    contents: str
+    contents_size: int
 
 
 class RunBusyError(Exception):
@@ -72,7 +82,7 @@ class RunBusyError(Exception):
 
 _SELECT = (
     "SELECT runs.id, name, scope, host, account, kind, sha256, shape, file, header, state, latest, created,"
-    " touched, exit_code FROM runs JOIN scopes ON scopes.id = runs.scope "
+    " touched, exit_code, counts, contents, contents_size FROM runs JOIN scopes ON scopes.id = runs.scope "
 )
 
 
@@ -101,20 +111,19 @@ def create(
     header: Iterable[str],
     now: float,
 ) -> Run:
-    """Begin a run, in state STAGING. An earlier one of the same identity is no longer the latest."""
+    """Begin a run, in state STAGING. Until :func:`begin_sending`, no other run is touched by it."""
     with journal.transaction() as db:
-        db.execute(
-            "UPDATE runs SET latest = 0 WHERE scope = ? AND kind = ? AND sha256 = ? AND shape = ?",
-            (scope, kind, sha256, shape),
-        )
         while True:
             name = f"{kind}-{''.join(secrets.choice(_NAME_LETTERS) for _ in range(_NAME_LENGTH))}"
             if not db.execute("SELECT 1 FROM runs WHERE name = ?", (name,)).fetchone():
                 break
         db.execute(
-            "INSERT INTO runs (name, scope, kind, sha256, shape, file, header, state, created, touched)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (name, scope, kind, sha256, shape, file, json.dumps(list(header)), RunState.STAGING.value, now, now),
+            "INSERT INTO runs (name, scope, kind, sha256, shape, file, header, state, latest, created,"
+            " touched, contents) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+            (
+                *(name, scope, kind, sha256, shape, file, json.dumps(list(header)), RunState.STAGING.value),
+                *(now, now, name + ENDING),
+            ),
         )
     run = by_name(journal, name)
     assert run is not None
@@ -127,8 +136,12 @@ def by_name(journal: Journal, name: str) -> Run | None:
 
 
 def of_file(journal: Journal, sha256: str) -> list[Run]:
-    """Give every latest run of an input's bytes, oldest first, whatever its account and shape."""
-    return list(_runs(journal, "WHERE sha256 = ? AND latest ORDER BY runs.id", (sha256,)))
+    """Give every latest run of an input's bytes, oldest first, whatever its account and shape.
+
+    Those whose staging was cut off are among them, for whoever holds their lock to clear away.
+    """
+    where = "WHERE sha256 = ? AND (latest OR state = 'staging') ORDER BY runs.id"
+    return list(_runs(journal, where, (sha256,)))
 
 
 def all_runs(journal: Journal) -> Iterator[Run]:
@@ -136,12 +149,39 @@ def all_runs(journal: Journal) -> Iterator[Run]:
     return _runs(journal, "ORDER BY runs.id DESC", ())
 
 
-def set_state(journal: Journal, run: Run, state: RunState, now: float, exit_code: int | None = None) -> None:
-    """Write how far a run has come."""
+def begin_sending(journal: Journal, run: Run, now: float, *, fresh: bool) -> None:
+    """Make a run the one that the same command goes on with: from here on its rows may be sent.
+
+    Args:
+        journal: The journal.
+        run: The run; staged to its end.
+        now: The time, seconds since the epoch.
+        fresh: Whether the ledger is to forget what it has of the run's rows, should this be its beginning.
+    """
+    with journal.transaction() as db:
+        if run.state is RunState.STAGING:
+            db.execute(
+                "UPDATE runs SET latest = 0 WHERE scope = ? AND kind = ? AND sha256 = ? AND shape = ?",
+                (run.scope, run.kind, run.sha256, run.shape),
+            )
+            db.execute("UPDATE runs SET latest = 1 WHERE id = ?", (run.id,))
+            if fresh:
+                forget_in_ledger(db, run.scope, run.kind, run.id)
+        db.execute(
+            "UPDATE runs SET state = ?, touched = ?, counts = NULL WHERE id = ?",
+            (RunState.UNFINISHED.value, now, run.id),
+        )
+
+
+def end_sending(
+    journal: Journal, run: Run, now: float, exit_code: int, counts: dict[str, int], *, finished: bool
+) -> None:
+    """Write how far a run has come, and how the invocation ended."""
+    state = RunState.FINISHED if finished else RunState.UNFINISHED
     with journal.transaction() as db:
         db.execute(
-            "UPDATE runs SET state = ?, touched = ?, exit_code = ? WHERE id = ?",
-            (state.value, now, exit_code, run.id),
+            "UPDATE runs SET state = ?, touched = ?, exit_code = ?, counts = ? WHERE id = ?",
+            (state.value, now, exit_code, json.dumps(counts) if finished else None, run.id),
         )
 
 
@@ -150,6 +190,7 @@ def delete(journal: Journal, run: Run) -> None:
     with journal.transaction() as db:
         db.execute("DELETE FROM rows WHERE run = ?", (run.id,))
         db.execute("DELETE FROM runs WHERE id = ?", (run.id,))
+    journal.forget_contents(run.name)
 
 
 def prune(journal: Journal, names: Iterable[str] | None, *, ledger: bool) -> int:
@@ -157,59 +198,77 @@ def prune(journal: Journal, names: Iterable[str] | None, *, ledger: bool) -> int
 
     Args:
         journal: The journal.
-        names: Those to remove, whatever their state; None for all that are finished.
+        names: Those to remove, whatever their state; None for all that are finished, and for what is left of
+            those that never began.
         ledger: Whether to forget what was accepted, too.
 
     Returns:
         How many were removed.
 
     Raises:
-        RunBusyError: Another process is at work on one of them.
+        RunBusyError: Another process is at work on one of those named.
+        JournalError: It cannot be written, or traces may be left because another process reads it.
     """
     wanted = None if not names else set(names)
-    chosen = [
-        run
-        for run in all_runs(journal)
-        if (run.name in wanted if wanted is not None else run.state is RunState.FINISHED)
-    ]
-    for run in chosen:
-        with locked(journal, run.scope, run.kind, run.sha256, run.shape):
-            delete(journal, run)
+    gone = 0
+    for run in list(all_runs(journal)):
+        if wanted is not None and run.name not in wanted:
+            continue
+        try:
+            with locked(journal, run.scope, run.kind, run.sha256, run.shape):
+                held = by_name(journal, run.name)
+                if held is not None and (wanted is not None or held.state is not RunState.UNFINISHED):
+                    delete(journal, held)
+                    gone += 1
+        except RunBusyError:
+            if wanted is not None:
+                raise
     if ledger:
         with journal.transaction() as db:
-            db.execute("DELETE FROM accepted_sales")
-            db.execute("DELETE FROM accepted_leads")
+            clear_ledger(db)
+    journal.forget_strays()
     journal.compact()
-    return len(chosen)
+    return gone
 
 
 @contextmanager
 def locked(journal: Journal, scope: int, kind: str, sha256: str, shape: str) -> Iterator[None]:
     """Hold a run, which need not have begun, for this process. The system frees it however the process ends.
 
+    Nothing dedupes leads, so a file of leads is held whatever the flags that shape them: two processes with
+    different flags would not see in time what the other has sent.
+
     Raises:
         RunBusyError: Another process holds it.
+        JournalError: The folder of locks cannot be written.
     """
     from filelock import FileLock, Timeout
 
-    folder = journal.folder / "locks"
-    private_folder(folder)
-    identity = hashlib.sha256(f"{scope} {kind} {sha256} {shape}".encode()).hexdigest()[:32]
-    lock = FileLock(str(folder / f"{identity}.lock"), timeout=0, mode=0o600)
+    folder = journal.folder / LOCKS
+    identity = f"{scope} {kind} {sha256} {shape if kind == 'sale' else ''}"
+    file = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.lock"
+    lock = FileLock(str(file), timeout=0, mode=0o600)
     try:
+        private_folder(folder)
         lock.acquire()
     except Timeout:
         raise RunBusyError from None
+    except (OSError, NotImplementedError) as error:
+        raise JournalError(
+            f"{file}: {getattr(error, 'strerror', None) or error}",
+            "Check that the state folder can be written and locked, or name another with --state-dir.",
+        ) from error
     try:
         yield
     finally:
-        lock.release()
+        with suppress(OSError):
+            lock.release()
 
 
 def _runs(journal: Journal, where: str, values: tuple[object, ...]) -> Iterator[Run]:
     for row in journal.db.execute(_SELECT + where, values):
         number, name, scope, host, account, kind, sha256, shape, file, header, state, latest, *rest = row
-        created, touched, exit_code = rest
+        created, touched, exit_code, counts, contents, contents_size = rest
         yield Run(
             number,
             name,
@@ -226,4 +285,7 @@ def _runs(journal: Journal, where: str, values: tuple[object, ...]) -> Iterator[
             created,
             touched,
             exit_code,
+            json.loads(counts) if counts else None,
+            contents,
+            contents_size,
         )

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from cms_cli.replay.rowbook import PendingRow
 
-_CHUNK = 256  # rows read from the journal at a time
+CHUNK = 256
+"""Rows read from the journal at a time."""
 
 
 class Schedule:
@@ -22,13 +23,17 @@ class Schedule:
         self,
         fetch: Callable[[int, int], list[PendingRow]],
         next_of_customer: Callable[[int], PendingRow | None],
+        *,
+        chunk: int = CHUNK,
     ) -> None:
         """Begin before the first row.
 
         Args:
             fetch: Gives the pending rows beyond a row number, so many at most, in order.
             next_of_customer: Gives a customer's first pending row.
+            chunk: How many rows are read at a time.
         """
+        self._size = chunk
         self._fetch = fetch
         self._next_of_customer = next_of_customer
         self._cursor = 0
@@ -88,8 +93,8 @@ class Schedule:
     def _read(self) -> bool:
         if self._exhausted:
             return False
-        rows = self._fetch(self._cursor, _CHUNK)
-        if len(rows) < _CHUNK:
+        rows = self._fetch(self._cursor, self._size)
+        if len(rows) < self._size:
             self._exhausted = True
         if rows:
             self._cursor = rows[-1].row

@@ -6,12 +6,12 @@ One pass in constant memory. Which rows repeat or contradict others is known onl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cms_cli.replay import ledger
+from cms_cli.replay import ledger, rowbook
 from cms_cli.replay.duplicates import Finding, Repeats
 from cms_cli.replay.exports import ADDED, STATUS
 from cms_cli.replay.journal import Journal
@@ -43,13 +43,14 @@ class Ledger:
     journal: Journal | None
     scope: int
 
-    def look_up(self, kind: EventKind, keys: Sequence[bytes]) -> dict[bytes, tuple[int, str] | None]:
-        """Give what is known, by key; for a sale with its amount and currency."""
+    def look_up(self, kind: EventKind, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, str] | bool]:
+        """Give what is known, by key: a sale's amount and currency; whether a lead surely arrived."""
         if self.journal is None or not keys:
             return {}
-        if kind is EventKind.SALE:
-            return dict(ledger.known_sales(self.journal, self.scope, keys))
-        return dict.fromkeys(ledger.known_leads(self.journal, self.scope, keys))
+        with self.journal.reading():
+            if kind is EventKind.SALE:
+                return ledger.known_sales(self.journal, self.scope, keys)
+            return ledger.known_leads(self.journal, self.scope, keys)
 
 
 class Stager:
@@ -119,7 +120,7 @@ class Stager:
             if isinstance(item, RowProblem):
                 yield item, [item]
             elif fed_back and item.cells[status_at].strip() == RowStatus.UNKNOWN.value and not self._unknown_again:
-                yield item, [_may_have_arrived(item)]
+                yield item, [_may_have_arrived(item, STATUS)]
             else:
                 yield item, self._mapper.map(item)
 
@@ -128,17 +129,34 @@ class Stager:
         known = self._known.look_up(self._kind, [key for key in keys if key is not None])
         rows = []
         for (item, planned), key in zip(batch, keys):
-            if not isinstance(planned, PlannedEvent) or key not in known:
+            if not isinstance(planned, PlannedEvent) or key is None or key not in known:
                 rows.append(self._counted(item, planned, key, repeats))
                 continue
-            before = known[key]
-            if before is None or before == (planned.amount, planned.currency):
-                error = "accepted in an earlier run"
-                self.tally.left_out(RowStatus.DUPLICATE, error)
-                rows.append(_staged(planned, key, RowStatus.DUPLICATE, "in_ledger", error))
-            else:
-                rows.append(self._counted(item, _amount_changed(planned, *before), None, repeats))
+            rows.append(self._known_before(item, planned, key, known[key], repeats))
         self._sink.write(rows)
+
+    def _known_before(
+        self,
+        item: SourceRow | RowProblem,
+        planned: PlannedEvent,
+        key: bytes,
+        before: tuple[int, str] | bool,
+        repeats: Repeats,
+    ) -> StagedRow:
+        """Stage a row whose event an earlier run has sent."""
+        if before is False:
+            if self._unknown_again:
+                return self._counted(item, planned, key, repeats)
+            return self._counted(item, [_may_have_arrived(planned, None)], None, repeats)
+        status, code, error = rowbook.IN_LEDGER
+        if isinstance(before, tuple):
+            status, code, error = rowbook.compared(planned.invoice_id, before, (planned.amount, planned.currency))
+        if status is RowStatus.INVALID:
+            hint = "the service does not change a sale; leave the row out"
+            problem = RowProblem(planned.row, planned.line, planned.cells, None, code, error, hint)
+            return self._counted(item, [problem], None, repeats)
+        self.tally.left_out(status, error)
+        return _staged(planned, key, status, code, error)
 
     def _counted(
         self, item: SourceRow | RowProblem, planned: Planned, key: bytes | None, repeats: Repeats
@@ -158,7 +176,7 @@ class Stager:
             return _unsent(item, RowStatus.SKIPPED, planned.code, planned.message)
         self.tally.wrong(planned)
         message = "; ".join(problem.message for problem in planned)
-        return _unsent(item, RowStatus.INVALID, planned[0].code, message)
+        return _unsent(item, RowStatus.INVALID, planned[0].code, message, planned[0].column)
 
     def _key(self, event: PlannedEvent) -> bytes | None:
         if self._kind is EventKind.SALE:
@@ -240,41 +258,35 @@ def _staged(
         status.value,
         ledger.order_key(event.customer),
         key,
-        event.invoice_id or None,
         event.amount,
         event.currency,
         event.body,
         _as_json(event.cells),
         code,
         error,
+        None,
     )
 
 
-def _unsent(item: SourceRow | RowProblem, status: RowStatus, code: str, error: str) -> StagedRow:
+def _unsent(
+    item: SourceRow | RowProblem, status: RowStatus, code: str, error: str, column: str | None = None
+) -> StagedRow:
     cells = _as_json(item.cells)
-    return StagedRow(item.row, item.line, status.value, None, None, None, None, None, None, cells, code, error)
+    nothing = (None,) * 5  # customer, key, amount, currency, body
+    return StagedRow(item.row, item.line, status.value, *nothing, cells, code, error, column)
 
 
 def _as_json(cells: Sequence[str]) -> str:
     return json.dumps(cells, ensure_ascii=False, separators=(",", ":"))
 
 
-def _may_have_arrived(row: SourceRow) -> RowProblem:
+def _may_have_arrived(row: SourceRow | PlannedEvent, column: str | None) -> RowProblem:
     return RowProblem(
         row.row,
         row.line,
         row.cells,
-        STATUS,
+        column,
         "outcome_unknown",
         "it may have arrived already",
         "look it up at the service; to send it again all the same, pass --retry-unknown",
     )
-
-
-def _amount_changed(event: PlannedEvent, amount: int, currency: str) -> list[RowProblem]:
-    message = (
-        f"invoice {event.invoice_id} was accepted before with {amount} {currency} (minor units), "
-        f"and is {event.amount} {event.currency} here"
-    )
-    hint = "the service does not change a sale; leave the row out"
-    return [RowProblem(event.row, event.line, event.cells, None, "amount_changed", message, hint)]

@@ -49,8 +49,13 @@ class Workers:
         if self.in_flight > len(self._threads):
             # A daemon: a thread that still waits for an answer must not keep the program from ending.
             thread = threading.Thread(target=self._work, name=f"send-{len(self._threads) + 1}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more of them: the others will do
+                if not self._threads:
+                    raise
+            else:
+                self._threads.append(thread)
         self._tasks.put((ticket, event))
 
     def wait(self, seconds: float) -> list[Returned]:

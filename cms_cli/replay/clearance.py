@@ -1,0 +1,94 @@
+"""Which rows may leave now: not what another run has sent meanwhile, and no more than the limits allow."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from cms_cli.replay import ledger, rowbook
+from cms_cli.replay.journal import Journal
+from cms_cli.replay.pacing import ServiceLimit, SharedWindow
+from cms_cli.replay.rowbook import PendingRow, RowStatus
+from cms_cli.replay.runs import Run
+from cms_python import Outcome
+
+
+class Known(NamedTuple):
+    """A row that is not to be sent, and why."""
+
+    row: PendingRow
+    status: RowStatus
+    code: str
+    error: str
+
+
+class Clearance:
+    """What stands between a row that is due and its request. Every method is part of a transaction.
+
+    Attributes:
+        opens: Before this time no further request may leave, in the clock's seconds, unless an answer comes first.
+    """
+
+    def __init__(self, journal: Journal, run: Run, window: SharedWindow | None) -> None:
+        self._journal = journal
+        self._run = run
+        self._window = window
+        self._service = ServiceLimit()
+        self.opens = 0.0
+
+    def known(self, rows: Iterable[PendingRow], now: float) -> list[Known]:
+        """Give those rows that another run has brought to their end since they were staged, or that are too old."""
+        rows = list(rows)
+        keys = [row.key for row in rows if row.key is not None]
+        found = []
+        if self._run.kind == "lead":
+            leads = ledger.known_leads(self._journal, self._run.scope, keys) if keys else {}
+            # One that may have arrived is no news to a row that is due all the same: somebody asked for that.
+            return [Known(row, *rowbook.IN_LEDGER) for row in rows if row.key is not None and leads.get(row.key)]
+        sales = ledger.known_sales(self._journal, self._run.scope, keys) if keys else {}
+        for row in rows:
+            before = sales.get(row.key) if row.key is not None else None
+            if before is not None:
+                found.append(
+                    Known(row, *rowbook.compared(rowbook.invoice_in(row.body), before, (row.amount, row.currency)))
+                )
+            elif rowbook.is_too_long_ago(row, now):
+                found.append(Known(row, RowStatus.UNKNOWN, *rowbook.TOO_LONG_AGO))
+        return found
+
+    def take(self, db: sqlite3.Connection, now: float, wanted: int) -> list[int | None]:
+        """Clear up to ``wanted`` requests; gives the slot of each, None where none are kept."""
+        left = self._service.left(now)
+        allowed = wanted if left is None else min(wanted, left)
+        slots: list[int | None] = [None] * allowed
+        if self._window is not None:
+            slots = list(self._window.take(db, now, allowed))
+        self._service.sent(len(slots))
+        self.opens = 0.0
+        if len(slots) < allowed and self._window is not None:
+            self.opens = self._window.next_free(db, now)
+        elif len(slots) < wanted:
+            self.opens = self._service.renews
+        return slots
+
+    def landed(
+        self, db: sqlite3.Connection, slot: int | None, left_at: float, outcome: Outcome, others: int, now: float
+    ) -> None:
+        """Note that a request came back.
+
+        Args:
+            db: The connection, within a transaction.
+            slot: Its slot.
+            left_at: When it left.
+            outcome: What came back.
+            others: How many other requests are under way.
+            now: The time.
+        """
+        said = outcome.rate_limit
+        if said is not None:
+            # As of when the request left: then whatever the service had counted by its answer, we have too.
+            ours = said.remaining + 1 if self._window is None else self._window.free(db, left_at)
+            self._service.heard(said.remaining, said.reset, ours, others, now)
+        if slot is not None and self._window is not None:
+            self._window.give_back(db, slot, now)

@@ -1,0 +1,452 @@
+"""Running a command again: what is sent, what is not, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faultserver import DROP, SUCCESS, FaultServer, json_reply
+from replays import (
+    LEAD_HEADER,
+    SALE_HEADER,
+    Bench,
+    Notes,
+    as_csv,
+    counted,
+    lead,
+    leads_csv,
+    read_results,
+    sale,
+    sales_csv,
+)
+
+from cms_cli.exit_codes import ExitCode
+from cms_cli.replay import runs
+from cms_cli.replay.identity import RunConflictError
+from cms_cli.replay.journal import Journal
+from cms_cli.replay.model import InputError
+from cms_cli.replay.options import Shape
+from cms_cli.replay.run import Watcher
+
+NO = json_reply(422, {"error": "it said no"})
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    """A service that takes everything, unless its script says otherwise."""
+    with FaultServer() as server:
+        yield server
+
+
+def received(server: FaultServer) -> list[str]:
+    return [each.json["clickId"] for each in server.requests]
+
+
+# The same command
+
+
+def test_a_finished_run_sends_nothing_and_repeats_its_exit_code(tmp_path: Path, server: FaultServer) -> None:
+    """Whatever it ended with, and says that it was finished before."""
+    server.script(SUCCESS, NO)
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(5)))
+    first = bench.replay(path)
+    assert (first.exit_code, first.finished_before) == (ExitCode.REFUSED, False)
+    again = bench.replay(path)
+    assert (again.exit_code, again.finished_before, again.counts) == (first.exit_code, True, first.counts)
+    assert again.run == first.run
+    assert len(server.requests) == 5
+
+
+def test_delivery_flags_are_not_part_of_a_run(tmp_path: Path, server: FaultServer) -> None:
+    """Another limit, concurrency or output goes on with the same run; another shape is another one."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(6)))
+    names = {bench.replay(path, limit=2, concurrency=n, results=tmp_path / f"{n}.csv").run for n in (1, 2, 3)}
+    assert len(names) == 1
+    assert bench.replay(path, Shape(constants=(("customer_name", "x"),))).run not in names
+
+
+def test_the_same_bytes_under_another_name_are_the_same_run(tmp_path: Path, server: FaultServer) -> None:
+    """A run is known by what is in its file."""
+    bench = Bench(tmp_path, server.url)
+    first = bench.replay(bench.file(sales_csv(range(3))))
+    assert bench.replay(bench.file(sales_csv(range(3)), "copy.csv")).run == first.run
+    assert len(server.requests) == 3
+
+
+def test_another_account_is_told_to_resume(tmp_path: Path, server: FaultServer) -> None:
+    """An unfinished run of the file under another account is in the way; resuming it sends only what is left."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(4)))
+    first = bench.replay(path, limit=1)
+    bench.account = "jwt renamed"
+    with pytest.raises(RunConflictError, match="another account"):
+        bench.replay(path)
+    assert first.run is not None
+    report = bench.resume(first.run)
+    assert counted(report) == {"accepted": 4}
+    assert len(server.requests) == 4
+
+
+def test_leads_under_other_flags(tmp_path: Path, server: FaultServer) -> None:
+    """Once leads of a file were sent, its bytes are not sent under other flags."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(leads_csv(range(4)))
+    bench.replay(path, limit=1)
+    with pytest.raises(RunConflictError, match="other flags"):
+        bench.replay(path, Shape(constants=(("customer_name", "x"),)))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_no_at_the_question_leaves_no_trace(tmp_path: Path, server: FaultServer, kind: str) -> None:
+    """Who says no has a journal as before, and can say yes later."""
+    bench = Bench(tmp_path, server.url, kind)
+    path = bench.file(sales_csv(range(3)) if kind == "sale" else leads_csv(range(3)))
+    with pytest.raises(RunConflictError, match="as you said"):
+        bench.replay(path, notes=Notes(yes=False))
+    assert bench.runs() == []
+    assert counted(bench.replay(path)) == {"accepted": 3}
+
+
+# The ledger
+
+
+def test_an_invoice_in_another_file(tmp_path: Path, server: FaultServer) -> None:
+    """What was accepted is a duplicate in any other file, and another amount or currency is invalid."""
+    bench = Bench(tmp_path, server.url)
+    bench.replay(bench.file(sales_csv(range(3))))
+    rows = [sale(0), sale(1, amount=7), [*sale(2)[:5], "USD"], sale(3)]
+    path = bench.file(as_csv(SALE_HEADER, rows), "other.csv")
+    blocked = bench.replay(path)
+    assert (blocked.exit_code, blocked.blocked) == (ExitCode.USAGE, True)
+    report = bench.replay(path, skip_invalid=True)
+    assert counted(report) == {"accepted": 1, "duplicate": 1, "invalid": 2}
+    assert {problem.code for problem in report.problems} == {"amount_changed"}
+    assert len(server.requests) == 4
+
+
+def test_the_ledger_is_per_host_and_account(tmp_path: Path, server: FaultServer) -> None:
+    """Another account's invoices, and another host's, are none of its business."""
+    for account, host in (("a", server.url), ("b", server.url), ("a", "https://other")):
+        bench = Bench(tmp_path, server.url, account=account, host=host)
+        assert counted(bench.replay(bench.file(sales_csv(range(2)), f"{account}.csv"))) == {"accepted": 2}
+    bench = Bench(tmp_path, server.url, account="a", host="https://other")
+    assert counted(bench.replay(bench.file(sales_csv(range(1)), "again.csv"))) == {"duplicate": 1}
+
+
+def test_leads_with_a_time_are_known_in_other_files(tmp_path: Path, server: FaultServer) -> None:
+    """By all their fields: the same lead at another time, or by another name, is another lead."""
+    bench = Bench(tmp_path, server.url, "lead")
+    bench.replay(bench.file(leads_csv(range(3))))
+    rows = [
+        lead(0),
+        lead(1, timestamp="2026-04-11"),
+        lead(2, customer="x"),
+        lead(2, timestamp="2026-04-10 14:00+02:00"),
+    ]
+    report = bench.replay(bench.file(as_csv(LEAD_HEADER, rows), "other.csv"))
+    assert counted(report) == {"accepted": 2, "duplicate": 2}
+
+
+def test_leads_without_a_time_are_known_only_in_their_run(tmp_path: Path, server: FaultServer) -> None:
+    """Two that look alike may be two events on two days."""
+    bench = Bench(tmp_path, server.url, "lead")
+    bench.replay(bench.file(leads_csv(range(2), timestamp="")))
+    text = as_csv(LEAD_HEADER, [lead(0, timestamp=""), lead(0, timestamp=""), lead(5, timestamp="")])
+    assert counted(bench.replay(bench.file(text, "other.csv"))) == {"accepted": 2, "duplicate": 1}
+
+
+def test_a_lead_that_may_have_arrived_is_not_sent_by_another_file(tmp_path: Path, server: FaultServer) -> None:
+    """Exports overlap: a lead of which nobody knows is not sent again by the next one, unless that is asked for."""
+    server.script(SUCCESS, DROP)
+    bench = Bench(tmp_path, server.url, "lead")
+    assert counted(bench.replay(bench.file(leads_csv(range(3))))) == {"accepted": 2, "unknown": 1}
+    path = bench.file(leads_csv(range(4)), "next.csv")
+    blocked = bench.replay(path)
+    assert blocked.blocked
+    assert [problem.code for problem in blocked.problems] == ["outcome_unknown"]
+    assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 2, "duplicate": 2}
+    third = bench.replay(bench.file(leads_csv(range(4)) + "\n", "third.csv"))
+    assert counted(third) == {"duplicate": 4}
+
+
+def test_the_ledger_without_the_runs(tmp_path: Path, server: FaultServer) -> None:
+    """Pruning the runs keeps what was accepted from being sent again."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(3)))
+    bench.replay(path)
+    with Journal.open(bench.state) as journal:
+        assert runs.prune(journal, None, ledger=False) == 1
+    assert counted(bench.replay(path)) == {"duplicate": 3}
+
+
+# --fresh
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_fresh_sends_it_all_again(tmp_path: Path, server: FaultServer, kind: str) -> None:
+    """The ledger forgets the file's rows, and only those; the new run is the one that is gone on with."""
+    bench = Bench(tmp_path, server.url, kind)
+    make = sales_csv if kind == "sale" else leads_csv
+    bench.replay(bench.file(make(range(10, 12)), "other.csv"))
+    path = bench.file(make(range(3)))
+    first = bench.replay(path)
+    second = bench.replay(path, fresh=True)
+    assert first.run != second.run
+    assert counted(second) == {"accepted": 3}
+    assert Counter(Counter(received(server)).values()) == {1: 2, 2: 3}
+    assert bench.replay(path).run == second.run
+    assert counted(bench.replay(bench.file(make(range(10, 12)) + "\n", "again.csv"))) == {"duplicate": 2}
+
+
+def test_fresh_and_an_unfinished_run(tmp_path: Path, server: FaultServer) -> None:
+    """What an unfinished run has sent is not forgotten."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(3)))
+    name = bench.replay(path, limit=1).run
+    with pytest.raises(RunConflictError) as caught:
+        bench.replay(path, fresh=True)
+    assert f"cms runs resume {name}" in caught.value.hint
+
+
+class _Fails(Watcher):
+    def confirm(self, preview: object) -> bool:
+        del preview
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("how", ["no", "interrupt", "invalid"])
+def test_fresh_that_does_not_come_to_sending_forgets_nothing(tmp_path: Path, server: FaultServer, how: str) -> None:
+    """A "no", Ctrl-C at the question, or invalid rows: the same command without --fresh still sends nothing."""
+    bench = Bench(tmp_path, server.url, "lead")
+    rows = [lead(0), lead(1), lead(2, timestamp="no time")] if how == "invalid" else [lead(0), lead(1)]
+    path = bench.file(as_csv(LEAD_HEADER, rows))
+    first = bench.replay(path, skip_invalid=True)
+    if how == "no":
+        with pytest.raises(RunConflictError):
+            bench.replay(path, fresh=True, notes=Notes(yes=False))
+    elif how == "interrupt":
+        with pytest.raises(KeyboardInterrupt):
+            bench.replay(path, fresh=True, notes=_Fails())  # type: ignore[arg-type]
+    else:
+        assert bench.replay(path, fresh=True).blocked
+    again = bench.replay(path)
+    assert (again.run, again.finished_before) == (first.run, True)
+    assert counted(bench.replay(bench.file(leads_csv(range(2)) + "\n", "copy.csv"))) == {"duplicate": 2}
+    assert len(server.requests) == 2
+
+
+# --retry-unknown, --retry-refused
+
+
+def test_only_retry_unknown_sends_an_unknown_lead_again(tmp_path: Path, server: FaultServer) -> None:
+    """Nothing else does: not the same command, not --retry-refused, not resume."""
+    server.script(SUCCESS, DROP)
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(leads_csv(range(3)))
+    first = bench.replay(path)
+    assert counted(first) == {"accepted": 2, "unknown": 1}
+    assert first.run is not None
+    for report in (bench.replay(path), bench.replay(path, retry_refused=True), bench.resume(first.run)):
+        assert counted(report) == {"accepted": 2, "unknown": 1}
+    assert len(server.requests) == 3
+    assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 3}
+    assert len(server.requests) == 4
+
+
+def test_only_retry_refused_sends_what_was_refused_again(tmp_path: Path, server: FaultServer) -> None:
+    """A refusal is final until somebody asks again."""
+    server.script(SUCCESS, NO, NO)
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(4)))
+    first = bench.replay(path)
+    assert counted(first) == {"accepted": 2, "refused": 2}
+    bench.replay(path)
+    bench.replay(path, retry_unknown=True)
+    assert len(server.requests) == 4
+    assert first.run is not None
+    assert counted(bench.resume(first.run, retry_refused=True)) == {"accepted": 4}
+
+
+@pytest.mark.parametrize("flag", ["retry_unknown", "retry_refused"])
+def test_no_to_sending_again_is_no(tmp_path: Path, server: FaultServer, flag: str) -> None:
+    """Who looks at the question and says no has not made the rows due."""
+    server.script(SUCCESS, DROP if flag == "retry_unknown" else NO)
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(leads_csv(range(3)))
+    first = bench.replay(path)
+    with pytest.raises(RunConflictError, match="as you said"):
+        bench.replay(path, notes=Notes(yes=False), **{flag: True})
+    assert bench.notes.previews[0].counts["pending"] == 1
+    assert bench.replay(path).counts == first.counts
+    assert len(server.requests) == 3
+
+
+def test_a_lead_that_another_file_brought_is_not_sent_again(tmp_path: Path, server: FaultServer) -> None:
+    """--retry-unknown and --retry-refused heed the ledger."""
+    server.script(SUCCESS, DROP, NO)
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(leads_csv(range(3)))
+    assert counted(bench.replay(path, concurrency=1)) == {"accepted": 1, "unknown": 1, "refused": 1}
+    other = bench.file(leads_csv(range(1, 3)), "other.csv")
+    assert counted(bench.replay(other, retry_unknown=True)) == {"accepted": 2}
+    report = bench.replay(path, retry_unknown=True, retry_refused=True)
+    assert counted(report) == {"accepted": 1, "duplicate": 2}
+    assert len(server.requests) == 5
+
+
+@pytest.mark.parametrize(("hours", "becomes"), [(23.9, "accepted"), (24.1, "unknown")])
+def test_a_sale_is_repeated_for_a_day(tmp_path: Path, server: FaultServer, hours: float, becomes: str) -> None:
+    """After that the service may have forgotten the invoice, and only --retry-unknown sends it again."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(3)))
+    bench.replay(path, limit=1)
+    bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time() - hours * 3600)
+    report = bench.replay(path)
+    assert counted(report) == +Counter({"accepted": 2}) + Counter({becomes: 1})
+    assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 3}
+
+
+def test_a_lead_that_was_interrupted(tmp_path: Path, server: FaultServer) -> None:
+    """With an intent and no outcome it is unknown, and told of once; --retry-unknown sends it."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(leads_csv(range(3)))
+    bench.replay(path, limit=1)
+    bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time())
+    report = bench.replay(path, limit=1)
+    assert counted(report) == {"accepted": 2, "unknown": 1}
+    assert [(row.row, row.status) for row in bench.notes.rows] == [(2, "unknown"), (3, "accepted")]
+    assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 3}
+    assert received(server) == ["clk_0", "clk_2", "clk_1"]
+
+
+# Failures and results
+
+
+def test_a_failures_file_is_fed_back_as_it_is(tmp_path: Path, server: FaultServer) -> None:
+    """Mended in a spreadsheet or not, with our columns in it: what can be sent is sent, once."""
+    server.script(SUCCESS, NO)
+    bench = Bench(tmp_path, server.url)
+    failures = tmp_path / "failures.csv"
+    path = bench.file(as_csv(SALE_HEADER, [sale(0), sale(1), sale(2, amount=-5), sale(3)]))
+    report = bench.replay(path, skip_invalid=True, failures=failures, concurrency=1)
+    assert counted(report) == {"accepted": 2, "refused": 1, "invalid": 1}
+    rows = read_results(failures)
+    assert [(row["_line"], row["_status"], row["invoice_id"]) for row in rows] == [
+        ("4", "invalid", "inv_2"),
+        ("3", "refused", "inv_1"),
+    ]
+    failures.write_text(failures.read_text().replace(",-5,", ",5,"))
+    assert counted(bench.replay(failures)) == {"accepted": 2}
+
+
+def test_unknown_rows_of_a_failures_file(tmp_path: Path, server: FaultServer) -> None:
+    """They are rejected, by name, unless --retry-unknown says that they may go."""
+    server.script(SUCCESS, DROP)
+    bench = Bench(tmp_path, server.url, "lead")
+    failures = tmp_path / "failures.csv"
+    bench.replay(bench.file(leads_csv(range(3), timestamp="")), failures=failures)
+    blocked = bench.replay(failures)
+    assert blocked.blocked
+    assert [(problem.code, problem.column) for problem in blocked.problems] == [("outcome_unknown", "_status")]
+    assert len(server.requests) == 3
+    assert counted(bench.replay(failures, retry_unknown=True)) == {"accepted": 1}
+
+
+@pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])
+def test_results_are_complete_however_often_it_runs(tmp_path: Path, server: FaultServer, name: str) -> None:
+    """In pieces, resumed, and when all is done and forgotten: every row is there, with its own columns."""
+    server.script(SUCCESS, NO)
+    bench = Bench(tmp_path, server.url)
+    results = tmp_path / name
+    path = bench.file(as_csv(SALE_HEADER, [sale(0), sale(1), sale(1), sale(2, amount=-1), sale(3)]))
+    first = bench.replay(path, skip_invalid=True, limit=2, results=results, concurrency=1)
+    assert sorted(row["_status"] for row in read_results(results)) == [
+        "accepted",
+        "duplicate",
+        "invalid",
+        "refused",
+    ]
+    assert first.run is not None
+    bench.resume(first.run, results=results)
+    for _ in range(2):
+        found = {int(row["_line"]): row for row in read_results(results)}
+        assert [found[line]["_status"] for line in range(2, 7)] == [
+            "accepted",
+            "refused",
+            "duplicate",
+            "invalid",
+            "accepted",
+        ]
+        assert [found[line]["click_id"] for line in range(2, 7)] == ["clk_0", "clk_1", "clk_1", "clk_2", "clk_3"]
+        bench.replay(path, results=results)
+    bench.replay(path, results=results, retry_refused=True)
+    assert [row["click_id"] for row in read_results(results)] == ["clk_0", "clk_1", "clk_2", "clk_3", "clk_1"]
+
+
+def test_results_of_a_finished_run_need_its_input(tmp_path: Path, server: FaultServer) -> None:
+    """The journal has forgotten what its rows said: resume says so, rather than write empty cells."""
+    bench = Bench(tmp_path, server.url)
+    name = bench.replay(bench.file(sales_csv(range(3)))).run
+    assert name is not None
+    with pytest.raises(RunConflictError, match="forgotten"):
+        bench.resume(name, results=tmp_path / "r.csv")
+    assert not (tmp_path / "r.csv").exists()
+
+
+@pytest.mark.parametrize("flag", ["failures", "results"])
+def test_the_input_is_not_written_over(tmp_path: Path, server: FaultServer, flag: str) -> None:
+    """Neither by the command itself nor by resume."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(3)))
+    with pytest.raises(InputError, match="is the input"):
+        bench.replay(path, **{flag: path})
+    name = bench.replay(path, limit=1).run
+    assert name is not None
+    with pytest.raises(InputError, match="is the input"):
+        bench.resume(name, **{flag: path})
+    assert path.read_text() == sales_csv(range(3))
+
+
+def test_invalid_rows_block_and_are_listed(tmp_path: Path, server: FaultServer) -> None:
+    """Nothing is sent, no run is left, and the failures file has them."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(as_csv(SALE_HEADER, [sale(0), sale(1, amount=-1)]))
+    failures = tmp_path / "f.csv"
+    report = bench.replay(path, failures=failures)
+    assert (report.exit_code, counted(report)) == (ExitCode.USAGE, {"pending": 1, "invalid": 1})
+    assert [row["_status"] for row in read_results(failures)] == ["invalid"]
+    assert [row.status for row in bench.notes.rows] == ["invalid"]
+    assert bench.runs() == []
+    assert not server.requests
+
+
+# What is told
+
+
+def test_every_row_is_told_of_once(tmp_path: Path, server: FaultServer) -> None:
+    """Rows that need no request too, over all invocations together."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(as_csv(SALE_HEADER, [sale(0), sale(0), sale(1, amount=-1), *map(sale, range(2, 9))]))
+    told: list[int] = []
+    for _ in range(4):
+        bench.replay(path, skip_invalid=True, limit=3)
+        told += [row.row for row in bench.notes.rows]
+    assert sorted(told) == list(range(1, 11))
+
+
+def test_problems_name_their_column_in_every_report(tmp_path: Path, server: FaultServer) -> None:
+    """The first report and a later one say the same of a row."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(as_csv(SALE_HEADER, [sale(0), sale(1, amount=-1)]))
+    first = bench.replay(path, skip_invalid=True)
+    again = bench.replay(path)
+    assert first.problems == again.problems
+    assert [(problem.line, problem.column) for problem in first.problems] == [(3, "amount")]
+    assert json.dumps(first.to_dict())

@@ -1,0 +1,101 @@
+"""The files with what rows say: trusted only as they were written, and removed as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faultserver import SUCCESS, FaultServer, json_reply
+from hypothesis import given
+from hypothesis import strategies as st
+from replays import Bench, counted, leads_csv, sales_csv
+
+from cms_cli.replay.contents import Content, ContentsReader, ContentsWriter, DamagedContentsError
+from cms_cli.replay.journal import Journal, JournalError
+
+NO = json_reply(422, {"error": "no"})
+LINE = st.text(st.characters(blacklist_characters="\n"), max_size=20)
+
+
+@given(rows=st.lists(st.tuples(LINE, LINE), max_size=10))
+def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+    """Every row at its place, in any order, whatever it says."""
+    path = tmp_path_factory.mktemp("contents") / "x.rows"
+    writer = ContentsWriter(path)
+    places = [writer.add(Content(*row)) for row in rows]
+    writer.close()
+    reader = ContentsReader(path, writer.size)
+    for place, row in reversed(list(zip(places, rows))):
+        assert reader.read(place) == row
+    reader.close()
+
+
+def test_every_changed_byte_is_found(tmp_path: Path) -> None:
+    """A row is never sent other than it was staged."""
+    path = tmp_path / "x.rows"
+    writer = ContentsWriter(path)
+    place = writer.add(Content('{"amount":100}', '["100"]'))
+    writer.close()
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        reader = ContentsReader(path, writer.size)
+        with pytest.raises(DamagedContentsError):
+            reader.read(place)
+        reader.close()
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def _changed(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"amount":10', b'"amount":90'))
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, _cut, _changed])
+def test_damage_is_found_before_anything_is_sent(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    """Gone, cut or changed: the command says so, and sends nothing."""
+    with FaultServer() as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(5)))
+        bench.replay(path, limit=1)
+        damage(next(bench.state.glob("*.rows")))
+        with pytest.raises(JournalError) as caught:
+            bench.replay(path)
+        assert ".rows" in caught.value.message
+        assert len(server.requests) == 1
+
+
+def test_one_file_a_run_and_none_too_many(tmp_path: Path) -> None:
+    """Finished, opened again, finished again: what failed stays, and what is not needed any more is gone."""
+    with FaultServer() as server:
+        server.script(SUCCESS, NO, NO, NO)
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(5)))
+        bench.replay(path, concurrency=1)
+        for left in (b"inv_1", b"inv_3", b""):
+            [file] = bench.state.glob("*.rows")
+            assert left in file.read_bytes()
+            assert b"inv_0" not in file.read_bytes()
+            if left == b"inv_1":
+                server.script(SUCCESS, SUCCESS, NO)
+            bench.replay(path, concurrency=1, retry_refused=True)
+        assert file.stat().st_size == 0
+        assert counted(bench.replay(path)) == {"accepted": 5}
+
+
+def test_what_a_crash_left_is_swept_up(tmp_path: Path) -> None:
+    """Files of runs that are not there any more go with the next prune; those of others stay."""
+    with FaultServer() as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        bench.replay(bench.file(leads_csv(range(3))), limit=1)
+        [kept] = bench.state.glob("*.rows")
+        for name in ("lead-zzzzz.rows", "sale-zzzzz.3.rows"):
+            (bench.state / name).write_text("somebody")
+        (bench.state / "other.txt").touch()
+        with Journal.open(bench.state) as journal:
+            journal.forget_strays()
+        assert {path.name for path in bench.state.glob("*.*")} == {kept.name, "journal.sqlite3", "other.txt"}

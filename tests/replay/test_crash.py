@@ -1,0 +1,194 @@
+"""The real program killed at random moments, against a server in another process that keeps its own book."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from program import Program
+from replays import leads_csv, sales_csv
+from services import served
+
+from cms_cli.replay.journal import Journal
+from cms_cli.sandbox import Attempt, read_attempts, read_events
+
+FAULTS = "503:0.03,500:0.01,drop-before:0.02,drop-after:0.03,502-after:0.01,429:0.002@0,latency@8~7"
+SURELY_NOT = (429, 503)
+
+
+@dataclass
+class Story:
+    """What happened to a file until it was finished.
+
+    Attributes:
+        kills: How often the program was killed.
+        in_flight: Rows that had left and had no outcome when it was, at any kill.
+        report: The last report.
+    """
+
+    kills: int = 0
+    in_flight: set[int] = field(default_factory=set)
+    report: dict[str, object] = field(default_factory=dict)
+
+
+def until_done(program: Program, kind: str, path: Path, kills: int, seed: int) -> Story:
+    """Run a command again and again, and kill it so many times."""
+    dice = random.Random(seed)
+    story = Story()
+    command = (kind, "--from-csv", str(path), "--yes", "--json", "--rate", "none", "--concurrency", "6")
+    while story.kills < kills:
+        process = program.start(*command)
+        try:
+            process.wait(dice.uniform(0.25, 0.9))
+        except Exception:
+            process.kill()
+        process.communicate()
+        if process.returncode >= 0:
+            pytest.fail(f"it ended before it was killed {kills} times: {process.returncode}")
+        story.kills += 1
+        story.in_flight |= in_flight(program.state)
+    while True:
+        result = program(*command, timeout=300)
+        assert result.code in (0, 6), result.stderr
+        story.report = result.json
+        return story
+
+
+def in_flight(state: Path) -> set[int]:
+    journal = Journal.open_to_read(state)
+    if journal is None:
+        return set()
+    with journal:
+        found = journal.db.execute("SELECT row FROM rows WHERE status = 'pending' AND sent_at IS NOT NULL")
+        return {row for (row,) in found}
+
+
+def rows_of(state: Path) -> dict[int, tuple[str, int, str]]:
+    """Status, attempts and code of every row."""
+    journal = Journal.open_to_read(state)
+    assert journal is not None
+    with journal:
+        found = journal.db.execute("SELECT row, status, attempts, code FROM rows")
+        return {row: (status, attempts, code) for row, status, attempts, code in found}
+
+
+def by_subject(db: Path) -> dict[str, list[Attempt]]:
+    attempts: dict[str, list[Attempt]] = {}
+    with closing(read_attempts(db)) as found:
+        for attempt in found:
+            attempts.setdefault(attempt.subject or "", []).append(attempt)
+    return attempts
+
+
+def check_sales(program: Program, db: Path, rows: int, kills: int, seed: int) -> dict[str, int]:
+    path = program.home / "sales.csv"
+    path.write_text(sales_csv(range(1, rows + 1)))
+    with served(program, db, "--rate-limit", "none", "--fault", FAULTS, "--seed", str(seed)):
+        story = until_done(program, "sale", path, kills, seed)
+    recorded = Counter(event.invoice_id for event in read_events(db))
+    # No sale is missing, and none is there twice.
+    assert recorded == {f"inv_{number}": 1 for number in range(1, rows + 1)}
+    assert Counter(status for status, _, _ in rows_of(program.state).values()).keys() <= {"accepted", "duplicate"}
+    repeated = 0
+    for invoice, attempts in by_subject(db).items():
+        # After a plain yes there is another attempt only where that yes met nobody any more.
+        sure = [at for at, attempt in enumerate(attempts) if attempt.status == 200 and attempt.fault is None]
+        if sure and sure[0] < len(attempts) - 1:
+            repeated += 1
+            assert int(invoice[4:]) in story.in_flight
+            assert all(attempt.status == 409 or attempt.fault for attempt in attempts[sure[0] + 1 :])
+    return figures(db, story, repeated=repeated)
+
+
+def check_leads(program: Program, db: Path, rows: int, kills: int, seed: int) -> dict[str, int]:
+    path = program.home / "leads.csv"
+    path.write_text(leads_csv(range(1, rows + 1)))
+    with served(program, db, "--rate-limit", "none", "--fault", FAULTS, "--seed", str(seed)):
+        story = until_done(program, "lead", path, kills, seed)
+        recorded = Counter(event.click_id for event in read_events(db))
+        ended = rows_of(program.state)
+        # No lead is ever sent again after an attempt that may have arrived.
+        for attempts in by_subject(db).values():
+            assert all(attempt.status in SURELY_NOT for attempt in attempts[:-1]), attempts
+        assert set(recorded.values()) == {1}
+        for number in range(1, rows + 1):
+            status = ended[number][0]
+            assert status in ("accepted", "unknown")
+            assert status == "unknown" or recorded[f"clk_{number}"] == 1
+        # Those that had left at a kill are of unknown fate.
+        assert {number for number, row in ended.items() if row[2] == "interrupted"} <= story.in_flight
+        unknown = {number for number, row in ended.items() if row[0] == "unknown"}
+        before = len(list(read_attempts(db)))
+        assert program("lead", "--from-csv", str(path), "--yes", "--rate", "none").code == 6
+        assert len(list(read_attempts(db))) == before
+        lost = len([number for number in unknown if not recorded[f"clk_{number}"]])
+        # Only this sends them again, and nothing else.
+        program("lead", "--from-csv", str(path), "--yes", "--rate", "none", "--retry-unknown", timeout=300)
+        again = {attempt.subject for attempt in list(read_attempts(db))[before:]}
+        assert again == {f"cus_{number}" for number in unknown}
+    return figures(db, story, unknown=len(unknown), unknown_and_not_there=lost)
+
+
+def figures(db: Path, story: Story, **more: int) -> dict[str, int]:
+    attempts = list(read_attempts(db))
+    faults = sum(attempt.fault is not None for attempt in attempts)
+    found = {"kills": story.kills, "requests": len(attempts), "faults": faults, "lost": 0, "doubled": 0, **more}
+    print("crash figures:", json.dumps(found))
+    return found
+
+
+def test_killed_a_few_times_while_sending_sales(program: Program, tmp_path: Path) -> None:
+    """No sale is missing, none is there twice, and none was repeated that had not been under way at a kill."""
+    check_sales(program, tmp_path / "book.db", rows=500, kills=3, seed=1)
+
+
+def test_killed_a_few_times_while_sending_leads(program: Program, tmp_path: Path) -> None:
+    """No lead is sent twice; those under way at a kill are unknown until --retry-unknown."""
+    check_leads(program, tmp_path / "book.db", rows=500, kills=3, seed=2)
+
+
+@pytest.mark.slow
+def test_killed_sixty_times_while_sending_sales(program: Program, tmp_path: Path) -> None:
+    """The same, at length."""
+    found = check_sales(program, tmp_path / "book.db", rows=9_000, kills=60, seed=3)
+    assert found["kills"] == 60
+
+
+@pytest.mark.slow
+def test_killed_sixty_times_while_sending_leads(program: Program, tmp_path: Path) -> None:
+    """The same, at length."""
+    found = check_leads(program, tmp_path / "book.db", rows=9_000, kills=60, seed=4)
+    assert found["kills"] == 60
+
+
+def test_killed_while_staging(program: Program, tmp_path: Path) -> None:
+    """A kill while the file is read leaves nothing that a later command would trip over, and nothing was sent."""
+    dice = random.Random(5)
+    path = program.home / "sales.csv"
+    path.write_text(sales_csv(range(20_000)))
+    command = ("sale", "--from-csv", str(path), "--yes", "--json", "--limit", "5")
+    db = tmp_path / "book.db"
+    with served(program, db):
+        staging = 0
+        for _ in range(2):
+            process = program.start(*command)
+            time.sleep(dice.uniform(0.4, 1.2))
+            process.kill()
+            process.communicate()
+            listed = program("runs", "list", "--json").json
+            assert len(listed) <= 1
+            staging += bool(listed and listed[0]["state"] == "staging")
+            if listed and listed[0]["state"] != "staging":
+                break
+        done = program(*command)
+        assert done.code == 0, done.stderr
+        assert done.json["total"] == 20_000
+        [run] = program("runs", "list", "--json").json
+        assert run["total"] == 20_000
+        assert run["counts"]["accepted"] == len(list(read_events(db)))

@@ -1,0 +1,539 @@
+"""Sending: order, failing rows, outages, limits and stops, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faultserver import DROP, HANG, SUCCESS, FaultServer, Received, html_reply, json_reply
+from replays import LEAD_HEADER, Bench, Notes, as_csv, counted, hurry, leads_csv, sales_csv
+
+from cms_cli.exit_codes import ExitCode
+from cms_cli.replay import delivery, rowbook
+from cms_cli.replay.journal import JournalError
+from cms_cli.replay.options import Shape
+from cms_cli.replay.pacing import Rate
+from cms_cli.replay.rowfiles import RowFiles
+from cms_cli.replay.stop import Stop
+from cms_cli.sandbox import Fault, FaultPlan, Poison, SandboxServer, Step
+from cms_python import CMSClient, Outcome, WireEvent
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short backoffs."""
+    hurry(monkeypatch)
+
+
+def sandbox(tmp_path: Path, **how: Any) -> SandboxServer:
+    return SandboxServer(tmp_path / "sandbox.db", **how)
+
+
+def sent_numbers(server: FaultServer) -> list[str]:
+    return [received.json["clickId"] for received in server.requests]
+
+
+# Order
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+@pytest.mark.usefixtures("quick")
+def test_one_customer_one_at_a_time_in_file_order(tmp_path: Path, kind: str) -> None:
+    """A customer's rows leave in file order, each after the one before is settled; others go in parallel."""
+    lock = threading.Lock()
+    active: dict[str, str] = {}
+    left: dict[str, list[int]] = {}
+    together = 0
+
+    def watched(event: WireEvent) -> Outcome:
+        nonlocal together
+        body = json.loads(event.body)
+        customer, number = body["customerExternalId"], int(body["clickId"][4:])
+        with lock:
+            assert customer not in active
+            active[customer] = body["clickId"]
+            together = max(together, len(active))
+            left.setdefault(customer, []).append(number)
+        try:
+            return client.attempt(event)
+        finally:
+            with lock:
+                del active[customer]
+
+    make = sales_csv if kind == "sale" else leads_csv
+    text = make(range(1), customer="cus_0")
+    text += "".join(make([n], customer=f"cus_{n % 5}").split("\n", 1)[1] for n in range(1, 80))
+    with sandbox(tmp_path, faults="503:0.3,429:0.1@0,latency@5~5", seed=4) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        with CMSClient("tok", server.url, retries=0) as client:
+            report = bench.replay(bench.file(text), concurrency=8, send=watched)
+        assert counted(report) == {"accepted": 80}
+        recorded: dict[str, list[int]] = {}
+        for event in server.events():
+            recorded.setdefault(event.customer, []).append(int(event.click_id[4:]))
+    assert together > 1
+    for customer, numbers in left.items():
+        assert numbers == sorted(numbers), customer
+        assert recorded[customer] == sorted(set(numbers))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_set_up_precedes_its_follow_ups_even_when_it_fails_first(tmp_path: Path) -> None:
+    """A follow-up that overtook its deferred set-up would be answered 404."""
+    rows = []
+    for customer in range(10):
+        rows.append([f"clk_{customer}", "captured", f"cus_{customer}", "", "deferred"])
+        rows += [["", f"step_{step}", f"cus_{customer}", "", ""] for step in range(3)]
+    header = (*LEAD_HEADER, "mode")
+    plan = FaultPlan(poison=(), faults=(Fault("503", rate=0.6),), seed=2)
+    with sandbox(tmp_path, scenario=plan) as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        report = bench.replay(bench.file(as_csv(header, rows)), Shape(skip_unattributed=False), concurrency=8)
+        assert counted(report) == {"accepted": 40}
+        assert {event.click_source for event in server.events()} == {"sent", "deferred"}
+
+
+def test_no_lead_on_a_connection_that_was_idle(tmp_path: Path) -> None:
+    """After more than two seconds without a request, the next lead goes out on a connection of its own."""
+    with FaultServer() as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        report = bench.replay(bench.file(leads_csv(range(4))), rate=Rate(2, 2.2), concurrency=1)
+        assert counted(report) == {"accepted": 4}
+        first, second, third, fourth = (received.connection for received in server.requests)
+    assert (first == second, third == fourth, second == third) == (True, True, False)
+
+
+# Rows that fail
+
+
+@pytest.mark.usefixtures("quick")
+def test_poison_rows_hold_nobody_up(tmp_path: Path) -> None:
+    """Rows that always fail, several of them and first in the file, are set aside; all others are accepted."""
+    plan = FaultPlan(poison=tuple(Poison({"invoiceId": f"inv_{n}"}, Fault("500")) for n in range(5)))
+    with sandbox(tmp_path, scenario=plan) as server:
+        bench = Bench(tmp_path, server.url)
+        report = bench.replay(bench.file(sales_csv(range(60))), max_wait=0.5)
+        assert counted(report) == {"accepted": 55, "pending": 5}
+        assert (report.stop, report.exit_code) == (Stop.UNREACHABLE, ExitCode.UNAVAILABLE)
+        good = [attempt.id for attempt in server.attempts() if attempt.status == 200]
+        bad = [attempt.id for attempt in server.attempts() if attempt.status == 500]
+        # Once the good ones were gone there was time for more; before, the bad ones took no more than their part.
+        assert len([each for each in bad if each < max(good)]) < 55
+
+
+@pytest.mark.usefixtures("quick")
+def test_leads_that_fail_alone_are_unknown_one_by_one(tmp_path: Path) -> None:
+    """A lead's 500 settles it as unknown: it may have arrived. 429, 503 and no connection do not."""
+    with FaultServer() as server:
+        server.script(
+            SUCCESS,
+            json_reply(500, {"error": "oops"}),
+            json_reply(503, {"error": "busy"}),
+            DROP,
+            json_reply(429, {"error": "slow down"}, ("Retry-After", "0")),
+            json_reply(502, {"error": "gateway"}),
+        )
+        bench = Bench(tmp_path, server.url, "lead")
+        report = bench.replay(bench.file(leads_csv(range(8))), concurrency=1)
+        assert counted(report) == {"accepted": 5, "unknown": 3}
+        assert report.exit_code == ExitCode.UNKNOWN
+        sent = Counter(sent_numbers(server))
+        # Which row meets which step of the script when it is sent again is a matter of time.
+        assert (len(sent), sum(sent.values())) == (8, 10)
+    codes = {row.status_code for row in bench.settled() if row.status == "unknown"}
+    assert codes == {500, 502, None}
+
+
+def test_retry_after_is_waited_out(tmp_path: Path) -> None:
+    """A 429 with Retry-After holds everybody for exactly so long, and is never a failure."""
+    with FaultServer() as server:
+        server.script(SUCCESS, json_reply(429, {"error": "slow down"}, ("Retry-After", "1")))
+        bench = Bench(tmp_path, server.url)
+        report = bench.replay(bench.file(sales_csv(range(6))), concurrency=1)
+        times = [received.at for received in server.requests]
+    assert counted(report) == {"accepted": 6}
+    gaps = [later - earlier for earlier, later in zip(times, times[1:])]
+    assert gaps[1] >= 1.0
+    assert "slow down" in bench.notes.waits
+
+
+def test_a_wait_that_is_too_long_stops_at_once(tmp_path: Path) -> None:
+    """A service that asks for more than --max-wait is not waited for."""
+    with FaultServer(default=json_reply(503, {"error": "closed"}, ("Retry-After", "3600"))) as server:
+        bench = Bench(tmp_path, server.url)
+        report = bench.replay(bench.file(sales_csv(range(6))), max_wait=60)
+        assert len(server.requests) == 1
+    assert counted(report) == {"pending": 6}
+    assert report.exit_code == ExitCode.UNAVAILABLE
+    assert "--max-wait" in report.reason
+
+
+# Outages
+
+
+def test_an_outage_costs_few_leads(tmp_path: Path) -> None:
+    """While every answer is a 500, what was under way goes out, and then one lead at a time, ever less often."""
+    plan = FaultPlan(steps=(Step((Fault("500"),), from_seconds=0.2, until_seconds=2.5),))
+    with sandbox(tmp_path, scenario=plan, latency_ms=5) as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        report = bench.replay(bench.file(leads_csv(range(600))), concurrency=8, max_wait=30)
+        assert report.counts["accepted"] + report.counts["unknown"] == 600
+        assert report.counts["unknown"] <= 16
+        assert max(Counter(event.click_id for event in server.events()).values()) == 1
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_server_that_comes_back(tmp_path: Path, kind: str) -> None:
+    """A service that is gone for a while and then restarted is waited for; nothing is lost or doubled."""
+    server = sandbox(tmp_path, latency_ms=2).start()
+    port, back = server.port, []
+
+    def restart() -> None:
+        time.sleep(0.3)
+        server.close()
+        time.sleep(0.7)
+        back.append(sandbox(tmp_path, port=port).start())
+
+    thread = threading.Thread(target=restart)
+    thread.start()
+    try:
+        bench = Bench(tmp_path, server.url, kind)
+        text = sales_csv(range(800)) if kind == "sale" else leads_csv(range(800))
+        report = bench.replay(bench.file(text), max_wait=30)
+        thread.join()
+        recorded = Counter(event.click_id for event in back[0].events())
+    finally:
+        thread.join()
+        for each in (server, *back):
+            each.close()
+    assert not report.pending
+    assert set(recorded.values()) == {1}
+    if kind == "sale":
+        assert len(recorded) == 800
+        assert report.counts["accepted"] + report.counts["duplicate"] == 800
+    else:
+        assert report.counts["accepted"] + report.counts["unknown"] == 800
+        assert report.counts["accepted"] <= len(recorded) <= 800
+        assert report.counts["unknown"] <= 8
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    """Where nothing answers, the run stops after --max-wait, resumably, and no lead is in doubt."""
+    server = sandbox(tmp_path)
+    url = server.url
+    server.close()
+    bench = Bench(tmp_path, url, "lead")
+    report = bench.replay(bench.file(leads_csv(range(5))), max_wait=1)
+    assert counted(report) == {"pending": 5}
+    assert (report.stop, report.exit_code) == (Stop.UNREACHABLE, ExitCode.UNAVAILABLE)
+
+
+def test_a_name_that_was_never_right(tmp_path: Path) -> None:
+    """A host that does not exist is not waited for."""
+    bench = Bench(tmp_path, "http://no-such-host.invalid")
+    report = bench.replay(bench.file(sales_csv(range(5))), max_wait=600)
+    assert counted(report) == {"pending": 5}
+    assert report.exit_code == ExitCode.UNAVAILABLE
+    assert bench.sent == 1
+
+
+# Stops
+
+
+@pytest.mark.parametrize(
+    ("reply", "stop", "code"),
+    [
+        (json_reply(401, {"error": "expired"}), Stop.UNAUTHORIZED, ExitCode.AUTH),
+        (json_reply(403, {"error": "no"}), Stop.UNAUTHORIZED, ExitCode.AUTH),
+        (html_reply(200), Stop.NOT_API, ExitCode.UNAVAILABLE),
+        (html_reply(404), Stop.NOT_API, ExitCode.UNAVAILABLE),
+        (html_reply(301, "", ("Location", "/")), Stop.NOT_API, ExitCode.UNAVAILABLE),
+    ],
+)
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_wrong_host_or_token_costs_one_request(
+    tmp_path: Path, kind: str, reply: Any, stop: Stop, code: ExitCode
+) -> None:
+    """What no other row would fare better with stops the run at the first one, and its row stays pending."""
+    with FaultServer(default=reply) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(9)) if kind == "sale" else leads_csv(range(9)))
+        report = bench.replay(path, concurrency=8)
+        assert (counted(report), report.stop, report.exit_code) == ({"pending": 9}, stop, code)
+        assert len(server.requests) == 1
+        server.default = SUCCESS
+        assert counted(bench.replay(path)) == {"accepted": 9}
+        assert len(server.requests) == 10
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_token_that_expires_wastes_no_row(tmp_path: Path, kind: str) -> None:
+    """In the middle of a run too, a rejected token stops it at once, and a new one goes on where it stopped."""
+    with sandbox(tmp_path, token_requests=20) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(50)) if kind == "sale" else leads_csv(range(50)))
+        report = bench.replay(path)
+        assert counted(report) == {"accepted": 20, "pending": 30}
+        assert report.exit_code == ExitCode.AUTH
+        with CMSClient("renewed", server.url, retries=0) as client:
+            report = bench.replay(path, send=client.attempt)
+        assert counted(report) == {"accepted": 40, "pending": 10}
+        with CMSClient("renewed_again", server.url, retries=0) as client:
+            assert counted(bench.replay(path, send=client.attempt)) == {"accepted": 50}
+        assert len(server.events()) == 50
+
+
+def test_max_failures(tmp_path: Path) -> None:
+    """So many refused and unknown rows stop the run, resumably."""
+    with sandbox(tmp_path, faults="422") as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(20)))
+        report = bench.replay(path, max_failures=3, concurrency=1)
+        assert counted(report) == {"refused": 3, "pending": 17}
+        assert (report.stop, report.exit_code) == (Stop.MAX_FAILURES, ExitCode.STOPPED)
+
+
+def test_max_duration(tmp_path: Path) -> None:
+    """After so many seconds no more is sent; what is under way is waited for."""
+    with sandbox(tmp_path, latency_ms=50) as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(400)))
+        report = bench.replay(path, max_duration=0.5)
+        assert (report.stop, report.exit_code) == (Stop.MAX_DURATION, ExitCode.STOPPED)
+        assert 0 < report.counts["accepted"] < 400
+        assert len(server.events()) == report.counts["accepted"]
+        assert bench.replay(path, max_duration=0).counts == report.counts
+
+
+def test_limit_caps_one_invocation(tmp_path: Path) -> None:
+    """Each invocation sends so many rows, and the last one says that it is done."""
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(10)))
+        accepted = []
+        for _ in range(4):
+            report = bench.replay(path, limit=4)
+            accepted.append((report.counts["accepted"], report.stop, report.exit_code))
+        assert accepted == [(4, Stop.LIMIT, 0), (8, Stop.LIMIT, 0), (10, Stop.NONE, 0), (10, Stop.NONE, 0)]
+        assert {event.click_id for event in server.events()[:4]} == {"clk_0", "clk_1", "clk_2", "clk_3"}
+        assert bench.sent == 10
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_an_interrupt_waits_for_what_is_under_way(tmp_path: Path, kind: str) -> None:
+    """What has left gets its outcome; nothing more leaves."""
+    notes = Notes()
+    with sandbox(tmp_path, latency_ms=150) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        threading.Timer(0.4, lambda: notes.interrupt and notes.interrupt(Stop.INTERRUPTED)).start()
+        path = bench.file(sales_csv(range(100)) if kind == "sale" else leads_csv(range(100)))
+        report = bench.replay(path, notes=notes)
+        assert (report.stop, report.exit_code) == (Stop.INTERRUPTED, ExitCode.INTERRUPTED)
+        assert report.counts["unknown"] == 0
+        assert report.counts["accepted"] == len(server.events()) > 0
+        assert len(server.attempts()) == report.counts["accepted"]
+
+
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize(("kind", "left"), [("sale", "pending"), ("lead", "unknown")])
+def test_an_interrupt_leaves_a_server_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, left: str, second: bool
+) -> None:
+    """After the grace, or at a second signal: a lead under way is unknown, a sale goes again; rows are told."""
+    monkeypatch.setattr(delivery, "GRACE", 60.0 if second else 0.3)
+    notes = Notes()
+    with FaultServer() as server:
+        server.script(SUCCESS, *[HANG] * 40)
+        bench = Bench(tmp_path, server.url, kind)
+
+        def interrupt() -> None:
+            assert server.wait_for(lambda: len(server.requests) >= 5)
+            for _ in range(1 + second):
+                assert notes.interrupt is not None
+                notes.interrupt(Stop.TERMINATED)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        path = bench.file(sales_csv(range(20)) if kind == "sale" else leads_csv(range(20)))
+        begin = time.monotonic()
+        report = bench.replay(path, notes=notes, timeout=30, results=tmp_path / "r.csv")
+        thread.join()
+        assert time.monotonic() - begin < 20
+    assert report.exit_code == ExitCode.TERMINATED
+    assert report.counts["accepted"] == 1
+    assert report.counts[left] == (19 if kind == "sale" else 4)
+    assert Counter(row.status for row in notes.rows) == +Counter({**report.counts, "pending": 0})
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == len(notes.rows) + 1
+
+
+# What another run did meanwhile
+
+
+def test_what_another_run_sends_meanwhile_is_not_sent_again(tmp_path: Path) -> None:
+    """A row that was staged before another file brought its event is a duplicate when its turn comes."""
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        path = bench.file(leads_csv(range(6)))
+        bench.replay(path, limit=1)
+        bench.replay(bench.file(leads_csv([3, 4]), "other.csv"))
+        report = bench.replay(path, limit=4)
+        assert counted(report) == {"accepted": 4, "duplicate": 2}
+        assert max(Counter(event.click_id for event in server.events()).values()) == 1
+        assert [row.code for row in bench.notes.rows if row.status == "duplicate"] == ["in_ledger"] * 2
+
+
+def test_an_amount_that_another_run_sent_otherwise(tmp_path: Path) -> None:
+    """A sale whose invoice another run had accepted with another amount is invalid, not a silent duplicate."""
+    with sandbox(tmp_path):
+        pass
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(4)))
+        bench.replay(path, limit=1)
+        bench.replay(bench.file(sales_csv([2], amount=1), "other.csv"))
+        report = bench.replay(path)
+        assert counted(report) == {"accepted": 3, "invalid": 1}
+        assert report.exit_code == ExitCode.REFUSED
+        assert "accepted before with 1 EUR" in report.problems[0].message
+
+
+def test_many_rows_that_need_no_request(tmp_path: Path) -> None:
+    """They are settled without waiting, and without counting against --limit."""
+    with sandbox(tmp_path):
+        pass
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(1500)))
+        bench.replay(path, limit=1)
+        bench.replay(bench.file(sales_csv(range(1, 1490)), "other.csv"), concurrency=16)
+        begin = time.monotonic()
+        report = bench.replay(path, limit=5)
+        assert counted(report) == {"accepted": 6, "duplicate": 1489, "pending": 5}
+        assert time.monotonic() - begin < 20
+
+
+# Failures of this machine
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, name: str, calls: range) -> None:
+    """Have a write to the journal fail for want of room, for some of its calls."""
+    real: Callable[..., None] = getattr(rowbook, name)
+    made = 0
+
+    def failing(*arguments: Any) -> None:
+        nonlocal made
+        made += 1
+        if made in calls:
+            raise __import__("sqlite3").OperationalError("database or disk is full")
+        real(*arguments)
+
+    monkeypatch.setattr(rowbook, name, failing)
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+@pytest.mark.parametrize(("where", "calls"), [("intend", range(30, 31)), ("settle", range(30, 34))])
+def test_a_disk_that_is_full_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, where: str, calls: range
+) -> None:
+    """The run stops, what was under way is still written down, and the same command goes on: nothing in doubt."""
+    with sandbox(tmp_path, latency_ms=5) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(60)) if kind == "sale" else leads_csv(range(60)))
+        with monkeypatch.context() as patch:
+            _failing(patch, where, calls)
+            with pytest.raises(JournalError, match="full"):
+                bench.replay(path)
+        report = bench.replay(path)
+        assert counted(report) == {"accepted": 60}
+        assert len(server.attempts()) == 60
+
+
+def test_a_disk_that_stays_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written down is unknown for leads, and never sent again unasked."""
+    monkeypatch.setattr(delivery, "GRACE", 0.3)
+    with sandbox(tmp_path, latency_ms=5) as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        path = bench.file(leads_csv(range(60)))
+        with monkeypatch.context() as patch:
+            _failing(patch, "settle", range(30, 10_000))
+            with pytest.raises(JournalError, match="full"):
+                bench.replay(path)
+        report = bench.replay(path)
+        assert report.counts["accepted"] + report.counts["unknown"] == 60
+        assert 1 <= report.counts["unknown"] <= 4
+        assert len(server.attempts()) == 60
+
+
+def test_a_results_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal is the book: a results file that fails ends the run, and no lead is in doubt for it."""
+    real = RowFiles.add
+    calls = 0
+
+    def failing(self: RowFiles, rows: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 5:
+            raise JournalError("--results r.csv: no space", "make room")
+        real(self, rows)
+
+    with sandbox(tmp_path, latency_ms=5) as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        path = bench.file(leads_csv(range(60)))
+        with monkeypatch.context() as patch:
+            patch.setattr(RowFiles, "add", failing)
+            with pytest.raises(JournalError, match="no space"):
+                bench.replay(path, results=tmp_path / "r.csv")
+        report = bench.replay(path, results=tmp_path / "r.csv")
+        assert counted(report) == {"accepted": 60}
+        assert len(server.attempts()) == 60
+        assert len((tmp_path / "r.csv").read_text().splitlines()) == 61
+
+
+@pytest.mark.parametrize(("kind", "becomes"), [("sale", "accepted"), ("lead", "unknown")])
+def test_a_bug_in_a_worker(tmp_path: Path, kind: str, becomes: str) -> None:
+    """It is raised when all else is written down; its own row is treated as one that was interrupted."""
+    with sandbox(tmp_path, latency_ms=5) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(30)) if kind == "sale" else leads_csv(range(30)))
+
+        def broken(event: WireEvent) -> Outcome:
+            if b'"clk_10"' in event.body:
+                raise ZeroDivisionError
+            return client.attempt(event)
+
+        with CMSClient("tok", server.url, retries=0) as client, pytest.raises(ZeroDivisionError):
+            bench.replay(path, send=broken)
+        report = bench.replay(path)
+        assert counted(report) == +Counter({"accepted": 29}) + Counter({becomes: 1})
+        assert len(server.attempts()) == (30 if kind == "sale" else 29)
+
+
+def test_high_concurrency(tmp_path: Path) -> None:
+    """64 requests at once, under faults: the books agree."""
+    with sandbox(tmp_path, faults="503:0.05,drop-before:0.02,latency@20", seed=1) as server:
+        bench = Bench(tmp_path, server.url)
+        report = bench.replay(bench.file(sales_csv(range(300))), concurrency=64, max_wait=30)
+        assert counted(report) == {"accepted": 300}
+        assert len(server.events()) == 300
+        assert server.failure is None
+
+
+def received_invoices(requests: list[Received]) -> list[str]:
+    return [received.json["invoiceId"] for received in requests]
+
+
+@pytest.mark.usefixtures("quick")
+def test_set_aside_rows_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When very many rows fail, no more are begun before some have settled: memory stays flat."""
+    monkeypatch.setattr(delivery, "_MOST_ASIDE", 3)
+    with FaultServer(default=json_reply(500, {"error": "no"})) as server:
+        bench = Bench(tmp_path, server.url)
+        report = bench.replay(bench.file(sales_csv(range(30))), max_wait=1)
+        assert counted(report) == {"pending": 30}
+        assert len(set(received_invoices(server.requests))) <= 12

@@ -1,0 +1,121 @@
+"""When to wait, for how long, and when to give up: without a clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cms_cli.replay.health import ALARMING, LONGEST_ASIDE, LONGEST_COSTLY_PAUSE, LONGEST_PAUSE, Health
+from cms_python import Outcome, Status
+
+NOW = 1000.0
+
+
+def failure(status_code: int | None = 500, **more: Any) -> Outcome:
+    return Outcome(Status.BUSY, "it cannot", "server_error", status_code, **more)
+
+
+def test_one_failure_holds_nobody_up() -> None:
+    """A row that fails alone is tried later; the others go on."""
+    health = Health(900, NOW)
+    due = health.failed(failure(), NOW, 0.5, left_at=NOW)
+    assert NOW < due < NOW + 2
+    assert health.paused_until == 0
+    assert not health.alarming
+
+
+def test_a_row_that_fails_while_others_go_through_is_to_blame() -> None:
+    """It waits longer each time, up to a bound, and never again pauses the others, whatever it asks for."""
+    health = Health(900, NOW)
+    waits = []
+    now = last = NOW
+    health.failed(failure(), now, 0.9, left_at=now)
+    for tries in range(2, 15):
+        health.progressed(now + 1)
+        now += 10
+        waits.append(health.failed(failure(), now, 0.9, left_at=now, tries=tries, failed_before=last) - now)
+        last = now
+    assert waits == sorted(waits)
+    assert max(waits) <= LONGEST_ASIDE
+    health.progressed(now + 1)
+    due = health.failed(failure(503, retry_after=60.0), now + 2, 0.5, left_at=now, tries=2, failed_before=last)
+    assert due >= now + 62
+    assert health.paused_until == 0
+    assert not health.given_up(now + 3)
+
+
+def test_a_burst_counts_once() -> None:
+    """However many requests were under way when the service went, the first pause is a short one."""
+    health = Health(900, NOW)
+    for _ in range(64):
+        health.failed(failure(), NOW + 1, 0.5, left_at=NOW)
+    assert health.alarming
+    assert health.paused_until <= NOW + 2
+
+
+@pytest.mark.parametrize(("costly", "longest"), [(False, LONGEST_PAUSE), (True, LONGEST_COSTLY_PAUSE)])
+def test_pauses_grow_to_a_bound(costly: bool, longest: float) -> None:
+    """Each try that fails makes the next pause longer, up to a bound; where tries cost leads, a higher one."""
+    health = Health(10_000, NOW)
+    now, pauses = NOW, []
+    for _ in range(20):
+        health.failed(failure(), now, 1.0, left_at=now, costly=costly)
+        pauses.append(health.paused_until - now)
+        now = max(now, health.paused_until)
+    assert pauses[ALARMING:] == sorted(pauses[ALARMING:])
+    assert pauses[-1] == longest
+    health.progressed(now)
+    health.failed(failure(), now + 1, 0.5, left_at=now)
+    assert not health.alarming
+
+
+@pytest.mark.parametrize("asked", [1.0, 5.0, 59.0])
+def test_retry_after_is_obeyed_to_the_second(asked: float) -> None:
+    """The service says when, and everybody waits exactly that long."""
+    health = Health(900, NOW)
+    assert health.failed(failure(429, retry_after=asked), NOW, 0.5, left_at=NOW) == NOW + asked
+    assert health.paused_until == NOW + asked
+
+
+def test_retry_after_of_nothing_is_no_busy_loop() -> None:
+    """A service that says "now" again and again is asked at a growing distance."""
+    health = Health(900, NOW)
+    now, asked = NOW, 0
+    while now < NOW + 60:
+        now = max(now + 0.001, health.failed(failure(429, retry_after=0.0), now, 0.5, left_at=now))
+        asked += 1
+    assert asked < 30
+
+
+def test_more_patience_than_there_is() -> None:
+    """A wait that is longer than --max-wait ends the run at once, and says so."""
+    health = Health(90, NOW)
+    health.failed(failure(429, retry_after=3600.0), NOW, 0.5, left_at=NOW)
+    assert "3600 s of patience" in health.given_up(NOW + 0.1)
+
+
+def test_max_wait_counts_from_the_last_row_that_settled() -> None:
+    """Time without any row settling ends the run; pacing, and time in which all is well, do not count."""
+    health = Health(90, NOW)
+    assert not health.given_up(NOW + 1000)
+    health.progressed(NOW + 100)
+    health.failed(failure(), NOW + 101, 0.5, left_at=NOW)
+    assert not health.given_up(NOW + 189)
+    assert "--max-wait" in health.given_up(NOW + 191)
+    health.paced(60)
+    assert not health.given_up(NOW + 191)
+    assert "it cannot" in health.given_up(NOW + 251)
+
+
+def test_our_own_pause_ends_in_time_for_a_last_try() -> None:
+    """A backoff never reaches beyond --max-wait, as if the service had asked for it."""
+    health = Health(10, NOW)
+    now = NOW
+    for _ in range(50):
+        health.failed(failure(), now, 0.5, left_at=now)
+        now = max(now, health.paused_until)
+        if now > NOW + 10:
+            break
+        assert not health.given_up(now)
+        assert health.paused_until <= NOW + 10.5

@@ -1,0 +1,138 @@
+"""Failures of this machine, met by the real program: full disks, folders that cannot be, journals it cannot use."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from faultserver import FaultServer
+from program import Program
+from replays import leads_csv, sales_csv
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs ulimit")
+
+
+def limited(program: Program, blocks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it where no file may grow beyond so many blocks of 512 bytes, which is what a full disk looks like."""
+    return subprocess.run(
+        ["sh", "-c", 'ulimit -f "$0"; exec "$@"', str(blocks), sys.executable, "-m", "cms_cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=program.env,
+        cwd=program.home,
+        timeout=120,
+        check=False,
+    )
+
+
+@POSIX
+@pytest.mark.parametrize("kind", [pytest.param("sale", marks=pytest.mark.slow), "lead"])
+def test_a_disk_that_fills_up_wherever_it_may(online: Program, service: FaultServer, kind: str) -> None:
+    """While staging, while sending, at the end: exit 3, in words; with more room the same command goes on."""
+    (online.home / "in.csv").write_text(sales_csv(range(400)) if kind == "sale" else leads_csv(range(400)))
+    command = (kind, "--from-csv", "in.csv", "--yes", "--rate", "none", "--results", "r.csv")
+    codes = []
+    for blocks in (0, 100, 300, 700):
+        result = limited(online, blocks, *command)
+        codes.append(result.returncode)
+        assert result.returncode in (0, 3, 6), result.stderr
+        if result.returncode == 3:
+            assert "Traceback" not in result.stderr
+            assert "report it" not in result.stderr
+    assert codes[0] == 3
+    assert service.requests
+    result = online(*command)
+    assert result.code in (0, 6), result.stderr
+    sent = Counter(received.json["clickId"] for received in service.requests)
+    assert len(sent) == 400
+    if kind == "lead":
+        assert set(sent.values()) == {1}
+    lines = (online.home / "r.csv").read_text().splitlines()
+    assert len(lines) == 401
+
+
+def test_a_state_folder_that_cannot_be(online: Program, service: FaultServer) -> None:
+    """A path below a file: exit 3, the path named, nothing sent."""
+    (online.home / "file").touch()
+    (online.home / "in.csv").write_text(sales_csv(range(3)))
+    result = online("sale", "--from-csv", "in.csv", "--state-dir", "file/state")
+    assert result.code == 3
+    assert "file/state" in result.stderr
+    assert "--state-dir" in result.stderr
+    assert not service.requests
+
+
+@pytest.mark.parametrize("damage", ["newer", "garbage", "theirs"])
+def test_a_journal_that_cannot_be_used(online: Program, service: FaultServer, damage: str) -> None:
+    """Exit 3 before anything is sent, from every command that needs it; the file stays as it was."""
+    (online.home / "in.csv").write_text(sales_csv(range(3)))
+    assert online("sale", "--from-csv", "in.csv", "--limit", "1").code == 0
+    path = online.state / "journal.sqlite3"
+    if damage == "newer":
+        _execute(path, "PRAGMA user_version = 99")
+    elif damage == "theirs":
+        _execute(path, "PRAGMA application_id = 7")
+    else:
+        path.write_bytes(b"\xde\xad" * 30_000)
+    before = path.read_bytes()
+    for command in (
+        ("sale", "--from-csv", "in.csv"),
+        ("sale", "--from-csv", "in.csv", "--dry-run"),
+        ("runs", "list"),
+        ("runs", "resume", "sale-xxxxx"),
+        ("runs", "prune"),
+    ):
+        result = online(*command)
+        assert result.code == 3, (command, result)
+        assert str(path) in result.stderr
+        assert "Traceback" not in result.stderr
+    assert path.read_bytes() == before
+    assert len(service.requests) == 1
+
+
+def _execute(path: Path, statement: str) -> None:
+    db = sqlite3.connect(path)
+    db.execute(statement)
+    db.close()
+
+
+# Not getrusage: what that tells begins with the peak of the process that this one was forked from.
+_MEASURED = """
+import sys
+from cms_cli.app import main
+code = main(sys.argv[1:])
+with open("/proc/self/status") as status:
+    print("peak", next(line.split()[1] for line in status if line.startswith("VmHWM")), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def _peak(program: Program, *arguments: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED, *arguments],
+        capture_output=True,
+        text=True,
+        env=program.env,
+        cwd=program.home,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stderr.rsplit("peak ", 1)[1])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("how", ["--dry-run", "--limit=1"])
+def test_memory_is_flat(online: Program, service: FaultServer, how: str) -> None:
+    """Twenty times the rows need no more memory, whether they are only checked or staged and sent."""
+    (online.home / "few.csv").write_text(sales_csv(range(10_000)))
+    (online.home / "many.csv").write_text(sales_csv(range(200_000)))
+    few, many = (_peak(online, "sale", "--from-csv", name, "--yes", how) for name in ("few.csv", "many.csv"))
+    print(f"{how}: {few} and {many} kB at their peak")
+    assert many < few * 1.3 + 10_000

@@ -1,0 +1,150 @@
+"""The rate limit as the server sees it: by its own book, over processes, kills and restarts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+from faultserver import SUCCESS, FaultServer, json_reply
+from program import Program
+from replays import Bench, counted, hurry, leads_csv, sales_csv
+from services import served
+
+from cms_cli.replay.pacing import Rate
+from cms_cli.sandbox import Attempt, SandboxServer, read_attempts
+
+RATE = Rate(20, 1.0)
+
+
+def most_in_a_window(attempts: Iterable[Attempt], seconds: float) -> int:
+    """The largest number of requests that any window of the server's held."""
+    times = sorted(attempt.at_ns for attempt in attempts)
+    most = first = 0
+    for last, moment in enumerate(times):
+        while moment - times[first] >= seconds * 1e9:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+@pytest.mark.parametrize("kind", ["lead", pytest.param("sale", marks=pytest.mark.slow)])
+def test_a_server_with_the_same_limit_never_says_no(tmp_path: Path, kind: str) -> None:
+    """Against the very limit that we keep to there is no 429 at all, and hardly a moment is wasted."""
+    with SandboxServer(tmp_path / "s.db", rate_limit="20/1s", latency_ms=5) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(70)) if kind == "sale" else leads_csv(range(70)))
+        begin = time.monotonic()
+        report = bench.replay(path, rate=RATE, concurrency=4)
+        took = time.monotonic() - begin
+        assert counted(report) == {"accepted": 70}
+        attempts = server.attempts()
+    assert len(attempts) == 70
+    assert most_in_a_window(attempts, 1.0) == 20
+    print(f"70 requests at 20/s: {took:.2f} s, ideal 3 s")
+    assert 3.0 <= took < 20
+
+
+def test_every_attempt_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries take slots as first attempts do."""
+    hurry(monkeypatch)
+    with SandboxServer(tmp_path / "s.db", rate_limit="20/1s", faults="503:0.3", seed=3) as server:
+        bench = Bench(tmp_path, server.url)
+        assert counted(bench.replay(bench.file(sales_csv(range(40))), rate=RATE, max_wait=60)) == {"accepted": 40}
+        attempts = server.attempts()
+    assert len(attempts) > 40
+    assert 429 not in Counter(attempt.status for attempt in attempts)
+    assert most_in_a_window(attempts, 1.0) <= 20
+
+
+def test_a_file_that_fits_goes_out_at_once(tmp_path: Path) -> None:
+    """Sixty rows at 60 a minute do not take a minute."""
+    with SandboxServer(tmp_path / "s.db", rate_limit="60/m") as server:
+        bench = Bench(tmp_path, server.url)
+        begin = time.monotonic()
+        report = bench.replay(bench.file(sales_csv(range(60))), rate=Rate(60, 60.0))
+        assert time.monotonic() - begin < 30
+        assert counted(report) == {"accepted": 60}
+        assert {attempt.status for attempt in server.attempts()} == {200}
+
+
+def test_processes_share_the_window(program: Program, tmp_path: Path) -> None:
+    """Side by side, one after the other, after a kill: no window at the server ever holds more than the limit."""
+    db = tmp_path / "s.db"
+    for number in range(4):
+        (program.home / f"{number}.csv").write_text(sales_csv(range(number * 100, number * 100 + 15)))
+
+    def command(number: int) -> tuple[str, ...]:
+        return ("sale", "--from-csv", f"{number}.csv", "--yes", "-q", "--rate", "20/1s", "--timeout", "1")
+
+    with served(program, db, "--rate-limit", "none", "--latency", "10"):
+        both = [program.start(*command(number)) for number in (0, 1)]
+        for process in both:
+            process.communicate(timeout=60)
+            assert process.returncode == 0
+        killed = program.start(*command(2))
+        while sum(1 for _ in read_attempts(db)) < 35 and killed.poll() is None:
+            time.sleep(0.02)
+        killed.kill()
+        killed.communicate()
+        for number in (2, 3):
+            assert program(*command(number)).code == 0
+        attempts = list(read_attempts(db))
+    assert len({attempt.subject for attempt in attempts}) == 60
+    assert most_in_a_window(attempts, 1.0) <= 20
+
+
+@pytest.mark.parametrize("rate", [Rate(50, 1.0), None])
+def test_a_stricter_server_slows_us_down(tmp_path: Path, rate: Rate | None) -> None:
+    """What its headers say is left is not exceeded by more than what was under way; nothing fails."""
+    with SandboxServer(tmp_path / "s.db", rate_limit="10/1s") as server:
+        bench = Bench(tmp_path, server.url)
+        report = bench.replay(bench.file(sales_csv(range(40))), rate=rate, max_wait=30)
+        statuses = Counter(attempt.status for attempt in server.attempts())
+    assert counted(report) == {"accepted": 40}
+    assert statuses[200] == 40
+    assert statuses[429] <= 12, statuses
+
+
+def test_a_stricter_server_that_says_nothing(tmp_path: Path) -> None:
+    """Without headers, each 429 is waited out, and is never a failure."""
+    replies = [SUCCESS, SUCCESS, json_reply(429, {"error": "slow down"}, ("Retry-After", "1"))] * 2
+    with FaultServer() as server:
+        server.script(*replies)
+        bench = Bench(tmp_path, server.url, "lead")
+        report = bench.replay(bench.file(leads_csv(range(10))), concurrency=1, max_wait=30)
+        assert counted(report) == {"accepted": 10}
+        assert report.exit_code == 0
+
+
+def test_retry_after_as_a_date(tmp_path: Path) -> None:
+    """It is waited for to the second of that date."""
+    with FaultServer() as server:
+        until = int(time.time()) + 3
+        server.script(SUCCESS, json_reply(429, {"error": "slow"}, ("Retry-After", formatdate(until, usegmt=True))))
+        bench = Bench(tmp_path, server.url)
+        assert counted(bench.replay(bench.file(sales_csv(range(4))), concurrency=1)) == {"accepted": 4}
+        third = server.requests[2].at + time.time() - time.monotonic()
+    assert third >= until - 0.01
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("RateLimit", '"default";r=0;t=1'),),
+        (("RateLimit", "limit=5, remaining=0, reset=1"),),
+        (("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "1")),
+    ],
+)
+def test_every_form_of_the_headers(tmp_path: Path, headers: tuple[tuple[str, str], ...]) -> None:
+    """A service that says that nothing is left is left alone for as long as it says."""
+    with FaultServer() as server:
+        server.script(json_reply(200, {"success": True}, *headers))
+        bench = Bench(tmp_path, server.url)
+        assert counted(bench.replay(bench.file(sales_csv(range(3))), rate=Rate(60, 60.0))) == {"accepted": 3}
+        first, second, _ = (received.at for received in server.requests)
+    assert second - first >= 0.99
+    assert "the rate limit" in bench.notes.waits

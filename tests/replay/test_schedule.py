@@ -1,0 +1,85 @@
+"""The order in which rows go."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cms_cli.replay.rowbook import PendingRow
+from cms_cli.replay.schedule import Schedule
+
+
+class Book:
+    """The pending rows, as the journal has them."""
+
+    def __init__(self, customers: list[int]) -> None:
+        self.rows = {number: _row(number, customer) for number, customer in enumerate(customers, 1)}
+        self.reads = 0
+
+    def fetch(self, after: int, count: int) -> list[PendingRow]:
+        self.reads += 1
+        return [row for number, row in sorted(self.rows.items()) if number > after][:count]
+
+    def next_of_customer(self, customer: int) -> PendingRow | None:
+        return next((row for _, row in sorted(self.rows.items()) if row.customer == customer), None)
+
+
+def _row(number: int, customer: int) -> PendingRow:
+    return PendingRow(number, number + 1, customer, None, None, None, "{}", "[]", 0, None)
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_every_row_once_and_customers_in_order(data: st.DataObject) -> None:
+    """However rows settle and fail, each comes to its end once, a customer's in file order and one at a time."""
+    customers = data.draw(st.lists(st.integers(1, 4), max_size=40))
+    chunk = data.draw(st.integers(1, 7))
+    book = Book(customers)
+    schedule = Schedule(lambda after, _: book.fetch(after, chunk), book.next_of_customer, chunk=chunk)
+    under_way: list[PendingRow] = []
+    ended: list[int] = []
+    now = 0.0
+    while True:
+        now += 1
+        choice = data.draw(st.sampled_from(["take", "settle", "fail"]))
+        if choice == "take" or not under_way:
+            row = schedule.take_again(now) or schedule.take_fresh()
+            if row is None and not under_way:
+                due = schedule.next_due()
+                if due is None:
+                    break
+                now = due
+                continue
+            if row is not None:
+                assert row.customer not in {other.customer for other in under_way}
+                under_way.append(row)
+            continue
+        row = under_way.pop(data.draw(st.integers(0, len(under_way) - 1)))
+        if choice == "settle":
+            del book.rows[row.row]
+            ended.append(row.row)
+            schedule.settled(row)
+        else:
+            schedule.set_aside(row, now + data.draw(st.integers(0, 5)))
+    assert sorted(ended) == list(range(1, len(customers) + 1))
+    for customer in set(customers):
+        mine = [number for number in ended if customers[number - 1] == customer]
+        assert mine == sorted(mine)
+
+
+def test_a_customer_who_waits_costs_one_entry() -> None:
+    """Rows behind another of their customer are not held in memory, but read when their turn comes."""
+    book = Book([1] * 2000 + [2])
+    schedule = Schedule(book.fetch, book.next_of_customer)
+    first = schedule.take_fresh()
+    other = schedule.take_fresh()
+    assert (first and first.row, other and other.row) == (1, 2001)
+    assert schedule.take_fresh() is None
+    assert len(schedule._busy) == 2
+    assert not schedule._chunk
+    assert first is not None
+    del book.rows[1]
+    schedule.settled(first)
+    again = schedule.take_fresh()
+    assert again is not None
+    assert again.row == 2

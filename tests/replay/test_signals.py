@@ -1,0 +1,122 @@
+"""The real program while it runs: stopped by signals, looked at, and started a second time."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from faultserver import HANG, SUCCESS, FaultServer, Reply
+from program import Program
+from replays import leads_csv, sales_csv
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+
+SLOW = Reply(200, b'{"success": true}', (("Content-Type", "application/json"),), after=0.15)
+
+
+def command(kind: str, path: Path, *more: str) -> tuple[str, ...]:
+    return (kind, "--from-csv", str(path), "--yes", "--json", "--rate", "none", *more)
+
+
+def write(program: Program, kind: str, rows: int) -> Path:
+    path = program.home / f"{kind}s.csv"
+    path.write_text(sales_csv(range(rows)) if kind == "sale" else leads_csv(range(rows)))
+    return path
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_signal_settles_what_is_under_way(
+    online: Program, service: FaultServer, kind: str, number: signal.Signals, code: int
+) -> None:
+    """Every request that left has its outcome, the command that goes on is printed, and it does."""
+    service.default = SLOW
+    path = write(online, kind, 60)
+    process = online.start(*command(kind, path))
+    assert service.wait_for(lambda: len(service.requests) >= 12)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == code
+    sent = len(service.requests)
+    assert f'"accepted": {sent}' in stdout
+    assert '"unknown": 0' in stdout
+    service.default = SUCCESS
+    found = re.search(r"cms (runs resume \S+)", stderr)
+    assert found, stderr
+    resumed = online(*found[1].split(), "--yes", "--json", "--rate", "none")
+    assert resumed.code == 0, resumed.stderr
+    assert resumed.json["counts"]["accepted"] == 60
+    assert len(service.requests) == 60
+
+
+@pytest.mark.parametrize(
+    ("kind", "left", "twice"),
+    [
+        pytest.param("sale", "pending", False, marks=pytest.mark.slow),
+        ("lead", "unknown", False),
+        ("sale", "pending", True),
+        ("lead", "unknown", True),
+    ],
+)
+def test_a_signal_does_not_wait_for_a_server_that_hangs(
+    online: Program, service: FaultServer, kind: str, left: str, twice: bool
+) -> None:
+    """Five seconds at most, and at a second signal not even that; what was under way is not sent again unasked."""
+    service.script(SUCCESS, *[HANG] * 50)
+    path = write(online, kind, 20)
+    process = online.start(*command(kind, path, "--timeout", "60"))
+    assert service.wait_for(lambda: len(service.requests) >= 5)
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    if twice:
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=30)
+    took = time.monotonic() - begin
+    assert process.returncode == 143
+    assert took > 4 or twice
+    assert took < 20
+    assert f'"{left}": {19 if kind == "sale" else 4}' in stdout
+    assert "cms runs resume" in stderr
+
+
+def test_a_signal_before_anything_is_sent(program: Program, tmp_path: Path) -> None:
+    """While the file is being read, the command just ends, and leaves nothing behind."""
+    path = program.home / "sales.csv"
+    path.write_text(sales_csv(range(60_000)))
+    process = program.start(*command("sale", path, "--sandbox"))
+    journal = program.state / "sandbox" / "journal.sqlite3"
+    while not journal.exists() or journal.stat().st_size < 200_000:
+        if process.poll() is not None:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    listed = program("runs", "list", "--json").json
+    assert listed == [] or listed[0]["state"] == "unfinished"
+
+
+def test_looked_at_and_started_again_while_it_runs(online: Program, service: FaultServer) -> None:
+    """`cms runs show` tells how far it has come; a second process on the same run is turned away with 5."""
+    service.default = SLOW
+    path = write(online, "sale", 300)
+    process = online.start(*command("sale", path))
+    assert service.wait_for(lambda: len(service.requests) >= 12)
+    [run] = online("runs", "list", "--json").json
+    shown = online("runs", "show", run["run"], "--json").json
+    assert shown["state"] == "unfinished"
+    assert shown["total"] == 300
+    assert 0 < shown["counts"]["accepted"] < 300
+    for again in (command("sale", path), ("runs", "resume", run["run"], "--yes")):
+        turned_away = online(*again)
+        assert turned_away.code == 5
+        assert "another cms" in turned_away.stderr
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert len({received.json["invoiceId"] for received in service.requests}) == len(service.requests)

@@ -1,0 +1,80 @@
+"""The input's bytes: a file or a pipe, known by what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from replays import Bench, sales_csv
+
+from cms_cli.replay import staging
+from cms_cli.replay.model import InputError
+from cms_cli.replay.source import open_source
+
+
+def test_a_file(tmp_path: Path) -> None:
+    """Its bytes can be read again and again, and their hash is that of the whole."""
+    path = tmp_path / "in.csv"
+    path.write_bytes(b"a,b\n1,2\n")
+    with open_source(str(path)) as source:
+        assert source.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert [source.rewound().read() for _ in range(2)] == [b"a,b\n1,2\n"] * 2
+        source.check_unchanged()
+
+
+def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe can be read once, and is read as often as a file all the same."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n1\n")))
+    with open_source("-") as source:
+        assert (source.name, source.path) == ("standard input", None)
+        assert [source.rewound().read() for _ in range(2)] == [b"a\n1\n"] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe(tmp_path: Path) -> None:
+    """What a shell makes of <(command) is a pipe with a name."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    thread = threading.Thread(target=lambda: path.write_bytes(b"a\n1\n"))
+    thread.start()
+    with open_source(str(path)) as source:
+        assert source.path is None
+        assert source.rewound().read() == b"a\n1\n"
+    thread.join()
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "."])
+def test_what_cannot_be_read(tmp_path: Path, name: str) -> None:
+    """It is named, with the way out."""
+    with pytest.raises(InputError) as caught, open_source(str(tmp_path / name)):
+        pass
+    assert str(tmp_path / name) in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["grown", "changed"])
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Nothing is sent of a file that is still being written, and nothing of it is kept."""
+    bench = Bench(tmp_path, "http://127.0.0.1:9")
+    path = bench.file(sales_csv(range(50)))
+    real = staging.Stager._amend
+
+    def meddling(self: staging.Stager, findings: object) -> None:
+        real(self, findings)  # type: ignore[arg-type]
+        if kind == "grown":
+            with path.open("a") as file:
+                file.write("more\n")
+        else:
+            path.write_text(path.read_text().replace("clk_7", "clk_9"))
+
+    monkeypatch.setattr(staging.Stager, "_amend", meddling)
+    with pytest.raises(InputError, match="was changed while it was read"):
+        bench.replay(path)
+    assert bench.runs() == []
+    assert not list(bench.state.glob("*.rows"))
+    assert not bench.sent

@@ -1,0 +1,77 @@
+"""What one attempt means for its row."""
+
+from __future__ import annotations
+
+import pytest
+
+from cms_cli.replay.rowbook import SAFE_TO_RESEND, PendingRow, RowStatus
+from cms_cli.replay.stop import Stop
+from cms_cli.replay.verdict import judge
+from cms_python import EventKind, Outcome, Status
+
+LEFT, NOW = 1000.0, 1001.0
+LEAD, SALE = EventKind.LEAD, EventKind.SALE
+
+
+def row(sent_at: float | None = None) -> PendingRow:
+    return PendingRow(1, 2, 3, b"k", 1, "EUR", "{}", "[]", 4, sent_at)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "arrived", "becomes"),
+    [
+        (LEAD, Status.ACCEPTED, False, "accepted"),
+        (SALE, Status.ACCEPTED, False, "accepted"),
+        (SALE, Status.DUPLICATE, False, "duplicate"),
+        (LEAD, Status.REFUSED, False, "refused"),
+        (SALE, Status.REFUSED, False, "refused"),
+        (LEAD, Status.UNANSWERED, True, "unknown"),
+        (SALE, Status.UNANSWERED, True, None),
+        (LEAD, Status.BUSY, True, "unknown"),
+        (SALE, Status.BUSY, True, None),
+        (LEAD, Status.BUSY, False, None),
+        (SALE, Status.BUSY, False, None),
+        (LEAD, Status.UNSENT, False, None),
+        (SALE, Status.UNSENT, False, None),
+    ],
+)
+def test_outcomes(kind: EventKind, status: Status, arrived: bool, becomes: str | None) -> None:
+    """An answer settles a row; no answer settles a lead that may have arrived, and nothing else."""
+    found, outcome, stop = judge(kind, Outcome(status, "m", may_have_arrived=arrived), row(), LEFT, NOW)
+    assert outcome == (RowStatus(becomes) if becomes else None)
+    assert stop is Stop.NONE
+    assert found.attempts == 5
+    assert found.sent_at == (LEFT if arrived else None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stop"),
+    [
+        (Outcome(Status.UNAUTHORIZED, "m", status_code=401), Stop.UNAUTHORIZED),
+        (Outcome(Status.NOT_API, "m", status_code=200), Stop.NOT_API),
+        (Outcome(Status.UNSENT, "m", "tls_error"), Stop.NOT_API),
+        (Outcome(Status.UNSENT, "m", "settings_error"), Stop.NOT_API),
+    ],
+)
+@pytest.mark.parametrize("kind", [LEAD, SALE])
+@pytest.mark.parametrize("sent_at", [None, NOW - SAFE_TO_RESEND - 1])
+def test_stops(kind: EventKind, outcome: Outcome, stop: Stop, sent_at: float | None) -> None:
+    """What no other row would fare better with stops the run, and its own row stays pending."""
+    assert judge(kind, outcome, row(sent_at), LEFT, NOW)[1:] == (None, stop)
+
+
+def test_a_refusal_that_names_itself_like_one_of_our_own_failures() -> None:
+    """The service may call an error what it likes; only a request that never left tells of our settings."""
+    assert judge(SALE, Outcome(Status.REFUSED, "m", "tls_error", 422), row(), LEFT, NOW).status == "refused"
+    assert judge(SALE, Outcome(Status.BUSY, "m", "tls_error", 500), row(), LEFT, NOW).stop is Stop.NONE
+
+
+def test_the_oldest_unanswered_attempt_counts() -> None:
+    """The service may have forgotten that one; a later attempt does not make it younger."""
+    lost = Outcome(Status.UNANSWERED, "m", may_have_arrived=True)
+    begin = NOW - SAFE_TO_RESEND
+    assert judge(SALE, lost, row(begin + 1), LEFT, NOW)[1] is None
+    assert judge(SALE, lost, row(begin + 1), LEFT, NOW).row.sent_at == begin + 1
+    assert judge(SALE, lost, row(begin - 1), LEFT, NOW).status is RowStatus.UNKNOWN
+    assert judge(SALE, Outcome(Status.BUSY, "m", status_code=503), row(begin - 1), LEFT, NOW).status == "unknown"
+    assert judge(SALE, Outcome(Status.DUPLICATE, "m"), row(begin - 1), LEFT, NOW).status == "duplicate"
