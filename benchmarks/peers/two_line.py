@@ -1,0 +1,7 @@
+import sys, requests  # noqa: E401, I001 - the two lines that people write
+
+requests.post(
+    sys.argv[1] + "/track/lead",
+    json={"clickId": "c", "eventName": "a", "customerExternalId": "b"},
+    headers={"Authorization": "Bearer benchmark-token"},
+).raise_for_status()

@@ -1,0 +1,122 @@
+"""What a benchmark needs around it: environments with the peers, servers of their own, input files."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PEERS = Path(__file__).parent / "peers"
+PUBLISHED = "cms-python-client==1.0.0"
+SALE = ("click_id", "event_name", "customer_external_id", "invoice_id", "amount", "currency")
+
+
+class Setting:
+    """Environments and files in one folder; environments are made once and kept.
+
+    Args:
+        folder: Where they lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bundle = folder / "bundle.pem"
+        # Nothing of the user's: neither proxies nor tokens nor settings.
+        self.env = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR")
+            if name in os.environ
+        }
+        self.env |= {"CMS_BEARER_TOKEN": "benchmark-token", "CMS_CONFIG": str(folder / "no-such.toml")}
+
+    def prepare(self) -> None:
+        """Make the environments: this project with requests, HTTPie, the published client, and a TLS server's."""
+        sources = [path for folder in ("cms_cli", "cms_python") for path in (ROOT / folder).rglob("*.py")]
+        self._environment("cms", str(ROOT), newest=max(path.stat().st_mtime for path in sources))
+        self._environment("httpie", "httpie")
+        self._environment("published", PUBLISHED)
+        self._environment("tls", "trustme", "certifi")
+
+    def program(self, environment: str, name: str = "python") -> str:
+        """Give the path of a program in an environment."""
+        scripts = "Scripts" if os.name == "nt" else "bin"
+        return str(self.folder / environment / scripts / name)
+
+    def peer(self, environment: str, script: str) -> list[str]:
+        """Give the command that runs a peer's script in an environment."""
+        return [self.program(environment), str(PEERS / script)]
+
+    def _environment(self, name: str, *packages: str, newest: float = 0.0) -> None:
+        done = self.folder / name / "done"
+        made = done.exists()
+        if made and newest < done.stat().st_mtime:
+            return
+        say(f"setting up {name}: {' '.join(packages)}")
+        if not made:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(self.folder / name)], check=True)
+        begin = time.time()
+        pip = [self.program(name), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
+        subprocess.run([*pip, *(["--force-reinstall", "--no-deps"] if made else []), *packages], check=True)
+        done.touch()
+        os.utime(done, (begin, begin))
+
+    @contextmanager
+    def sandbox(self, *flags: str, limit: str = "none") -> Iterator[str]:
+        """Run the sandbox in a process of its own; gives its URL. Every success has the shape 1.0.0 can read."""
+        with tempfile.TemporaryDirectory(prefix="sandbox-", dir=self.folder) as store:
+            command = [self.program("cms", "cms"), "sandbox", "serve", "--port", "0", "--rate-limit", limit]
+            command += ["--answer", "status", "--db", str(Path(store) / "store.sqlite3"), *flags]
+            with self._server(command) as url:
+                yield url
+
+    @contextmanager
+    def https(self) -> Iterator[str]:
+        """Run a server that speaks TLS; gives its URL. ``bundle`` is then what to trust."""
+        with self._server([*self.peer("tls", "https_server.py"), str(self.bundle)]) as url:
+            yield url
+
+    @contextmanager
+    def _server(self, command: list[str]) -> Iterator[str]:
+        with subprocess.Popen(
+            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline().split()
+            try:
+                if not line:
+                    raise RuntimeError(f"{' '.join(command)} said nothing")
+                yield next(word for word in line if word.startswith("http")).rstrip(".,")
+            finally:
+                process.terminate()
+
+    @contextmanager
+    def state(self) -> Iterator[str]:
+        """Make a state folder that is gone afterwards."""
+        with tempfile.TemporaryDirectory(prefix="state-", dir=self.folder) as folder:
+            yield folder
+
+    @contextmanager
+    def sales(self, rows: int) -> Iterator[Path]:
+        """Write a file of sales, each of its own customer and invoice."""
+        with tempfile.TemporaryDirectory(prefix="sales-", dir=self.folder) as folder:
+            path = Path(folder) / "sales.csv"
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(SALE)
+                writer.writerows(
+                    (f"clk_{row % 997}", "purchase", f"user_{row}", f"inv_{row}", 100 + row % 9000, "USD")
+                    for row in range(rows)
+                )
+            yield path
+
+
+def say(text: str) -> None:
+    """Tell what is going on."""
+    print(text, file=sys.stderr, flush=True)
