@@ -13,6 +13,7 @@ from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.help import Entry, LazyGroup
 from cms_cli.output.console import Console, write
+from cms_cli.shells import mend_words, name_the_shell, take_over
 from cms_python import __version__
 
 ISSUES = "https://github.com/CutMeShort/cms-python-client/issues"
@@ -111,8 +112,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if "_CMS_COMPLETE" in os.environ:
         # Typer would load rich to take the markup out of help texts that have none: 80 ms more at each TAB.
         sys.modules["rich"] = None  # type: ignore[assignment]
+        mend_words()
     try:
-        return int(typer.main.get_command(app).main(args=arguments, prog_name="cms", standalone_mode=False) or 0)
+        name_the_shell(arguments)
+        return int(
+            take_over(typer.main.get_command(app)).main(args=arguments, prog_name="cms", standalone_mode=False) or 0
+        )
     except CommandError as error:
         console.error(error.message, error.hint)
         return error.code

@@ -256,6 +256,9 @@ def _line(text: str, section: str, key: str) -> str:
 
 def default_path() -> Path:
     """Give the config file's place where nobody names another: in the platform's config directory."""
+    if sys.platform == "linux" and not os.environ.keys() & {"XDG_CONFIG_HOME", "ANDROID_DATA"}:
+        # What platformdirs says there, without the 5 ms that loading it takes; a test holds the two together.
+        return Path("~/.config/cms/config.toml").expanduser()
     import platformdirs
 
     return Path(platformdirs.user_config_path("cms", appauthor=False)) / "config.toml"

@@ -1,15 +1,23 @@
-"""What the shell offers at TAB, where it is more than the names of flags. Nothing here may fail or take long."""
+"""What the shell offers at TAB, where it is more than the names of flags. Nothing here may fail or take long.
+
+What is offered is names of our own making or checked ones, never text from a file: zsh evaluates it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import typer
 
 
-def profiles(incomplete: str) -> list[str]:
-    """Offer the profiles of the config file."""
+def profiles(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the profiles of the config file, also of one that ``--config`` names."""
     from cms_cli import configfile
     from cms_cli.errors import CommandError
     from cms_cli.settings import Flags, config_path
 
     try:
-        known = configfile.read(config_path(Flags()).value).profiles
-    except CommandError:
+        known = configfile.read(config_path(Flags(config=ctx.params.get("config"))).value).profiles
+    except (CommandError, OSError):
         return []
     return [name for name in (configfile.DEFAULT_PROFILE, *known) if name.startswith(incomplete)]
 
@@ -22,8 +30,65 @@ def currencies(incomplete: str) -> list[str]:
     return sorted(code for code in codes if code.startswith(incomplete))
 
 
+def modes(incomplete: str) -> list[str]:
+    """Offer the one mode that there is."""
+    return [name for name in ("deferred",) if name.startswith(incomplete)]
+
+
 def keys(incomplete: str) -> list[str]:
     """Offer the keys of the config file."""
     from cms_cli.configfile import KEYS
 
     return [name for name in KEYS if name.startswith(incomplete)]
+
+
+def presets(incomplete: str) -> list[str]:
+    """Offer the known CSV formats."""
+    folder = Path(__file__).parent.parent / "presets"
+    return sorted(file.stem for file in folder.glob("*.toml") if file.stem.startswith(incomplete))
+
+
+def zones(incomplete: str) -> list[str]:
+    """Offer the IANA zones."""
+    from zoneinfo import available_timezones
+
+    return sorted(name for name in available_timezones() if name.startswith(incomplete))
+
+
+def runs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the replays that the journal knows, the newest first."""
+    return _runs(ctx, incomplete, unfinished=False)
+
+
+def unfinished_runs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the replays that can be gone on with, the newest first."""
+    return _runs(ctx, incomplete, unfinished=True)
+
+
+def _runs(ctx: typer.Context, incomplete: str, *, unfinished: bool) -> list[str]:
+    try:
+        found = [run for folder in _folders(ctx) for run in _read(folder)]
+    except Exception:  # whatever is wrong with config or journal: a shell waits for an answer, not for an error
+        return []
+    found.sort(key=lambda run: run.created, reverse=True)
+    known = [run.name for run in found if not unfinished or run.state.value == "unfinished"]
+    return [name for name in known if name.startswith(incomplete)]
+
+
+def _folders(ctx: typer.Context) -> list[Path]:
+    from cms_cli.commands.target import sandbox_dir
+    from cms_cli.settings import Flags, Settings
+
+    settings = Settings(Flags(config=ctx.params.get("config"), state_dir=ctx.params.get("state_dir")))
+    return [settings.state_dir, sandbox_dir(settings)]
+
+
+def _read(folder: Path) -> list[Any]:
+    from cms_cli.replay import runs as book
+    from cms_cli.replay.journal import Journal
+
+    journal = Journal.open_to_read(folder)
+    if journal is None:
+        return []
+    with journal:
+        return list(book.all_runs(journal))

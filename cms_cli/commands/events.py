@@ -60,6 +60,11 @@ def track_or_replay(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
         CommandError: Flags, settings or the file cannot be used.
     """
     if parameters["from_csv"] is not None:
+        if parameters["from_csv"] == "-" == parameters["token_file"]:
+            raise CommandError(
+                "--from-csv - and --token-file - cannot both read stdin",
+                "Give the token in CMS_BEARER_TOKEN, or one of the two as a file.",
+            )
         from cms_cli.commands.replay import replay_file
 
         return replay_file(kind, parameters)

@@ -78,15 +78,15 @@ Unit = Annotated[
 ]
 CustomerName = Annotated[
     Optional[str],
-    typer.Option("--customer-name", metavar="NAME", help="The customer's name.", rich_help_panel=EVENT),
+    typer.Option("--customer-name", metavar="NAME", help="Name of the customer.", rich_help_panel=EVENT),
 ]
 CustomerEmail = Annotated[
     Optional[str],
-    typer.Option("--customer-email", metavar="EMAIL", help="The customer's address.", rich_help_panel=EVENT),
+    typer.Option("--customer-email", metavar="EMAIL", help="Address of the customer.", rich_help_panel=EVENT),
 ]
 CustomerAvatar = Annotated[
     Optional[str],
-    typer.Option("--customer-avatar", metavar="URL", help="The customer's picture.", rich_help_panel=EVENT),
+    typer.Option("--customer-avatar", metavar="URL", help="Picture of the customer.", rich_help_panel=EVENT),
 ]
 Timestamp = Annotated[
     Optional[str],
@@ -103,6 +103,7 @@ Timezone = Annotated[
         "--timezone",
         metavar="ZONE",
         help="The zone of a time without one: Europe/Berlin. UTC by default.",
+        autocompletion=completions.zones,
         rich_help_panel=EVENT,
     ),
 ]
@@ -111,7 +112,8 @@ Mode = Annotated[
     typer.Option(
         "--mode",
         metavar="deferred",
-        help="deferred: keep the click for the customer's later leads.",
+        help="deferred: keep the click for later leads of the customer.",
+        autocompletion=completions.modes,
         rich_help_panel=EVENT,
     ),
 ]
@@ -146,7 +148,7 @@ MaxWait = Annotated[
 Host = Annotated[
     Optional[str],
     typer.Option(
-        "--host", metavar="URL", help="The API's base URL. [env: CMS_HOST]", rich_help_panel=CONFIGURATION
+        "--host", metavar="URL", help="Base URL of the API. [env: CMS_HOST]", rich_help_panel=CONFIGURATION
     ),
 ]
 AllowHttp = Annotated[

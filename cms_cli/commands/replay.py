@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from cms_cli.exit_codes import ExitCode
 from cms_cli.output import replay as output
 from cms_cli.output.event import log_requests
 from cms_cli.output.progress import ReplayView
-from cms_cli.replay.delivery import Stop
+from cms_cli.replay.identity import RunConflictError
 from cms_cli.replay.journal import Journal, JournalError
 from cms_cli.replay.model import InputError
 from cms_cli.replay.options import Delivery, Shape
 from cms_cli.replay.pacing import DOCUMENTED_RATE, parse_rate
-from cms_cli.replay.run import Request, RunConflictError, rehearse, replay, resume
+from cms_cli.replay.run import Request, rehearse, replay, resume
 from cms_cli.replay.runs import Run, RunBusyError
+from cms_cli.replay.stop import Stop
 from cms_cli.settings import Settings
 from cms_python import LEAD_FIELDS, SALE_FIELDS, CMSClient, EventKind
 
@@ -51,12 +52,12 @@ def replay_file(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
     with explained(), open_target(settings, console, sandbox=parameters["sandbox"], sending=sending) as target:
         request = request_for(kind, parameters["from_csv"], shape, delivery, target)
         if not sending:
-            with closing(view):
+            with view:
                 preview, report = rehearse(request, view)
             output.show_rehearsal(console, settings.output, preview, report, view.rate)
             return report.exit_code
         log_requests(console)
-        with client_for(target, settings) as client, stoppable(view), closing(view):
+        with client_for(target, settings) as client, stoppable(view), view:
             report = replay(request, client.attempt, view)
     output.show_report(console, settings.output, report)
     return report.exit_code
@@ -81,7 +82,7 @@ def resume_run(run: Run, parameters: Mapping[str, Any]) -> ExitCode:
         log_requests(console)
         request = request_for(EventKind(run.kind), run.file, Shape.from_json(run.shape), delivery, target)
         client = client_for(target, settings)
-        with client, Journal.open(target.state_dir) as journal, stoppable(view), closing(view):
+        with client, Journal.open(target.state_dir) as journal, stoppable(view), view:
             report = resume(journal, run, request, client.attempt, view)
     output.show_report(console, settings.output, report)
     return report.exit_code

@@ -89,7 +89,10 @@ Failures = Annotated[
 Results = Annotated[
     Optional[str],
     typer.Option(
-        "--results", metavar="FILE", help="Write every row's outcome here: .csv or .jsonl.", rich_help_panel=CONTROL
+        "--results",
+        metavar="FILE",
+        help="Write every row and its outcome here: .csv or .jsonl.",
+        rich_help_panel=CONTROL,
     ),
 ]
 MaxFailures = Annotated[

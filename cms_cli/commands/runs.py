@@ -7,6 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from cms_cli.commands import completions
 from cms_cli.commands import options as o
 from cms_cli.commands import replay_options as r
 from cms_cli.commands.begin import begin
@@ -25,7 +26,9 @@ cms runs failures sale-7kq3m > failures.csv
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog=EXAMPLES)
 
-Name = Annotated[str, typer.Argument(metavar="ID", help="The run, as cms runs list names it.")]
+Name = Annotated[
+    str, typer.Argument(metavar="ID", help="The run, as cms runs list names it.", autocompletion=completions.runs)
+]
 
 
 @app.callback()
@@ -50,7 +53,7 @@ def list_runs(
     found = []
     with _journals(settings) as journals:
         for journal in journals:
-            found += [(run, rowbook.counts(journal, run)) for run in book.all_runs(journal)]
+            found += [(run, run.counts or rowbook.counts(journal, run)) for run in book.all_runs(journal)]
     found.sort(key=lambda each: each[0].created, reverse=True)
     render.listing(console, settings.output, found)
     return ExitCode.OK
@@ -74,13 +77,19 @@ def show(
         journal, run = _find(journals, name)
         from cms_cli.replay import rowbook
 
-        render.details(console, settings.output, run, rowbook.counts(journal, run), problems_of(journal, run))
+        counts = run.counts or rowbook.counts(journal, run)
+        render.details(console, settings.output, run, counts, problems_of(journal, run))
     return ExitCode.OK
 
 
 @app.command("resume", cls=Command)
 def resume(
-    name: Name,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The run, as cms runs list names it.", autocompletion=completions.unfinished_runs
+        ),
+    ],
     limit: r.Limit = None,
     rate: r.Rate = None,
     concurrency: r.Concurrency = None,
@@ -126,21 +135,24 @@ def failures(
     Mend them and feed the file back as it is.
     """
     from cms_cli.replay import rowbook
-    from cms_cli.replay.run import layout_of
+    from cms_cli.replay.rowfiles import layout_of
 
     console, settings = begin(locals())
     with _journals(settings) as journals:
         journal, run = _find(journals, name)
         layout = layout_of(run)
-        console.result(layout.heading().rstrip("\n"))
+        console.data(layout.heading().rstrip("\n"))
         for row in rowbook.settled(journal, run, rowbook.FAILED):
-            console.result(layout.csv(row).rstrip("\n"))
+            console.data(layout.csv(row).rstrip("\n"))
     return ExitCode.OK
 
 
 @app.command("prune", cls=Command)
 def prune(
-    names: Annotated[Optional[list[str]], typer.Argument(metavar="ID", help="Only these; finished or not.")] = None,
+    names: Annotated[
+        Optional[list[str]],
+        typer.Argument(metavar="ID", help="Only these; finished or not.", autocompletion=completions.runs),
+    ] = None,
     ledger: Annotated[
         bool, typer.Option("--ledger", help="Forget what was accepted too; it could then be sent twice.")
     ] = False,

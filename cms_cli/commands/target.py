@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cms_cli.account import Account, account_of
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.hosts import keep_off_proxies
@@ -15,6 +16,9 @@ from cms_cli.output.console import Console
 from cms_cli.output.text import hide
 from cms_cli.settings import Settings
 from cms_cli.tokens import Token
+
+if TYPE_CHECKING:
+    from cms_cli.account import Account
 
 SANDBOX = "sandbox"
 """The name of the sandbox where others have a host, and the token it is given."""
@@ -30,18 +34,34 @@ class Target:
     Attributes:
         url: The base URL to send to.
         name: What journal and ledger know the host by: its URL, or ``sandbox``, whose port changes.
-        state_dir: The folder of the journal; not made yet. A sandbox's journal lives beside its store.
+        settings: The command's settings.
         token: The bearer token; empty where none was needed and none was at hand.
-        account: Whose token it is; None where there is none.
+        profile: The profile of the config file that the token came from, or None.
         sandbox: Whether it is the sandbox.
     """
 
     url: str
     name: str
-    state_dir: Path
+    settings: Settings = field(repr=False)
     token: str = field(repr=False)
-    account: Account | None
+    profile: str | None = None
     sandbox: bool = False
+
+    # Only a replay asks for these two, and finding them out loads what a single event can do without.
+
+    @cached_property
+    def state_dir(self) -> Path:
+        """The folder of the journal; not made yet. A sandbox's journal lives beside its store."""
+        return sandbox_dir(self.settings) if self.sandbox else self.settings.state_dir
+
+    @cached_property
+    def account(self) -> Account | None:
+        """Whose token it is; None where there is none."""
+        from cms_cli.account import Account, account_of
+
+        if self.sandbox:
+            return Account(SANDBOX)
+        return account_of(self.token, self.profile) if self.token else None
 
 
 def sandbox_dir(settings: Settings) -> Path:
@@ -75,17 +95,16 @@ def open_target(settings: Settings, console: Console, *, sandbox: bool, sending:
 
 def _service(url: str, settings: Settings, token: Token | None) -> Target:
     if token is None:
-        return Target(url, url, settings.state_dir, "", None)
+        return Target(url, url, settings, "")
     hide(token.value)
-    return Target(url, url, settings.state_dir, token.value, account_of(token.value, token.profile))
+    return Target(url, url, settings, token.value, token.profile)
 
 
 @contextmanager
 def _sandbox(settings: Settings, console: Console, sending: bool) -> Iterator[Target]:
     folder = sandbox_dir(settings)
-    account = Account(SANDBOX)
     if not sending:
-        yield Target("http://127.0.0.1", SANDBOX, folder, SANDBOX, account, sandbox=True)
+        yield Target("http://127.0.0.1", SANDBOX, settings, SANDBOX, sandbox=True)
         return
     from cms_cli.sandbox import SandboxError, SandboxServer
 
@@ -96,6 +115,6 @@ def _sandbox(settings: Settings, console: Console, sending: bool) -> Iterator[Ta
     with server:
         console.note("sandbox: nothing leaves this machine; see what came in with: cms sandbox events")
         keep_off_proxies(server.url)
-        yield Target(server.url, SANDBOX, folder, SANDBOX, account, sandbox=True)
+        yield Target(server.url, SANDBOX, settings, SANDBOX, sandbox=True)
     if server.failure is not None:
         raise CommandError(f"the sandbox failed: {server.failure}", code=ExitCode.INTERNAL)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from cms_cli.output import text as texts
+from cms_cli.output.actions import in_actions
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
     from cms_cli.output.waiting import Waiting
 
-_RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
+RED, YELLOW = "\x1b[31m", "\x1b[33m"
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
 
 class Console:
@@ -37,6 +39,9 @@ class Console:
         self.draws_on_stderr = _is_terminal(sys.stderr) and not dumb
         """Whether a bar or spinner on stderr may be drawn over itself."""
         self._waiting: Waiting | None = None
+        # A regular file is no log: what scripts write there has to stay as it is.
+        self._defuses = in_actions()
+        self._defuses_stdout = self._defuses and not _is_file(sys.stdout)
 
     @property
     def asks(self) -> bool:
@@ -49,7 +54,12 @@ class Console:
         Raises:
             OSError: stdout cannot take them (a full disk). A closed pipe is no error.
         """
-        write(sys.stdout, texts.masked(text) + "\n")
+        text = texts.masked(text)
+        self._write(sys.stdout, texts.defused(text) if self._defuses_stdout else text)
+
+    def data(self, text: str) -> None:
+        """Write lines of a file that others read: as they are, and escaped only where a terminal shows them."""
+        self.result(texts.shown_lines(text) if _is_terminal(sys.stdout) else text)
 
     def document(self, value: object, form: str) -> None:
         """Write the result as JSON: one line where ``form`` is ``jsonl``, else as people like to read it."""
@@ -73,7 +83,7 @@ class Console:
         except UnicodeEncodeError:
             # The terminal or locale cannot show it; as an escape every JSON reader understands it.
             text = "".join(char if ord(char) < 128 else _json_escape(char) for char in text)
-        self.result(text)
+        self._write(sys.stdout, texts.defused_json(texts.masked(text)) if self._defuses else texts.masked(text))
 
     def note(self, text: str) -> None:
         """Tell what is going on; not with ``--quiet``."""
@@ -83,22 +93,36 @@ class Console:
     def warn(self, text: str) -> None:
         """Tell of something that may be wrong; not with ``--quiet``."""
         if not self.quiet:
-            self._say(f"{self.styled('warning:', _YELLOW)} {texts.shown_lines(text)}", safe=True)
+            self._say(text, "warning:", YELLOW)
 
     def error(self, message: str, hint: str = "") -> None:
         """Tell what went wrong, and what to do about it."""
-        self._say(f"{self.styled('error:', _RED)} {texts.shown_lines(message)}", safe=True)
+        self._say(message, "error:", RED)
         if hint:
             self._say(hint)
+
+    def for_ci(self, command: str) -> None:
+        """Write a command to the CI system that reads this log; its text has been escaped as it asks."""
+        self._write(sys.stderr, texts.masked(command))
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
         """Show a sign of life while the block takes longer than a moment; on a terminal only."""
+        from cms_cli.output.waiting import seconds_gone
+
+        with self.waiting_with(seconds_gone(texts.masked(texts.shown(text)))):
+            yield
+
+    def waiting_with(self, words: Callable[[int], str]) -> Waiting:
+        """Give a sign of life with changing words, to be started; everything written makes way for it.
+
+        Args:
+            words: Gives what is shown in at most so many columns; called from another thread.
+        """
         from cms_cli.output.waiting import Waiting
 
-        with Waiting(self, texts.masked(texts.shown(text))) as self._waiting:
-            yield
-        self._waiting = None
+        self._waiting = Waiting(self, words)
+        return self._waiting
 
     def styled(self, text: str, style: str) -> str:
         """Give text in a colour, where stderr is a terminal that wants any."""
@@ -127,11 +151,21 @@ class Console:
             width=None if draws else 100_000,
         )
 
-    def _say(self, text: str, *, safe: bool = False) -> None:
-        if self._waiting is not None:
-            self._waiting.clear()
-        text = texts.masked(text if safe else texts.shown_lines(text))
-        write(sys.stderr, (_folded(text) if self.draws_on_stderr else text) + "\n")
+    def _say(self, text: str, label: str = "", style: str = "") -> None:
+        text = texts.masked(texts.shown_lines(f"{label} {text}" if label else text))
+        if self._defuses:
+            text = texts.defused(text)
+        if self.draws_on_stderr:
+            text = _folded(text)
+        # Styled last, so that the width of a line is that of its words.
+        self._write(sys.stderr, self.styled(label, style) + text[len(label) :])
+
+    def _write(self, stream: TextIO | None, line: str) -> None:
+        if self._waiting is not None and (stream is not sys.stdout or self.draws_on_stdout):
+            with self._waiting.aside():
+                write(stream, line + "\n")
+        else:
+            write(stream, line + "\n")
 
 
 def write(stream: TextIO | None, text: str) -> None:
@@ -167,19 +201,33 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def _is_file(stream: TextIO | None) -> bool:
+    import stat
+
+    try:
+        return stream is not None and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def _folded(text: str) -> str:
-    """Break lines between words where the terminal would break them anywhere."""
+    """Break lines between words where the terminal would break them anywhere.
+
+    A path, a URL or JSON is left to the terminal: broken by us, it could not be copied.
+    """
     import shutil
 
     columns = shutil.get_terminal_size().columns
-    if all(len(line) <= columns for line in text.split("\n")):
+    if all(texts.width(line) <= columns for line in text.split("\n")):
         return text
     import textwrap
 
     lines = []
     for line in text.split("\n"):
         indent = " " * (len(line) - len(line.lstrip()))
-        lines += textwrap.wrap(line, columns, subsequent_indent=indent, break_on_hyphens=False) or [""]
+        lines += textwrap.wrap(
+            line, columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+        ) or [""]
     return "\n".join(lines)
 
 

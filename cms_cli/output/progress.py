@@ -5,28 +5,29 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from types import TracebackType
 
 from cms_cli.output import replay as shown
 from cms_cli.output.console import Console
-from cms_cli.replay.delivery import Progress, Stop
+from cms_cli.output.text import cut, masked, width
+from cms_cli.output.text import shown as shown_text
+from cms_cli.output.waiting import draws_unicode
+from cms_cli.replay.delivery import Progress
 from cms_cli.replay.options import Delivery
 from cms_cli.replay.pacing import ideal_seconds
 from cms_cli.replay.preview import Preview
-from cms_cli.replay.rowbook import SettledRow
+from cms_cli.replay.rowbook import RowStatus, SettledRow
 from cms_cli.replay.run import Watcher
 from cms_cli.replay.runs import Run
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
+from cms_cli.replay.stop import Stop
 
 _EVERY = 5.0  # seconds between two plain lines
-_SOON = 0.5  # seconds after which something is to be seen on a terminal
+_LEAST_BAR, _LONGEST_BAR = 8, 40  # columns
+_NO_NEWS = (RowStatus.ACCEPTED.value, RowStatus.PENDING.value)
 
 
 class ReplayView(Watcher):
-    """Shows a replay. Leave it with :meth:`close`, whatever happened."""
+    """Shows a replay, as a context: on a terminal there is a sign of life from its beginning to its end."""
 
     def __init__(self, console: Console, form: str, delivery: Delivery, *, ask: bool) -> None:
         """Get ready.
@@ -39,15 +40,25 @@ class ReplayView(Watcher):
         """
         self._console = console
         self._form = form
+        self.every_row = form == "jsonl"
         self._delivery = delivery
         self._ask = ask
         self._counts: Counter[str] = Counter()
         self._pending = 0
-        self._begin = time.monotonic()
-        self._said = self._begin
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
+        self._read = 0
+        self._progress: Progress | None = None
+        self._begin = self._said = time.monotonic()
+        self._sign = console.waiting_with(self._line)
         self._interrupt: Callable[[Callable[[Stop], None]], None] | None = None
+
+    def __enter__(self) -> ReplayView:
+        self._sign.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sign.stop()
 
     @property
     def rate(self) -> str:
@@ -65,17 +76,15 @@ class ReplayView(Watcher):
 
     def reading(self, rows: int) -> None:
         """Show how far reading has come."""
+        self._read = rows
         now = time.monotonic()
-        if self._console.draws_on_stderr:
-            if now - self._begin > _SOON and not self._console.quiet:
-                self._draw(f"checking: {rows:,} rows read", None)
-        elif now - self._said >= _EVERY:
+        if not self._console.draws_on_stderr and now - self._said >= _EVERY:
             self._said = now
             self._console.note(f"checking: {rows:,} rows read")
 
     def confirm(self, preview: Preview) -> bool:
         """Show the preview; on a terminal, ask."""
-        self.close()
+        self._sign.stop()
         shown.show_problems(self._console, preview.problems)
         for warning in preview.warnings:
             self._console.warn(warning)
@@ -89,7 +98,7 @@ class ReplayView(Watcher):
 
     def blocked(self, preview: Preview) -> None:
         """Show what is wrong."""
-        self.close()
+        self._sign.stop()
         shown.show_problems(self._console, preview.problems)
 
     def sending(self, run: Run, pending: int) -> None:
@@ -97,6 +106,13 @@ class ReplayView(Watcher):
         del run
         self._pending = pending
         self._begin = self._said = time.monotonic()
+        self._progress = Progress(0, 0, 0, "", 0.0)
+        self._sign.start()
+
+    def staged(self, rows: list[SettledRow]) -> None:
+        """Write rows that were not sent."""
+        for row in rows:
+            self._console.json_line(shown.row_json(row))
 
     def settled(self, rows: list[SettledRow]) -> None:
         """Count rows, and write each where every row is asked for."""
@@ -107,57 +123,45 @@ class ReplayView(Watcher):
 
     def progress(self, progress: Progress) -> None:
         """Show where things stand."""
-        if self._console.quiet:
-            return
+        self._progress = progress
         now = time.monotonic()
-        if self._console.draws_on_stderr:
-            if now - self._begin > _SOON:
-                self._draw(self._words(progress), progress.settled)
-        elif now - self._said >= _EVERY:
+        if not self._console.draws_on_stderr and now - self._said >= _EVERY:
             self._said = now
-            self._console.note(
-                f"{progress.settled:,} of {self._pending:,} settled; {self._words(progress)}; "
-                f"{self._left(progress)}"
-            )
+            counts = ", ".join(f"{count:,} {status}" for status, count in sorted(self._counts.items()))
+            parts = [
+                f"{progress.settled:,} of {self._pending:,} settled" + (f" ({counts})" if counts else ""),
+                *self._pace(progress),
+            ]
+            self._console.note("; ".join(parts))
 
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = self._task = None
+    def _line(self, room: int) -> str:
+        """Give the words beside the spinner."""
+        progress = self._progress
+        if progress is None:
+            return f"checking: {self._read:,} rows read" if self._read else "reading"
+        news = [f"{count:,} {status}" for status, count in sorted(self._counts.items()) if status not in _NO_NEWS]
+        words = "  ".join([f"{progress.settled:,}/{self._pending:,}", *news, *self._pace(progress)])
+        bar = min(room - width(words) - 2, _LONGEST_BAR)
+        if bar < _LEAST_BAR:
+            return cut(words, room)
+        done = round(bar * min(progress.settled / max(self._pending, 1), 1.0))
+        full, empty = ("\u2501", "\u2500") if draws_unicode() else ("#", "-")
+        return f"{full * done}{empty * (bar - done)}  {words}"
 
-    def _words(self, progress: Progress) -> str:
-        counts = ", ".join(f"{count:,} {status}" for status, count in sorted(self._counts.items())) or "sending"
-        if not progress.waiting:
-            return counts
-        left = max(0.0, progress.until - time.time())
-        return f"{counts}; waiting {left:.0f} s: {progress.waiting}"
-
-    def _left(self, progress: Progress) -> str:
-        remaining = self._pending - progress.settled
+    def _pace(self, progress: Progress) -> list[str]:
+        """Give rate, time left, and what is waited for."""
         elapsed = time.monotonic() - self._begin
-        by_pace = elapsed / progress.settled * remaining if progress.settled else 0.0
-        if self._delivery.rate is not None:
-            by_pace = ideal_seconds(remaining + self._delivery.rate.count, self._delivery.rate)
-        return f"about {shown.duration(by_pace)} left"
-
-    def _draw(self, words: str, settled: int | None) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
-        if self._bar is None:
-            console = self._console.rich(stderr=True)
-            columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
-            if settled is not None:
-                columns = [
-                    SpinnerColumn(),
-                    BarColumn(bar_width=None),
-                    MofNCompleteColumn(),
-                    TextColumn("{task.description}", markup=False),
-                    TimeRemainingColumn(),
-                ]
-            self._bar = Bar(*columns, console=console, transient=True, refresh_per_second=4)
-            self._task = self._bar.add_task("", total=self._pending if settled is not None else None)
-            self._bar.start()
-        assert self._task is not None
-        self._bar.update(self._task, description=words, completed=settled or 0)
+        remaining = self._pending - progress.settled
+        parts = []
+        if progress.settled and elapsed >= 1:
+            per_second = progress.settled / elapsed
+            parts.append(f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second * 60:.0f}/min")
+            left = remaining / per_second
+            if self._delivery.rate is not None:
+                # A first window goes out at once; what its pace promises is not kept.
+                left = max(left, ideal_seconds(remaining + self._delivery.rate.count, self._delivery.rate))
+            parts.append(f"{shown.duration(left)} left")
+        more = progress.until - time.time()
+        if progress.waiting and more > 1:
+            parts.append(f"waiting {more:.0f} s: {masked(shown_text(progress.waiting))}")
+        return parts

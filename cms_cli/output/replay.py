@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cms_cli.output.console import Console
-from cms_cli.output.table import table
+from cms_cli.output import actions
+from cms_cli.output.console import RED, YELLOW, Console
+from cms_cli.output.table import GREEN, table
 from cms_cli.output.text import shown
 from cms_cli.replay.currencies import exponent
 from cms_cli.replay.preview import Preview
 from cms_cli.replay.problems import ProblemGroup
 from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.rowbook import RowStatus, SettledRow
+from cms_cli.replay.stop import Stop
 
 _MEANINGS = {
     RowStatus.ACCEPTED: "the service took them",
@@ -21,6 +23,17 @@ _MEANINGS = {
     RowStatus.PENDING: "still to be sent",
     RowStatus.INVALID: "not sent: something is wrong in the file",
     RowStatus.SKIPPED: "left out, as you asked",
+}
+
+_BY_SIGNAL = {Stop.INTERRUPTED: "Ctrl-C", Stop.TERMINATED: "SIGTERM"}
+
+# Colour where it tells good from bad; what is neither has none.
+COLOURS = {
+    RowStatus.ACCEPTED.value: GREEN,
+    RowStatus.REFUSED.value: RED,
+    RowStatus.UNKNOWN.value: YELLOW,
+    RowStatus.PENDING.value: YELLOW,
+    RowStatus.INVALID.value: RED,
 }
 
 
@@ -92,7 +105,7 @@ def show_preview(console: Console, preview: Preview, rate: str) -> None:
 def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
     """Show what is wrong with rows, grouped, with the way out of each."""
     for group in groups:
-        console.error(str(group), f"       {group.hint}" if group.hint else "")
+        console.error(shown(str(group)), f"       {shown(group.hint)}" if group.hint else "")
 
 
 def show_rehearsal(console: Console, form: str, preview: Preview, report: ReplayReport, rate: str) -> None:
@@ -115,6 +128,7 @@ def show_rehearsal(console: Console, form: str, preview: Preview, report: Replay
             "least_seconds": preview.seconds,
         }
         console.document(value, form)
+    actions.tell(console, report, sent=False)
     console.note("nothing was sent" + ("; the file has to be mended first" if preview.blocked else ""))
 
 
@@ -126,6 +140,7 @@ def show_report(console: Console, form: str, report: ReplayReport) -> None:
         _show_counts(console, report)
     _show_failures(console, report)
     _show_next(console, report)
+    actions.tell(console, report)
 
 
 def row_json(row: SettledRow) -> dict[str, object]:
@@ -148,7 +163,7 @@ def _show_counts(console: Console, report: ReplayReport) -> None:
         if report.counts[status.value]
     ]
     lines.append(("total", f"{report.total:,}", report.file))
-    table(console, ("outcome", "rows", ""), lines, right=frozenset({1}), title=report.run or "")
+    table(console, ("outcome", "rows", ""), lines, right=frozenset({1}), title=report.run or "", styles=COLOURS)
 
 
 def _show_failures(console: Console, report: ReplayReport) -> None:
@@ -157,7 +172,7 @@ def _show_failures(console: Console, report: ReplayReport) -> None:
     shown_first = 5
     failed = [problem for problem in report.problems if problem.code]
     for problem in failed[:shown_first]:
-        console.note(f"line {problem.line}: {problem.message}")
+        console.note(f"line {problem.line}: {shown(problem.message)}")
     more = sum(report.counts[status.value] for status in (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN))
     if more > shown_first:
         console.note(f"and {more - shown_first:,} more: cms runs failures {report.run}")
@@ -174,9 +189,8 @@ def _show_next(console: Console, report: ReplayReport) -> None:
     if report.finished_before:
         console.note(f"{run} was finished before; nothing was sent (--fresh sends it all again)")
     if report.reason:
-        console.error(f"stopped: {report.reason}") if report.exit_code else console.note(
-            f"stopped: {report.reason}"
-        )
+        reason = f"stopped: {_BY_SIGNAL.get(report.stop) or shown(report.reason)}"
+        console.error(reason) if report.exit_code else console.note(reason)
     if report.pending:
         console.note(f"{rows(report.pending)} left; go on with: cms runs resume {run}")
     if report.counts[RowStatus.UNKNOWN.value]:
@@ -185,7 +199,10 @@ def _show_next(console: Console, report: ReplayReport) -> None:
             f"service, or send them again with: cms runs resume {run} --retry-unknown"
         )
     if report.counts[RowStatus.REFUSED.value]:
-        console.note(f"what was refused, to mend and send again: cms runs failures {run} > failures.csv")
+        refused = rows(report.counts[RowStatus.REFUSED.value])
+        console.error(
+            f"the service refused {refused}", f"To mend and send again: cms runs failures {run} > failures.csv"
+        )
 
 
 def _short(text: str, longest: int = 30) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
-from cms_cli.output.console import Console
+from cms_cli.output.console import YELLOW, Console
 from cms_cli.output.replay import rows
 from cms_cli.output.table import pairs, table
+from cms_cli.output.text import shown
+from cms_cli.replay import rowbook
 from cms_cli.replay.report import Problem
 from cms_cli.replay.rowbook import RowStatus
 from cms_cli.replay.runs import Run, RunState
+
+_FIRST = 5
 
 
 def listing(console: Console, form: str, found: Sequence[tuple[Run, Mapping[str, int]]]) -> None:
@@ -23,19 +27,22 @@ def listing(console: Console, form: str, found: Sequence[tuple[Run, Mapping[str,
     elif not found:
         console.note("there are no runs yet; cms sale --from-csv FILE begins one")
     else:
+        header = ["run", "state", "begun (UTC)", "rows", "outcomes", "file", "host"]
         lines = [
-            (
+            [
                 run.name,
                 run.state.value,
-                _when(run.created),
+                _when(run.created)[:16],  # to the minute
                 f"{sum(counts.values()):,}",
                 _brief(counts),
-                run.host,
                 run.file,
-            )
+                run.host,
+            ]
             for run, counts in found
         ]
-        table(console, ("run", "state", "begun (UTC)", "rows", "", "host", "file"), lines, right=frozenset({3}))
+        if len({run.host for run, _ in found}) == 1:  # tells nothing, and leaves the others more room
+            header, lines = header[:-1], [line[:-1] for line in lines]
+        table(console, header, lines, right=frozenset({3}), styles={RunState.UNFINISHED.value: YELLOW})
 
 
 def details(console: Console, form: str, run: Run, counts: Mapping[str, int], problems: Sequence[Problem]) -> None:
@@ -55,9 +62,12 @@ def details(console: Console, form: str, run: Run, counts: Mapping[str, int], pr
         *((status, f"{count:,}") for status, count in counts.items() if count),
         ("total", f"{sum(counts.values()):,}"),
     ]
-    pairs(console, lines, run.name)
-    for problem in problems[:5]:
-        console.note(f"line {problem.line}: {problem.message}")
+    pairs(console, lines)
+    for problem in problems[:_FIRST]:
+        console.note(f"line {problem.line}: {shown(problem.message)}")
+    more = sum(counts[status.value] for status in rowbook.FAILED) - _FIRST
+    if more > 0:
+        console.note(f"and {more:,} more: cms runs failures {run.name}")
     if run.state is RunState.UNFINISHED and counts[RowStatus.PENDING.value]:
         console.note(f"{rows(counts[RowStatus.PENDING.value])} left; go on with: cms runs resume {run.name}")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from program import Program
@@ -163,28 +165,56 @@ def test_the_version_costs_next_to_nothing(program: Program) -> None:
     assert not names & {"typer", "click", "json", "logging", "dataclasses", "pathlib", "inspect"}
 
 
-def test_a_dry_run_imports_no_network(program: Program) -> None:
-    """A dry run loads neither requests nor anything that only a replay, a table or the sandbox needs."""
-    names = imported(program, "lead", "--event-name", "a", "--customer-external-id", "b", "--dry-run", "--json")
+NOT_FOR_ONE_EVENT = {
+    *("requests", "urllib3", "charset_normalizer", "idna", "certifi", "rich", "pydantic", "click"),
+    *("sqlite3", "csv", "platformdirs", "filelock", "tomlkit", "tomllib", "tomli", "zoneinfo", "decimal"),
+    *("asyncio", "concurrent.futures", "multiprocessing", "unittest", "encodings.idna", "importlib.metadata"),
+    *("importlib.resources", "http.cookiejar", "urllib.request", "cms_cli.account", "cms_python._proxied"),
+}
+"""What one event does without; on Python 3.9 Typer brings click."""
 
-    assert not names & {
-        "requests",
-        "urllib3",
-        "ssl",
-        "rich",
-        "sqlite3",
-        "csv",
-        "platformdirs",
-        "tomlkit",
-        "tomllib",
-    }
-    assert not names & {"tomli", "filelock", "zoneinfo", "cms_cli.sandbox", "cms_cli.replay.run"}
+EVENT = ("lead", "--event-name", "a", "--customer-external-id", "b", "--json")
+
+
+def not_needed(names: set[str]) -> set[str]:
+    astray = {name for name in names if name.startswith(("cms_cli.sandbox", "cms_cli.replay"))}
+    astray |= names & NOT_FOR_ONE_EVENT
+    return astray - {"click"} if sys.version_info < (3, 10) else astray
+
+
+def test_a_dry_run_imports_no_network(program: Program) -> None:
+    """A dry run loads neither sockets nor anything that only a replay, a table or the sandbox needs."""
+    names = imported(program, *EVENT, "--dry-run")
+
+    assert not not_needed(names)
+    assert not names & {"socket", "ssl", "http.client", "email"}
 
 
 def test_a_lead_imports_what_sending_needs(online: Program) -> None:
-    """A plain `cms lead` loads what sends, and nothing that only a replay, a table or the sandbox needs."""
-    names = imported(online, "lead", "--event-name", "a", "--customer-external-id", "b", "--json")
+    """A plain `cms lead` loads what sends, and nothing that only a proxy, a replay or the sandbox needs."""
+    names = imported(online, *EVENT)
+
+    assert {"http.client", "cms_python._direct"} <= names
+    assert not not_needed(names)
+
+
+def test_a_proxy_is_what_requests_is_loaded_for(online: Program) -> None:
+    """Where the environment names a proxy, requests is asked whether it is meant."""
+    names = imported(online, *EVENT, env={"ALL_PROXY": "http://127.0.0.1:1", "NO_PROXY": "*"})
 
     assert "requests" in names
-    assert not names & {"rich", "sqlite3", "platformdirs", "tomlkit", "tomllib", "tomli", "filelock", "zoneinfo"}
-    assert not {name for name in names if name.startswith(("cms_cli.sandbox", "cms_cli.replay"))}
+    assert "cms_python._proxied" in names
+
+
+def test_places_are_those_of_platformdirs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The config file's place, which Linux's short cut finds without platformdirs, is the one that it names."""
+    import platformdirs
+
+    from cms_cli.configfile import default_path
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for folder in (None, str(tmp_path / "xdg")):
+        monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+        if folder:
+            monkeypatch.setenv("XDG_CONFIG_HOME", folder)
+        assert default_path() == platformdirs.user_config_path("cms", appauthor=False) / "config.toml"

@@ -1,0 +1,233 @@
+"""At home in a CI job: annotations, a summary, no question, and no command that somebody else has written."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faultserver import FaultServer, json_reply
+from program import Program
+
+ROOT = Path(__file__).parent.parent.parent
+WORKFLOWS = sorted((ROOT / "examples" / "ci").glob("*.yml"))
+HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency,customer_email\n"
+COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
+LEAD = ("lead", "--event-name", "signup", "--customer-external-id", "user_42", "--click-id", "id_1")
+
+
+def line(number: int, amount: object = 100, email: str = "") -> str:
+    return f"clk_{number},purchase,user_{number},inv_{number},{amount},USD,{email}\n"
+
+
+@pytest.fixture
+def job(online: Program) -> Program:
+    """The program in a step of a GitHub workflow, in a folder of its repository."""
+    online.env.update(
+        GITHUB_ACTIONS="true",
+        GITHUB_STEP_SUMMARY=str(online.home / "summary.md"),
+        GITHUB_WORKSPACE=str(online.home),
+    )
+    return online
+
+
+def test_problems_are_annotated_on_their_lines(job: Program) -> None:
+    """Each bad row gets an error on its line, by column and code, without a cell's value; stdout is pure."""
+    path = job.home / "exports" / "sales, 50%.csv"
+    path.parent.mkdir()
+    path.write_text(HEADER + line(1) + line(2, "jane@example.com") + line(3, 100, "secret-name"), encoding="utf-8")
+
+    result = job("sale", "--from-csv", "exports/sales, 50%.csv", "--json")
+
+    assert result.code == 2
+    commands = [each for each in result.stderr.splitlines() if each.startswith("::")]
+    assert [each.partition(",title")[0] for each in commands] == [
+        "::error file=exports/sales%2C 50%25.csv,line=3",
+        "::error file=exports/sales%2C 50%25.csv,line=4",
+    ]
+    assert "::amount: amount_" in commands[0]
+    assert "::customer_email: " in commands[1]
+    assert not any("jane" in each or "secret" in each for each in commands)
+    assert result.json["counts"]["invalid"] == 2
+
+
+def test_no_more_annotations_than_are_shown(job: Program) -> None:
+    """GitHub shows ten of a step: the tenth tells how many more there are."""
+    (job.home / "sales.csv").write_text(HEADER + "".join(line(n, "x") for n in range(25)), encoding="utf-8")
+
+    result = job("sale", "--from-csv", "sales.csv", "--dry-run")
+
+    commands = [each for each in result.stderr.splitlines() if each.startswith("::")]
+    assert len(commands) == 10
+    assert "16 more rows" in commands[-1]
+
+
+def test_what_is_left_out_on_request_is_a_warning(job: Program, service: FaultServer) -> None:
+    """Rows that the service refused are errors on their lines; the service's own words are not repeated there."""
+    service.script(json_reply(422, {"success": False, "error": "no Jane Doe here", "type": "Jane Doe"}))
+    (job.home / "sales.csv").write_text(HEADER + line(1), encoding="utf-8")
+
+    result = job("sale", "--from-csv", "sales.csv", "--rate", "none")
+
+    assert result.code == 1
+    (command,) = (each for each in result.stderr.splitlines() if each.startswith("::"))
+    assert command.startswith("::error file=sales.csv,line=2,")
+    assert "Jane" not in command
+
+
+def test_the_summary_is_a_table(job: Program) -> None:
+    """The job's page gets the counts and the kinds of problems as Markdown tables, with no value of any cell."""
+    name = "a|b <b>`x`.csv"
+    (job.home / name).write_text(HEADER + line(1) + line(2, "jane@example.com"), encoding="utf-8")
+
+    job("sale", "--from-csv", name, "--skip-invalid", "--rate", "none")
+    job("sale", "--from-csv", name, "--dry-run")
+
+    summary = (job.home / "summary.md").read_text(encoding="utf-8")
+    assert "| accepted | 1 |" in summary
+    assert "| invalid | 1 |" in summary
+    assert "| **total** | **2** |" in summary
+    assert summary.count("### ") == 2
+    assert "a\\|b \\<b\\>\\`x\\`\\.csv" in summary
+    assert "jane" not in summary
+
+
+def test_a_summary_that_cannot_be_written_is_a_warning(job: Program) -> None:
+    """The replay's result does not depend on the job's page."""
+    (job.home / "sales.csv").write_text(HEADER + line(1), encoding="utf-8")
+
+    result = job("sale", "--from-csv", "sales.csv", "--rate", "none", env={"GITHUB_STEP_SUMMARY": "/nowhere/x.md"})
+
+    assert result.code == 0
+    assert "summary cannot be written" in result.stderr
+
+
+def test_elsewhere_nothing_of_it_happens(online: Program) -> None:
+    """Without GITHUB_ACTIONS there is neither an annotation nor a summary."""
+    (online.home / "sales.csv").write_text(HEADER + line(1, "x"), encoding="utf-8")
+
+    result = online("sale", "--from-csv", "sales.csv", env={"GITHUB_STEP_SUMMARY": str(online.home / "s.md")})
+
+    assert "::" not in result.stderr
+    assert not (online.home / "s.md").exists()
+
+
+ORDERS = "::error::owned\n::stop-commands::x\r\n \u00a0::add-mask::y\n##[add-mask]z ##[error]w"
+
+
+@pytest.mark.parametrize("flags", [(), ("-v",), ("--json",), ("-v", "--output", "jsonl")], ids=" ".join)
+def test_no_command_comes_from_the_service(job: Program, service: FaultServer, flags: tuple[str, ...]) -> None:
+    """What the service answers is no workflow command, in a table, an error, JSON or the log of -v."""
+    service.script(
+        json_reply(200, {"success": True, "message": ORDERS, "data": {ORDERS: ORDERS}}),
+        json_reply(422, {"success": False, "error": ORDERS, "type": ORDERS, "details": {ORDERS: [ORDERS]}}),
+    )
+
+    for _ in range(2):
+        result = job(*LEAD, *flags)
+        assert not COMMAND.search(result.stdout + result.stderr), result
+    if flags == ("--json",):
+        assert result.json["error"] == ORDERS
+
+
+def test_no_command_comes_from_a_file_or_an_argument(job: Program, service: FaultServer) -> None:
+    """Cells, headers, file names, profiles and flags are no workflow commands; the failures stay as they are."""
+    bad = '"::error::a","##[error]b\n::warning::c",u,"::i",x,USD,\n'
+    name = "::notice::f.csv"
+    (job.home / name).write_text("::error::h," + HEADER + "1," + bad, encoding="utf-8")
+    service.default = json_reply(422, {"error": ORDERS})
+    tries: list[tuple[str, ...]] = [
+        ("sale", "--from-csv", name, "-v"),
+        ("sale", "--from-csv", name, "--output", "jsonl", "--map", "amount=\n::error::"),
+        ("sale", "--from-csv", "\n::error::none.csv"),
+        ("::error::",),
+        ("lead", "\n::error::"),
+        ("auth", "status", "--offline", "--profile", "\n::error::"),
+        (*LEAD, "--customer-email", "\n::error::x", "--host", "\n::error::y"),
+        ("sale", "--from-csv", name, "--skip-invalid", "--failures", "f.csv"),
+        ("runs", "list"),
+    ]
+    for arguments in tries:
+        result = job(*arguments)
+        commands = [each for each in result.stderr.splitlines() if COMMAND.search(each)]
+        start = "::error file=%3A%3Anotice%3A%3Af.csv,line=2,title=cms::"
+        ours = [each for each in commands if each.startswith(start)]
+        assert commands == ours, arguments
+        assert not COMMAND.search(result.stdout), arguments
+    assert "::error::a" in (job.home / "f.csv").read_text(encoding="utf-8")
+
+
+def test_failures_in_a_log_hold_no_command(job: Program, service: FaultServer) -> None:
+    """`cms runs failures` is defused where a log may read it, and exact where it goes into a file."""
+    service.default = json_reply(422, {"success": False, "error": "no"})
+    (job.home / "s.csv").write_text(HEADER + line(1).replace("clk_1", "::error::clk"), encoding="utf-8")
+    run = job("sale", "--from-csv", "s.csv", "--rate", "none", "--json").json["run"]
+
+    assert not COMMAND.search(job("runs", "failures", run).stdout)
+    with (job.home / "out.csv").open("wb") as out:
+        subprocess.run(
+            [sys.executable, "-m", "cms_cli", "runs", "failures", run], stdout=out, env=job.env, check=True
+        )
+    assert "\n::error::clk," in (job.home / "out.csv").read_text(encoding="utf-8")
+
+
+def test_no_question_without_a_terminal(online: Program, service: FaultServer) -> None:
+    """Neither a replay nor a prune waits for an answer where nobody can give one."""
+    (online.home / "sales.csv").write_text(HEADER + line(1), encoding="utf-8")
+
+    assert online("sale", "--from-csv", "sales.csv", stdin="n\n").code == 0
+    assert len(service.requests) == 1
+    refused = online("runs", "prune", "--ledger", stdin="y\n")
+    assert refused.code == 2
+    assert "--yes" in refused.stderr
+
+
+def scripts(value: Any) -> list[str]:
+    """Every shell script in a workflow."""
+    if isinstance(value, list):
+        return [text for each in value for text in scripts(each)]
+    if not isinstance(value, dict):
+        return []
+    found = []
+    for key, each in value.items():
+        if key in ("run", "script", "before_script"):
+            found += [each] if isinstance(each, str) else each
+        else:
+            found += scripts(each)
+    return found
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_that_is_offered_works(path: Path, online: Program) -> None:
+    """Each example is YAML, its steps are shell, and every cms command in it succeeds as it stands."""
+    yaml = pytest.importorskip("yaml")
+    text = path.read_text(encoding="utf-8")
+    found = scripts(yaml.safe_load(text))
+    (online.home / "exports").mkdir()
+    (online.home / "exports" / "sales.csv").write_text(HEADER + line(1), encoding="utf-8")
+
+    commands = [each for each in found if each.startswith("cms ")]
+    assert len(commands) == 2
+    for each in found:
+        assert subprocess.run(["bash", "-n", "-c", each]).returncode == 0, each
+    for each in commands:
+        result = online(*each.split()[1:])
+        assert result.code == 0, result.stderr
+    assert "CMS_BEARER_TOKEN" in text
+    assert "CMS_STATE_DIR" in text
+
+
+def test_the_examples_are_for_github_and_gitlab() -> None:
+    """There is one for each, with the parts that each needs."""
+    yaml = pytest.importorskip("yaml")
+    github, gitlab = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in WORKFLOWS)
+
+    assert set(github["jobs"]) == {"check", "send"}
+    assert {"pull_request", "push", "schedule"} <= set(github[True])  # YAML reads `on` as a truth
+    assert all(step.keys() & {"uses", "run"} for each in github["jobs"].values() for step in each["steps"])
+    assert all("script" in gitlab[name] for name in ("check-sales", "send-sales"))
+    assert "schema_version" not in json.dumps(gitlab)

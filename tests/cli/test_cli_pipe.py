@@ -1,0 +1,242 @@
+"""In a pipe and in a loop: what is on stdout, what is read from stdin, and who may stop listening."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from faultserver import FaultServer, Reply, json_reply
+from program import Program
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+
+HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
+LEAD = ("lead", "--event-name", "signup", "--customer-external-id", "user_42", "--click-id", "id_1")
+
+
+def sales(program: Program, count: int = 3, name: str = "sales.csv") -> str:
+    rows = [f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in range(count)]
+    (program.home / name).write_text(HEADER + "".join(rows), encoding="utf-8")
+    return name
+
+
+def test_stdin_has_one_reader(online: Program, service: FaultServer) -> None:
+    """The file and the token cannot both come from stdin: exit 2 that names both flags, nothing read or sent."""
+    result = online("sale", "--from-csv", "-", "--token-file", "-", stdin=HEADER)
+
+    assert (result.code, result.stdout) == (2, "")
+    assert "--from-csv -" in result.stderr
+    assert "--token-file -" in result.stderr
+    assert not service.requests
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sale", "--from-csv", "sales.csv", "--rate", "none", "-q"),
+        ("sale", "--from-csv", "sales.csv", "--dry-run", "-q"),
+        ("runs", "list"),
+        ("runs", "prune"),
+        ("config", "set", "timeout", "5"),
+        ("config", "list"),
+        ("auth", "status"),
+        ("auth", "logout"),
+        ("sandbox", "events"),
+        ("lead", "--event-name"),
+    ],
+    ids=" ".join,
+)
+def test_stdin_is_left_alone(online: Program, command: tuple[str, ...]) -> None:
+    """A command in a `while read` loop leaves the loop its input; only - and a login read it."""
+    sales(online)
+    script = (
+        "import subprocess, sys\n"
+        f"subprocess.run([sys.executable, '-m', 'cms_cli', *{command!r}], stdout=2)\n"
+        "print(sys.stdin.read())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=b"the next line",
+        capture_output=True,
+        env=online.env,
+        cwd=online.home,
+        timeout=30,
+    )
+    assert done.stdout.strip() == b"the next line"
+
+
+@posix
+def test_a_reader_that_has_seen_enough(online: Program, service: FaultServer) -> None:
+    """`| head -1` gets its line from every command that writes many, without an error, a trace or a code."""
+    service.default = json_reply(422, {"success": False, "error": "no"})
+    sales(online, 300)
+    run = online("sale", "--from-csv", "sales.csv", "--rate", "none", "--json").json["run"]
+    online(*LEAD, "--sandbox")
+    commands = [
+        f"runs failures {run}",
+        f"runs show {run} --json",
+        "runs list",
+        "sandbox events --json",
+        "config list",
+        "sale --help",
+        "sale --from-csv sales.csv --dry-run --json",
+    ]
+    for command in commands:
+        script = f'"{sys.executable}" -m cms_cli {command} | head -1; echo "${{PIPESTATUS[0]}}"'
+        done = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, env=online.env, cwd=online.home, timeout=60
+        )
+        lines = done.stdout.splitlines()
+        assert len(lines) == 2, (command, lines)
+        assert lines[-1] == "0", (command, done.stderr)
+        assert "Broken pipe" not in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@posix
+def test_a_replay_goes_on_when_nobody_listens(online: Program, service: FaultServer) -> None:
+    """A reader of JSON Lines that goes away keeps no row from being sent."""
+    sales(online, 20)
+    command = f'"{sys.executable}" -m cms_cli sale --from-csv sales.csv --rate none --output jsonl | head -1'
+    subprocess.run(["bash", "-c", command], capture_output=True, env=online.env, cwd=online.home, timeout=60)
+
+    assert len(service.requests) == 20
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("sale", "--from-csv", "sales.csv", "--rate", "none"), 0),
+        (("sale", "--from-csv", "sales.csv", "--dry-run"), 0),
+        (("sale", "--from-csv", "bad.csv"), 2),
+        (("sale", "--from-csv", "none.csv"), 2),
+        (("sale", "--from-csv", "sales.csv", "--map", "amount=none"), 2),
+        (("sale", "--amount", "x"), 2),
+        (("runs", "list"), 0),
+        (("runs", "show", "sale-none0"), 2),
+        (("config", "list"), 0),
+        (("config", "get", "host"), 0),
+        (("auth", "status", "--offline"), 0),
+        (("sandbox", "events"), 0),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_stdout_is_json_or_nothing(online: Program, command: tuple[str, ...], code: int, form: str) -> None:
+    """With JSON asked for, stdout is one document or JSON Lines, whatever happens; an error may leave it empty."""
+    sales(online)
+    (online.home / "bad.csv").write_text(HEADER + "c,buy,u,i,n/a,USD\n", encoding="utf-8")
+
+    result = online(*command, "--output", form, "-v" if command[0] == "sale" else "--no-color")
+
+    assert result.code == code, result.stderr
+    if form == "jsonl":
+        assert all(isinstance(each, dict) for each in result.json_lines)
+    elif result.stdout:
+        assert isinstance(result.json, (dict, list))
+    if code:
+        assert "error: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        json_reply(422, {"success": False, "error": "no"}),
+        json_reply(401, {"success": False, "error": "no"}),
+        Reply(200, b"<html>", headers=(("Content-Type", "text/html"),)),
+    ],
+    ids=["refused", "token", "a page"],
+)
+def test_an_error_leaves_stdout_to_the_result(online: Program, service: FaultServer, answer: Reply) -> None:
+    """An event or a replay that fails has its JSON on stdout, and its message on stderr alone."""
+    service.default = answer
+    sales(online)
+
+    for command in (LEAD, ("sale", "--from-csv", "sales.csv", "--rate", "none")):
+        result = online(*command, "--json", "-v")
+        assert result.code != 0
+        assert isinstance(result.json, dict)
+        assert "error: " in result.stderr
+
+
+RUN_KEYS = [
+    *("run", "kind", "state", "file", "sha256", "host", "account", "created", "touched", "exit_code", "counts")
+]
+
+
+def test_the_keys_of_every_document(online: Program) -> None:
+    """What scripts read by name keeps its names: runs, settings, the sandbox's events."""
+    sales(online)
+    online("sale", "--from-csv", "sales.csv", "--rate", "none")
+    online(*LEAD, "--sandbox")
+
+    (run,) = online("runs", "list", "--json").json
+    assert list(run) == [*RUN_KEYS, "total"]
+    assert online("runs", "list", "--output", "jsonl").json == run
+    shown = online("runs", "show", run["run"], "--json").json
+    assert list(shown) == [*RUN_KEYS, "total", "problems"]
+    assert set(run["counts"]) == {
+        *("pending", "accepted", "duplicate", "refused", "unknown", "invalid", "skipped"),
+    }
+    settings = online("config", "list", "--json").json
+    assert list(settings) == ["path", "exists", "profiles", "settings"]
+    assert list(settings["settings"]) == [
+        *("profile", "host", "output", "timezone", "timeout", "max_wait", "state_dir", "token"),
+    ]
+    assert all(list(each) == ["value", "origin"] for each in settings["settings"].values())
+    assert list(online("config", "get", "host", "--json").json) == ["key", "value", "origin"]
+    (event,) = online("sandbox", "events", "--json").json
+    assert list(event) == ["id", "receivedAt", "kind", "clickId", "clickSource", "event"]
+    assert event["event"]["eventName"] == "signup"
+
+
+def test_problems_have_these_keys(online: Program, service: FaultServer) -> None:
+    """A row that failed is told by row, line, column, code and message, in a report as in `cms runs show`."""
+    service.default = json_reply(422, {"success": False, "error": "no"})
+    sales(online, 1)
+    report = online("sale", "--from-csv", "sales.csv", "--rate", "none", "--json").json
+    shown = online("runs", "show", report["run"], "--json").json
+
+    for document in (report, shown):
+        assert [list(problem) for problem in document["problems"]] == [["row", "line", "column", "code", "message"]]
+
+
+def test_results_go_to_stdout_and_words_to_stderr(online: Program) -> None:
+    """A table in a pipe has its rows on stdout; previews, warnings and advice are on stderr."""
+    sales(online)
+    result = online("sale", "--from-csv", "sales.csv", "--rate", "none")
+
+    assert [line.split()[:2] for line in result.stdout.splitlines()] == [
+        ["outcome", "rows"],
+        ["accepted", "3"],
+        ["total", "3"],
+    ]
+    assert "3 rows to send" in result.stderr
+
+
+@posix
+def test_output_that_is_closed_from_the_start(online: Program, service: FaultServer) -> None:
+    """A replay with stdout and stderr closed sends its rows."""
+    sales(online)
+    command = ["sale", "--from-csv", "sales.csv", "--rate", "none"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "cms_cli", *command],
+        env=online.env,
+        cwd=online.home,
+        timeout=30,
+    )
+    assert done.returncode == 0
+    assert len(service.requests) == 3
+
+
+def test_json_is_utf8_and_complete(online: Program) -> None:
+    """A file's name of any language comes out of JSON as it is, also where the locale has no such letters."""
+    if os.name == "nt":
+        pytest.skip("the console's code page decides")
+    name = sales(online, 1, "\u4f60\u597d \u00e9.csv")
+    for env in ({}, {"PYTHONIOENCODING": "ascii"}):
+        document = online("sale", "--from-csv", name, "--dry-run", "--json", env=env).stdout
+        assert json.loads(document)["file"] == name
