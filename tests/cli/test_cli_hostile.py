@@ -40,7 +40,7 @@ def write_csv(path: Path, *rows: dict[str, str], header: list[str] | None = None
     writer = csv.writer(text)
     writer.writerow(header or SALE_COLUMNS)
     writer.writerows([row.get(name, "") for name in SALE_COLUMNS] for row in rows)
-    path.write_text(text.getvalue(), encoding="utf-8", newline="")
+    path.write_bytes(text.getvalue().encode())
     return path
 
 

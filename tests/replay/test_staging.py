@@ -46,7 +46,7 @@ def test_the_preview_says_what_the_journal_has(
     rehearsed, report = rehearse(bench.request(path, shape, skip_invalid=True), Watcher())
     assert report.total == len(rows)
     expected = _expected(rows, skip)
-    assert Counter(rehearsed.counts) == Counter(expected)
+    assert +Counter(rehearsed.counts) == +Counter(expected)
     seen: list[object] = []
 
     class Looks(Notes):

@@ -1,0 +1,159 @@
+"""Failures on our own side in the midst of sending: a full disk, a results file, a bug; and what others did."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from replays import Bench, counted, leads_csv, sales_csv
+
+from cms_cli.exit_codes import ExitCode
+from cms_cli.replay import delivery, rowbook
+from cms_cli.replay.journal import JournalError
+from cms_cli.replay.rowfiles import RowFiles
+from cms_cli.sandbox import SandboxServer
+from cms_python import CMSClient, Outcome, WireEvent
+
+
+def sandbox(tmp_path: Path, **how: Any) -> SandboxServer:
+    return SandboxServer(tmp_path / "sandbox.db", **how)
+
+
+def test_what_another_run_sends_meanwhile_is_not_sent_again(tmp_path: Path) -> None:
+    """A row that was staged before another file brought its event is a duplicate when its turn comes."""
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        path = bench.file(leads_csv(range(6)))
+        bench.replay(path, limit=1)
+        bench.replay(bench.file(leads_csv([3, 4]), "other.csv"))
+        report = bench.replay(path, limit=4)
+        assert counted(report) == {"accepted": 4, "duplicate": 2}
+        assert max(Counter(event.click_id for event in server.events()).values()) == 1
+        assert [row.code for row in bench.notes.rows if row.status == "duplicate"] == ["in_ledger"] * 2
+
+
+def test_an_amount_that_another_run_sent_otherwise(tmp_path: Path) -> None:
+    """A sale whose invoice another run had accepted with another amount is invalid, not a silent duplicate."""
+    with sandbox(tmp_path):
+        pass
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(4)))
+        bench.replay(path, limit=1)
+        bench.replay(bench.file(sales_csv([2], amount=1), "other.csv"))
+        report = bench.replay(path)
+        assert counted(report) == {"accepted": 3, "invalid": 1}
+        assert report.exit_code == ExitCode.REFUSED
+        assert "accepted before with 1 EUR" in report.problems[0].message
+
+
+def test_many_rows_that_need_no_request(tmp_path: Path) -> None:
+    """They are settled without waiting, and without counting against --limit."""
+    with sandbox(tmp_path):
+        pass
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(1500)))
+        bench.replay(path, limit=1)
+        bench.replay(bench.file(sales_csv(range(1, 1490)), "other.csv"), concurrency=16)
+        begin = time.monotonic()
+        report = bench.replay(path, limit=5)
+        assert counted(report) == {"accepted": 6, "duplicate": 1489, "pending": 5}
+        assert time.monotonic() - begin < 20
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, name: str, calls: range) -> None:
+    """Have a write to the journal fail for want of room, for some of its calls."""
+    real: Callable[..., None] = getattr(rowbook, name)
+    made = 0
+
+    def failing(*arguments: Any) -> None:
+        nonlocal made
+        made += 1
+        if made in calls:
+            raise __import__("sqlite3").OperationalError("database or disk is full")
+        real(*arguments)
+
+    monkeypatch.setattr(rowbook, name, failing)
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+@pytest.mark.parametrize(("where", "calls"), [("intend", range(30, 31)), ("settle", range(30, 34))])
+def test_a_disk_that_is_full_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, where: str, calls: range
+) -> None:
+    """The run stops, what was under way is still written down, and the same command goes on: nothing in doubt."""
+    with sandbox(tmp_path, latency_ms=5) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(60)) if kind == "sale" else leads_csv(range(60)))
+        with monkeypatch.context() as patch:
+            _failing(patch, where, calls)
+            with pytest.raises(JournalError, match="full"):
+                bench.replay(path)
+        report = bench.replay(path)
+        assert counted(report) == {"accepted": 60}
+        assert len(server.attempts()) == 60
+
+
+def test_a_disk_that_stays_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written down is unknown for leads, and never sent again unasked."""
+    monkeypatch.setattr(delivery, "GRACE", 0.3)
+    with sandbox(tmp_path, latency_ms=5) as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        path = bench.file(leads_csv(range(60)))
+        with monkeypatch.context() as patch:
+            _failing(patch, "settle", range(30, 10_000))
+            with pytest.raises(JournalError, match="full"):
+                bench.replay(path)
+        report = bench.replay(path)
+        assert report.counts["accepted"] + report.counts["unknown"] == 60
+        assert 1 <= report.counts["unknown"] <= 4
+        assert len(server.attempts()) == 60
+
+
+def test_a_results_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal is the book: a results file that fails ends the run, and no lead is in doubt for it."""
+    real = RowFiles.add
+    calls = 0
+
+    def failing(self: RowFiles, rows: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 5:
+            raise JournalError("--results r.csv: no space", "make room")
+        real(self, rows)
+
+    with sandbox(tmp_path, latency_ms=5) as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        path = bench.file(leads_csv(range(60)))
+        with monkeypatch.context() as patch:
+            patch.setattr(RowFiles, "add", failing)
+            with pytest.raises(JournalError, match="no space"):
+                bench.replay(path, results=tmp_path / "r.csv")
+        report = bench.replay(path, results=tmp_path / "r.csv")
+        assert counted(report) == {"accepted": 60}
+        assert len(server.attempts()) == 60
+        assert len((tmp_path / "r.csv").read_text().splitlines()) == 61
+
+
+@pytest.mark.parametrize(("kind", "becomes"), [("sale", "accepted"), ("lead", "unknown")])
+def test_a_bug_in_a_worker(tmp_path: Path, kind: str, becomes: str) -> None:
+    """It is raised when all else is written down; its own row is treated as one that was interrupted."""
+    with sandbox(tmp_path, latency_ms=5) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(30)) if kind == "sale" else leads_csv(range(30)))
+
+        def broken(event: WireEvent) -> Outcome:
+            if b'"clk_10"' in event.body:
+                raise ZeroDivisionError
+            return client.attempt(event)
+
+        with CMSClient("tok", server.url, retries=0) as client, pytest.raises(ZeroDivisionError):
+            bench.replay(path, send=broken)
+        report = bench.replay(path)
+        assert counted(report) == +Counter({"accepted": 29}) + Counter({becomes: 1})
+        assert len(server.attempts()) == (30 if kind == "sale" else 29)

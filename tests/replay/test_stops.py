@@ -1,0 +1,149 @@
+"""What ends an invocation before its rows do: a rejected token, a wrong host, a limit, a signal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faultserver import HANG, SUCCESS, FaultServer, html_reply, json_reply
+from replays import Bench, Notes, counted, leads_csv, sales_csv
+
+from cms_cli.exit_codes import ExitCode
+from cms_cli.replay import delivery
+from cms_cli.replay.stop import Stop
+from cms_cli.sandbox import SandboxServer
+from cms_python import CMSClient
+
+
+def sandbox(tmp_path: Path, **how: Any) -> SandboxServer:
+    return SandboxServer(tmp_path / "sandbox.db", **how)
+
+
+@pytest.mark.parametrize(
+    ("reply", "stop", "code"),
+    [
+        (json_reply(401, {"error": "expired"}), Stop.UNAUTHORIZED, ExitCode.AUTH),
+        (json_reply(403, {"error": "no"}), Stop.UNAUTHORIZED, ExitCode.AUTH),
+        (html_reply(200), Stop.NOT_API, ExitCode.UNAVAILABLE),
+        (html_reply(404), Stop.NOT_API, ExitCode.UNAVAILABLE),
+        (html_reply(301, "", ("Location", "/")), Stop.NOT_API, ExitCode.UNAVAILABLE),
+    ],
+)
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_wrong_host_or_token_costs_one_request(
+    tmp_path: Path, kind: str, reply: Any, stop: Stop, code: ExitCode
+) -> None:
+    """What no other row would fare better with stops the run at the first one, and its row stays pending."""
+    with FaultServer(default=reply) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(9)) if kind == "sale" else leads_csv(range(9)))
+        report = bench.replay(path, concurrency=8)
+        assert (counted(report), report.stop, report.exit_code) == ({"pending": 9}, stop, code)
+        assert len(server.requests) == 1
+        server.default = SUCCESS
+        assert counted(bench.replay(path)) == {"accepted": 9}
+        assert len(server.requests) == 10
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_token_that_expires_wastes_no_row(tmp_path: Path, kind: str) -> None:
+    """In the middle of a run too, a rejected token stops it at once, and a new one goes on where it stopped."""
+    with sandbox(tmp_path, token_requests=20) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(50)) if kind == "sale" else leads_csv(range(50)))
+        report = bench.replay(path)
+        assert counted(report) == {"accepted": 20, "pending": 30}
+        assert report.exit_code == ExitCode.AUTH
+        with CMSClient("renewed", server.url, retries=0) as client:
+            report = bench.replay(path, send=client.attempt)
+        assert counted(report) == {"accepted": 40, "pending": 10}
+        with CMSClient("renewed_again", server.url, retries=0) as client:
+            assert counted(bench.replay(path, send=client.attempt)) == {"accepted": 50}
+        assert len(server.events()) == 50
+
+
+def test_max_failures(tmp_path: Path) -> None:
+    """So many refused and unknown rows stop the run, resumably."""
+    with sandbox(tmp_path, faults="422") as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(20)))
+        report = bench.replay(path, max_failures=3, concurrency=1)
+        assert counted(report) == {"refused": 3, "pending": 17}
+        assert (report.stop, report.exit_code) == (Stop.MAX_FAILURES, ExitCode.STOPPED)
+
+
+def test_max_duration(tmp_path: Path) -> None:
+    """After so many seconds no more is sent; what is under way is waited for."""
+    with sandbox(tmp_path, latency_ms=50) as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(400)))
+        report = bench.replay(path, max_duration=0.5)
+        assert (report.stop, report.exit_code) == (Stop.MAX_DURATION, ExitCode.STOPPED)
+        assert 0 < report.counts["accepted"] < 400
+        assert len(server.events()) == report.counts["accepted"]
+        assert bench.replay(path, max_duration=0).counts == report.counts
+
+
+def test_limit_caps_one_invocation(tmp_path: Path) -> None:
+    """Each invocation sends so many rows, and the last one says that it is done."""
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(10)))
+        accepted = []
+        for _ in range(4):
+            report = bench.replay(path, limit=4)
+            accepted.append((report.counts["accepted"], report.stop, report.exit_code))
+        assert accepted == [(4, Stop.LIMIT, 0), (8, Stop.LIMIT, 0), (10, Stop.NONE, 0), (10, Stop.NONE, 0)]
+        assert {event.click_id for event in server.events()[:4]} == {"clk_0", "clk_1", "clk_2", "clk_3"}
+        assert bench.sent == 10
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_an_interrupt_waits_for_what_is_under_way(tmp_path: Path, kind: str) -> None:
+    """What has left gets its outcome; nothing more leaves."""
+    notes = Notes()
+    with sandbox(tmp_path, latency_ms=150) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        threading.Timer(0.4, lambda: notes.interrupt and notes.interrupt(Stop.INTERRUPTED)).start()
+        path = bench.file(sales_csv(range(100)) if kind == "sale" else leads_csv(range(100)))
+        report = bench.replay(path, notes=notes)
+        assert (report.stop, report.exit_code) == (Stop.INTERRUPTED, ExitCode.INTERRUPTED)
+        assert report.counts["unknown"] == 0
+        assert report.counts["accepted"] == len(server.events()) > 0
+        assert len(server.attempts()) == report.counts["accepted"]
+
+
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize(("kind", "left"), [("sale", "pending"), ("lead", "unknown")])
+def test_an_interrupt_leaves_a_server_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, left: str, second: bool
+) -> None:
+    """After the grace, or at a second signal: a lead under way is unknown, a sale goes again; rows are told."""
+    monkeypatch.setattr(delivery, "GRACE", 60.0 if second else 0.3)
+    notes = Notes()
+    with FaultServer() as server:
+        server.script(SUCCESS, *[HANG] * 40)
+        bench = Bench(tmp_path, server.url, kind)
+
+        def interrupt() -> None:
+            assert server.wait_for(lambda: len(server.requests) >= 5)
+            for _ in range(1 + second):
+                assert notes.interrupt is not None
+                notes.interrupt(Stop.TERMINATED)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        path = bench.file(sales_csv(range(20)) if kind == "sale" else leads_csv(range(20)))
+        begin = time.monotonic()
+        report = bench.replay(path, notes=notes, timeout=30, results=tmp_path / "r.csv")
+        thread.join()
+        assert time.monotonic() - begin < 20
+    assert report.exit_code == ExitCode.TERMINATED
+    assert report.counts["accepted"] == 1
+    assert report.counts[left] == (19 if kind == "sale" else 4)
+    assert Counter(row.status for row in notes.rows) == +Counter({**report.counts, "pending": 0})
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == len(notes.rows) + 1
