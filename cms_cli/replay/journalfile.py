@@ -223,9 +223,15 @@ def version_of(db: sqlite3.Connection, path: Path) -> int:
         JournalError: It is of a newer version, or not ours.
         sqlite3.Error: It cannot be read.
     """
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    application = int(db.execute("PRAGMA application_id").fetchone()[0])
-    tables = int(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    # One look: between two of them another process may make the tables. A savepoint begins a transaction where
+    # there is none, and is part of the one that is there.
+    db.execute("SAVEPOINT look")
+    try:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        application = int(db.execute("PRAGMA application_id").fetchone()[0])
+        tables = int(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    finally:
+        db.execute("RELEASE look")
     if version == 0 and application == 0 and tables == 0:
         return 0
     if application != _APPLICATION_ID:
