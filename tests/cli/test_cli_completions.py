@@ -1,0 +1,222 @@
+"""Completions: the scripts that are kept, and what a shell is offered."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from program import Program
+
+HERE = Path(__file__).parent
+COMPLETIONS = HERE.parent.parent / "completions"
+SHELLS = {"bash": "cms.bash", "zsh": "_cms", "fish": "cms.fish", "powershell": "cms.ps1"}
+HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
+
+
+def complete(program: Program, line: str, shell: str = "bash", **env: str) -> list[str]:
+    """What a shell is offered at the end of a line."""
+    words = line.split(" ")
+    asked = {
+        "_CMS_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "\n".join(words),
+        "COMP_CWORD": f"{len(words) - 1}",
+    }
+    result = program(env={**asked, "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args", **env})
+    assert (result.code, result.stderr) == (0, ""), result
+    return [each for each in result.stdout.splitlines() if each]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_kept_scripts_are_the_program_s(program: Program, shell: str) -> None:
+    """Each script in completions/ is what the program writes now; mend it with: python completions/generate.py."""
+    result = program("--show-completion", shell)
+
+    assert (result.code, result.stderr) == (0, "")
+    assert (COMPLETIONS / SHELLS[shell]).read_text(encoding="utf-8") == result.stdout
+
+
+def test_the_generator_writes_them_all(tmp_path: Path) -> None:
+    """The script in the repository makes the four files anew, and they come out as they are kept."""
+    shutil.copytree(COMPLETIONS, tmp_path / "completions")
+    (tmp_path / "completions" / "cms.bash").unlink()
+    root = COMPLETIONS.parent
+    subprocess.run(
+        [sys.executable, str(tmp_path / "completions" / "generate.py")],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        timeout=60,
+    )
+    for name in SHELLS.values():
+        assert (tmp_path / "completions" / name).read_bytes() == (COMPLETIONS / name).read_bytes()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_scripts_are_the_shell_s_language(shell: str) -> None:
+    """Each script is read by its shell without a complaint."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} here")
+    flag = "--no-execute" if shell == "fish" else "-n"
+    done = subprocess.run([shell, flag, str(COMPLETIONS / SHELLS[shell])], capture_output=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(("shell", "made"), [("zsh", ".zfunc/_cms"), ("bash", ".bash_completions/cms.sh")])
+def test_install_completion(program: Program, shell: str, made: str) -> None:
+    """--install-completion takes a shell's name and puts the very script there; stdout stays empty."""
+    result = program("--install-completion", shell)
+
+    assert (result.code, result.stdout) == (0, "")
+    assert made in result.stderr
+    script = (program.home / made).read_text(encoding="utf-8")
+    assert script.strip() == (COMPLETIONS / SHELLS[shell]).read_text(encoding="utf-8").strip()
+
+
+def test_an_unknown_shell_is_told_the_known_ones(program: Program) -> None:
+    """A shell that is not known ends with 2 and the names of those that are."""
+    result = program("--show-completion", "tcsh")
+
+    assert (result.code, result.stdout) == (2, "")
+    assert all(shell in result.stderr for shell in SHELLS)
+
+
+def test_values_are_offered(program: Program) -> None:
+    """Profiles, currencies, zones, modes, keys and the values of choices are offered after their flags."""
+    program.config.write_text('[profiles.shop]\nhost = "https://shop.example"\n', encoding="utf-8")
+    other = program.home / "other.toml"
+    other.write_text('[profiles.staging]\nhost = "https://s.example"\n', encoding="utf-8")
+
+    assert complete(program, "cms sale --profile ") == ["default", "shop"]
+    assert complete(program, "cms sale --config other.toml --profile s") == ["staging"]
+    assert complete(program, "cms sale --timezone Europe/Berl") == ["Europe/Berlin"]
+    assert complete(program, "cms lead --mode ") == ["deferred"]
+    assert complete(program, "cms sale --amount-unit ") == ["minor", "major"]
+    assert complete(program, "cms --show-completion z") == ["zsh"]
+    assert "--skip-invalid" in complete(program, "cms sale --from-csv x.csv --skip")
+
+
+def test_runs_are_offered(online: Program) -> None:
+    """`show` offers every run, the newest first; `resume` those that are not finished; both know --state-dir."""
+    rows = [f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in range(3)]
+    (online.home / "s.csv").write_text(HEADER + "".join(rows), encoding="utf-8")
+    replay = ("sale", "--from-csv", "s.csv", "--rate", "none", "--json")
+    done = online(*replay).json["run"]
+    (online.home / "s.csv").write_text(HEADER + "".join(rows).replace("i", "j"), encoding="utf-8")
+    left = online(*replay, "--limit", "1").json["run"]
+
+    assert complete(online, "cms runs show ") == [left, done]
+    assert complete(online, "cms runs resume ") == [left]
+    assert complete(online, f"cms runs failures {done[:8]}") == [done]
+    assert complete(online, "cms runs show --state-dir elsewhere ") == []
+
+
+@pytest.mark.parametrize("broken", ["config", "journal", "folder"])
+def test_nothing_that_is_broken_is_heard_of(program: Program, broken: str) -> None:
+    """A broken config file or journal offers nothing, and says nothing into the middle of a command line."""
+    if broken == "config":
+        program.config.write_text("not toml", encoding="utf-8")
+    elif broken == "journal":
+        program.state.mkdir()
+        (program.state / "journal.sqlite3").write_bytes(b"no database" * 500)
+    else:
+        program.state.write_text("a file", encoding="utf-8")
+
+    assert complete(program, "cms runs show ") == []
+    assert complete(program, "cms sale --profile sh") == []
+
+
+def test_a_flag_and_its_value_in_one_word(program: Program) -> None:
+    """bash breaks --output=js into three words; what is offered is the value."""
+    words = {"_CMS_COMPLETE": "complete_bash", "COMP_WORDS": "cms\nlead\n--output\n=\njs", "COMP_CWORD": "4"}
+    assert program(env=words).stdout.splitlines() == ["json", "jsonl"]
+    words.update(COMP_WORDS="cms\nlead\n--output\n=", COMP_CWORD="3")
+    assert program(env=words).stdout.splitlines() == ["table", "json", "jsonl"]
+
+
+def test_nothing_from_a_file_is_evaluated_by_zsh(program: Program) -> None:
+    """What zsh evaluates holds names of our own only, whatever the config file says."""
+    program.config.write_text('[profiles."$(touch owned)"]\nhost = "https://a.b"\n', encoding="utf-8")
+
+    assert "owned" not in "\n".join(complete(program, "cms sale --profile ", "zsh"))
+
+
+def test_a_tab_loads_only_what_it_needs(program: Program) -> None:
+    """Offering flags loads neither requests nor rich, sqlite3, csv or a TOML parser."""
+    env = {"_CMS_COMPLETE": "complete_bash", "COMP_WORDS": "cms\nsale\n--", "COMP_CWORD": "2"}
+    result = program(env=env, python=("-X", "importtime"))
+    names = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+
+    assert not names & {
+        "requests",
+        "urllib3",
+        "rich",
+        "sqlite3",
+        "csv",
+        "tomllib",
+        "tomli",
+        "platformdirs",
+        "zoneinfo",
+    }
+    assert not {name for name in names if name.startswith(("cms_cli.replay", "cms_cli.sandbox"))}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("cms sa\t\t", "sandbox"),
+        ("cms lead --click\t", "--click-id "),
+        ("cms sale --from-csv exam\t", "--from-csv example.csv "),
+        ("cms sale --output=jsonl --curr\t", "--output=jsonl --currency "),
+        ("cms sale --output=t\t", "--output=table"),
+    ],
+)
+def test_in_a_real_bash(program: Program, typed: str, shown: str) -> None:
+    """In an interactive bash TAB completes commands, flags, values and, after --from-csv, files."""
+    tools = program.home / "bin"
+    tools.mkdir()
+    (tools / "cms").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cms_cli "$@"\n', encoding="utf-8")
+    (tools / "cms").chmod(0o755)
+    (program.home / "example.csv").write_text("a\n", encoding="utf-8")
+    env = {
+        **program.env,
+        "PATH": f"{tools}:{program.env['PATH']}",
+        "TERM": "dumb",
+        "PS1": "$ ",
+        "INPUTRC": "/dev/null",
+    }
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        ["bash", "--noprofile", "--norc", "-i"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=env,
+        cwd=program.home,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        os.write(ours, f"source '{COMPLETIONS / 'cms.bash'}'; echo rea''dy\n".encode())
+        assert "\nready" in _until(ours, "\nready")
+        os.write(ours, typed.encode())
+        assert shown in _until(ours, shown)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def _until(terminal: int, text: str) -> str:
+    seen, deadline = "", time.monotonic() + 30
+    while text not in seen.replace("\r", "") and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1.0)[0]:
+            seen += os.read(terminal, 65536).decode("utf-8", "replace")
+    return seen.replace("\r", "")

@@ -1,0 +1,59 @@
+"""The README's list of commands is the program's, and the wheel puts the completions where the README says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from cms_cli.app import app
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with the name that it is called by."""
+    for name, entry in app.info.cls.entries.items():  # type: ignore[union-attr]
+        command = typer.main.get_command(import_module(entry.module).app)
+        under = getattr(command, "commands", None)
+        if not under:
+            yield f"cms {name}", command
+            continue
+        for each in under:
+            yield f"cms {name} {each}", under[each]
+
+
+def reference() -> str:
+    """The table as it has to stand in the README."""
+    lines = ["| command | what it does |", "| --- | --- |"]
+    for name, command in commands():
+        required = [param for param in command.params if param.param_type_name == "argument"]
+        takes = "".join(f" {p.metavar}" if p.required else f" [{p.metavar}]" for p in required)
+        lines.append(f"| `{name}{takes}` | {' '.join((command.help or '').partition(chr(10) * 2)[0].split())} |")
+    return "\n".join(lines)
+
+
+def test_the_list_of_commands_is_the_program_s() -> None:
+    """The README names every command, what it takes and what it is for, in the words of its help."""
+    section = README.split("## Commands\n")[1].split("\n## ")[0]
+    found = re.search(r"^\| command .*?\|$(?=\n\n)", section, re.MULTILINE | re.DOTALL)
+
+    assert found
+    assert found[0] == reference()
+
+
+def test_the_wheel_brings_the_completions() -> None:
+    """Every completion script is in the wheel, under the name and in the folder where its shell looks."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    table = project.split("[tool.hatch.build.targets.wheel.shared-data]\n")[1].split("\n[")[0]
+    placed = dict(re.findall(r'"(.+)" = "(.+)"', table))
+
+    scripts = [path for path in (ROOT / "completions").iterdir() if path.is_file() and path.suffix != ".py"]
+    assert set(placed) == {f"completions/{path.name}" for path in scripts}
+    for place in placed.values():
+        assert place in README, place
