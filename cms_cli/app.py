@@ -60,6 +60,7 @@ class _Cms(LazyGroup):
         "runs": Entry("cms_cli.commands.runs", "Look at earlier replays, go on with one, forget old ones."),
         "auth": Entry("cms_cli.commands.auth", "Keep a token, drop it, or see which one is used."),
         "config": Entry("cms_cli.commands.config", "See and change settings."),
+        "presets": Entry("cms_cli.commands.presets", "The exports that are known by name, and what one maps."),
         "sandbox": Entry("cms_cli.commands.sandbox", "A stand-in for the service, on this machine."),
     }
 

@@ -9,6 +9,9 @@
     token_command = "pass show cms"
     host = "https://api.cme.sh"
 
+    [mappings.shop.map]                 # for --mapping shop; the form is that of a mapping file
+    invoice_id = "Order"
+
 A token on top belongs to the profile ``default``, and to no other: a profile is an account of its own, and events
 must not go to another one because its token is missing. ``[profiles.default]`` may be written out, and wins.
 """
@@ -24,12 +27,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
+from cms_cli import tomltext
 from cms_cli.errors import CommandError
 from cms_cli.hosts import checked_host
 
 DEFAULT_PROFILE = "default"
 OUTPUTS = ("table", "json", "jsonl")
 TOKEN_KEYS = ("token", "token_command")
+
+_TABLES = ("profiles", "mappings")
 
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -124,12 +130,14 @@ class ConfigFile:
         exists: Whether it is there.
         top: The keys on top.
         profiles: The keys of each profile.
+        mappings: The mappings for ``--mapping NAME``; checked when one is used.
     """
 
     path: Path
     exists: bool = False
     top: Mapping[str, Any] = field(default_factory=dict, repr=False)
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    mappings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     def value(self, key: str, profile: str) -> tuple[Any, str] | None:
         """Find what a profile has for a key.
@@ -181,24 +189,24 @@ def read(path: Path) -> ConfigFile:
     problems = list(_problems(table, text))
     if problems:
         raise CommandError("\n".join(f"{path}{where}: {problem}" for where, problem in problems))
-    top = {key: value for key, value in table.items() if key != "profiles"}
-    return ConfigFile(path, True, top, table.get("profiles", {}))
+    top = {key: value for key, value in table.items() if key not in _TABLES}
+    return ConfigFile(path, True, top, table.get("profiles", {}), table.get("mappings", {}))
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomltext.loads(text)
+    except ValueError as error:
         raise CommandError(f"{path}: is not TOML: {error}") from None
 
 
 def _problems(table: Mapping[str, Any], text: str) -> list[tuple[str, str]]:
     """Everything that is wrong with a file: where (``, line 3``), and what."""
-    found = _section_problems({k: v for k, v in table.items() if k != "profiles"}, "", text)
+    found = _section_problems({k: v for k, v in table.items() if k not in _TABLES}, "", text)
+    for name, section in _tables(table.get("mappings", {})):
+        if not isinstance(section, dict):
+            where = _line(text, "mappings" if name else "", name or "mappings")
+            found.append((where, "mappings must be tables, as in [mappings.shop]"))
     profiles = table.get("profiles", {})
     if not isinstance(profiles, dict):
         return [*found, (_line(text, "", "profiles"), "profiles must be a table, as in [profiles.shop]")]
@@ -232,26 +240,19 @@ def nearest(key: str, in_profile: bool) -> str:
     import difflib
 
     known = [name for name, each in KEYS.items() if each.in_profiles or not in_profile]
-    known += [] if in_profile else ["profiles"]
+    known += [] if in_profile else list(_TABLES)
     near = difflib.get_close_matches(key.replace("-", "_").lower(), known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
 
 
-def _line(text: str, section: str, key: str) -> str:
-    """Find the line of a key, or of a section's head where ``key`` is empty: ``, line 3``, or "" if not found.
+def _tables(value: object) -> list[tuple[str, object]]:
+    return list(value.items()) if isinstance(value, dict) else [("", value)]
 
-    The parser tells no lines. This reads the file's plain forms, which are what people write.
-    """
-    here = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        head = re.match(r"\s*\[\s*([^\]]+?)\s*\]", line)
-        if head:
-            here = re.sub(r"""["']|\s""", "", head[1])
-            if here == section and not key:
-                return f", line {number}"
-        elif key and here == section and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*[=.]""", line):
-            return f", line {number}"
-    return ""
+
+def _line(text: str, section: str, key: str) -> str:
+    """Give ``, line 3`` for a key, or for a section's head where ``key`` is empty; "" if it is not found."""
+    number = tomltext.line_of(text, section, key)
+    return f", line {number}" if number else ""
 
 
 def default_path() -> Path:

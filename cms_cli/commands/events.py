@@ -33,19 +33,9 @@ RETRIES = 4
 
 # Flags that mean nothing without a file; `--yes` is among them because one event asks nothing.
 _OF_A_FILE = (
-    *(
-        "map",
-        "where",
-        "skip_unattributed",
-        "decimal",
-        "date_format",
-        "encoding",
-        "delimiter",
-        "rate",
-        "concurrency",
-    ),
-    *("limit", "skip_invalid", "failures", "results", "max_failures", "max_duration", "fresh", "retry_unknown"),
-    *("retry_refused", "yes"),
+    *("map", "preset", "mapping", "where", "skip_unattributed", "decimal", "date_format", "encoding", "delimiter"),
+    *("rate", "concurrency", "limit", "skip_invalid", "failures", "results", "max_failures", "max_duration"),
+    *("fresh", "retry_unknown", "retry_refused", "yes"),
 )
 
 
@@ -59,10 +49,13 @@ def track_or_replay(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
     Raises:
         CommandError: Flags, settings or the file cannot be used.
     """
-    if parameters["from_csv"] is not None:
-        if parameters["from_csv"] == "-" == parameters["token_file"]:
+    inputs = [flag for flag in ("from_csv", "from_jsonl") if parameters[flag] is not None]
+    if len(inputs) > 1:
+        raise CommandError("--from-csv and --from-jsonl contradict each other", "Replay one file after the other.")
+    if inputs:
+        if parameters[inputs[0]] == "-" == parameters["token_file"]:
             raise CommandError(
-                "--from-csv - and --token-file - cannot both read stdin",
+                f"--{inputs[0].replace('_', '-')} - and --token-file - cannot both read stdin",
                 "Give the token in CMS_BEARER_TOKEN, or one of the two as a file.",
             )
         from cms_cli.commands.replay import replay_file
@@ -71,7 +64,7 @@ def track_or_replay(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
     astray = [name for name in _OF_A_FILE if parameters.get(name)]
     if astray:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in astray)
-        raise CommandError(f"{flags}: only with --from-csv", f"see: cms {kind.value} --help")
+        raise CommandError(f"{flags}: only with --from-csv or --from-jsonl", f"see: cms {kind.value} --help")
     return track(kind, parameters)
 
 
@@ -175,7 +168,9 @@ def _amount(text: str, parameters: Mapping[str, Any], problems: dict[str, str]) 
         return None  # --currency is required, and without it this amount means nothing yet
     amount = parse_cli_amount(text, currency) if major else parse_minor(text)
     if isinstance(amount, MoneyProblem):
-        problems["amount"] = _with_hint(amount)
+        # The hint of the parser speaks of a file's column.
+        cents = f"{amount.message} (for 49.99, say --amount-unit major)"
+        problems["amount"] = _with_hint(amount) if major else cents
         return None
     return amount
 

@@ -38,6 +38,9 @@ def lead(
     mode: o.Mode = None,
     deferred: o.Deferred = False,
     from_csv: r.FromCsv = None,
+    from_jsonl: r.FromJsonl = None,
+    preset: r.Preset = None,
+    mapping: r.Mapping = None,
     map: r.Map = None,  # noqa: A002 - the flag's name
     where: r.Where = None,
     date_format: r.DateFormat = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cms_cli.commands.begin import begin
+from cms_cli.commands.shape import input_of, shape_of
 from cms_cli.commands.target import SANDBOX, Target, open_target
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
@@ -25,7 +26,7 @@ from cms_cli.replay.run import Request, rehearse, replay, resume
 from cms_cli.replay.runs import Run, RunBusyError
 from cms_cli.replay.stop import Stop
 from cms_cli.settings import Settings
-from cms_python import LEAD_FIELDS, SALE_FIELDS, CMSClient, EventKind
+from cms_python import CMSClient, EventKind
 
 MAX_WAIT = 900.0
 """Seconds without any row settling after which a replay stops."""
@@ -50,7 +51,7 @@ def replay_file(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
     sending = not parameters["dry_run"]
     view = ReplayView(console, settings.output, delivery, ask=not parameters["yes"])
     with explained(), open_target(settings, console, sandbox=parameters["sandbox"], sending=sending) as target:
-        request = request_for(kind, parameters["from_csv"], shape, delivery, target)
+        request = request_for(kind, input_of(parameters), shape, delivery, target)
         if not sending:
             with view:
                 preview, report = rehearse(request, view)
@@ -100,27 +101,6 @@ def _check_subject(run: Run, target: Target) -> None:
             f"{run.name} belongs to the account {subject}, and this token to {account.subject}",
             "Use a token of the run's own account.",
         )
-
-
-def shape_of(kind: EventKind, parameters: Mapping[str, Any], settings: Settings) -> Shape:
-    """Read the flags that shape events."""
-    fields = LEAD_FIELDS if kind is EventKind.LEAD else SALE_FIELDS
-    constants = {name: parameters[name] for name in fields if parameters.get(name) is not None}
-    if parameters.get("deferred"):
-        constants.setdefault("mode", "deferred")
-    unit = parameters.get("amount_unit")
-    return Shape(
-        mapping=tuple(_pair("--map", text) for text in parameters["map"] or ()),
-        constants=tuple(sorted(constants.items())),
-        where=tuple(parameters["where"] or ()),
-        skip_unattributed=bool(parameters.get("skip_unattributed")),
-        amount_unit=unit.value if unit is not None else "",
-        decimal=parameters.get("decimal") or "",
-        timezone=settings.timezone,
-        date_format=parameters["date_format"] or "",
-        encoding=parameters["encoding"] or "",
-        delimiter=parameters["delimiter"] or "",
-    )
 
 
 def delivery_of(parameters: Mapping[str, Any], settings: Settings) -> Delivery:
@@ -200,13 +180,6 @@ def stoppable(view: ReplayView) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _pair(flag: str, text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip() or not value.strip():
-        raise CommandError(f'{flag} "{text}" is not FIELD=COLUMN')
-    return name.strip(), value.strip()
 
 
 def _path(text: str | None) -> Path | None:

@@ -4,12 +4,39 @@ from typing import Annotated, Optional
 
 import typer
 
+from cms_cli.commands import completions
+
 FILE = "A file of events"
 CONTROL = "Control of a replay"
 
 FromCsv = Annotated[
     Optional[str],
     typer.Option("--from-csv", metavar="FILE", help="Replay a CSV file; - is stdin.", rich_help_panel=FILE),
+]
+FromJsonl = Annotated[
+    Optional[str],
+    typer.Option(
+        "--from-jsonl", metavar="FILE", help="Replay a file of JSON Lines; - is stdin.", rich_help_panel=FILE
+    ),
+]
+Preset = Annotated[
+    Optional[str],
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="A known export: stripe, shopify, woocommerce, gumroad.",
+        autocompletion=completions.presets,
+        rich_help_panel=FILE,
+    ),
+]
+Mapping = Annotated[
+    Optional[str],
+    typer.Option(
+        "--mapping",
+        metavar="FILE",
+        help="A mapping file, or the name of one in the config file; see: cms presets.",
+        rich_help_panel=FILE,
+    ),
 ]
 Map = Annotated[
     Optional[list[str]],
@@ -91,7 +118,7 @@ Results = Annotated[
     typer.Option(
         "--results",
         metavar="FILE",
-        help="Write every row and its outcome here: .csv or .jsonl.",
+        help="Write the outcome of every row here: .csv or .jsonl.",
         rich_help_panel=CONTROL,
     ),
 ]

@@ -20,6 +20,9 @@ cms sale --click-id id_123 --event-name purchase --customer-external-id u_42 \\
 # a file of sales: see what would be sent, then send it; again is safe
 cms sale --from-csv sales.csv --dry-run
 cms sale --from-csv sales.csv
+
+# an export of your shop as it is; cms presets lists what is known
+cms sale --from-csv orders_export.csv --preset shopify --dry-run
 """
 
 
@@ -38,6 +41,9 @@ def sale(
     timestamp: o.Timestamp = None,
     timezone: o.Timezone = None,
     from_csv: r.FromCsv = None,
+    from_jsonl: r.FromJsonl = None,
+    preset: r.Preset = None,
+    mapping: r.Mapping = None,
     map: r.Map = None,  # noqa: A002 - the flag's name
     where: r.Where = None,
     skip_unattributed: r.SkipUnattributed = False,

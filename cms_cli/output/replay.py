@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from shutil import get_terminal_size
 
 from cms_cli.output import actions
 from cms_cli.output.console import RED, YELLOW, Console
 from cms_cli.output.table import GREEN, table
-from cms_cli.output.text import shown
+from cms_cli.output.text import cut, shown, width
 from cms_cli.replay.currencies import exponent
-from cms_cli.replay.preview import Preview
+from cms_cli.replay.preview import MappedColumn, Preview
 from cms_cli.replay.problems import ProblemGroup
 from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.rowbook import RowStatus, SettledRow
@@ -74,9 +76,11 @@ def summary_lines(preview: Preview, rate: str) -> list[str]:
         if status is not RowStatus.PENDING and preview.counts[status.value]
     ]
     lines = [f"{rows(pending)} to send" + (f"; {', '.join(others)}" if others else "")]
-    lines += [f"  {reason}: {count:,}" for reason, count in sorted(preview.reasons.items())]
+    lines += [f"  {shown(reason)}: {count:,}" for reason, count in sorted(preview.reasons.items())]
     if preview.sums:
-        lines.append("sum: " + ", ".join(amount(total, currency) for currency, total in preview.sums.items()))
+        lines.append(f"sum: {_amounts(preview.sums)}")
+    if preview.refunded:
+        lines.append(f"refunded in part: {rows(preview.refunded)}, {_amounts(preview.refunds)}; sent in full")
     if preview.free:
         lines.append(f"{rows(preview.free)} with amount 0")
     if preview.first:
@@ -88,18 +92,47 @@ def summary_lines(preview: Preview, rate: str) -> list[str]:
 
 
 def show_preview(console: Console, preview: Preview, rate: str) -> None:
-    """Show what is about to happen, on stderr."""
+    """Show what is about to happen, on stderr: made to fit a terminal, complete anywhere else."""
     what = f"{preview.run}: going on with {preview.file}" if preview.going_on else preview.file
-    console.note(what)
+    console.note(shown(what))
     if preview.columns:
-        width = max(len(column.field) for column in preview.columns)
-        for column in preview.columns:
-            samples = ", ".join(_short(sample) for sample in column.samples)
-            console.note(f"  {column.field:<{width}}  <- {column.column}" + (f"   {samples}" if samples else ""))
-    for event in preview.events[:1]:
-        console.note(f"first: {event}")
+        room = get_terminal_size().columns if console.draws_on_stderr else None
+        console.note("\n".join(_mapping_lines(preview.columns, room)))
+    if preview.events:
+        console.note("as they would be sent, the first of them:")
+    for event in preview.events:
+        # With blanks, since a terminal's lines break there.
+        text = json.dumps(json.loads(event), ensure_ascii=False) if console.draws_on_stderr else event
+        console.note(f"  {shown(text)}")
     for line in summary_lines(preview, rate):
         console.note(line)
+
+
+def _mapping_lines(columns: Sequence[MappedColumn], room: int | None) -> list[str]:
+    """Give each field, where it comes from and a few values; ``room`` is the width, or None for no limit."""
+    entries = []
+    for column in columns:
+        constant = None if column.constant is None else f'"{shown(column.constant)}"'
+        origin, values = shown(column.column), ", ".join(shown(sample) for sample in column.samples)
+        if not origin:
+            origin, values = "always", constant or ""
+        elif constant is not None:
+            origin += f", else {constant}"
+        entries.append((column.field, origin, values))
+    names = max(width(name) for name, _, _ in entries)
+    origins = max(width(origin) for _, origin, _ in entries)
+    if room is not None:
+        origins = min(origins, max(12, (room - names - 6) // 2))
+    lines = []
+    for name, origin, values in entries:
+        fitting = cut(origin, origins)
+        line = f"  {name:<{names}}  {fitting}{' ' * (origins - width(fitting))}  {values}".rstrip()
+        lines.append(line if room is None else cut(line, room))
+    return lines
+
+
+def _amounts(sums: Mapping[str, int]) -> str:
+    return ", ".join(amount(total, currency) for currency, total in sums.items())
 
 
 def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
@@ -120,12 +153,23 @@ def show_rehearsal(console: Console, form: str, preview: Preview, report: Replay
         value = {
             "dry_run": True,
             **report.to_dict(),
-            "mapping": {column.field: column.column for column in preview.columns},
+            "mapping": {
+                column.field: {
+                    "column": column.column or None,
+                    "constant": column.constant,
+                    "samples": list(column.samples),
+                }
+                for column in preview.columns
+            },
+            "events": [json.loads(event) for event in preview.events],
             "skipped": preview.reasons,
             "sums": preview.sums,
+            "free": preview.free,
+            "refunded": {"rows": preview.refunded, "sums": preview.refunds},
             "first": preview.first or None,
             "last": preview.last or None,
             "least_seconds": preview.seconds,
+            "warnings": list(preview.warnings),
         }
         console.document(value, form)
     actions.tell(console, report, sent=False)
@@ -193,18 +237,18 @@ def _show_next(console: Console, report: ReplayReport) -> None:
         console.error(reason) if report.exit_code else console.note(reason)
     if report.pending:
         console.note(f"{rows(report.pending)} left; go on with: cms runs resume {run}")
-    if report.counts[RowStatus.UNKNOWN.value]:
-        console.note(
-            f"{rows(report.counts[RowStatus.UNKNOWN.value])} may or may not have arrived; look them up at the "
-            f"service, or send them again with: cms runs resume {run} --retry-unknown"
-        )
-    if report.counts[RowStatus.REFUSED.value]:
-        refused = rows(report.counts[RowStatus.REFUSED.value])
+    unknown, refused, invalid = (
+        report.counts[status.value] for status in (RowStatus.UNKNOWN, RowStatus.REFUSED, RowStatus.INVALID)
+    )
+    if unknown:
         console.error(
-            f"the service refused {refused}", f"To mend and send again: cms runs failures {run} > failures.csv"
+            f"{rows(unknown)} may or may not have arrived",
+            f"Look them up at the service, or send them again with: cms runs resume {run} --retry-unknown",
         )
-
-
-def _short(text: str, longest: int = 30) -> str:
-    text = shown(text)
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    if refused:
+        console.error(
+            f"the service refused {rows(refused)}",
+            f"To mend and send again: cms runs failures {run} > failures.csv",
+        )
+    if invalid:
+        console.error(f"{rows(invalid)} invalid and not sent", f"They are in: cms runs failures {run}")

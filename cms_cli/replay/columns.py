@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Union
 
+from cms_cli.replay import cells as cell_texts
 from cms_cli.replay.model import InputError
 from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind, Field
 
-_KEYED = re.compile(r"(.+?)\[([^\[\]]+)\]")
-_NOISE = re.compile(r"[\s_-]+")
+_KEYED = re.compile(r"(.+?)((?:\[[^\[\]]+\])+)")
+_KEY = re.compile(r"\[([^\[\]]+)\]")
 
 
 class Source(NamedTuple):
@@ -22,17 +21,63 @@ class Source(NamedTuple):
     Attributes:
         column: The header of the column.
         place: Its place in the row.
-        key: The key of the value within the cell, or "" for the whole cell.
+        keys: The way to the value within the cell, one key a level; empty for the whole cell.
     """
 
     column: str
     place: int
-    key: str
+    keys: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The source as ``--map`` writes it."""
+        return self.column + "".join(f"[{key}]" for key in self.keys)
 
     def read(self, cells: Sequence[str]) -> str:
         """Give the value, without the white space around it; "" where there is none."""
-        cell = cells[self.place].strip()
-        return cell if not self.key or not cell else _value_in(cell, self.key)
+        text = cell_texts.bare(cells[self.place])
+        for key in self.keys:
+            if not text:
+                break
+            text = cell_texts.value_in(text, key)
+        return text
+
+
+class Joined(NamedTuple):
+    """Several columns that make one value: a date and a time of day, a first name and a last name.
+
+    Attributes:
+        parts: Where its parts come from, in order.
+    """
+
+    parts: tuple[Source, ...]
+
+    @property
+    def column(self) -> str:
+        """The headers of its columns."""
+        return " + ".join(part.column for part in self.parts)
+
+    @property
+    def label(self) -> str:
+        """The source as people read it."""
+        return " + ".join(part.label for part in self.parts)
+
+    def read(self, cells: Sequence[str]) -> str:
+        """Give the parts with a blank between; one that begins with what comes before it stands for both.
+
+        (Gumroad's column for the time of day holds the date once more.)
+        """
+        text = ""
+        for part in self.parts:
+            more = part.read(cells)
+            text = more if more == text or more.startswith((f"{text} ", f"{text}T")) else f"{text} {more}".strip()
+        return text
+
+
+AnySource = Union[Source, Joined]
+
+Expression = Union[str, "tuple[str, ...]"]
+"""A column expression without fallbacks: ``COLUMN``, ``COLUMN[key]``, or a tuple of those that make one value."""
 
 
 def fields_of(kind: EventKind) -> Mapping[str, Field]:
@@ -40,83 +85,121 @@ def fields_of(kind: EventKind) -> Mapping[str, Field]:
     return LEAD_FIELDS if kind is EventKind.LEAD else SALE_FIELDS
 
 
-def folded(name: str) -> str:
-    """Give a name as it is compared: letter case, spaces, ``-`` and ``_`` aside."""
-    return _NOISE.sub("", name).casefold()
+folded = cell_texts.folded
 
 
-def find_sources(
-    kind: EventKind, header: Sequence[str], mapping: Sequence[tuple[str, str]]
-) -> dict[str, tuple[Source, ...]]:
-    """Find the columns of every field that has some.
+def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
+    """Give the Python name of a field that may be written in any of its spellings.
 
     Args:
-        kind: Lead or sale.
-        header: The file's column names.
-        mapping: Pairs of a field's name and a column expression, ``A|B[key]``. A field that is not among them is
-            looked for under its own name.
-
-    Returns:
-        By Python name, the sources in the order in which they are tried.
-
-    Raises:
-        InputError: The mapping names a field or a column that is not there, or two columns claim one field.
-    """
-    fields = fields_of(kind)
-    sources: dict[str, tuple[Source, ...]] = {}
-    for name, expression in mapping:
-        field = field_named(kind, name)
-        if field in sources:
-            raise InputError(f"--map names {field} twice", f"Write --map '{field}=A|B' to try several columns.")
-        sources[field] = _parse(field, expression, header)
-    by_folded: dict[str, list[int]] = {}
-    for index, column in enumerate(header):
-        by_folded.setdefault(folded(column), []).append(index)
-    for name, own in fields.items():
-        if name in sources:
-            continue
-        found = sorted({index for key in (folded(name), folded(own.wire)) for index in by_folded.get(key, ())})
-        if len(found) > 1:
-            columns = " and ".join(f'"{header[index]}"' for index in found)
-            raise InputError(
-                f"columns {columns} both look like {name}", f'Say which: --map "{name}={header[found[0]]}"'
-            )
-        if found:
-            sources[name] = (Source(header[found[0]], found[0], ""),)
-    return sources
-
-
-def field_named(kind: EventKind, name: str) -> str:
-    """Give the Python name of a field that may be written in any of its spellings.
+        fields: Those to look among.
+        name: The name as somebody wrote it.
+        what: What has these fields: ``a sale``.
 
     Raises:
         InputError: There is no such field.
     """
-    fields = fields_of(kind)
     wanted = folded(name)
     for field in fields.values():
         if wanted in (folded(field.name), folded(field.wire)):
             return field.name
     close = difflib.get_close_matches(name.replace("-", "_"), fields, 1)
-    hint = f"Did you mean {close[0]}?" if close else f"A {kind.value} has: {', '.join(fields)}."
-    raise InputError(f'a {kind.value} has no field "{name}"', hint)
+    hint = f"Did you mean {close[0]}?" if close else f"{what.capitalize()} has: {', '.join(fields)}."
+    raise InputError(f'{what} has no field "{name}"', hint)
+
+
+def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tuple[Source, ...]:
+    """Find the column that is called like a field; gives nothing where there is none.
+
+    Raises:
+        InputError: Two are.
+    """
+    wanted = {folded(name), folded(fields[name].wire)}
+    found = [place for place, column in enumerate(header) if folded(column) in wanted]
+    if len(found) > 1:
+        columns = " and ".join(f'"{header[place]}"' for place in found)
+        raise InputError(
+            f"columns {columns} both look like {name}", f'Say which: --map "{name}={header[found[0]]}"'
+        )
+    return tuple(Source(header[place], place) for place in found)
+
+
+def every(header: Sequence[str], expression: str, wanted_by: str) -> tuple[AnySource, ...]:
+    """Find the columns of ``A|B[key]``, each of which has to be there.
+
+    Args:
+        header: The file's column names. One that is the very expression is meant by it.
+        expression: What was written.
+        wanted_by: Who wrote it, for messages: ``--map amount``.
+
+    Raises:
+        InputError: A column is not there, or none is named.
+    """
+    parts = [expression] if expression in header else expression.split("|")
+    sources = []
+    for part in parts:
+        if not part.strip():
+            raise InputError(f"{wanted_by}={expression} names an empty column", "Write it as COLUMN, or as A|B.")
+        found = like(header, part)
+        if len(found) > 1:
+            columns = " and ".join(f'"{source.column}"' for source in found)
+            raise InputError(
+                f'{wanted_by} names the column "{part.strip()}", which may be {columns}',
+                "Write it exactly as in the file.",
+            )
+        if not found:
+            raise absent(header, part.strip(), wanted_by)
+        sources.append(found[0])
+    return tuple(sources)
+
+
+def like(header: Sequence[str], expression: Expression) -> list[AnySource]:
+    """Find the columns that an expression may mean: its very name, else all that differ from it in spelling only.
+
+    Spelling is letter case, blanks, ``-`` and ``_``. A name goes before the same text taken as ``COLUMN[key]``.
+    """
+    if not isinstance(expression, str):
+        parts = [like(header, part) for part in expression]
+        return [Joined(tuple(_single(found[0]) for found in parts))] if all(parts) else []
+    text = expression.strip()
+    found = _places(header, text)
+    if found:
+        return [Source(header[place], place) for place in found]
+    keyed = _KEYED.fullmatch(text)
+    if not keyed:
+        return []
+    keys = _KEY.findall(keyed[2])
+    # The longest name first: of `meta[x][y]` the column may be called `meta[x]`.
+    for many in range(1, len(keys) + 1):
+        kept = "".join(f"[{key}]" for key in keys[: len(keys) - many])
+        for place in _places(header, keyed[1].rstrip() + kept):
+            found.append(place)
+        if found:
+            way = tuple(key.strip() for key in keys[len(keys) - many :])
+            return [Source(header[place], place, way) for place in found]
+    return []
 
 
 def column_index(header: Sequence[str], column: str, wanted_by: str) -> int:
-    """Give the place of a column: an exact name, else one that differs in letter case and blanks only.
+    """Give the place of a column that has to be there.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none, or several that differ from the name in spelling only.
     """
-    if column in header:
-        return header.index(column)
-    alike = [index for index, name in enumerate(header) if folded(name) == folded(column)]
-    if len(alike) == 1:
-        return alike[0]
-    close = difflib.get_close_matches(column, header, 1, 0.5)
+    found = _places(header, column.strip())
+    if len(found) == 1:
+        return found[0]
+    raise absent(header, column, wanted_by)
+
+
+def absent(header: Sequence[str], column: str, wanted_by: str) -> InputError:
+    """Give the error for a column that is not there."""
+    keyed = _KEYED.fullmatch(column)
+    wanted = keyed[1] if keyed else column
+    close = difflib.get_close_matches(wanted, header, 1, 0.5)
     hint = f'Did you mean "{close[0]}"? ' if close else ""
-    raise InputError(
-        f'{wanted_by} names the column "{column}", which is not in the file', f"{hint}It has: {listed(header)}."
+    return InputError(
+        f'{wanted_by} names the column "{wanted}", which is not in the file', f"{hint}It has: {listed(header)}."
     )
 
 
@@ -125,8 +208,15 @@ def listed(header: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' if not name.isidentifier() else name for name in header)
 
 
-def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str]) -> InputError:
-    """Give the error for a header that leaves required fields without a source, with the likely ``--map``."""
+def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hints: Mapping[str, str]) -> InputError:
+    """Give the error for a header that leaves required fields without a source, with the likely ``--map``.
+
+    Args:
+        kind: Lead or sale.
+        header: The file's column names.
+        missing: The fields.
+        hints: What a preset or mapping file has to say about a field that its export lacks.
+    """
     unused = [name for name in header if folded(name)]
     suggestions = []
     for name in missing:
@@ -141,73 +231,20 @@ def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str]) -> I
             suggestions.append("--currency USD")
         else:
             suggestions.append(f'--map "{name}=COLUMN"')
+    told = [f"{name}: {hints[name]}" for name in missing if name in hints]
     return InputError(
         f"no column for {', '.join(missing)}; the file has: {listed(header)}",
-        f"Say where they are, for example: {' '.join(suggestions)}",
+        "\n".join([*told, f"Say where they are, for example: {' '.join(suggestions)}"]),
     )
 
 
-def _parse(field: str, expression: str, header: Sequence[str]) -> tuple[Source, ...]:
-    # A column may have the very name of an expression; then it is meant.
-    parts = [expression] if expression in header else expression.split("|")
-    sources = []
-    for part in parts:
-        text = part.strip()
-        if not text:
-            raise InputError(f"--map {field}={expression} names an empty column", f"Write --map {field}=COLUMN.")
-        keyed = None if text in header else _KEYED.fullmatch(text)
-        column, key = (keyed[1], keyed[2]) if keyed else (text, "")
-        index = column_index(header, column, f"--map {field}")
-        sources.append(Source(header[index], index, key))
-    return tuple(sources)
+def _places(header: Sequence[str], name: str) -> list[int]:
+    if name in header:
+        return [header.index(name)]
+    wanted = folded(name)
+    return [place for place, column in enumerate(header) if wanted and folded(column) == wanted]
 
 
-def _value_in(cell: str, key: str) -> str:
-    """Pick one value out of a cell of ``key: value`` lines, a JSON object or a URL's query."""
-    readers: tuple[Callable[[str, str], str | None], ...] = (_in_json, _in_query, _in_lines)
-    for reader in readers:
-        value = reader(cell, key)
-        if value is not None:
-            return value.strip()
-    return ""
-
-
-def _in_json(cell: str, key: str) -> str | None:
-    if not cell.startswith("{"):
-        return None
-    try:
-        value = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-    found = _by_folded_key(value, key) if isinstance(value, dict) else None
-    if isinstance(found, bool) or not isinstance(found, (str, int)):
-        return None
-    return str(found)
-
-
-def _in_query(cell: str, key: str) -> str | None:
-    if "?" not in cell or "\n" in cell:
-        return None
-    try:
-        query = urlsplit(cell).query
-    except ValueError:
-        return None
-    values = parse_qs(query).get(key)
-    # A click replaces the one before it: last click wins.
-    return values[-1] if values else None
-
-
-def _in_lines(cell: str, key: str) -> str | None:
-    pairs: dict[str, object] = {}
-    for line in re.split(r"[\r\n]+", cell):
-        name, colon, value = line.partition(":")
-        if colon:
-            pairs.setdefault(name.strip(), value)
-    found = _by_folded_key(pairs, key)
-    return found if isinstance(found, str) else None
-
-
-def _by_folded_key(values: Mapping[str, object], key: str) -> object:
-    if key in values:
-        return values[key]
-    return next((value for name, value in values.items() if folded(str(name)) == folded(key)), None)
+def _single(source: AnySource) -> Source:
+    assert isinstance(source, Source)
+    return source

@@ -20,8 +20,9 @@ import marshal
 import os
 import tempfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import chain, repeat
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,7 @@ _MOST_SUSPECTS = 1 << 15
 _FINDINGS_A_CHUNK = 1 << 8
 
 _Record = tuple[int, int, str, str]  # row, line, key, content
+_Columns = tuple[Any, ...]  # lists of rows, lines and keys, and those that make up the contents
 
 
 class Finding(NamedTuple):
@@ -76,7 +78,8 @@ class Repeats:
         """
         self._spill = _Spill(folder)
         self._limit = buffered
-        self._held: list[_Record] = []
+        self._held: list[_Columns] = []
+        self._held_rows = 0
         self._log: array[int] = array("q")
         self._hashes = [array("q") for _ in range(_PARTITIONS)]
         self._written_hashes: list[array[int]] = [array("q") for _ in range(_PARTITIONS)]
@@ -104,16 +107,33 @@ class Repeats:
         Raises:
             OSError: When the temporary file cannot be written.
         """
-        if len(key) > _LONG:
-            key = self._digest(key)
-        if len(content) > _LONG:
-            content = self._digest(content)
-        held = self._held
-        held.append((row, line, key, content))
-        if len(held) >= self._limit:
-            self._log.append(self._spill.write(held))
-            self._note_hashes(held)
+        self.add_all((row,), (line,), (key,), (content,))
+
+    def add_all(
+        self, rows: Sequence[int], lines: Sequence[int], keys: Sequence[str], *contents: Sequence[str]
+    ) -> None:
+        """Take many rows at once, each as :meth:`add` takes it; the arguments are columns of the same length.
+
+        Args:
+            rows: As for :meth:`add`.
+            lines: Likewise.
+            keys: Likewise.
+            contents: Columns whose texts together are the content; put together only where that is needed.
+
+        Raises:
+            OSError: When the temporary file cannot be written.
+        """
+        if not rows:
+            return
+        if max(map(len, keys)) > _LONG:
+            keys = [key if len(key) <= _LONG else self._digest(key) for key in keys]
+        self._held.append((list(rows), list(lines), list(keys), *map(list, contents)))
+        self._held_rows += len(rows)
+        if self._held_rows >= self._limit:
+            self._log.append(self._spill.write(self._held))
+            self._note_hashes()
             self._held = []
+            self._held_rows = 0
 
     def findings(self) -> Iterator[Finding]:
         """The rows that repeat or contradict others, in the order of the file. Called once, after the last row.
@@ -121,23 +141,29 @@ class Repeats:
         Raises:
             OSError: When the temporary file cannot be read or written.
         """
-        self._note_hashes(self._held)
+        self._note_hashes()
         twice = self._hashes_seen_twice()
         if twice is not None and not twice:
             return iter(())
         comparison = _Comparison(self._spill, self._limit)
         for place in self._log:
-            comparison.add_those(self._spill.read(place), twice)
-        comparison.add_those(self._held, twice)
+            comparison.add_those(self._records(self._spill.read(place)), twice)
+        comparison.add_those(self._records(self._held), twice)
         return comparison.findings()
+
+    def _records(self, held: list[_Columns]) -> Iterator[_Record]:
+        for rows, lines, keys, *contents in held:
+            texts = map("\n".join, zip(*contents)) if contents else repeat("")
+            for row, line, key, text in zip(rows, lines, keys, texts):
+                yield row, line, key, text if len(text) <= _LONG else self._digest(text)
 
     def _digest(self, text: str) -> str:
         digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=self._secret)
         return "\0" + digest.hexdigest()  # No text is taken for it, since no text can know the secret.
 
-    def _note_hashes(self, records: list[_Record]) -> None:
+    def _note_hashes(self) -> None:
         hashes = self._hashes
-        for value in map(hash, map(itemgetter(2), records)):
+        for value in map(hash, chain.from_iterable(map(itemgetter(2), self._held))):
             hashes[value % _PARTITIONS].append(value)
         for number, chunk in enumerate(hashes):
             if len(chunk) >= _HASHES_A_CHUNK:
@@ -152,15 +178,15 @@ class Repeats:
             # A partition of a very large file is looked through in parts, told apart by more of the hash.
             parts = rows // _AT_A_TIME + 1
             for part in range(parts):
-                seen: set[int] = set()
-                for chunk in self._chunks_of_hashes(number):
-                    if parts > 1:
-                        chunk = [value for value in chunk if value // _PARTITIONS % parts == part]  # noqa: PLW2901
-                    if seen.isdisjoint(chunk) and len(set(chunk)) == len(chunk):
-                        seen.update(chunk)
-                        continue
-                    for value in chunk:
-                        (twice if value in seen else seen).add(value)
+                values = list(chain.from_iterable(self._chunks_of_hashes(number)))
+                if parts > 1:
+                    values = [value for value in values if value // _PARTITIONS % parts == part]
+                seen: set[int] = set(values)
+                if len(seen) == len(values):
+                    continue
+                seen.clear()
+                for value in values:
+                    (twice if value in seen else seen).add(value)
                 if len(twice) > _MOST_SUSPECTS:
                     return None
         return twice
@@ -184,7 +210,7 @@ class _Comparison:
         self._written: list[array[int]] = [array("q") for _ in range(_PARTITIONS)]
         self._rows = [0] * _PARTITIONS
 
-    def add_those(self, records: list[_Record], hashes: set[int] | None) -> None:
+    def add_those(self, records: Iterable[_Record], hashes: set[int] | None) -> None:
         """Take the rows whose key has one of these hashes, or all of them."""
         for record in records:
             value = hash(record[2])

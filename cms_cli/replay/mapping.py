@@ -1,25 +1,33 @@
-"""A row of cells to an event that can be sent, or to what is wrong with it. Pure."""
+"""A row of cells to an event that can be sent, to why it is left out, or to all that is wrong with it. Pure.
+
+Rows are looked at one by one here, with care. What :mod:`cms_cli.replay.bulk` can vouch for never gets here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, tzinfo
-from typing import Union
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Callable, NamedTuple, Union
 
-from cms_cli.replay import columns
-from cms_cli.replay.columns import Source
+from cms_cli.replay import refunds
+from cms_cli.replay.blueprint import Blueprint
+from cms_cli.replay.columns import AnySource, fields_of
 from cms_cli.replay.model import InputError, PlannedEvent, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.money import AmountFormat, MoneyProblem, parse_cli_amount, parse_minor
-from cms_cli.replay.options import Shape
+from cms_cli.replay.preview import MappedColumn
+from cms_cli.replay.problems import shown
 from cms_cli.replay.times import TimeProblem, check_date_format, parse_instant, zone_for_header, zone_named
-from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind, encode_wire
+from cms_python import Field, encode_wire
 
 Planned = Union[PlannedEvent, SkippedRow, "list[RowProblem]"]
 
-_CACHED_VALUES = 4096  # distinct values of a field whose check is remembered: names, currencies, event names repeat
+_SAMPLES = 3
+
+UNATTRIBUTED = "no click id: no link brought this customer"
 
 
-class _BadValueError(Exception):
+class BadValueError(Exception):
     """One value breaks a rule; carries code, message and hint of its problem."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -29,230 +37,193 @@ class _BadValueError(Exception):
         self.hint = hint
 
 
+class _Step(NamedTuple):
+    field: Field
+    read: Callable[[str, AnySource | None, str], object]
+
+
 class Mapper:
     """Maps the rows of one file. Made once, when the header and the column formats are known.
 
     Attributes:
-        sources: By field, the columns it is read from.
-        timestamp_mapped: Whether events get their own time, rather than the service's.
+        blueprint: Where everything comes from.
+        now: What ``now`` means.
+        amount_format: How amounts of major units are written in this file; None where none are read.
     """
 
-    def __init__(
-        self,
-        kind: EventKind,
-        header: Sequence[str],
-        shape: Shape,
-        now: datetime,
-        amount_format: AmountFormat | None,
-    ) -> None:
-        """Find every field's source.
-
-        Args:
-            kind: Lead or sale.
-            header: The file's column names.
-            shape: What the flags say.
-            now: What ``now`` means.
-            amount_format: How amounts of major units are written in this file; None where none are read.
+    def __init__(self, blueprint: Blueprint, now: datetime, amount_format: AmountFormat | None) -> None:
+        """Get ready.
 
         Raises:
-            InputError: A required field has no source, or a flag cannot be understood.
+            InputError: A flag cannot be understood.
         """
-        self._kind = kind
-        self._header = header
-        self._shape = shape
-        self._now = now
-        self._amount_format = amount_format
-        self._required = LEAD_REQUIRED if kind is EventKind.LEAD else SALE_REQUIRED
-        self._constants = {columns.field_named(kind, name): value for name, value in shape.constants}
-        self.sources = columns.find_sources(kind, header, shape.mapping)
-        missing = [name for name in self._required if name not in self.sources and name not in self._constants]
-        if "click_id" in missing and shape.skip_unattributed:
-            missing.remove("click_id")
-        if missing:
-            raise columns.lacking(kind, header, missing)
-        self.timestamp_mapped = "timestamp" in self.sources or "timestamp" in self._constants
-        self._zone = _zone(shape.timezone)
+        self.blueprint = blueprint
+        self.now = now
+        self.amount_format = amount_format
+        shape = blueprint.shape
+        zone = zone_named(shape.timezone or "UTC")
+        if isinstance(zone, TimeProblem):
+            raise InputError(f"--timezone {zone.message}", zone.hint)
+        self.zone = zone
         if shape.date_format and (problem := check_date_format(shape.date_format)):
             raise InputError(f"--date-format {problem.message}", problem.hint)
-        self._conditions = [_condition(header, text) for text in shape.where]
-        self._amount_unit = amount_unit(self.sources, shape) if kind is EventKind.SALE else ""
-        self._plan = [
-            (field, self.sources.get(name, ()), self._constants.get(name, ""), self._reader(name))
-            for name, field in columns.fields_of(kind).items()
-            if name in self.sources or name in self._constants
+        self._steps = [
+            _Step(field, self._reader(field))
+            for name, field in fields_of(blueprint.kind).items()
+            if name in blueprint.sources or name in blueprint.constants
         ]
 
-    def map(self, row: SourceRow) -> Planned:
-        """Give the event of a row, or why it is left out, or all that is wrong with it."""
-        cells = row.cells
-        for condition in self._conditions:
-            if why := condition(cells):
-                return SkippedRow(row.row, row.line, cells, "where", why)
-        if self._shape.skip_unattributed and not self._value_of("click_id", cells):
-            return SkippedRow(
-                row.row, row.line, cells, "unattributed", "no click id: no link brought this customer"
-            )
+    def event_of(self, row: SourceRow) -> Planned:
+        """Give the event of a row that is not left out by its place or a condition."""
+        blueprint, cells = self.blueprint, row.cells
+        if blueprint.shape.skip_unattributed and not blueprint.read("click_id", cells)[0]:
+            return SkippedRow(row.row, row.line, cells, "unattributed", UNATTRIBUTED)
         wire: dict[str, object] = {}
         problems: list[RowProblem] = []
-        currency = self._value_of("currency", cells).upper()
-        for field, sources, constant, read in self._plan:
-            text, column = _first(sources, cells)
-            text = text or constant
+        currency = blueprint.read("currency", cells)[0].upper()
+        for field, read in self._steps:
+            text, source = blueprint.read(field.name, cells)
             if not text:
                 continue
             try:
-                wire[field.wire] = read(text, column, currency)
-            except _BadValueError as bad:
-                where = column or field.name
-                problems.append(
-                    RowProblem(
-                        row.row, row.line, cells, column or None, bad.code, f"{where} {bad.message}", bad.hint
-                    )
-                )
-        problems.extend(self._missing(row, wire, problems))
+                wire[field.wire] = read(text, source, currency)
+            except BadValueError as bad:
+                column = source.column if source else None
+                message = f"{column or field.name} {bad.message}"
+                problems.append(RowProblem(row.row, row.line, cells, column, bad.code, message, bad.hint))
+        problems += self._missing(row, wire, {problem.column for problem in problems})
         if problems:
             return problems
-        return self._event(row, wire)
+        refunded = self._refunded(row, wire)
+        return _event(row, wire, refunded) if isinstance(refunded, int) else refunded
 
-    def _event(self, row: SourceRow, wire: dict[str, object]) -> PlannedEvent:
-        text = wire.get
-        return PlannedEvent(
-            row.row,
-            row.line,
-            row.cells,
-            encode_wire(wire).decode(),
-            str(wire["customerExternalId"]),
-            str(text("invoiceId", "")),
-            str(text("clickId", "")),
-            _as_int(text("amount", 0)),
-            str(text("currency", "")),
-            str(text("timestamp", "")),
-        )
+    def constant(self, name: str) -> object:
+        """Give a constant as it goes on the wire.
 
-    def _missing(self, row: SourceRow, wire: dict[str, object], problems: Sequence[RowProblem]) -> list[RowProblem]:
-        fields = columns.fields_of(self._kind)
+        Raises:
+            BadValueError: It breaks a rule.
+        """
+        read = next(step.read for step in self._steps if step.field.name == name)
+        return read(self.blueprint.constants[name], None, "")
+
+    def _refunded(self, row: SourceRow, wire: dict[str, object]) -> int | SkippedRow | list[RowProblem]:
+        """Give how much of an order was paid back; why it is left out where that was all of it."""
+        rule = self.blueprint.rules.refunds
+        if rule is None or not self.blueprint.refunds:
+            return 0
+        amount = _as_int(wire["amount"])
+        for source in self.blueprint.refunds:
+            found = refunds.read(source.read(row.cells), rule.each, str(wire["currency"]), self._amount)
+            if isinstance(found, MoneyProblem):
+                message = f"{source.column} {found.message}"
+                return [RowProblem(row.row, row.line, row.cells, source.column, found.code, message, found.hint)]
+            if found:
+                if rule.in_full and found >= amount:
+                    return SkippedRow(row.row, row.line, row.cells, "rule", rule.in_full)
+                return found
+        return 0
+
+    def _missing(self, row: SourceRow, wire: dict[str, object], wrong: set[str | None]) -> list[RowProblem]:
+        fields = fields_of(self.blueprint.kind)
         found = []
-        for name in self._required:
-            if fields[name].wire in wire:
-                continue
-            column = "|".join(source.column for source in self.sources.get(name, ())) or name
-            if any(problem.column and problem.column in column.split("|") for problem in problems):
-                continue  # it is there, and wrong: said already
+        for name in self.blueprint.required:
+            sources = self.blueprint.sources.get(name, ())
+            if fields[name].wire in wire or any(source.column in wrong for source in sources):
+                continue  # it is there; or it is there and wrong, which is said already
+            column = "|".join(source.label for source in sources) or name
             hint = (
                 "rows that no link brought can be left out with --skip-unattributed" if name == "click_id" else ""
             )
-            found.append(
-                RowProblem(row.row, row.line, row.cells, column, f"{name}_missing", f"{column} is empty", hint)
-            )
+            code, message = f"{name}_missing", f"{column} is empty"
+            found.append(RowProblem(row.row, row.line, row.cells, column, code, message, hint))
         if wire.get("mode") == "deferred" and "clickId" not in wire:
             message = 'mode is "deferred", which needs a click id'
             found.append(RowProblem(row.row, row.line, row.cells, None, "click_id_missing", message))
         return found
 
-    def _value_of(self, name: str, cells: Sequence[str]) -> str:
-        return _first(self.sources.get(name, ()), cells)[0] or self._constants.get(name, "")
+    def _reader(self, field: Field) -> Callable[[str, AnySource | None, str], object]:
+        """Give what turns a field's text into what goes on the wire, or raises BadValueError.
 
-    def _reader(self, name: str) -> Callable[[str, str, str], object]:
-        """Give what turns a field's text into what goes on the wire.
-
-        It gets the text, the name of its column ("" for a constant) and the row's currency.
+        It gets the text, where it stood (None for a constant), and the row's currency.
         """
-        if name == "amount":
+        if field.name == "amount":
             return self._read_amount
-        if name == "timestamp":
+        if field.name == "timestamp":
             return self._read_time
-        check = columns.fields_of(self._kind)[name].check
-        cache: dict[str, object] = {}
 
-        def read(text: str, _column: str, _currency: str) -> object:
-            if text in cache:
-                return cache[text]
+        def read(text: str, _source: AnySource | None, _currency: str) -> object:
             try:
-                value = check(text)
+                return field.check(text)
             except ValueError as problem:
-                raise _BadValueError(f"{name}_invalid", f"{_shown(text)} {problem}") from None
-            if len(cache) < _CACHED_VALUES:
-                cache[text] = value
-            return value
+                raise BadValueError(f"{field.name}_invalid", f"{shown(text)} {problem}") from None
 
         return read
 
-    def _read_amount(self, text: str, column: str, currency: str) -> object:
-        amount: int | MoneyProblem
-        if self._amount_unit == "minor":
+    def _read_amount(self, text: str, source: AnySource | None, currency: str) -> object:
+        if source is not None:
+            amount = self._amount(text, currency)
+        elif self.blueprint.amount_unit == "minor":
             amount = parse_minor(text)
-        elif not column:
-            amount = parse_cli_amount(text, currency)
         else:
-            assert self._amount_format is not None
-            parsed = self._amount_format.parse(text, currency)
-            amount = parsed if isinstance(parsed, MoneyProblem) else parsed.minor
+            amount = parse_cli_amount(text, currency)
         if isinstance(amount, MoneyProblem):
-            raise _BadValueError(amount.code, amount.message, amount.hint)
+            raise BadValueError(amount.code, amount.message, amount.hint)
         return amount
 
-    def _read_time(self, text: str, column: str, _currency: str) -> object:
-        zone = zone_for_header(column, self._zone)
-        instant = parse_instant(text, zone, date_format=self._shape.date_format or None, now=self._now)
+    def _amount(self, text: str, currency: str) -> int | MoneyProblem:
+        """Read an amount out of a cell."""
+        if self.blueprint.amount_unit == "minor":
+            return parse_minor(text)
+        assert self.amount_format is not None
+        found = self.amount_format.parse(text, currency)
+        if isinstance(found, MoneyProblem) and self.blueprint.rules.zero_decimals:
+            whole, sign, fraction = text.partition(self.amount_format.decimal)
+            shorter = f"{whole}{sign}{fraction.rstrip('0')}".rstrip(sign or " ")
+            if found.code == "amount_too_many_decimals" and shorter != text:
+                found = self.amount_format.parse(shorter, currency)
+        return found if isinstance(found, MoneyProblem) else found.minor
+
+    def _read_time(self, text: str, source: AnySource | None, _currency: str) -> object:
+        zone = zone_for_header(source.column, self.zone) if source else self.zone
+        date_format = self.blueprint.shape.date_format or None
+        instant = parse_instant(text, zone, date_format=date_format, now=self.now)
         if isinstance(instant, TimeProblem):
-            raise _BadValueError(instant.code, instant.message, instant.hint)
-        return columns.fields_of(self._kind)["timestamp"].check(instant)
+            raise BadValueError(instant.code, instant.message, instant.hint)
+        return fields_of(self.blueprint.kind)["timestamp"].check(instant)
 
 
-def amount_unit(sources: dict[str, tuple[Source, ...]], shape: Shape) -> str:
-    """Give the unit that amounts are in: ``minor`` or ``major``.
-
-    Raises:
-        InputError: The amount comes from a column that is not called ``amount``, and nothing says its unit.
-    """
-    if shape.amount_unit:
-        return shape.amount_unit
-    other = [source.column for source in sources.get("amount", ()) if columns.folded(source.column) != "amount"]
-    if other:
-        raise InputError(
-            f'the column "{other[0]}" may hold 49.99 or 4999 for the same price, and nothing says which',
-            "Say --amount-unit major (49.99) or --amount-unit minor (4999, cents).",
-        )
-    return "minor"
-
-
-def _first(sources: tuple[Source, ...], cells: Sequence[str]) -> tuple[str, str]:
-    for source in sources:
-        text = source.read(cells)
-        if text:
-            return text, source.column
-    return "", ""
-
-
-def _condition(header: Sequence[str], text: str) -> Callable[[Sequence[str]], str]:
-    """Compile a ``--where``: gives why a row is left out, or ""."""
-    column, equals, wanted = text.partition("=")
-    negated = column.endswith("!")
-    column = column[:-1] if negated else column
-    if not equals or not column.strip():
-        raise InputError(f'--where "{text}" is no condition', "Write COLUMN=VALUE or COLUMN!=VALUE.")
-    index = columns.column_index(header, column.strip(), "--where")
-    wanted = wanted.strip()
-
-    def why_not(cells: Sequence[str]) -> str:
-        if (cells[index].strip() == wanted) is negated:
-            return f"--where {text}"
-        return ""
-
-    return why_not
-
-
-def _zone(name: str) -> tzinfo:
-    zone = zone_named(name)
-    if isinstance(zone, TimeProblem):
-        raise InputError(f"--timezone {zone.message}", zone.hint)
-    return zone
-
-
-def _shown(text: str) -> str:
-    return f'"{text[:40]}…"' if len(text) > 40 else f'"{text}"'
+def _event(row: SourceRow, wire: dict[str, object], refunded: int) -> PlannedEvent:
+    text = wire.get
+    return PlannedEvent(
+        row.row,
+        row.line,
+        row.cells,
+        encode_wire(wire).decode(),
+        str(wire["customerExternalId"]),
+        str(text("invoiceId", "")),
+        str(text("clickId", "")),
+        _as_int(text("amount", 0)),
+        str(text("currency", "")),
+        str(text("timestamp", "")),
+        refunded,
+    )
 
 
 def _as_int(value: object) -> int:
     assert isinstance(value, int)
     return value
+
+
+def mapped_columns(blueprint: Blueprint, rows: Sequence[Sequence[str]]) -> tuple[MappedColumn, ...]:
+    """Give every field, what it is read from, and a few of its values among some rows."""
+    found = []
+    for name in fields_of(blueprint.kind):
+        sources = blueprint.sources.get(name, ())
+        constant = blueprint.constants.get(name)
+        if not sources and constant is None:
+            continue
+        texts = (text for cells in rows for text, source in (blueprint.read(name, cells),) if source is not None)
+        samples = tuple(islice(dict.fromkeys(texts), _SAMPLES))
+        places = [source.label for source in sources]
+        found.append(MappedColumn(name, " | ".join(places), samples, constant))
+    return tuple(found)

@@ -39,6 +39,20 @@ class SourceRow(NamedTuple):
     cells: list[str]
 
 
+class Block(NamedTuple):
+    """Rows that follow each other on lines that do, each of them whole: as many :class:`SourceRow` in one value.
+
+    Attributes:
+        row: The number of the first one.
+        line: The line of the first one.
+        cells: The cells of each.
+    """
+
+    row: int
+    line: int
+    cells: list[list[str]]
+
+
 class RowProblem(NamedTuple):
     """A row that cannot be sent, and why.
 
@@ -78,13 +92,14 @@ class PlannedEvent(NamedTuple):
         row: As in :class:`SourceRow`.
         line: As in :class:`SourceRow`.
         cells: As in :class:`SourceRow`.
-        body: The JSON text of the request, wire names, ready to send.
+        body: The JSON text of the request, wire names, ready to send; empty where nobody asked for it.
         customer: The customer's external id: rows of one customer keep their order.
         invoice_id: A sale's invoice, which the service dedupes by; empty for a lead.
         click_id: The click, or empty.
         amount: A sale's amount in minor units; 0 for a lead.
         currency: A sale's currency, upper case; empty for a lead.
         timestamp: The wire form of the event's time, or empty where the service will date it.
+        refunded: How much of the amount was paid back since, in minor units; it is sent in full all the same.
     """
 
     row: int
@@ -97,3 +112,4 @@ class PlannedEvent(NamedTuple):
     amount: int
     currency: str
     timestamp: str
+    refunded: int = 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from cms_cli.replay.pacing import Rate
+from cms_cli.replay.rules import Rules
 
 
 @dataclass(frozen=True)
@@ -14,30 +16,50 @@ class Shape:
     """What decides which events a file's bytes become. It is part of a run's identity, as written.
 
     Attributes:
+        format: What the input is: ``csv`` or ``jsonl``.
         preset: The name of a known export, or "".
+        rules: What the preset or mapping file says, as :func:`cms_cli.replay.rules.to_json` writes it, or "".
         mapping: Pairs of a field's Python name and the column expression it is read from.
         constants: Pairs of a field's Python name and the text used where a row has none.
         where: ``COLUMN=VALUE`` and ``COLUMN!=VALUE`` conditions, as written.
         skip_unattributed: Whether rows without a click id are left out rather than wrong.
         amount_unit: ``minor``, ``major``, or "" where nothing says.
         decimal: The decimal mark of amounts, ``.`` or ``,``, or "" to find it.
-        timezone: The IANA zone of times without one.
+        timezone: The IANA zone of times without one, or "" for UTC.
         date_format: A strptime format for dates that no standard reads, or "".
         encoding: The file's encoding, or "" to find it.
         delimiter: The file's delimiter, or "" to find it.
     """
 
+    format: str = "csv"
     preset: str = ""
+    rules: str = ""
     mapping: tuple[tuple[str, str], ...] = ()
     constants: tuple[tuple[str, str], ...] = ()
     where: tuple[str, ...] = ()
     skip_unattributed: bool = False
     amount_unit: str = ""
     decimal: str = ""
-    timezone: str = "UTC"
+    timezone: str = ""
     date_format: str = ""
     encoding: str = ""
     delimiter: str = ""
+
+    def under(self, rules: Rules, content: str) -> Shape:
+        """Fill in what a preset or mapping file says and no flag does.
+
+        Args:
+            rules: The preset or mapping file.
+            content: The part of it that shapes events, as JSON.
+        """
+        settings: dict[str, Any] = {key: value for key, value in rules.settings if not getattr(self, key)}
+        return replace(
+            self,
+            rules=content,
+            where=(*rules.where, *self.where),
+            skip_unattributed=self.skip_unattributed or rules.skip_unattributed,
+            **settings,
+        )
 
     def to_json(self) -> str:
         """Give the shape as text that is equal exactly when the shapes are."""

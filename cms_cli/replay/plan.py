@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from cms_cli.replay import columns, rowbook
+from cms_cli.replay import jsonl, presets, rowbook
+from cms_cli.replay.blueprint import Blueprint, settle
 from cms_cli.replay.contents import ContentsWriter
 from cms_cli.replay.journal import Journal
-from cms_cli.replay.mapping import Mapper, amount_unit
-from cms_cli.replay.model import InputError, RowProblem
+from cms_cli.replay.mapping import Mapper
+from cms_cli.replay.model import InputError, SourceRow
 from cms_cli.replay.money import AmountColumn, AmountFormat, MoneyProblem
 from cms_cli.replay.options import Shape
 from cms_cli.replay.pacing import ideal_seconds
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 class Nowhere:
     """Where the rows of a dry run go."""
 
+    wants_rows = False
+
     def write(self, rows: list[StagedRow]) -> None:
         """Take rows."""
 
@@ -38,6 +41,8 @@ class Nowhere:
 
 class IntoJournal:
     """Where the rows of a real run go. Batches are transactions, so that others are not kept out for long."""
+
+    wants_rows = True
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -70,7 +75,8 @@ def stager(
     table = opener(source, shape)
     first = table()
     now = datetime.now(timezone.utc)
-    mapper = Mapper(request.kind, first.header, shape, now, _amount_format(request.kind, first, shape))
+    blueprint = settle(request.kind, first.header, shape)
+    mapper = Mapper(blueprint, now, _amount_format(blueprint, first))
     staged = Stager(
         request.kind,
         table,
@@ -86,7 +92,17 @@ def stager(
 
 def opener(source: Source, shape: Shape) -> Callable[[], Table]:
     """Give what opens an input at its beginning."""
-    return lambda: open_table(source.rewound(), encoding=shape.encoding or None, delimiter=shape.delimiter or None)
+    encoding = shape.encoding or None
+    if shape.format == "jsonl":
+        keys: list[tuple[str, ...]] = []  # as many passes as there are, the keys are looked for in the first
+
+        def open_json() -> Table:
+            table = jsonl.open_lines(source.rewound(), encoding=encoding, header=keys[0] if keys else None)
+            keys[:] = [table.header]
+            return table
+
+        return open_json
+    return lambda: open_table(source.rewound(), encoding=encoding, delimiter=shape.delimiter or None)
 
 
 def preview(request: Request, file: str, run: str | None, staged: Stager) -> Preview:
@@ -95,13 +111,13 @@ def preview(request: Request, file: str, run: str | None, staged: Stager) -> Pre
     counts = {status.value: tally.counts[status.value] for status in RowStatus}
     seconds = _seconds(request, counts[RowStatus.PENDING.value])
     warnings = _warnings(request, seconds)
-    if not staged.timestamp_mapped and counts[RowStatus.PENDING.value]:
+    if counts[RowStatus.PENDING.value]:
+        warnings += _about_times(staged)
+    known = None if request.shape.rules or request.kind is not EventKind.SALE else presets.suggested(staged.header)
+    if known is not None:
         warnings.append(
-            "no column gives the time of an event: the service will date all of them now; "
-            "say where it is with --map timestamp=COLUMN"
+            f"this looks like an export of {known.title}, which --preset {known.name} knows how to read"
         )
-    if tally.future:
-        warnings.append(f"{_rows(tally.future)} dated in the future: is --timezone right?")
     return Preview(
         file=file,
         run=run,
@@ -110,6 +126,8 @@ def preview(request: Request, file: str, run: str | None, staged: Stager) -> Pre
         reasons=dict(tally.reasons),
         sums=dict(sorted(tally.sums.items())),
         free=tally.free,
+        refunds=dict(sorted(tally.refunds.items())),
+        refunded=tally.refunded,
         first=tally.first,
         last=tally.last,
         seconds=seconds,
@@ -141,32 +159,29 @@ def preview_of_run(journal: Journal, run: Run, request: Request, again: Sequence
     )
 
 
-def _amount_format(kind: EventKind, table: Table, shape: Shape) -> AmountFormat | None:
+def _amount_format(blueprint: Blueprint, table: Table) -> AmountFormat | None:
     """Look through the column of amounts, where it holds major units, and find how they are written.
 
     Raises:
         InputError: That cannot be known.
     """
-    if kind is not EventKind.SALE:
-        return None
-    sources = columns.find_sources(kind, table.header, shape.mapping)
-    amounts = sources.get("amount", ())
-    if not amounts or amount_unit(sources, shape) != "major":
+    amounts = blueprint.sources.get("amount", ())
+    if blueprint.amount_unit != "major" or not amounts:
         return None
     column = AmountColumn()
-    for item in table:
-        if not isinstance(item, RowProblem):
-            text = next((text for source in amounts if (text := source.read(item.cells))), "")
-            if text:
-                column.observe(text, item.line)
-    found = column.decide(shape.decimal or None)
+    decimal = blueprint.shape.decimal or None
+    if decimal is None:
+        left_out = blueprint.selection.begin()
+        for item in table:
+            # What is left out may be written in other ways, or hold sums.
+            if isinstance(item, SourceRow) and left_out(item) is None:
+                text, source = blueprint.read("amount", item.cells)
+                if source is not None:
+                    column.observe(text, item.line)
+    found = column.decide(decimal)
     if isinstance(found, MoneyProblem):
-        raise InputError(f"{_named(amounts)} {found.message}", found.hint)
+        raise InputError(f"{' | '.join(source.label for source in amounts)} {found.message}", found.hint)
     return found
-
-
-def _named(sources: Sequence[columns.Source]) -> str:
-    return " | ".join(source.column for source in sources)
 
 
 def _seconds(request: Request, rows: int) -> float:
@@ -182,6 +197,26 @@ def _warnings(request: Request, seconds: float) -> list[str]:
         return []
     when = datetime.fromtimestamp(request.token_expires, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return [f"the token expires at {when}, before this would end; go on with a new one when it stops"]
+
+
+def _about_times(staged: Stager) -> list[str]:
+    tally, blueprint = staged.tally, staged.blueprint
+    found = []
+    if not blueprint.timestamp_mapped:
+        found.append(
+            "no column gives the time of an event: the service will date all of them now; "
+            "say where it is with --map timestamp=COLUMN"
+        )
+    elif tally.undated:
+        found.append(f"{_rows(tally.undated)} without a time: the service will date them now")
+    if blueprint.rules.local_times and not blueprint.shape.timezone:
+        found.append(
+            "the times of this export are the shop's own and do not say their zone; they are read as UTC: "
+            "if that is not the shop's, say --timezone"
+        )
+    if tally.future:
+        found.append(f"{_rows(tally.future)} dated in the future: is --timezone right?")
+    return found
 
 
 def _rows(count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cms_cli.replay.model import PlannedEvent, RowProblem
@@ -10,16 +11,24 @@ from cms_cli.replay.problems import ProblemGroup, ProblemGroups
 from cms_cli.replay.report import MOST_PROBLEMS, Problem
 from cms_cli.replay.rowbook import RowStatus
 
-_SAMPLES = 3
+SAMPLES = 3
 
 
 @dataclass(frozen=True)
 class MappedColumn:
-    """A field, the columns it is read from, and a few of its values."""
+    """A field, the columns it is read from, and a few of its values.
+
+    Attributes:
+        field: The field's Python name.
+        column: The columns as ``--map`` has them; "" where the value is always the constant.
+        samples: Up to three values, as they stand in the file.
+        constant: The value for rows that have none, or None.
+    """
 
     field: str
     column: str
     samples: tuple[str, ...]
+    constant: str | None = None
 
 
 @dataclass
@@ -34,6 +43,9 @@ class Tally:
         first: The earliest time, wire form; "" where there is none.
         last: The latest.
         future: How many of those lie ahead of now.
+        undated: How many have no time.
+        refunds: By currency, the minor units of those rows that were paid back since.
+        refunded: How many rows that were.
         events: The first rows as they would be sent: the request's JSON.
         problems: The first problems, in the order in which they were found.
         groups: All problems, grouped.
@@ -47,29 +59,59 @@ class Tally:
     first: str = ""
     last: str = ""
     future: int = 0
+    undated: int = 0
+    refunds: Counter[str] = field(default_factory=Counter)
+    refunded: int = 0
     events: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     groups: ProblemGroups = field(default_factory=ProblemGroups)
 
-    def can_be_sent(self, event: PlannedEvent) -> None:
-        """Count a row that can be sent."""
-        self.counts[RowStatus.PENDING.value] += 1
-        if event.currency:
-            self.sums[event.currency] += event.amount
-            self.free += event.amount == 0
-        if event.timestamp:
-            self.first = min(self.first or event.timestamp, event.timestamp)
-            self.last = max(self.last, event.timestamp)
-            self.future += event.timestamp > self.now
-        if len(self.events) < _SAMPLES:
-            self.events.append(event.body)
+    def can_be_sent(
+        self, amounts: Sequence[int], currencies: Sequence[str], times: Sequence[str], refunds: Sequence[int]
+    ) -> None:
+        """Count rows that can be sent.
 
-    def take_back(self, amount: int, currency: str) -> None:
+        Args:
+            amounts: Of each row, in minor units.
+            currencies: Of each row; "" for a lead.
+            times: Of each row, wire form; "" for a row without one.
+            refunds: Of each row, what was paid back, in minor units.
+        """
+        self.counts[RowStatus.PENDING.value] += len(amounts)
+        if any(currencies):
+            sums = self.sums
+            for currency, amount in zip(currencies, amounts):
+                sums[currency] += amount
+            self.free += amounts.count(0)
+        if any(refunds):
+            for currency, refunded in zip(currencies, refunds):
+                if refunded:
+                    self.refunded += 1
+                    self.refunds[currency] += refunded
+        dated = list(filter(None, times))
+        self.undated += len(amounts) - len(dated)
+        if dated:
+            first, last = min(dated), max(dated)
+            self.first = min(self.first or first, first)
+            self.last = max(self.last, last)
+            if last > self.now:
+                self.future += sum(time > self.now for time in dated)
+
+    @property
+    def shows_more(self) -> bool:
+        """Whether a few more rows are wanted as they would be sent."""
+        return len(self.events) < SAMPLES
+
+    def take_back(self, event: PlannedEvent) -> None:
         """Take back a row that was counted as one that can be sent, and turned out not to be."""
         self.counts[RowStatus.PENDING.value] -= 1
-        if currency:
-            self.sums[currency] -= amount
-            self.free -= amount == 0
+        self.undated -= not event.timestamp
+        if event.currency:
+            self.sums[event.currency] -= event.amount
+            self.free -= event.amount == 0
+        if event.refunded:
+            self.refunded -= 1
+            self.refunds[event.currency] -= event.refunded
 
     def wrong(self, problems: list[RowProblem]) -> None:
         """Count a row that is invalid."""
@@ -99,6 +141,8 @@ class Preview:
         reasons: Skipped and duplicate rows by reason.
         sums: By currency, minor units of what would be sent.
         free: How many of those rows cost nothing.
+        refunds: By currency, minor units of them that were paid back since; they are sent all the same.
+        refunded: How many rows that were.
         first: The earliest time among them, wire form, or "".
         last: The latest.
         seconds: How long sending takes at least at this rate.
@@ -116,6 +160,8 @@ class Preview:
     reasons: dict[str, int] = field(default_factory=dict)
     sums: dict[str, int] = field(default_factory=dict)
     free: int = 0
+    refunds: dict[str, int] = field(default_factory=dict)
+    refunded: int = 0
     first: str = ""
     last: str = ""
     seconds: float = 0.0

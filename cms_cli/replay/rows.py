@@ -19,12 +19,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from itertools import islice
+from operator import itemgetter
 from typing import BinaryIO, Protocol
 
 from cms_cli.replay.dialect import Head, delimiter_named, read_head
 from cms_cli.replay.encoding import Encoding, find_encoding
 from cms_cli.replay.lines import NUL_STAND_IN, Lines, QuoteNeverClosesError
-from cms_cli.replay.model import InputError, RowProblem, SourceRow
+from cms_cli.replay.model import Block, InputError, RowProblem, SourceRow
 from cms_cli.replay.quotes import ends_unquoted, find_stray_quote
 
 # csv's own limit for a cell is 128 KiB. It is one number for the whole process, and can only be set there; raising
@@ -52,6 +53,13 @@ class Table(Protocol):
 
     def __iter__(self) -> Iterator[SourceRow | RowProblem]:
         """The rows in the order of the file.
+
+        Raises:
+            InputError: For what makes the rest of the file unreadable.
+        """
+
+    def blocks(self, size: int) -> Iterator[Block | list[SourceRow | RowProblem]]:
+        """The same rows, up to ``size`` at a time; as a block where all of them are as most rows are.
 
         Raises:
             InputError: For what makes the rest of the file unreadable.
@@ -120,16 +128,81 @@ class _DelimitedTable:
                         row += 1
                         yield found
                 return
-            except QuoteNeverClosesError:
-                raise self._open_quote(end + 1) from None
-            except csv.Error:
+            except (csv.Error, QuoteNeverClosesError) as error:
                 line = end + 1
                 end = above + reader.line_num
-                text = lines.last()
-                if line != end or not ends_unquoted(text, head.delimiter, skip_spaces=head.skip_spaces):
-                    raise self._open_quote(line) from None
                 row += 1
-                yield _badly_quoted(row, line, text.split(head.delimiter))
+                yield self._failed(error, row, line, end, lines)
+
+    def blocks(self, size: int) -> Iterator[Block | list[SourceRow | RowProblem]]:
+        head, width = self._head, len(self._head.header)
+        row, end = 0, head.lines
+        some: list[list[str]] = []  # It grows while the reader reads, and tells how far that is.
+        before = 0
+
+        def in_row() -> bool:
+            # Where there are as many lines as rows, each row is on one.
+            taken = reader.line_num - before
+            return taken > len(some) and taken > sum(map(_height, some))
+
+        lines = Lines(self._stream, self._encoding, head.delimiter, in_row)
+        rest = iter(lines)
+        reader = csv.reader(rest, delimiter=head.delimiter, skipinitialspace=head.skip_spaces, strict=True)
+        for _ in islice(rest, head.lines):  # Not read by it, and so not counted.
+            pass
+        while True:
+            some = []
+            before = reader.line_num
+            failed: Exception | None = None
+            try:
+                some.extend(islice(reader, size))
+            except (csv.Error, QuoteNeverClosesError) as error:
+                failed = error
+            if failed is None and not some:
+                return
+            if (
+                failed is None
+                and reader.line_num - before == len(some)
+                and set(map(len, some)) == {width}
+                and all(map(str.strip, map(itemgetter(0), some)))
+                and not lines.nul_seen
+            ):
+                yield Block(row + 1, end + 1, some)
+                row += len(some)
+                end += len(some)
+                continue
+            found: list[SourceRow | RowProblem] = []
+            for cells in some:
+                item = self._unusual(row + 1, end + 1, cells)
+                end += _height(cells)
+                if item is not None:
+                    row += 1
+                    found.append(item)
+            if failed is not None:
+                try:
+                    found.append(self._failed(failed, row + 1, end + 1, head.lines + reader.line_num, lines))
+                except InputError:
+                    yield found
+                    raise
+                row, end = row + 1, head.lines + reader.line_num
+            yield found
+
+    def _failed(self, error: Exception, row: int, line: int, end: int, lines: Lines) -> RowProblem:
+        """The problem of a row that csv cannot read; it raises where not even the row's end is sure.
+
+        Args:
+            error: What csv raised, or the lines.
+            row: The row's number.
+            line: The line it starts on.
+            end: The line that was read last.
+            lines: Knows that line's text.
+        """
+        head, text = self._head, lines.last()
+        if isinstance(error, QuoteNeverClosesError) or line != end:
+            raise self._open_quote(line) from None
+        if not ends_unquoted(text, head.delimiter, skip_spaces=head.skip_spaces):
+            raise self._open_quote(line) from None
+        return _badly_quoted(row, line, text.split(head.delimiter))
 
     def _unusual(self, row: int, line: int, cells: list[str]) -> SourceRow | RowProblem | None:
         """A row that is not simply as long as the header; None for one to ignore."""
@@ -176,6 +249,11 @@ class _DelimitedTable:
             "cannot be known where this row ends",
             hint,
         )
+
+
+def _height(cells: list[str]) -> int:
+    """How many lines a row takes."""
+    return 1 + sum(cell.count("\n") + cell.count("\r") - cell.count("\r\n") for cell in cells)
 
 
 def _badly_quoted(row: int, line: int, cells: list[str]) -> RowProblem:

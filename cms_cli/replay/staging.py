@@ -6,28 +6,34 @@ One pass in constant memory. Which rows repeat or contradict others is known onl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from itertools import count, islice
+from typing import Any, Protocol
 
 from cms_cli.replay import ledger, rowbook
+from cms_cli.replay.bulk import Bulk, Mapped
 from cms_cli.replay.duplicates import Finding, Repeats
 from cms_cli.replay.exports import ADDED, STATUS
 from cms_cli.replay.journal import Journal
-from cms_cli.replay.mapping import Mapper, Planned
-from cms_cli.replay.model import PlannedEvent, RowProblem, SkippedRow, SourceRow
-from cms_cli.replay.preview import MappedColumn, Tally
+from cms_cli.replay.mapping import Mapper, Planned, mapped_columns
+from cms_cli.replay.model import Block, PlannedEvent, RowProblem, SkippedRow, SourceRow
+from cms_cli.replay.preview import SAMPLES, MappedColumn, Tally
 from cms_cli.replay.rowbook import RowStatus, StagedRow
 from cms_cli.replay.rows import Table
+from cms_cli.replay.selection import Selection
 from cms_python import EventKind
 
-_BATCH = 2000  # rows written, and looked up in the ledger, at a time
-_LOOKED_AT = 200  # rows in which sample values are looked for
+_BATCH = 256  # rows mapped, looked up in the ledger and set right at a time: what they take fits into a cache
+_WRITTEN = 2000  # rows written at a time
 
 
 class Sink(Protocol):
     """Where staged rows go: the journal, or nowhere in a dry run."""
+
+    wants_rows: bool
+    """Whether rows are to be written at all."""
 
     def write(self, rows: list[StagedRow]) -> None:
         """Take rows, in file order."""
@@ -87,9 +93,11 @@ class Stager:
         self._sink = sink
         self._progress = progress
         self._unknown_again = unknown_again
+        self._rows: list[StagedRow] = []  # still to be written
         self.tally = Tally(now.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
         self.columns: tuple[MappedColumn, ...] = ()
-        self.timestamp_mapped = mapper.timestamp_mapped
+        self.blueprint = mapper.blueprint
+        self.header = mapper.blueprint.header
 
     def run(self) -> None:
         """Read, check and write every row.
@@ -99,41 +107,81 @@ class Stager:
             JournalError: The journal cannot be written.
         """
         table = self._table()
-        samples = _Samples(self._mapper)
+        look = _Look(self._mapper.blueprint.selection, table, self._unknown_again)
+        bulk = Bulk(self._mapper, bodies=self._sink.wants_rows or self._kind is EventKind.LEAD)
+        first: Sequence[Sequence[str]] = ()
         with Repeats() as repeats:
-            batch: list[tuple[SourceRow | RowProblem, Planned]] = []
-            for item, planned in self._planned(table):
-                samples.look(item)
-                batch.append((item, planned))
-                if len(batch) >= _BATCH:
-                    self._progress(item.row)
-                    self._write(batch, repeats)
-                    batch = []
-            self._write(batch, repeats)
-            self.columns = samples.columns()
+            for block in table.blocks(_BATCH):
+                mapped = look.mapped(block, bulk)
+                if mapped is None or mapped.aside or self._sink.wants_rows or self._known.journal is not None:
+                    batch = _rows_of(block)
+                    planned = look.plan(batch, bulk) if mapped is None else mapped.each()
+                    first = first or [each.cells for each in planned if isinstance(each, PlannedEvent)]
+                    self._write(batch, planned, repeats)
+                else:
+                    first = first or mapped.cells
+                    self._count(mapped, repeats)
+                self._progress(look.rows)
+            self._flush()
+            self.columns = mapped_columns(self._mapper.blueprint, first or look.first)
             self._amend(repeats.findings())
 
-    def _planned(self, table: Table) -> Iterator[tuple[SourceRow | RowProblem, Planned]]:
-        fed_back = set(ADDED) <= set(table.header)
-        status_at = table.header.index(STATUS) if fed_back else -1
-        for item in table:
-            if isinstance(item, RowProblem):
-                yield item, [item]
-            elif fed_back and item.cells[status_at].strip() == RowStatus.UNKNOWN.value and not self._unknown_again:
-                yield item, [_may_have_arrived(item, STATUS)]
-            else:
-                yield item, self._mapper.map(item)
-
-    def _write(self, batch: list[tuple[SourceRow | RowProblem, Planned]], repeats: Repeats) -> None:
-        keys = [self._key(planned) if isinstance(planned, PlannedEvent) else None for _, planned in batch]
+    def _write(self, batch: Sequence[SourceRow | RowProblem], planned: Sequence[Planned], repeats: Repeats) -> None:
+        keys = [self._key(each) if isinstance(each, PlannedEvent) else None for each in planned]
         known = self._known.look_up(self._kind, [key for key in keys if key is not None])
-        rows = []
-        for (item, planned), key in zip(batch, keys):
-            if not isinstance(planned, PlannedEvent) or key is None or key not in known:
-                rows.append(self._counted(item, planned, key, repeats))
-                continue
-            rows.append(self._known_before(item, planned, key, known[key], repeats))
-        self._sink.write(rows)
+        fresh: list[PlannedEvent] = []
+        rows: list[StagedRow] = []
+        for item, each, key in zip(batch, planned, keys):
+            if isinstance(each, PlannedEvent) and (key is None or key not in known or self._sent_again(known[key])):
+                fresh.append(each)
+                if self._sink.wants_rows:
+                    rows.append(_staged(each, key, RowStatus.PENDING, None, None))
+            elif isinstance(each, PlannedEvent):
+                assert key is not None
+                rows.append(self._known_before(item, each, key, known[key]))
+            else:
+                rows.append(self._set_aside(item, each))
+        if fresh:
+            columns: tuple[Any, ...] = tuple(zip(*fresh))
+            self._count(Mapped._make((*columns[:10], {})), repeats, columns[10])
+        if self._sink.wants_rows:
+            self._rows += rows
+            if len(self._rows) >= _WRITTEN:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._sink.write(self._rows)
+            self._rows = []
+
+    def _count(self, mapped: Mapped, repeats: Repeats, refunds: Sequence[int] = ()) -> None:
+        """Take note of what can be sent."""
+        self.tally.can_be_sent(mapped.amounts, mapped.currencies, mapped.times, refunds)
+        if self.tally.shows_more:
+            for event in islice(zip(*mapped[:4]), SAMPLES - len(self.tally.events)):
+                self.tally.events.append(self._body(*event))
+        if self._kind is EventKind.SALE:
+            amounts = list(map(str, mapped.amounts))
+            same = (amounts, mapped.currencies, mapped.customers, mapped.clicks)
+            repeats.add_all(mapped.rows, mapped.lines, mapped.invoices, *same)
+            return
+        # Without a time of its own, two leads that only look alike to the service may be two events.
+        keys = [
+            body if time else _as_json(cells)
+            for body, time, cells in zip(mapped.bodies, mapped.times, mapped.cells)
+        ]
+        repeats.add_all(mapped.rows, mapped.lines, keys)
+
+    def _body(self, row: int, line: int, cells: list[str], body: str) -> str:
+        """Give an event's body, also where bodies were not asked for."""
+        if body:
+            return body
+        event = self._mapper.event_of(SourceRow(row, line, cells))
+        assert isinstance(event, PlannedEvent)
+        return event.body
+
+    def _sent_again(self, before: tuple[int, str] | bool) -> bool:
+        return before is False and self._unknown_again
 
     def _known_before(
         self,
@@ -141,36 +189,22 @@ class Stager:
         planned: PlannedEvent,
         key: bytes,
         before: tuple[int, str] | bool,
-        repeats: Repeats,
     ) -> StagedRow:
         """Stage a row whose event an earlier run has sent."""
         if before is False:
-            if self._unknown_again:
-                return self._counted(item, planned, key, repeats)
-            return self._counted(item, [_may_have_arrived(planned, None)], None, repeats)
+            return self._set_aside(item, [_may_have_arrived(planned, None)])
         status, code, error = rowbook.IN_LEDGER
         if isinstance(before, tuple):
             status, code, error = rowbook.compared(planned.invoice_id, before, (planned.amount, planned.currency))
         if status is RowStatus.INVALID:
             hint = "the service does not change a sale; leave the row out"
             problem = RowProblem(planned.row, planned.line, planned.cells, None, code, error, hint)
-            return self._counted(item, [problem], None, repeats)
+            return self._set_aside(item, [problem])
         self.tally.left_out(status, error)
         return _staged(planned, key, status, code, error)
 
-    def _counted(
-        self, item: SourceRow | RowProblem, planned: Planned, key: bytes | None, repeats: Repeats
-    ) -> StagedRow:
-        if isinstance(planned, PlannedEvent):
-            self.tally.can_be_sent(planned)
-            if self._kind is EventKind.SALE:
-                content = f"{planned.amount} {planned.currency} {planned.customer}\n{planned.click_id}"
-                repeats.add(planned.row, planned.line, planned.invoice_id, content)
-            else:
-                # Without a time of its own, two leads that only look alike to the service may be two events.
-                text = planned.body if planned.timestamp else _as_json(planned.cells)
-                repeats.add(planned.row, planned.line, text, "")
-            return _staged(planned, key, RowStatus.PENDING, None, None)
+    def _set_aside(self, item: SourceRow | RowProblem, planned: SkippedRow | list[RowProblem]) -> StagedRow:
+        """Stage a row that is not sent."""
         if isinstance(planned, SkippedRow):
             self.tally.left_out(RowStatus.SKIPPED, planned.message)
             return _unsent(item, RowStatus.SKIPPED, planned.code, planned.message)
@@ -190,11 +224,13 @@ class Stager:
         if finding is None:
             return
         amended: list[tuple[int, RowStatus, str, str]] = []
-        for item, planned in self._planned(self._table()):
+        for item in self._table():
             if item.row != finding.row:
                 continue
+            assert isinstance(item, SourceRow)
+            planned = self._mapper.event_of(item)
             assert isinstance(planned, PlannedEvent)
-            self.tally.take_back(planned.amount, planned.currency)
+            self.tally.take_back(planned)
             amended.append(self._verdict(planned, finding))
             if len(amended) >= _BATCH:
                 self._sink.amend(amended)
@@ -219,34 +255,55 @@ class Stager:
         return event.row, RowStatus.INVALID, code, message
 
 
-class _Samples:
-    """Keeps a few values of every mapped column, from the first rows."""
+class _Look:
+    """One pass over a table: which rows go on to be mapped, and what becomes of the others.
 
-    def __init__(self, mapper: Mapper) -> None:
-        self._sources = mapper.sources
-        self._values: dict[str, list[str]] = {name: [] for name in mapper.sources}
-        self._left = _LOOKED_AT
+    Attributes:
+        rows: How many have been read.
+        first: The cells of the first few that could be read.
+    """
 
-    def look(self, item: SourceRow | RowProblem) -> None:
-        if not self._left or isinstance(item, RowProblem):
-            return
-        self._left -= 1
-        for name, sources in self._sources.items():
-            values = self._values[name]
-            if len(values) < 3:
-                value = next((text for source in sources if (text := source.read(item.cells))), "")
-                if value and value not in values:
-                    values.append(value)
+    rows = 0
 
-    def columns(self) -> tuple[MappedColumn, ...]:
-        return tuple(
-            MappedColumn(
-                name,
-                " | ".join(f"{source.column}[{source.key}]" if source.key else source.column for source in sources),
-                tuple(self._values[name]),
-            )
-            for name, sources in self._sources.items()
-        )
+    def __init__(self, selection: Selection, table: Table, unknown_again: bool) -> None:
+        self.first: list[Sequence[str]] = []
+        self._left_out = selection.begin()
+        fed_back = set(ADDED) <= set(table.header) and not unknown_again
+        self._status_at = table.header.index(STATUS) if fed_back else -1
+        self._takes_all = selection.takes_all and not fed_back
+
+    def mapped(self, block: Block | list[SourceRow | RowProblem], bulk: Bulk) -> Mapped | None:
+        """Map a block of which every row goes on; None where that is not so."""
+        if not isinstance(block, Block):
+            self.rows = block[-1].row if block else self.rows
+            self.first = self.first or [item.cells for item in block if isinstance(item, SourceRow)]
+            return None
+        self.first = self.first or [*block.cells]
+        self.rows = block.row + len(block.cells) - 1
+        if not self._takes_all:
+            return None
+        many = len(block.cells)
+        return bulk.plan(range(block.row, block.row + many), range(block.line, block.line + many), block.cells)
+
+    def plan(self, batch: Sequence[SourceRow | RowProblem], bulk: Bulk) -> list[Planned]:
+        """Give what becomes of each row, where not all of them go on."""
+        found = list(map(self._set_aside, batch))
+        going_on = [item for item, aside in zip(batch, found) if aside is None]
+        mapped = iter(bulk.plan(*zip(*going_on)).each() if going_on else ())
+        return [next(mapped) if aside is None else aside for aside in found]
+
+    def _set_aside(self, item: SourceRow | RowProblem) -> SkippedRow | list[RowProblem] | None:
+        if isinstance(item, RowProblem):
+            return [item]
+        if self._status_at >= 0 and item.cells[self._status_at].strip() == RowStatus.UNKNOWN.value:
+            return [_may_have_arrived(item, STATUS)]
+        return self._left_out(item)
+
+
+def _rows_of(block: Block | list[SourceRow | RowProblem]) -> list[SourceRow | RowProblem]:
+    if not isinstance(block, Block):
+        return block
+    return list(map(SourceRow._make, zip(count(block.row), count(block.line), block.cells)))
 
 
 def _staged(

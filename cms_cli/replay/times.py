@@ -21,7 +21,9 @@ A :class:`TimeProblem`'s message reads on from the name of a field: ``timestamp`
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
 
 from cms_cli.replay.problems import shown
@@ -150,6 +152,19 @@ class TimeColumn:
             return f"{hour}{minute}{second}{thousandths}Z"
         return self._slowly(text, key if hour is None else "")
 
+    def wires(self, texts: Sequence[str]) -> Sequence[str | TimeProblem]:
+        """The wire forms of many cells: at once where they have one form and whole hours, else one by one."""
+        ending = texts[0][19:] if texts else ""
+        if self._format is None and _same_form(ending).fullmatch("\n".join((*texts, ""))):
+            hours: dict[str, str] = dict.fromkeys([text[:13] for text in texts], "")
+            for hour in hours:
+                if hour + ending not in self._known:
+                    self.wire(f"{hour}:00:00{ending}")
+                hours[hour] = self._known.get(hour + ending, "")
+            if all(hours.values()):
+                return [f"{hours[text[:13]]}{text[13:19]}.000Z" for text in texts]
+        return list(map(self.wire, texts))
+
     def _slowly(self, text: str, key: str) -> str | TimeProblem:
         instant = parse_instant(text, self._zone, date_format=self._format, now=self._now)
         if isinstance(instant, TimeProblem):
@@ -218,6 +233,13 @@ def check_date_format(date_format: str) -> TimeProblem | None:
     except (ValueError, re.error) as error:  # re.error: a part is named twice
         return TimeProblem("date_format_unknown", f"{shown(date_format)}: {error}", "see Python's strptime codes")
     return None
+
+
+@lru_cache(maxsize=64)
+def _same_form(ending: str) -> re.Pattern[str]:
+    """What lines look like that are times to the second, all of them with this after the seconds."""
+    day = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    return re.compile(rf"(?:{day}[ T][0-9]{{2}}:[0-5][0-9]:[0-5][0-9]{re.escape(ending)}\n)*")
 
 
 def _by_shape(text: str, zone: tzinfo) -> datetime | TimeProblem:

@@ -187,7 +187,7 @@ def test_every_table_fits(slow: Program, service: FaultServer, columns: int) -> 
 
     for screen in screens:
         assert screen.code == 0, screen.text
-        assert "\u2026" not in screen.text
+        assert screen is screens[0] or "\u2026" not in screen.text  # of a sample, a preview shows the beginning
         drawn = [line for line in screen_lines(screen.raw) if re.search("[\u2500\u2502\u256d]", line)]
         assert all(width(line) <= columns for line in drawn)
     for screen in screens[:3]:

@@ -1,0 +1,56 @@
+"""``cms presets``."""
+
+from typing import Annotated, Optional
+
+import typer
+
+from cms_cli.commands import completions
+from cms_cli.commands import options as o
+from cms_cli.commands.begin import begin
+from cms_cli.errors import CommandError
+from cms_cli.exit_codes import ExitCode
+from cms_cli.help import Command
+
+EXAMPLES = """
+cms presets
+cms presets shopify
+
+# a preset to change, and to use as a mapping file
+cms presets shopify > mine.toml
+cms sale --from-csv orders_export.csv --mapping mine.toml --dry-run
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command("presets", cls=Command, epilog=EXAMPLES)
+def presets(
+    name: Annotated[
+        Optional[str],
+        typer.Argument(
+            metavar="NAME", help="Show this one.", autocompletion=completions.presets, show_default=False
+        ),
+    ] = None,
+    config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    no_color: o.NoColor = False,
+) -> int:
+    """The exports that are known by name, and what one maps.
+
+    With a name, the preset is shown as a mapping file, ready to copy and to change.
+    """
+    from cms_cli.output import presets as render
+    from cms_cli.replay import presets as book
+    from cms_cli.replay.model import InputError
+
+    console, settings = begin(locals())
+    if name is None:
+        render.listing(console, settings.output, [book.preset(each) for each in book.NAMES])
+        return ExitCode.OK
+    try:
+        found = book.preset(name)
+    except InputError as error:
+        raise CommandError(error.message, error.hint) from error
+    render.one(console, settings.output, found)
+    return ExitCode.OK

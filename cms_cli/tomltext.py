@@ -1,0 +1,53 @@
+"""TOML as people write it: parsed, and the line that a key stands on."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+
+def loads(text: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        ValueError: It is none; the message says where.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(text)
+
+
+def line_of(text: str, section: str, key: str, nth: int = 1) -> int:
+    """Find the line of a key, or of a section's head where ``key`` is empty; 0 where it is not found.
+
+    The parser tells no lines. This reads the file's plain forms, which are what people write.
+
+    Args:
+        text: The file.
+        section: The section's name, ``map``; "" for the top.
+        key: A key in it.
+        nth: Which section of this name is meant, where there are several: ``[[skip]]``.
+    """
+    section, full = _bare(section), _bare(f"{section}.{key}".lstrip("."))
+    here, heads = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        head = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
+        if head:
+            here = _bare(head[1])
+            heads += here == section
+            if (here == section and not key and heads == nth) or (key and here == full):
+                return number
+        elif key and here == section and max(heads, 1) == nth and _is_key(line, key):
+            return number
+    return 0
+
+
+def _is_key(line: str, key: str) -> bool:
+    return re.match(rf"""\s*["']?{re.escape(key)}["']?\s*[=.]""", line) is not None
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"""["']|\s""", "", name)

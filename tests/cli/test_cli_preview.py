@@ -1,0 +1,97 @@
+"""What is shown before anything is sent: complete in a pipe, fitting on a terminal, the same for programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from program import Program
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+SHOPIFY = ("sale", "--from-csv", str(FIXTURES / "shopify.csv"), "--preset", "shopify", "--skip-unattributed")
+
+
+def test_a_pipe_gets_the_whole_preview(program: Program) -> None:
+    """Each field with its column and values, first events, skips, sums, refunds, dates, time; nothing is cut."""
+    result = program(*SHOPIFY, "--dry-run")
+    assert result.code == 0
+    shown = result.stderr
+    assert "Note Attributes[click_id] | Note Attributes[cms_rf]  clk_ada, clk_ben, clk_fay\n" in shown
+    assert "  event_name            always" in shown
+    assert '"purchase_completed"\n' in shown
+    assert '{"clickId":"clk_ada","eventName":"purchase_completed","customerExternalId":"ada@example.com"' in shown
+    assert shown.count('{"clickId":') == 3
+    for line in (
+        "3 rows to send; 8 skipped",
+        "  further line item of an order: 4",
+        "  no click id: no link brought this customer: 1",
+        "sum: 53.91 EUR, 120.00 USD",
+        "refunded in part: 1 row, 20.00 USD; sent in full",
+        "1 row with amount 0",
+        "dated 2026-03-12T08:14:02.000Z to 2026-03-13T09:00:00.000Z",
+        "time: at once at 60/m",
+        "nothing was sent",
+    ):
+        assert f"{line}\n" in shown
+    assert "…" not in shown
+    assert not program.state.exists()
+
+
+def test_a_terminal_gets_one_that_fits(program: Program) -> None:
+    """80 columns hold every line; long columns and values are cut, events are broken between words."""
+    screen = program.on_terminal(*SHOPIFY, "--sandbox", typed=[("Send them?", "y\n")])
+    assert screen.code == 0
+    before = screen.text.split("Send them?")[0].splitlines()
+    assert all(len(line) <= 80 for line in before)
+    mapping = [line for line in before if line.startswith("  customer_external_id ")]
+    assert mapping[0].split()[1] == "Email"
+    assert mapping[0].endswith("…")
+    assert "refunded in part: 1 row, 20.00 USD; sent in full" in before
+
+
+def test_programs_get_it_as_json(program: Program) -> None:
+    """The keys that scripts may rely on, with events as objects and sums in minor units."""
+    found = program(*SHOPIFY, "--dry-run", "--json", "--currency", "EUR").json
+    assert list(found)[-12:] == [
+        *("seconds", "problems", "mapping", "events", "skipped", "sums", "free", "refunded", "first", "last"),
+        *("least_seconds", "warnings"),
+    ]
+    assert found["mapping"]["currency"] == {"column": "Currency", "constant": "EUR", "samples": ["EUR", "USD"]}
+    assert found["mapping"]["event_name"] == {"column": None, "constant": "purchase_completed", "samples": []}
+    assert [event["amount"] for event in found["events"]] == [5391, 12000, 0]
+
+
+def test_a_run_without_a_terminal_says_it_in_one_line(program: Program) -> None:
+    """No preview and no question in a log: one line of summary."""
+    result = program(*SHOPIFY, "--sandbox")
+    assert result.code == 0
+    assert "3 rows to send; 8 skipped; further line item of an order: 4" in result.stderr
+    assert "clk_ada" not in result.stderr
+
+
+def test_the_time_at_the_limit_is_told(program: Program) -> None:
+    """A file that does not fit into one window takes as long as the limit makes it take."""
+    head = "click_id,event_name,customer_external_id,invoice_id,amount,currency,timestamp\n"
+    rows = "".join(f"c,e,u{number},i{number},1,USD,2026-01-01\n" for number in range(181))
+    (program.home / "sales.csv").write_text(head + rows, encoding="utf-8")
+    result = program("sale", "--from-csv", "sales.csv", "--dry-run", "--json")
+    assert 179 <= result.json["least_seconds"] <= 181
+    assert result.json["warnings"] == []
+
+
+def test_rows_without_a_time_are_counted(program: Program) -> None:
+    """A column of times with holes is told: the service would date those sales today."""
+    head = "click_id,event_name,customer_external_id,invoice_id,amount,currency,timestamp\n"
+    text = f"{head}c,e,u,i,1,USD,\nc,e,u,j,1,USD,2026-01-01\n"
+    (program.home / "sales.csv").write_text(text, encoding="utf-8")
+    result = program("sale", "--from-csv", "sales.csv", "--dry-run")
+    assert "1 row is without a time: the service will date them now" in result.stderr
+
+
+def test_terminal_escapes_in_a_file_are_shown_as_text(program: Program) -> None:
+    """Column names and values of a file cannot draw on the terminal."""
+    text = "click_id,event_name,customer_external_id,invoice_id,amount,currency,\x1b[31mx\nc,e,\x1b[2Ju,i,1,USD,y\n"
+    (program.home / "sales.csv").write_text(text, encoding="utf-8")
+    result = program("sale", "--from-csv", "sales.csv", "--dry-run", "--map", "customer_name=\x1b[31mx")
+    assert result.code == 0, result.stderr
+    assert "\x1b" not in result.stderr + result.stdout
+    assert "\\u001b[2Ju" in result.stderr

@@ -1,0 +1,99 @@
+"""One value out of a cell that holds several."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cms_cli.replay.cells import bare, folded, value_in
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("gift: yes\nclick_id: abc", "abc"),
+        ("gift: yes\r\nClick ID:   abc  \r\nlast: 1", "abc"),
+        ("click-id: abc", "abc"),
+        ("CLICKID: abc", "abc"),
+        ("click_id: a:b", "a:b"),
+        ("click_id:", ""),
+        ("no pairs here", ""),
+        ("", ""),
+        ('{"click_id": "abc"}', "abc"),
+        ('{"clickId": " abc "}', "abc"),
+        ('{"click_id": 12345678901234567890}', "12345678901234567890"),
+        ('{"click_id": 1.10}', "1.10"),
+        ('{"click_id": 1e400}', "1e400"),
+        ('{"click_id": true}', "true"),
+        ('{"click_id": null}', ""),
+        ('{"click_id": {"id": "x"}}', '{"id":"x"}'),
+        ('{"other": "https://shop.example/?click_id=no"}', ""),
+        ('{"click_id": "abc"', ""),
+        ('[{"id": 1, "key": "_gift", "value": "1"}, {"id": 2, "key": "_click_id", "value": "abc"}]', "abc"),
+        ('[{"name": "click_id", "value": "abc"}]', "abc"),
+        ('[{"key": "click_id"}, 5, null]', ""),
+        ("[" * 5000, ""),
+        ("https://shop.example/?a=1&click_id=abc#top", "abc"),
+        ("https://shop.example/p?click_id=a%2Fb+c", "a/b c"),
+        ("/pages/sale?Click-Id=abc", "abc"),
+        ("https://shop.example/#/sale?click_id=abc", "abc"),
+        ("?click_id=abc", "abc"),
+        ("utm_source=x&click_id=abc", "abc"),
+        ("https://shop.example/?click_id=", ""),
+        ("https://shop.example/", ""),
+        ("http://[half/?click_id=abc", ""),
+    ],
+)
+def test_a_value_is_found_in_every_form(cell: str, value: str) -> None:
+    """Lines, JSON and addresses are looked into, in any spelling of the key; what is not there is empty."""
+    assert value_in(cell, "click_id") == value
+
+
+def test_the_scheme_of_an_address_is_no_key() -> None:
+    """`https` is not a key of an address, although a colon follows it."""
+    assert value_in("https://shop.example/?a=1", "https") == ""
+
+
+def test_the_very_name_goes_before_another_spelling() -> None:
+    """A key that is written as asked wins over one that only looks like it."""
+    assert value_in('{"Click ID": "other", "click_id": "this"}', "click_id") == "this"
+    assert value_in("click_id: this\nClick ID: other", "click_id") == "this"
+
+
+def test_the_last_click_wins() -> None:
+    """Of a key that is there several times, the last one that is not empty counts, as with clicks themselves."""
+    assert value_in("https://shop.example/?cms_rf=a&cms_rf=b", "cms_rf") == "b"
+    assert value_in("click_id: a\nclick_id: b\nclick_id:", "click_id") == "b"
+
+
+@given(st.dictionaries(st.text(), st.text().map(str.strip), max_size=5), st.data())
+def test_every_value_of_a_json_object_is_found(values: dict[str, str], data: st.DataObject) -> None:
+    """Whatever the keys and texts are, the value of a key that is there is given as it is."""
+    full = {key: value for key, value in values.items() if value}
+    if full:
+        key = data.draw(st.sampled_from(sorted(full)))
+        assert value_in(json.dumps(values), key) == full[key]
+
+
+@given(st.text(), st.text())
+def test_no_cell_is_too_odd(cell: str, key: str) -> None:
+    """Any cell and any key give a text."""
+    assert isinstance(value_in(cell, key), str)
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [(' "a" ', '"a"'), ('="00123"', "00123"), (' ="a ""b""" ', 'a "b"'), ("=1+1", "=1+1"), ('="', '="')],
+)
+def test_a_formula_that_only_quotes_is_its_text(cell: str, text: str) -> None:
+    """`="00123"`, which keeps Excel off the zeros, is 00123; any other formula stays as it is."""
+    assert bare(cell) == text
+
+
+def test_names_are_compared_without_their_dress() -> None:
+    """Letter case, blanks, hyphens and underscores make no difference between names."""
+    assert {folded(name) for name in ("click_id", "Click ID", "clickId", "CLICK-ID", " click  id ")} == {"clickid"}
+    assert folded("Straße") == folded("STRASSE")

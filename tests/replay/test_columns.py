@@ -1,0 +1,101 @@
+"""Where a field is read from: names, expressions, and what is said when a column is not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from cms_cli.replay.columns import Joined, Source, absent, by_name, column_index, every, field_named, like
+from cms_cli.replay.model import InputError
+from cms_python import LEAD_FIELDS, SALE_FIELDS
+
+
+@pytest.mark.parametrize("column", ["click_id", "clickId", "Click ID", "CLICK-ID", "click id"])
+def test_a_column_is_a_field_in_any_spelling(column: str) -> None:
+    """Python or wire name, letter case, blanks, hyphens and underscores aside."""
+    assert by_name(SALE_FIELDS, ("x", column), "click_id") == (Source(column, 1),)
+
+
+def test_two_columns_for_one_field_are_not_chosen_between() -> None:
+    """The error names both, and how to say which."""
+    with pytest.raises(InputError, match="both look like") as caught:
+        by_name(SALE_FIELDS, ("Click ID", "clickId"), "click_id")
+    assert '--map "click_id=Click ID"' in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("header", "expression", "sources"),
+    [
+        (("A", "B"), "A", (Source("A", 0),)),
+        (("A", "B"), " b | a ", (Source("B", 1), Source("A", 0))),
+        (("Notes",), "Notes[click_id]", (Source("Notes", 0, ("click_id",)),)),
+        (("Notes",), "notes[ a ][b]", (Source("Notes", 0, ("a", "b")),)),
+        # A name goes before the same text taken as an expression, by whichever spelling.
+        (("A|B", "A"), "A|B", (Source("A|B", 0),)),
+        (("Price [EUR]", "Price"), "Price [EUR]", (Source("Price [EUR]", 0),)),
+        (("Price [EUR]", "Price"), "price [eur]", (Source("Price [EUR]", 0),)),
+        (("meta[x]", "meta"), "meta[x][y]", (Source("meta[x]", 0, ("y",)),)),
+        (("meta[x]", "meta"), "meta[z][y]", (Source("meta", 1, ("z", "y")),)),
+        (("a=b",), "a=b", (Source("a=b", 0),)),
+    ],
+)
+def test_expressions(header: tuple[str, ...], expression: str, sources: tuple[Source, ...]) -> None:
+    """`A|B` tries several, `A[key]` looks inside, and a column with such a name is itself."""
+    assert every(header, expression, "--map x") == sources
+
+
+@pytest.mark.parametrize("expression", ["A|", "|", " | A"])
+def test_an_empty_name_is_no_column(expression: str) -> None:
+    """A fallback without a name is an error, also where the file has a column without one."""
+    with pytest.raises(InputError, match="empty column"):
+        every(("A", ""), expression, "--map x")
+
+
+def test_a_column_that_is_not_there_is_named_with_the_nearest() -> None:
+    """The message has the flag, the name and the columns of the file."""
+    with pytest.raises(InputError) as caught:
+        every(("Total", "Email"), "Totl", "--map amount")
+    assert str(caught.value) == '--map amount names the column "Totl", which is not in the file'
+    assert caught.value.hint == 'Did you mean "Total"? It has: Total, Email.'
+    assert absent(("A",), "B[key]", "x").message == 'x names the column "B", which is not in the file'
+
+
+def test_a_name_that_fits_two_columns_is_not_guessed() -> None:
+    """Spelling apart they are the same; the exact one is taken where there is one."""
+    with pytest.raises(InputError, match='may be "A B" and "a_b"'):
+        every(("A B", "a_b"), "ab", "--map x")
+    assert every(("A B", "a_b"), "a_b", "--map x") == (Source("a_b", 1),)
+    with pytest.raises(InputError):
+        column_index(("A B", "a_b"), "ab", "x")
+
+
+def test_several_columns_make_one_value() -> None:
+    """Parts stand with a blank between; one that repeats what is before it stands for both."""
+    (found,) = like(("Day", "Time"), ("day", "Time"))
+    assert found == Joined((Source("Day", 0), Source("Time", 1)))
+    assert (found.column, found.label) == ("Day + Time", "Day + Time")
+    assert found.read(["2026-03-12", "09:14"]) == "2026-03-12 09:14"
+    assert found.read(["2026-03-12", "2026-03-12 09:14:02 UTC"]) == "2026-03-12 09:14:02 UTC"
+    assert found.read(["2026-03-12", "2026-03-12T09:14:02Z"]) == "2026-03-12T09:14:02Z"
+    assert found.read(["Jo", "Johnson"]) == "Jo Johnson"
+    assert found.read(["", "09:14"]) == "09:14"
+    assert found.read(["2026-03-12", ""]) == "2026-03-12"
+    assert like(("Day",), ("Day", "Time")) == []
+
+
+def test_values_are_read_without_their_white_space() -> None:
+    """Around a cell and around a value in it."""
+    assert Source("A", 0).read(["  x\n"]) == "x"
+    assert Source("A", 0, ("k",)).read(["k:  x "]) == "x"
+    assert Source("A", 0, ("a", "b")).read(['{"a": {"b": 1.50}}']) == "1.50"
+    assert Source("A", 0, ("a", "b")).read(['{"a": null}']) == ""
+
+
+def test_fields_have_their_names() -> None:
+    """A field may be written in any spelling; what is none is told with the nearest, or all there are."""
+    assert field_named(SALE_FIELDS, "customerExternalId", "a sale") == "customer_external_id"
+    with pytest.raises(InputError) as caught:
+        field_named(LEAD_FIELDS, "invoice", "a lead")
+    assert 'a lead has no field "invoice"' in str(caught.value)
+    with pytest.raises(InputError) as caught:
+        field_named(SALE_FIELDS, "amuont", "a sale")
+    assert caught.value.hint == "Did you mean amount?"

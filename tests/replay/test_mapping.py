@@ -1,0 +1,380 @@
+"""Rows to events: what is read from where, what is left out, and what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from mapped import SALE, SENT, blueprint, body, planned, shape
+
+from cms_cli.replay.mapping import mapped_columns
+from cms_cli.replay.model import InputError, RowProblem, SkippedRow, SourceRow
+from cms_cli.replay.options import Shape
+from cms_cli.replay.selection import LeftOut
+
+
+def _problems(
+    cells: dict[str, str], asked: Shape | None = None, kind: str = "sale"
+) -> list[tuple[str | None, str]]:
+    found = planned(cells, asked, kind)
+    assert isinstance(found, list), found
+    return [(problem.column, problem.code) for problem in found]
+
+
+def _left_out(header: list[str], rows: list[list[str]], asked: Shape) -> list[LeftOut | None]:
+    ask = blueprint([*SALE, *header], asked).selection.begin()
+    same = list(SALE.values())
+    return [ask(SourceRow(number, number + 1, [*same, *cells])) for number, cells in enumerate(rows, 1)]
+
+
+def _reasons(header: list[str], rows: list[list[str]], asked: Shape) -> list[str]:
+    found = _left_out(header, rows, asked)
+    return [
+        each.message if isinstance(each, SkippedRow) else "" if each is None else each[0].code for each in found
+    ]
+
+
+def test_columns_called_like_fields_need_no_flag() -> None:
+    """A file with the fields' own names maps itself, other columns aside."""
+    assert body({**SALE, "whatever": "x"}) == SENT
+
+
+def test_a_flag_is_the_value_of_rows_that_have_none() -> None:
+    """An event flag fills in where the column is empty or not there, and never overrides what a row says."""
+    asked = Shape(constants=(("currency", "eur"), ("event_name", "renewal")))
+    assert body({**SALE, "currency": "", "event_name": "signup"}, asked) == {
+        **SENT,
+        "currency": "EUR",
+        "eventName": "signup",
+    }
+    without = {name: value for name, value in SALE.items() if name != "currency"}
+    assert body(without, asked)["currency"] == "EUR"
+
+
+def test_the_first_source_that_is_not_empty_counts() -> None:
+    """`A|B` takes B where A is blank, row by row."""
+    asked = Shape(mapping=(("click_id", "Notes[click_id] | Landing[cms_rf]"),))
+    rest = {name: value for name, value in SALE.items() if name != "click_id"}
+    assert body({**rest, "Notes": "click_id: a", "Landing": "/?cms_rf=b"}, asked)["clickId"] == "a"
+    assert body({**rest, "Notes": "gift: yes", "Landing": "/?cms_rf=b"}, asked)["clickId"] == "b"
+    assert _problems({**rest, "Notes": " ", "Landing": ""}, asked) == [
+        ("Notes[click_id]|Landing[cms_rf]", "click_id_missing")
+    ]
+
+
+def test_a_mapping_goes_before_a_column_of_the_fields_name() -> None:
+    """--map wins, also over a column that is called like the field."""
+    assert body({**SALE, "Bill": "b7"}, Shape(mapping=(("invoiceId", "Bill"),)))["invoiceId"] == "b7"
+
+
+def test_the_unit_of_amounts_is_never_guessed() -> None:
+    """A column called amount is minor units; any other one needs its unit said, by flag or by file."""
+    rest = {name: value for name, value in SALE.items() if name != "amount"}
+    mapped = (("amount", "Total"),)
+    with pytest.raises(InputError, match=r'"Total" may hold 49\.99 or 4999'):
+        blueprint([*rest, "Total"], Shape(mapping=mapped))
+    assert body({**rest, "Total": "49.99"}, Shape(mapping=mapped, amount_unit="major"))["amount"] == 4999
+    assert body({**rest, "Total": "4999"}, Shape(mapping=mapped, amount_unit="minor"))["amount"] == 4999
+    assert (
+        body({**rest, "Total": "49.99"}, shape({"amount_unit": "major", "map": {"amount": "Total"}}))["amount"]
+        == 4999
+    )
+    with pytest.raises(InputError, match="may hold"):
+        blueprint([*SALE, "x"], Shape(mapping=(("amount", "amount[major]"),)))
+
+
+def test_a_constant_amount_is_read_as_on_the_command_line() -> None:
+    """--amount 49.99 --amount-unit major means the same with a file as without: the point is the decimal sign."""
+    rest = {name: value for name, value in SALE.items() if name != "amount"}
+    asked = Shape(constants=(("amount", "49.99"),), amount_unit="major")
+    assert body(rest, asked)["amount"] == 4999
+
+
+def test_all_that_is_wrong_with_a_row_is_said_at_once() -> None:
+    """Each bad value by its column, each missing field by its name, and none of them twice."""
+    assert _problems({**SALE, "amount": "n/a", "currency": "dollars", "invoice_id": "", "click_id": "x" * 256}) == [
+        ("click_id", "click_id_invalid"),
+        ("amount", "amount_not_a_number"),
+        ("currency", "currency_invalid"),
+        ("invoice_id", "invoice_id_missing"),
+    ]
+
+
+def test_a_header_without_a_needed_field_says_what_to_write() -> None:
+    """The columns there are, and the likely flags."""
+    with pytest.raises(InputError) as caught:
+        blueprint(["Click", "Customer ID", "Invoice No", "Total"])
+    assert "no column for click_id, event_name, customer_external_id, invoice_id, amount, currency" in str(
+        caught.value
+    )
+    assert '--map "click_id=Click"' in caught.value.hint
+    assert '--map "invoice_id=Invoice No"' in caught.value.hint
+    assert "--event-name purchase_completed" in caught.value.hint
+    assert "--currency USD" in caught.value.hint
+
+
+def test_a_field_cannot_be_mapped_twice() -> None:
+    """Two --map for one field are told apart from fallbacks."""
+    with pytest.raises(InputError, match="--map names amount twice"):
+        blueprint(list(SALE), Shape(mapping=(("amount", "amount"), ("Amount", "amount"))))
+
+
+def test_rows_without_a_click_can_be_left_out() -> None:
+    """--skip-unattributed counts them instead of calling them wrong, and needs no column of clicks at all."""
+    asked = Shape(skip_unattributed=True)
+    found = planned({**SALE, "click_id": " "}, asked)
+    assert isinstance(found, SkippedRow)
+    assert found.code == "unattributed"
+    assert body(SALE, asked) == SENT
+    rest = {name: value for name, value in SALE.items() if name != "click_id"}
+    assert isinstance(planned(rest, asked), SkippedRow)
+
+
+def test_conditions_keep_or_leave_out() -> None:
+    """COLUMN=VALUE keeps, COLUMN!=VALUE leaves out; all of them have to hold, white space aside."""
+    asked = Shape(where=("Status=paid", "Test!=1"))
+    assert _reasons(["Status", "Test"], [["paid", ""], [" paid ", "1"], ["open", ""]], asked) == [
+        "",
+        "--where Test!=1",
+        "--where Status=paid",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [("A=", "yes"), ("A!=", "no"), ("A = ", "yes"), ("a=b=", "yes"), ("Notes[gift]=yes", "yes"), ("A=x=y", "no")],
+)
+def test_odd_conditions(where: str, kept: str) -> None:
+    """Empty values, names and values with a `=`, and a value inside a cell."""
+    found = _reasons(["A", "a=b", "Notes"], [["", "", "gift: yes"]], Shape(where=(where,)))
+    assert found == ["" if kept == "yes" else f"--where {where}"]
+
+
+@pytest.mark.parametrize("where", ["Status", "=x", "!=x", "Nothing=x", "A|a=b=x"])
+def test_what_is_no_condition_is_refused(where: str) -> None:
+    """Without a column, a value, or with a column that is not there."""
+    with pytest.raises(InputError, match="--where"):
+        blueprint([*SALE, "A", "a=b"], Shape(where=(where,)))
+
+
+RULES = {
+    "skip": [
+        {"column": "Status", "is": ["Refunded"], "reason": "refunded"},
+        {"column": ["State", "Status"], "is_not": ["paid", "Partly"], "reason": "not paid"},
+        {"column": "Test", "is": ["1"], "reason": "test", "optional": True},
+    ]
+}
+
+
+def test_rules_give_the_first_reason_that_holds() -> None:
+    """Values are compared without letter case; what has no value is not one of those that are wanted."""
+    rows = [["PAID"], ["partly "], ["refunded"], ["open"], [""]]
+    assert _reasons(["Status"], rows, shape(RULES)) == ["", "", "refunded", "not paid", "not paid"]
+
+
+def test_a_rule_needs_its_column() -> None:
+    """Without its status, nobody can tell a paid row from another; an optional rule is left out instead."""
+    with pytest.raises(InputError, match='no column "Status" to tell which rows are "refunded"'):
+        blueprint([*SALE, "State"], shape(RULES))
+
+
+FOLD = {"fold": {"by": "Name", "empty": ["Status", "Total"], "reason": "line item"}}
+
+
+def test_further_rows_of_an_order_are_folded() -> None:
+    """A row that repeats the order's name, or has none, with the order's columns empty, goes with the row above."""
+    rows = [
+        ["#1", "paid", "9"],
+        ["#1", "", ""],
+        ["", "", " "],
+        ["#2", "", "0"],
+        ["#2", "", ""],
+        ["#1", "", ""],
+        ["#3", "paid", "9"],
+    ]
+    assert _reasons(["Name", "Status", "Total"], rows, shape(FOLD)) == [
+        *("", "line item", "line item", "", "line item", "order_astray", "")
+    ]
+
+
+def test_a_further_row_without_its_order_is_a_problem() -> None:
+    """It is neither sent nor skipped without a word, also as the first row of a file, and each pass begins anew."""
+    asked = shape(FOLD)
+    for _ in range(2):
+        (found,) = _left_out(["Name", "Status", "Total"], [["#1", "", ""]], asked)
+        assert isinstance(found, list)
+        assert isinstance(found[0], RowProblem)
+        assert 'no order "#1" stands above' in found[0].message
+
+
+def test_rules_come_before_conditions() -> None:
+    """The order above a further row is known although the row itself is left out by a flag."""
+    asked = shape({**FOLD, "skip": RULES["skip"][:1]}, where=("Status=paid",))
+    rows = [["#1", "open", "9"], ["#1", "", ""], ["#2", "refunded", "9"]]
+    assert _reasons(["Name", "Status", "Total"], rows, asked) == ["--where Status=paid", "line item", "refunded"]
+
+
+REFUNDS = {
+    "amount_unit": "major",
+    "refunds": {"column": ["Refunds", "Back"], "each": "amount", "in_full": "refunded"},
+}
+
+
+@pytest.mark.parametrize(
+    ("cell", "refunded"),
+    [
+        ("", 0),
+        ("0.00", 0),
+        ("5.50", 550),
+        ("-5.50", 550),
+        ("amount:5.00|reason:amount: all|date:2026-01-01;amount:1.25|reason:", 625),
+    ],
+)
+def test_what_was_paid_back_in_part_is_counted(cell: str, refunded: int) -> None:
+    """The event is sent in full, and carries how much was paid back for the preview."""
+    found = planned({**SALE, "amount": "49.99", "Refunds": cell}, shape(REFUNDS))
+    assert not isinstance(found, (list, SkippedRow))
+    assert (found.amount, found.refunded) == (4999, refunded)
+
+
+def test_what_was_paid_back_in_full_is_left_out() -> None:
+    """Whatever its status says; a free order has nothing to pay back."""
+    found = planned({**SALE, "amount": "49.99", "Refunds": "", "Back": "49.99"}, shape(REFUNDS))
+    assert isinstance(found, SkippedRow)
+    assert found.message == "refunded"
+    assert body({**SALE, "amount": "0", "Refunds": "0", "Back": "0"}, shape(REFUNDS))["amount"] == 0
+
+
+def test_a_refund_that_cannot_be_read_is_a_problem() -> None:
+    """It might have been all of the amount."""
+    assert _problems({**SALE, "amount": "49.99", "Refunds": "some"}, shape(REFUNDS)) == [
+        ("Refunds", "amount_not_a_number")
+    ]
+
+
+def test_values_that_stand_for_nothing() -> None:
+    """A guest's id 0 falls through to the next column, unless a flag says where the id is."""
+    table = {
+        "map": {"customer_external_id": ["customer_id", "mail"]},
+        "nothing": {"customer_external_id": ["0"]},
+    }
+    rest = {name: value for name, value in SALE.items() if name != "customer_external_id"}
+    guest = {**rest, "customer_id": "0", "mail": "a@example.com"}
+    assert body(guest, shape(table))["customerExternalId"] == "a@example.com"
+    assert body({**guest, "customer_id": "7"}, shape(table))["customerExternalId"] == "7"
+    by_flag = shape(table, mapping=(("customer_external_id", "customer_id"),))
+    assert body(guest, by_flag)["customerExternalId"] == "0"
+
+
+def test_flags_override_single_fields_of_a_file() -> None:
+    """--map replaces one field, an event flag one default, a setting flag one setting; the rest stays."""
+    table = {
+        "amount_unit": "major",
+        "decimal": ".",
+        "timezone": "Europe/Berlin",
+        "map": {"invoice_id": "Order", "amount": "Total", "timestamp": "Paid"},
+        "defaults": {"event_name": "purchase_completed", "currency": "EUR"},
+    }
+    cells = {"click_id": "c", "customer_external_id": "u", "Order": "1", "Total": "5", "Paid": "2026-07-01 12:00"}
+    assert body(cells, shape(table)) == {
+        "clickId": "c",
+        "eventName": "purchase_completed",
+        "customerExternalId": "u",
+        "invoiceId": "1",
+        "amount": 500,
+        "currency": "EUR",
+        "timestamp": "2026-07-01T10:00:00.000Z",
+    }
+    asked = shape(
+        table, mapping=(("invoice_id", "click_id"),), constants=(("currency", "JPY"),), timezone="Asia/Tokyo"
+    )
+    assert body(cells, asked) == {
+        "clickId": "c",
+        "eventName": "purchase_completed",
+        "customerExternalId": "u",
+        "invoiceId": "c",
+        "amount": 5,
+        "currency": "JPY",
+        "timestamp": "2026-07-01T03:00:00.000Z",
+    }
+
+
+def test_a_list_takes_the_columns_that_are_there() -> None:
+    """A list in a file passes over what the file lacks; a plain column has to be there."""
+    header = [*SALE, "B"]
+    assert "customer_name" not in blueprint(header, shape({"map": {"customer_name": ["A"]}})).sources
+    assert [
+        each.column for each in blueprint(header, shape({"map": {"click_id": ["A", "b"]}})).sources["click_id"]
+    ] == ["B"]
+    for strict in ("A", {"join": ["B", "A"]}):
+        with pytest.raises(InputError, match=r'map\.customer_name names the column "A"'):
+            blueprint(header, shape({"map": {"customer_name": strict}}))
+
+
+def test_defaults_that_hold_with_a_column() -> None:
+    """Dollars are dollars because the header says so."""
+    table = {
+        "amount_unit": "major",
+        "map": {"amount": ["Price ($)", "Price"]},
+        "defaults_with": {"Price ($)": {"currency": "USD"}},
+    }
+    rest = {name: value for name, value in SALE.items() if name not in ("amount", "currency")}
+    assert body({**rest, "Price ($)": "1"}, shape(table))["currency"] == "USD"
+    with pytest.raises(InputError, match="no column for currency"):
+        blueprint([*rest, "Price"], shape(table))
+
+
+def test_what_an_export_lacks_is_said_in_its_own_words() -> None:
+    """A file may say what to do about a field that has no column."""
+    with pytest.raises(InputError) as caught:
+        blueprint(["x"], shape({"lacking": {"click_id": "ask the shop"}}))
+    assert "click_id: ask the shop" in caught.value.hint
+
+
+def test_an_export_that_looks_like_a_known_one_is_pointed_out() -> None:
+    """A preset is suggested where the header fails, and never applied by itself."""
+    header = ["Name", "Financial Status", "Total", "Lineitem name"]
+    with pytest.raises(InputError) as caught:
+        blueprint(header)
+    assert "--preset shopify" in caught.value.hint
+    with pytest.raises(InputError) as caught:
+        blueprint(header, shape({"about": "mine"}))
+    assert "--preset" not in caught.value.hint
+
+
+def test_leads_follow_the_same_rules() -> None:
+    """A lead takes its own fields out of the same file; deferred needs a click."""
+    cells = {"event_name": "signup", "customer_external_id": "u", "click_id": "", "mode": ""}
+    assert body(cells, kind="lead") == {"eventName": "signup", "customerExternalId": "u"}
+    assert _problems({**cells, "mode": "deferred"}, kind="lead") == [(None, "click_id_missing")]
+    table = {"map": {"amount": "Total", "invoice_id": ["No"]}, "defaults": {"currency": "EUR", "mode": "deferred"}}
+    assert body({**cells, "click_id": "c"}, shape(table), kind="lead")["mode"] == "deferred"
+
+
+def test_what_is_read_from_where_is_shown_with_samples() -> None:
+    """Every field with its columns as --map writes them, three different values, and its constant."""
+    header = ["click_id", "customer_external_id", "invoice_id", "amount", "Notes"]
+    asked = Shape(constants=(("currency", "EUR"), ("event_name", "buy")), mapping=(("currency", "Notes[cur]"),))
+    rows = [["c", "u", f"i{number // 2}", "1", "cur: USD" if number else ""] for number in range(9)]
+    found = {each.field: each for each in mapped_columns(blueprint(header, asked), rows)}
+    assert found["invoice_id"].samples == ("i0", "i1", "i2")
+    assert (found["currency"].column, found["currency"].samples, found["currency"].constant) == (
+        "Notes[cur]",
+        ("USD",),
+        "EUR",
+    )
+    assert (found["event_name"].column, found["event_name"].constant) == ("", "buy")
+    assert "timestamp" not in found
+
+
+@pytest.mark.parametrize(
+    ("cell", "currency", "minor"), [("3000.00", "JPY", 3000), ("3000", "JPY", 3000), ("5.10", "EUR", 510)]
+)
+def test_decimals_that_a_shop_always_writes(cell: str, currency: str, minor: int) -> None:
+    """Where a file says so, zeros behind the last decimal that the currency has are dropped; other digits never."""
+    table = {"amount_unit": "major", "zero_decimals": True}
+    assert body({**SALE, "amount": cell, "currency": currency}, shape(table))["amount"] == minor
+    assert _problems({**SALE, "amount": "3000.50", "currency": "JPY"}, shape(table)) == [
+        ("amount", "amount_too_many_decimals")
+    ]
+    assert _problems({**SALE, "amount": "3000.00", "currency": "JPY"}, Shape(amount_unit="major")) == [
+        ("amount", "amount_too_many_decimals")
+    ]
