@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from measure import Cost, in_turn, median, ratio, run
@@ -93,15 +93,13 @@ def _loop(setting: Setting, environment: str, script: str, file: Path) -> Cost:
 
 
 def _replay(setting: Setting, file: Path, *flags: str, limit: str = "none", sandbox: tuple[str, ...] = ()) -> Cost:
-    with setting.sandbox(*sandbox, limit=limit) as url, tempfile.TemporaryDirectory(dir=setting.folder) as state:
-        results = Path(state) / "results.jsonl"
-        command = [setting.program("cms", "cms"), "sale", "--from-csv", str(file), "--yes", "--output", "jsonl"]
+    with setting.sandbox(*sandbox, limit=limit) as url, setting.state() as state:
+        command = [setting.program("cms", "cms"), "sale", "--from-csv", str(file), "--yes", "--json"]
         command += ["--host", url, "--rate", limit, "--state-dir", state, *flags]
-        cost = run(command, setting.env, cwd=setting.folder, output=results)
-        with results.open(encoding="utf-8") as lines:
-            settled = [json.loads(line) for line in lines]
-        if any(each.get("attempts", 1) != 1 for each in settled):
-            raise RuntimeError("a row took more than one attempt: the limit was not kept")
+        cost = run(command, setting.env, cwd=setting.folder)
+        with closing(sqlite3.connect(Path(state) / "journal.sqlite3")) as db:
+            if db.execute("SELECT max(attempts) FROM rows").fetchone() != (1,):
+                raise RuntimeError("a row took more than one attempt: the limit was not kept")
         return cost
 
 

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from measure import Cost, in_turn, median, ratio, run
@@ -44,15 +45,26 @@ def check(setting: Setting, pairs: int) -> Iterator[Row]:
 
 
 def growth(setting: Setting, pairs: int) -> Iterator[Row]:
-    """Time per row from 1,000 rows to a million; what a start costs is taken off."""
-    del pairs
-    with setting.sales(1) as file:
-        start = median([_dry_run(setting, file) for _ in range(5)]).wall
-    for rows in (1000, 10_000, 100_000, MILLION):
-        with setting.sales(rows) as file:
-            costs = [_dry_run(setting, file) for _ in range(5 if rows < MILLION else 1)]
-        each = (median(costs).wall - start) / rows * 1e6
-        yield Row(f"checking {rows:,} rows", f"{each:.1f} µs a row", "", "", f"{median(costs).peak:.0f} MiB")
+    """Time per row from 1,000 rows to a million; what the same costs for a single row is taken off."""
+    for what, job, largest in (
+        ("checking", _dry_run, MILLION),
+        ("staging", _stage, MILLION),
+        ("sending", _send_all, 100_000),
+    ):
+        for rows in (1000, 10_000, 100_000, MILLION):
+            if rows > largest:
+                continue
+            times = {1000: min(pairs, 11), 10_000: min(pairs, 5)}.get(rows, 1)
+            with setting.sales(1) as one, setting.sales(rows) as many:
+                costs = in_turn({"one": partial(job, setting, one), "many": partial(job, setting, many)}, times)
+            each = median([Cost(*(b - a for a, b in zip(*pair))) for pair in zip(costs["one"], costs["many"])])
+            yield Row(
+                f"{what} {rows:,} rows",
+                f"{each.wall / rows * 1e6:.1f} µs a row",
+                "",
+                "",
+                f"{each.cpu / rows * 1e6:.1f} µs of CPU; {median(costs['many']).peak:.0f} MiB",
+            )
 
 
 def million(setting: Setting, pairs: int) -> Iterator[Row]:
@@ -108,6 +120,17 @@ def _dry_run(setting: Setting, file: Path) -> Cost:
 def _send(setting: Setting, file: Path, url: str, state: Path, *flags: str) -> Cost:
     command = [setting.program("cms", "cms"), "sale", "--from-csv", str(file), "--yes", "--json", "--rate", "none"]
     return run([*command, "--host", url, "--state-dir", str(state), *flags], setting.env, cwd=setting.folder)
+
+
+def _stage(setting: Setting, file: Path) -> Cost:
+    """Stage a file and send its first row."""
+    with setting.sandbox() as url, setting.state() as state:
+        return _send(setting, file, url, Path(state), "--limit", "1")
+
+
+def _send_all(setting: Setting, file: Path) -> Cost:
+    with setting.sandbox() as url, setting.state() as state:
+        return _send(setting, file, url, Path(state))
 
 
 def _killed_at_first_request(setting: Setting, command: list[str], state: Path) -> float:

@@ -35,6 +35,7 @@ class Journal:
     def __init__(self, folder: Path, db: sqlite3.Connection) -> None:
         self.folder = folder
         self.db = db
+        self._path = folder / FILE_NAME
         self._contents: dict[str, ContentsReader] = {}
 
     @classmethod
@@ -163,7 +164,7 @@ class Journal:
         Raises:
             JournalError: There is no room to do it, or another process is at work, so that traces may be left.
         """
-        path = self.folder / FILE_NAME
+        path = self._path
         with explained(path):
             self.db.execute("VACUUM")
         if not self._empty_log():
@@ -178,7 +179,7 @@ class Journal:
         Returns:
             False where another process reads just now: its end, or the next call, will do it.
         """
-        with explained(self.folder / FILE_NAME):
+        with explained(self._path):
             self.db.execute(f"PRAGMA busy_timeout = {_TIDY_SECONDS * 1000:.0f}")
             try:
                 busy = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -197,7 +198,7 @@ class Journal:
         Raises:
             JournalError: The file turns out to be damaged, or cannot be read.
         """
-        path = self.folder / FILE_NAME
+        path = self._path
         try:
             with journalfile.sqlite_explained(path):
                 yield
@@ -211,7 +212,7 @@ class Journal:
         Raises:
             JournalError: The disk is full or failing, or another process holds the journal for too long.
         """
-        with explained(self.folder / FILE_NAME):
+        with explained(self._path):
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self.db

@@ -95,13 +95,18 @@ class SettledRow(NamedTuple):
     row: int
     line: int
     status: str
-    invoice_id: str | None
+    body: str | None
     status_code: int | None
     attempts: int
     code: str | None
     error: str | None
     cells: str | None
     column: str | None
+
+    @property
+    def invoice_id(self) -> str | None:
+        """The invoice, where the row has one and the journal has not forgotten it. Read when it is asked for."""
+        return invoice_in(self.body)
 
 
 _PENDING = "row, line, customer, key, amount, currency, place, attempts, sent_at"
@@ -230,12 +235,12 @@ def settled_row(
 ) -> SettledRow:
     """Give a row as it is reported once it has its outcome."""
     return SettledRow(
-        *(row.row, row.line, status.value, invoice_in(row.body), status_code),
+        *(row.row, row.line, status.value, row.body, status_code),
         *(row.attempts, code, error, row.cells, None),
     )
 
 
-def invoice_in(body: str) -> str | None:
+def invoice_in(body: str | None) -> str | None:
     """Give the invoice of a request's JSON, where it has one."""
     invoice = json.loads(body).get("invoiceId") if body else None
     return invoice if isinstance(invoice, str) else None
@@ -303,7 +308,7 @@ def _settled(journal: Journal, run: Run, found: tuple[Any, ...]) -> SettledRow:
     if place is not None:
         content = journal.contents(run.contents, run.contents_size).read(place)
     return SettledRow(
-        *(row, line, status, invoice_in(content.body) if content else None, status_code),
+        *(row, line, status, content.body if content else None, status_code),
         *(attempts, code, error, content.cells if content else None, fault),
     )
 

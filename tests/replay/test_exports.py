@@ -23,8 +23,9 @@ TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="
 
 
 def row(cells: list[str], error: str = "it said no", number: int = 1) -> SettledRow:
+    body = '{"invoiceId":"inv"}'
     return SettledRow(
-        number, number + 1, "refused", "inv", 422, 1, "validation_error", error, json.dumps(cells), None
+        number, number + 1, "refused", body, 422, 1, "validation_error", error, json.dumps(cells), None
     )
 
 
