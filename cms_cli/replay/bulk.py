@@ -12,11 +12,11 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import repeat
 from json.encoder import encode_basestring
-from operator import itemgetter
 from typing import Any, NamedTuple
 
-from cms_cli.replay.cells import bare
-from cms_cli.replay.columns import AnySource, Joined, fields_of
+from cms_cli.replay.amounts import have_two_decimals, plain_minor
+from cms_cli.replay.batch import Batch
+from cms_cli.replay.columns import fields_of
 from cms_cli.replay.mapping import UNATTRIBUTED, BadValueError, Mapper, Planned
 from cms_cli.replay.model import PlannedEvent, SkippedRow, SourceRow
 from cms_cli.replay.money import Amount, parse_minor
@@ -95,7 +95,7 @@ class Bulk:
             lines: The line that each starts on.
             all_cells: The cells of each.
         """
-        batch = _Batch(all_cells)
+        batch = Batch(all_cells)
         doubtful: set[int] = set()
         values: dict[str, _Values] = {}
         # The currency first: an amount of major units needs it.
@@ -130,7 +130,7 @@ class Bulk:
             aside,
         )
 
-    def _values(self, field: Field, batch: _Batch, values: dict[str, _Values], doubtful: set[int]) -> _Values:
+    def _values(self, field: Field, batch: Batch, values: dict[str, _Values], doubtful: set[int]) -> _Values:
         """Give a field's values; rows that need a careful look are added to the doubtful ones."""
         name = field.name
         sources = self._blueprint.sources.get(name, ())
@@ -187,6 +187,10 @@ class Bulk:
             doubtful.update(at for at, value in enumerate(found) if value != "" and type(value) is not int)
             return found
         assert self._mapper.amount_format is not None
+        if have_two_decimals(currencies):
+            plain = plain_minor(texts, self._mapper.amount_format.decimal)
+            if plain is not None:
+                return plain
         parse = self._mapper.amount_format.parse
         read = [parse(text, currency) for text, currency in zip(texts, currencies or [""] * len(texts))]
         found = [amount[0] if type(amount) is Amount else "" for amount in read]
@@ -201,7 +205,7 @@ class Bulk:
             return ["" if type(value) is TimeProblem else value for value in found]
         return found
 
-    def _doubt_refunds(self, batch: _Batch, doubtful: set[int]) -> None:
+    def _doubt_refunds(self, batch: Batch, doubtful: set[int]) -> None:
         for source in self._blueprint.refunds:
             texts = batch.column(source, frozenset())
             if not _NO_REFUND.issuperset(texts):
@@ -222,40 +226,6 @@ class Bulk:
         if not parts:
             return ["{}"] * many
         return ["{" + ",".join(filter(None, row)) + "}" for row in zip(*parts)]
-
-
-class _Batch:
-    """Cells of some rows, by column.
-
-    Attributes:
-        cells: The cells of each row.
-        plain: Whether all of them are printable ASCII as it stands: no white space around it, no formula.
-    """
-
-    def __init__(self, cells: Sequence[list[str]]) -> None:
-        self.cells = cells
-        together = "|".join(("", *map("|".join, cells), ""))
-        # What most files answer comes first: a search for one character costs next to nothing.
-        self.plain = (
-            together.isascii()
-            and ("=" not in together or '="' not in together)
-            and (
-                len(together.split(None, 1)) == 1
-                or (together.isprintable() and "| " not in together and " |" not in together)
-            )
-        )
-
-    def column(self, source: AnySource, nothing: frozenset[str]) -> list[str]:
-        """Give a source's texts, as :meth:`Source.read` does."""
-        if isinstance(source, Joined) or source.keys:
-            texts = [source.read(cells) for cells in self.cells]
-        else:
-            texts = list(map(itemgetter(source.place), self.cells))
-            if not self.plain:
-                texts = list(map(bare, texts) if '="' in "".join(texts) else map(str.strip, texts))
-        if nothing and not nothing.isdisjoint(texts):
-            texts = ["" if text in nothing else text for text in texts]
-        return texts
 
 
 def _checked(texts: list[str], field: Field, doubtful: set[int], *, ascii_only: bool) -> _Values:

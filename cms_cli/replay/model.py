@@ -8,6 +8,7 @@ tuple is built in a quarter of the time.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import NamedTuple
 
 
@@ -51,6 +52,10 @@ class Block(NamedTuple):
     row: int
     line: int
     cells: list[list[str]]
+
+    def rows(self) -> list[SourceRow | RowProblem]:
+        """Give the rows one by one."""
+        return list(map(SourceRow._make, zip(count(self.row), count(self.line), self.cells)))
 
 
 class RowProblem(NamedTuple):

@@ -202,6 +202,11 @@ class AmountColumn:
         self._decisive: dict[str, str] = {}  # decimal sign -> the first value that says so
         self._ambiguous = ""
 
+    @property
+    def decimals(self) -> tuple[str, ...]:
+        """The decimal signs seen for certain: another value with two digits after one of them is no news."""
+        return tuple(self._decisive)
+
     def observe(self, text: str, line: int = 0) -> None:
         """Take one value into account, negative ones too; what is no amount says nothing.
 

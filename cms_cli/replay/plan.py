@@ -7,12 +7,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from cms_cli.replay import jsonl, presets, rowbook
-from cms_cli.replay.blueprint import Blueprint, settle
+from cms_cli.replay.amounts import amount_format
+from cms_cli.replay.blueprint import settle
 from cms_cli.replay.contents import ContentsWriter
 from cms_cli.replay.journal import Journal
 from cms_cli.replay.mapping import Mapper
-from cms_cli.replay.model import InputError, SourceRow
-from cms_cli.replay.money import AmountColumn, AmountFormat, MoneyProblem
 from cms_cli.replay.options import Shape
 from cms_cli.replay.pacing import ideal_seconds
 from cms_cli.replay.preview import Preview
@@ -76,7 +75,7 @@ def stager(
     first = table()
     now = datetime.now(timezone.utc)
     blueprint = settle(request.kind, first.header, shape)
-    mapper = Mapper(blueprint, now, _amount_format(blueprint, first))
+    mapper = Mapper(blueprint, now, amount_format(blueprint, first))
     staged = Stager(
         request.kind,
         table,
@@ -157,31 +156,6 @@ def preview_of_run(journal: Journal, run: Run, request: Request, again: Sequence
         seconds=seconds,
         warnings=tuple(_warnings(request, seconds)),
     )
-
-
-def _amount_format(blueprint: Blueprint, table: Table) -> AmountFormat | None:
-    """Look through the column of amounts, where it holds major units, and find how they are written.
-
-    Raises:
-        InputError: That cannot be known.
-    """
-    amounts = blueprint.sources.get("amount", ())
-    if blueprint.amount_unit != "major" or not amounts:
-        return None
-    column = AmountColumn()
-    decimal = blueprint.shape.decimal or None
-    if decimal is None:
-        left_out = blueprint.selection.begin()
-        for item in table:
-            # What is left out may be written in other ways, or hold sums.
-            if isinstance(item, SourceRow) and left_out(item) is None:
-                text, source = blueprint.read("amount", item.cells)
-                if source is not None:
-                    column.observe(text, item.line)
-    found = column.decide(decimal)
-    if isinstance(found, MoneyProblem):
-        raise InputError(f"{' | '.join(source.label for source in amounts)} {found.message}", found.hint)
-    return found
 
 
 def _seconds(request: Request, rows: int) -> float:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count, islice
+from itertools import islice
 from typing import Any, Protocol
 
 from cms_cli.replay import ledger, rowbook
@@ -114,7 +114,7 @@ class Stager:
             for block in table.blocks(_BATCH):
                 mapped = look.mapped(block, bulk)
                 if mapped is None or mapped.aside or self._sink.wants_rows or self._known.journal is not None:
-                    batch = _rows_of(block)
+                    batch = block.rows() if isinstance(block, Block) else block
                     planned = look.plan(batch, bulk) if mapped is None else mapped.each()
                     first = first or [each.cells for each in planned if isinstance(each, PlannedEvent)]
                     self._write(batch, planned, repeats)
@@ -298,12 +298,6 @@ class _Look:
         if self._status_at >= 0 and item.cells[self._status_at].strip() == RowStatus.UNKNOWN.value:
             return [_may_have_arrived(item, STATUS)]
         return self._left_out(item)
-
-
-def _rows_of(block: Block | list[SourceRow | RowProblem]) -> list[SourceRow | RowProblem]:
-    if not isinstance(block, Block):
-        return block
-    return list(map(SourceRow._make, zip(count(block.row), count(block.line), block.cells)))
 
 
 def _staged(
