@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from cms_cli.replay.batch import Batch
 from cms_cli.replay.blueprint import Blueprint
+from cms_cli.replay.cells import are_all_like
 from cms_cli.replay.currencies import EXPONENTS
 from cms_cli.replay.model import Block, InputError, SourceRow
 from cms_cli.replay.money import AmountColumn, AmountFormat, MoneyProblem
@@ -42,7 +43,7 @@ def _look_through(blueprint: Blueprint, table: Table, column: AmountColumn) -> N
     for block in table.blocks(_BLOCK):
         if isinstance(block, Block) and blueprint.selection.takes_all and not more:
             texts = Batch(block.cells).column(first, nothing)
-            if not any(_two_decimals(sign).fullmatch("\n".join((*texts, ""))) for sign in column.decimals):
+            if not any(are_all_like(_two_decimals(sign), texts) for sign in column.decimals):
                 for line, text in enumerate(texts, block.line):
                     column.observe(text, line)
             continue
@@ -60,11 +61,9 @@ def plain_minor(texts: Sequence[str], decimal: str) -> list[int] | None:
     Returns:
         Each without its decimal sign: the minor units where the currency has two decimals.
     """
-    together = "\n".join((*texts, ""))
-    if not _two_decimals(decimal).fullmatch(together):
+    if not are_all_like(_two_decimals(decimal), texts):
         return None
-    found = list(map(int, together.replace(decimal, "").split()))
-    return found if len(found) == len(texts) else None
+    return list(map(int, "\n".join(texts).replace(decimal, "").split("\n")))
 
 
 def have_two_decimals(currencies: Iterable[str]) -> bool:

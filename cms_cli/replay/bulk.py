@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from cms_cli.replay.amounts import have_two_decimals, plain_minor
 from cms_cli.replay.batch import Batch
+from cms_cli.replay.cells import are_all_like
 from cms_cli.replay.columns import fields_of
 from cms_cli.replay.mapping import UNATTRIBUTED, BadValueError, Mapper, Planned
 from cms_cli.replay.model import PlannedEvent, SkippedRow, SourceRow
@@ -233,7 +234,7 @@ def _checked(texts: list[str], field: Field, doubtful: set[int], *, ascii_only: 
     if max(map(len, texts)) <= _LONGEST:
         if field.name in _PLAIN_TEXTS and (ascii_only or "".join(texts).isascii()):
             return texts
-        if field.name == "customer_email" and _PLAIN_EMAILS.fullmatch("\n".join((*texts, ""))):
+        if field.name == "customer_email" and are_all_like(_PLAIN_EMAILS, texts):
             return texts
     known: dict[str, object] = {"": ""}
     wrong = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 _NOISE = re.compile(r"[\s_-]+")
@@ -105,3 +105,10 @@ def _lines(cell: str) -> Iterable[tuple[str, str]]:
         name, colon, value = line.partition(":")
         if colon and not value.startswith("//"):  # a bare address is no pair
             yield name.strip(), value
+
+
+def are_all_like(lines: re.Pattern[str], texts: Sequence[str]) -> bool:
+    """Tell whether all texts, each a line of its own, are what a pattern of lines says."""
+    together = "\n".join((*texts, ""))
+    # A text that holds a line end would be several lines.
+    return bool(lines.fullmatch(together)) and together.count("\n") == len(texts)

@@ -26,6 +26,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
+from cms_cli.replay.cells import are_all_like
 from cms_cli.replay.problems import shown
 
 #: The years that are taken. Before them lie the zeros of Unix time that databases write for "no date", after them
@@ -155,7 +156,7 @@ class TimeColumn:
     def wires(self, texts: Sequence[str]) -> Sequence[str | TimeProblem]:
         """The wire forms of many cells: at once where they have one form and whole hours, else one by one."""
         ending = texts[0][19:] if texts else ""
-        if self._format is None and _same_form(ending).fullmatch("\n".join((*texts, ""))):
+        if self._format is None and are_all_like(_same_form(ending), texts):
             hours: dict[str, str] = dict.fromkeys([text[:13] for text in texts], "")
             for hour in hours:
                 if hour + ending not in self._known:

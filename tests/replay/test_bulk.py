@@ -26,12 +26,24 @@ TEXT = st.one_of(
 AMOUNT = st.one_of(st.sampled_from(["", "0", "4999", "49.99", "1,249.00", "-5", "n/a", "9" * 17, "٣", " 7 "]), TEXT)
 CURRENCY = st.sampled_from(["USD", "usd", " EUR", "JPY", "XXX", "dollars", "", "ÄÖÜ"])
 EMAIL = st.sampled_from(
-    ["", "a@example.com", "a+b@x-y.example", "a@b", "ä@example.com", "a@b..c", "a b@c.d", "@", "a@example.com\nb"]
+    [
+        "",
+        "a@example.com",
+        "a+b@x-y.example",
+        "a@b",
+        "ä@example.com",
+        "a@b..c",
+        "a b@c.d",
+        "@",
+        "a@example.com\nb",
+        "a@b.co\nc@d.co",
+    ]
 )
 TIME = st.sampled_from(
     [
         *("", "2026-03-12T09:14:02Z", "2026-03-12 09:14:02", "2026-03-12T09:15:59Z", "2026-03-12T09:14:02.123Z"),
         *("2026-03-12", "1773306842", "now", "2026-13-12T09:14:02Z", "2026-03-12T09:60:02Z", "2026-03-29 02:30:00"),
+        "2026-03-12 09:14:02\n2026-03-12 09:14:02",
         *("2026-10-25 02:30:00", "2026-03-12T09:14:02+02:00", "soon", "2026-03-12 24:00:00"),
     ]
 )
@@ -161,3 +173,19 @@ def test_a_delimiter_inside_a_cell_changes_nothing(cell: str) -> None:
     """What is used to look at many cells at once may itself stand in one."""
     rows = [(*list(SALE.values())[:1], cell, *list(SALE.values())[2:], cell, "", "", "")]
     _both(HEADER, Shape(), "sale", rows)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("customer_email", "a@example.com\nb@example.com"),
+        ("timestamp", "2026-03-12 09:14:02\n2026-03-12 09:14:02"),
+        ("amount", "1.00\n2.00"),
+    ],
+)
+def test_a_cell_of_two_lines_is_one_value(column: str, cell: str) -> None:
+    """Cells are looked at as the lines of one text; a line end in one of them must not make it pass for two."""
+    row = dict(zip(HEADER, (*SALE.values(), "", "a@example.com", "2026-03-12 09:14:02", "")))
+    row["amount"] = "49.99"
+    rows = [tuple(row.values()), tuple({**row, column: cell}.values())]
+    _both(HEADER, Shape(amount_unit="major"), "sale", rows)
