@@ -211,7 +211,8 @@ def _begin(job: _Job, source: Source, scope: int, shape: str) -> ReplayReport:
         runs.delete(journal, run)
         seconds = time.monotonic() - job.begin
         return ReplayReport(None, run.file, preview.counts, seconds, stager.tally.problems, blocked=True)
-    runs.begin_sending(journal, run, time.time(), fresh=request.delivery.fresh)
+    how = request.delivery
+    runs.begin_sending(journal, run, time.time(), fresh=how.fresh, unknown_again=how.retry_unknown)
     _tell_settled(job, run)
     return _send(job, run, None, finished_before=False)
 
@@ -262,7 +263,7 @@ def _go_on(job: _Job, run: Run) -> ReplayReport:
         _ask(job.watcher, preview)
         for status in again:
             rowbook.reopen(journal, run, status)
-        runs.begin_sending(journal, run, time.time(), fresh=False)
+        runs.begin_sending(journal, run, time.time(), fresh=False, unknown_again=delivery.retry_unknown)
     return _send(job, run, job.table if forgotten else None, finished_before=run.state is RunState.FINISHED)
 
 
