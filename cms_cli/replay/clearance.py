@@ -42,8 +42,11 @@ class Clearance:
         opens: Before this time no further request may leave, in the clock's seconds, unless an answer comes first.
     """
 
-    def __init__(self, journal: Journal, run: Run, window: SharedWindow | None) -> None:
+    def __init__(
+        self, journal: Journal, run: Run, window: SharedWindow | None, *, unknown_again: bool = False
+    ) -> None:
         self._journal = journal
+        self._unknown_again = unknown_again  # what other runs have left in doubt
         self._run = run
         self._window = window
         self._service = ServiceLimit()
@@ -78,7 +81,7 @@ class Clearance:
                 yield Known(row, *rowbook.IN_LEDGER)
             elif row.key in under_way and abs(now - under_way[row.key]) < WAITED_FOR:
                 yield Known(row, None, "", "")
-            elif row.key in under_way or row.key in leads:
+            elif row.key in leads or (row.key in under_way and not self._unknown_again):
                 yield Known(row, RowStatus.UNKNOWN, "unknown_elsewhere", _ELSEWHERE)
 
     def take(self, db: sqlite3.Connection, now: float, wanted: int) -> list[int | None]:

@@ -84,6 +84,7 @@ def test_a_lead_that_a_dead_run_was_sending(tmp_path: Path, monkeypatch: pytest.
         path = bench.file(leads_csv([1, 5, 6]), "other.csv")
         assert counted(bench.replay(path)) == {"accepted": 2, "unknown": 1}
         assert [event.click_id for event in server.events()] == ["clk_0", "clk_5", "clk_6"]
+        assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 3}
 
 
 def test_what_an_invoice_was_accepted_with_stays_known(tmp_path: Path) -> None:
