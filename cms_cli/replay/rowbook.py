@@ -49,6 +49,9 @@ TOO_LONG_AGO = (
 INTERRUPTED = ("interrupted", "it was sent, and cms ended before an answer came")
 """Code and error of a lead whose answer nobody waited for."""
 
+OUTCOME_UNKNOWN = "outcome_unknown"
+"""Code of a row that was left out when it was staged, because its event may have arrived before."""
+
 FAILED = (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN)
 """What goes into a failures file."""
 
@@ -338,6 +341,15 @@ def compared(
         f"and is {now[0]} {now[1]} here"
     )
     return RowStatus.INVALID, "amount_changed", message
+
+
+def left_in_doubt(journal: Journal, run: Run) -> int:
+    """Count the rows that were left out because they may have arrived before."""
+    found = journal.db.execute(
+        "SELECT count(*) FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'invalid' AND code = ?",
+        (run.id, OUTCOME_UNKNOWN),
+    )
+    return int(found.fetchone()[0])
 
 
 def has_forgotten(journal: Journal, run: Run) -> bool:
