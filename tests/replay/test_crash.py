@@ -146,12 +146,12 @@ def figures(db: Path, story: Story, **more: int) -> dict[str, int]:
 
 def test_killed_a_few_times_while_sending_sales(program: Program, tmp_path: Path) -> None:
     """No sale is missing, none is there twice, and none was repeated that had not been under way at a kill."""
-    check_sales(program, tmp_path / "book.db", rows=500, kills=3, seed=1)
+    check_sales(program, tmp_path / "book.db", rows=300, kills=3, seed=1)
 
 
 def test_killed_a_few_times_while_sending_leads(program: Program, tmp_path: Path) -> None:
     """No lead is sent twice; those under way at a kill are unknown until --retry-unknown."""
-    check_leads(program, tmp_path / "book.db", rows=500, kills=3, seed=2)
+    check_leads(program, tmp_path / "book.db", rows=300, kills=3, seed=2)
 
 
 @pytest.mark.slow

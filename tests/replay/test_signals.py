@@ -75,7 +75,7 @@ def test_a_signal_settles_what_is_under_way(
     ("kind", "left", "twice"),
     [
         pytest.param("sale", "pending", False, marks=pytest.mark.slow),
-        ("lead", "unknown", False),
+        pytest.param("lead", "unknown", False, marks=pytest.mark.slow),
         ("sale", "pending", True),
         ("lead", "unknown", True),
     ],
