@@ -61,7 +61,7 @@ def test_every_row_once_and_customers_in_order(customers: list[int], chunk: int,
             ended.append(row.row)
             schedule.settled(row)
         else:
-            schedule.set_aside(row, now + data.draw(st.integers(0, 5)))
+            schedule.set_aside(row, now + dice.randint(0, 5))
     assert sorted(ended) == list(range(1, len(customers) + 1))
     for customer in set(customers):
         mine = [number for number in ended if customers[number - 1] == customer]
