@@ -111,6 +111,18 @@ def test_no_at_the_question_leaves_no_trace(tmp_path: Path, server: FaultServer,
     assert counted(bench.replay(path)) == {"accepted": 3}
 
 
+def test_now_is_when_a_row_was_staged(tmp_path: Path, server: FaultServer) -> None:
+    """However much later a row is sent, it has the time at which the file was read, and is known by it."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(as_csv(LEAD_HEADER, [lead(number, timestamp="") for number in range(3)]))
+    shape = Shape(constants=(("timestamp", "now"),))
+    bench.replay(path, shape, limit=1)
+    time.sleep(0.05)
+    bench.replay(path, shape)
+    assert len(server.requests) == 3
+    assert len({each.json["timestamp"] for each in server.requests}) == 1
+
+
 # The ledger
 
 

@@ -168,6 +168,30 @@ def test_killed_sixty_times_while_sending_leads(program: Program, tmp_path: Path
     assert found["kills"] > 40
 
 
+def test_killed_side_by_side(program: Program, tmp_path: Path) -> None:
+    """Two files that share leads, sent at once by two processes that are killed: no lead is sent twice."""
+    dice = random.Random(8)
+    (program.home / "a.csv").write_text(leads_csv(range(1, 201)))
+    (program.home / "b.csv").write_text(leads_csv(range(100, 301)))
+    commands = [("lead", "--from-csv", f"{name}.csv", "--yes", "--json", "--rate", "none") for name in "ab"]
+    db = tmp_path / "book.db"
+    with served(program, db, "--rate-limit", "none", "--fault", "503:0.03,latency@5~5", "--seed", "8"):
+        for _ in range(3):
+            both = [program.start(*command) for command in commands]
+            time.sleep(dice.uniform(0.4, 0.8))
+            for process in both:
+                process.kill()
+                process.communicate()
+        both = [program.start(*command) for command in commands]
+        for process in both:
+            _, stderr = process.communicate(timeout=120)
+            assert process.returncode in (0, 6), stderr
+        attempts = by_subject(db)
+    assert len(attempts) == 300
+    for number, made in attempts.items():
+        assert all(attempt.status in SURELY_NOT for attempt in made[:-1]), number
+
+
 def whole_rows(path: Path) -> dict[int, str]:
     """Outcomes by line of a file of rows, of which every line must be whole."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -151,7 +152,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, name: str, calls: range) -> None:
         nonlocal made
         made += 1
         if made in calls:
-            raise __import__("sqlite3").OperationalError("database or disk is full")
+            raise sqlite3.OperationalError("database or disk is full")
         real(*arguments)
 
     monkeypatch.setattr(rowbook, name, failing)
@@ -233,3 +234,23 @@ def test_a_bug_in_a_worker(tmp_path: Path, kind: str, becomes: str) -> None:
         report = bench.replay(path)
         assert counted(report) == +Counter({"accepted": 29}) + Counter({becomes: 1})
         assert len(server.attempts()) == (30 if kind == "sale" else 29)
+
+
+@pytest.mark.parametrize(("kind", "synchronous"), [("sale", 1), ("lead", 2)])
+def test_what_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, synchronous: int
+) -> None:
+    """A lead's intent is on the disk itself (FULL) before it leaves; a sale's need not be, since it is deduped."""
+    real, seen = rowbook.intend, []
+
+    def watched(db: sqlite3.Connection, *arguments: Any) -> None:
+        seen.append(db.execute("PRAGMA synchronous").fetchone()[0])
+        real(db, *arguments)
+
+    monkeypatch.setattr(rowbook, "intend", watched)
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(5)) if kind == "sale" else leads_csv(range(5)))
+        bench.replay(path, limit=2)
+        bench.replay(path)
+    assert seen == [synchronous] * 5
