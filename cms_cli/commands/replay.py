@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -162,24 +163,41 @@ def explained() -> Iterator[None]:
 
 @contextmanager
 def stoppable(view: ReplayView) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM settle what is in flight first, once sending has begun."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Have Ctrl-C, SIGTERM and a closed terminal settle what is in flight first, once sending has begun.
+
+    Those that were ignored when we began stay so: ``nohup cms ...``, or ``cms ... &`` in a script, means it.
+    """
+    before = {number: signal.getsignal(number) for number in _stops()}
+    heard = {number: stop for number, stop in _stops().items() if before[number] is not signal.SIG_IGN}
 
     def terminated(*_: object) -> None:
         raise SystemExit(int(ExitCode.TERMINATED))
 
-    signal.signal(signal.SIGTERM, terminated)
+    for number, stop in heard.items():
+        if stop is Stop.TERMINATED:
+            signal.signal(number, terminated)
 
-    def listen(interrupt: Any) -> None:
-        signal.signal(signal.SIGINT, lambda *_: interrupt(Stop.INTERRUPTED))
-        signal.signal(signal.SIGTERM, lambda *_: interrupt(Stop.TERMINATED))
+    def listen(interrupt: Callable[[Stop], None]) -> None:
+        def settle_first(number: int, _: object) -> None:
+            interrupt(heard[number])
+
+        for number in heard:
+            signal.signal(number, settle_first)
 
     view.when_stoppable(listen)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in heard:
+            signal.signal(number, before[number])
+
+
+def _stops() -> dict[int, Stop]:
+    """Give the signals that end a replay, and what each of them means."""
+    stops: dict[int, Stop] = {signal.SIGINT: Stop.INTERRUPTED, signal.SIGTERM: Stop.TERMINATED}
+    if os.name == "posix":
+        stops[signal.SIGHUP] = Stop.TERMINATED
+    return stops
 
 
 def _path(text: str | None) -> Path | None:

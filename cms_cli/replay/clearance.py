@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from cms_cli.replay import ledger, rowbook
@@ -13,12 +13,24 @@ from cms_cli.replay.rowbook import PendingRow, RowStatus
 from cms_cli.replay.runs import Run
 from cms_python import Outcome
 
+WAITED_FOR = 40.0
+"""Seconds that another run's request for the same lead is waited for; after them that run is taken for dead."""
+
+_ELSEWHERE = "another run has sent it without an answer; it may have arrived"
+
 
 class Known(NamedTuple):
-    """A row that is not to be sent, and why."""
+    """A row that is not to be sent, and why.
+
+    Attributes:
+        row: The row.
+        status: Its outcome, or None where that is still to be seen: another run is sending the same lead just now.
+        code: A constant for programs.
+        error: The reason in words.
+    """
 
     row: PendingRow
-    status: RowStatus
+    status: RowStatus | None
     code: str
     error: str
 
@@ -30,22 +42,23 @@ class Clearance:
         opens: Before this time no further request may leave, in the clock's seconds, unless an answer comes first.
     """
 
-    def __init__(self, journal: Journal, run: Run, window: SharedWindow | None) -> None:
+    def __init__(
+        self, journal: Journal, run: Run, window: SharedWindow | None, *, unknown_again: bool = False
+    ) -> None:
         self._journal = journal
+        self._unknown_again = unknown_again  # what other runs have left in doubt
         self._run = run
         self._window = window
         self._service = ServiceLimit()
         self.opens = 0.0
 
     def known(self, rows: Iterable[PendingRow], now: float) -> list[Known]:
-        """Give those rows that another run has brought to their end since they were staged, or that are too old."""
+        """Give those rows that another run has sent since they were staged, or is sending, or that are too old."""
         rows = list(rows)
         keys = [row.key for row in rows if row.key is not None]
         found = []
         if self._run.kind == "lead":
-            leads = ledger.known_leads(self._journal, self._run.scope, keys) if keys else {}
-            # One that may have arrived is no news to a row that is due all the same: somebody asked for that.
-            return [Known(row, *rowbook.IN_LEDGER) for row in rows if row.key is not None and leads.get(row.key)]
+            return list(self._known_leads(rows, keys, now)) if keys else []
         sales = ledger.known_sales(self._journal, self._run.scope, keys) if keys else {}
         for row in rows:
             before = sales.get(row.key) if row.key is not None else None
@@ -56,6 +69,20 @@ class Clearance:
             elif rowbook.is_too_long_ago(row, now):
                 found.append(Known(row, RowStatus.UNKNOWN, *rowbook.TOO_LONG_AGO))
         return found
+
+    def _known_leads(self, rows: Iterable[PendingRow], keys: list[bytes], now: float) -> Iterator[Known]:
+        """Nothing at the service dedupes leads: what another run has begun to send is its alone."""
+        leads = ledger.known_leads(self._journal, self._run.scope, keys)
+        under_way = rowbook.under_way_elsewhere(self._journal, self._run, keys)
+        for row in rows:
+            if row.key is None:
+                continue
+            if leads.get(row.key):
+                yield Known(row, *rowbook.IN_LEDGER)
+            elif row.key in under_way and abs(now - under_way[row.key]) < WAITED_FOR:
+                yield Known(row, None, "", "")
+            elif row.key in leads or (row.key in under_way and not self._unknown_again):
+                yield Known(row, RowStatus.UNKNOWN, "unknown_elsewhere", _ELSEWHERE)
 
     def take(self, db: sqlite3.Connection, now: float, wanted: int) -> list[int | None]:
         """Clear up to ``wanted`` requests; gives the slot of each, None where none are kept."""

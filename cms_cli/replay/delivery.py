@@ -116,7 +116,7 @@ class Dispatcher:
         self._options = options
         self._listener = listener
         self._clock = clock
-        self._clearance = Clearance(journal, run, window)
+        self._clearance = Clearance(journal, run, window, unknown_again=options.retry_unknown)
         self._workers = Workers(send, options.concurrency)
         self._schedule = Schedule(
             lambda after, count: rowbook.pending(journal, run, after, count),
@@ -287,8 +287,11 @@ class Dispatcher:
         while self._collect(now):
             known = self._clearance.known(self._next, now)
             for row, status, code, error in known:
-                rowbook.settle(db, self._run, row, status, None, code, error)
                 self._next.remove(row)
+                if status is None:
+                    self._schedule.set_aside(row, now + _TICK)
+                    continue
+                rowbook.settle(db, self._run, row, status, None, code, error)
                 self._begun -= row.row not in self._tries
                 self._tries.pop(row.row, None)
                 self._schedule.settled(row)
@@ -322,8 +325,7 @@ class Dispatcher:
             else:
                 self._set_aside(row, outcome, flight, now)
             return
-        error = None if status is RowStatus.ACCEPTED else outcome.message
-        code = None if status is RowStatus.ACCEPTED else outcome.type
+        code, error = (None, None) if status is RowStatus.ACCEPTED else (outcome.type, outcome.message)
         rowbook.settle(db, self._run, row, status, outcome.status_code, code, error)
         settled.append(settled_row(row, status, outcome.status_code, code, error))
         self._schedule.settled(row)
@@ -344,15 +346,9 @@ class Dispatcher:
             self._end(Stop.UNREACHABLE, outcome.message)
             return
         before = self._tries.get(row.row)
-        tries = self._tries[row.row] = _Tries(before.failures + 1 if before else 1, now)
-        due = self._health.failed(
-            outcome,
-            now,
-            _chance(),
-            left_at=flight.left_at,
-            tries=tries.failures,
-            failed_before=before.last if before else None,
-        )
+        tries, last = (before.failures + 1, before.last) if before else (1, None)
+        self._tries[row.row] = _Tries(tries, now)
+        due = self._health.failed(outcome, now, _chance(), left_at=flight.left_at, tries=tries, failed_before=last)
         self._schedule.set_aside(row, due)
 
     # Leaving before everything has come back

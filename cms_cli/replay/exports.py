@@ -1,6 +1,8 @@
 """``--failures`` and ``--results``: rows with what became of them, written as it goes.
 
-Whole lines are written in one go, so a file that a kill cuts off ends with a whole line. The original columns stay
+Whole lines are written in one go, and none over the end of a page of the file together with others, since that is
+where a kill cuts a write. So what a kill leaves is whole lines, and the same command writes the file anew. The
+original columns stay
 untouched, so that a failures file can be mended and fed back as it is.
 """
 
@@ -13,20 +15,19 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 
 from cms_cli.replay.dialect import delimiter_named
 from cms_cli.replay.journal import JournalError
 from cms_cli.replay.model import InputError, RowProblem, SourceRow
-from cms_cli.replay.rowbook import SettledRow
+from cms_cli.replay.rowbook import OUTCOME_UNKNOWN, RowStatus, SettledRow
 
 LINE, STATUS, ERROR = "_line", "_status", "_error"
 """The columns that are added. A file that is fed back may have them; they are never sent."""
 
 ADDED = (LINE, STATUS, ERROR)
 
-_TOGETHER = 1000  # rows written in one go at most
+_PAGE = 4096  # bytes; the smallest piece in which a system takes a write
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -36,8 +37,19 @@ class Layout:
     So the very flags that read the input read the file of its failures.
     """
 
-    def __init__(self, header: Sequence[str], *, delimiter: str = "", encoding: str = "") -> None:
-        """Take the input's column names, and what its flags say, "" for nothing."""
+    def __init__(
+        self, header: Sequence[str], *, delimiter: str = "", encoding: str = "", to_feed_back: bool = False
+    ) -> None:
+        """Take the input's column names, and what its flags say, "" for nothing.
+
+        Args:
+            header: The column names.
+            delimiter: As the flag says it.
+            encoding: As the flag says it.
+            to_feed_back: Whether rows that were left out because they may have arrived are marked as unknown, so
+                that they are not taken for mended when the file is fed back.
+        """
+        self._to_feed_back = to_feed_back
         self._width = len(header)
         self._kept = [(place, name) for place, name in enumerate(header) if name not in ADDED]
         self._delimiter = delimiter_named(delimiter) if delimiter else ","
@@ -52,16 +64,20 @@ class Layout:
         cells, kept = self._cells(row)
         # What a ragged row has too much stays behind it, so that nothing of it is lost.
         surplus = cells[self._width :]
-        return self._csv([*kept, str(row.line), row.status, _harmless(row.error or ""), *surplus])
+        return self._csv([*kept, str(row.line), self._status(row), _harmless(row.error or ""), *surplus])
 
     def json(self, row: SettledRow) -> str:
         """Give a row as a line of JSON."""
         cells, kept = self._cells(row)
         record: dict[str, object] = {name: cell for (_, name), cell in zip(self._kept, kept)}
-        record.update({LINE: row.line, STATUS: row.status, ERROR: row.error})
+        record.update({LINE: row.line, STATUS: self._status(row), ERROR: row.error})
         if cells[self._width :]:
             record["_surplus"] = cells[self._width :]
         return json.dumps(record, ensure_ascii=False) + "\n"
+
+    def _status(self, row: SettledRow) -> str:
+        in_doubt = self._to_feed_back and row.code == OUTCOME_UNKNOWN
+        return RowStatus.UNKNOWN.value if in_doubt else row.status
 
     def _cells(self, row: SettledRow) -> tuple[list[str], list[str]]:
         cells: list[str] = json.loads(row.cells) if row.cells else []
@@ -104,7 +120,7 @@ class RowFile:
             raise InputError(f"{self._name}: {error.strerror or error}", hint) from error
         self._file = open(descriptor, "wb", buffering=0)  # noqa: PTH123, SIM115 - an open descriptor
         if not self._json:
-            self._write(layout.heading())
+            self._write(self._encoder.encode(layout.heading()))
 
     def add(self, rows: Iterable[SettledRow]) -> None:
         """Write rows whose outcome is on disk.
@@ -113,16 +129,23 @@ class RowFile:
             JournalError: The disk is full, or failing.
         """
         written = self._layout.json if self._json else self._layout.csv
-        remaining = iter(rows)
-        while some := list(islice(remaining, _TOGETHER)):
-            self._write("".join(map(written, some)))
+        piece = b""
+        for line in map(self._encoder.encode, map(written, rows)):
+            start = self._size + len(piece)
+            if start // _PAGE == (start + len(line) - 1) // _PAGE:
+                piece += line
+                continue
+            self._write(piece)
+            self._write(line)
+            piece = b""
+        self._write(piece)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _write(self, text: str) -> None:
-        view = memoryview(self._encoder.encode(text))
+    def _write(self, lines: bytes) -> None:
+        view = memoryview(lines)
         size = len(view)
         try:
             while view:

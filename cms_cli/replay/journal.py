@@ -37,6 +37,7 @@ class Journal:
         self.db = db
         self._path = folder / FILE_NAME
         self._contents: dict[str, ContentsReader] = {}
+        self._file = _identity(self._path)
 
     @classmethod
     def open(cls, folder: Path) -> Journal:
@@ -212,9 +213,16 @@ class Journal:
         Raises:
             JournalError: The disk is full or failing, or another process holds the journal for too long.
         """
-        with explained(self._path):
+        path = self._path
+        with explained(path):
             self.db.execute("BEGIN IMMEDIATE")
             try:
+                if _identity(path) != self._file:
+                    # What is written to a file without a name is gone with us, and what was sent is sent again.
+                    raise JournalError(
+                        f"{path} was removed or replaced while it was in use",
+                        "Put it back if you can: it knows what was sent. Nothing more was sent without it.",
+                    )
                 yield self.db
                 self.db.execute("COMMIT")
             except BaseException:
@@ -224,3 +232,11 @@ class Journal:
                     if self.db.in_transaction:
                         self.db.execute("ROLLBACK")
                 raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

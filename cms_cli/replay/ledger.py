@@ -52,9 +52,13 @@ def known_leads(journal: Journal, scope: int, keys: Sequence[bytes]) -> dict[byt
     return found
 
 
-def add_sale(db: sqlite3.Connection, scope: int, key: bytes, amount: int, currency: str) -> None:
-    """Enter a sale that the service has. Part of the transaction that settles its row."""
-    db.execute("INSERT OR REPLACE INTO accepted_sales VALUES (?, ?, ?, ?)", (scope, key, amount, currency))
+def add_sale(db: sqlite3.Connection, scope: int, key: bytes, amount: int, currency: str, *, accepted: bool) -> None:
+    """Enter a sale that the service has. Part of the transaction that settles its row.
+
+    One that it had before (409) may have another amount there: what is known of its acceptance stays.
+    """
+    verb = "REPLACE" if accepted else "IGNORE"
+    db.execute(f"INSERT OR {verb} INTO accepted_sales VALUES (?, ?, ?, ?)", (scope, key, amount, currency))
 
 
 def add_lead(db: sqlite3.Connection, scope: int, key: bytes, *, arrived: bool) -> None:
@@ -69,6 +73,27 @@ def forget(db: sqlite3.Connection, scope: int, kind: str, run: int) -> None:
     db.execute(
         f"DELETE FROM {table} WHERE scope = ? AND {column} IN"
         " (SELECT key FROM rows WHERE run = ? AND key IS NOT NULL)",
+        (scope, run),
+    )
+
+
+def allow_unknown(db: sqlite3.Connection, scope: int, run: int) -> None:
+    """Strike that leads which a run is to send may have arrived: somebody said to send them again.
+
+    Part of a transaction.
+    """
+    db.execute(
+        "DELETE FROM sent_leads WHERE scope = ? AND NOT arrived AND fingerprint IN"
+        " (SELECT key FROM rows WHERE run = ? AND status = 'pending' AND key IS NOT NULL)",
+        (scope, run),
+    )
+
+
+def keep_under_way(db: sqlite3.Connection, scope: int, run: int) -> None:
+    """Enter the leads of a run that left and have no outcome, before the run is removed. Part of a transaction."""
+    db.execute(
+        "INSERT OR IGNORE INTO sent_leads SELECT ?, key, 0 FROM rows INDEXED BY rows_sent"
+        " WHERE run = ? AND status = 'pending' AND sent_at IS NOT NULL AND key IS NOT NULL",
         (scope, run),
     )
 

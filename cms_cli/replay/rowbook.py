@@ -49,6 +49,9 @@ TOO_LONG_AGO = (
 INTERRUPTED = ("interrupted", "it was sent, and cms ended before an answer came")
 """Code and error of a lead whose answer nobody waited for."""
 
+OUTCOME_UNKNOWN = "outcome_unknown"
+"""Code of a row that was left out when it was staged, because its event may have arrived before."""
+
 FAILED = (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN)
 """What goes into a failures file."""
 
@@ -162,6 +165,18 @@ def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
     return PendingRow(row, line, customer, key, amount, currency, body, cells, attempts, sent_at)
 
 
+def under_way_elsewhere(journal: Journal, run: Run, keys: Sequence[bytes]) -> dict[bytes, float]:
+    """Give when leads of other runs of the account left that have some of these keys and no outcome yet."""
+    found = journal.db.execute(
+        "SELECT key, sent_at FROM rows INDEXED BY rows_sent"
+        " WHERE status = 'pending' AND sent_at IS NOT NULL AND run <> ?"
+        f" AND key IN ({','.join('?' * len(keys))})"
+        " AND run IN (SELECT id FROM runs WHERE scope = ? AND kind = 'lead')",
+        (run.id, *keys, run.scope),
+    )
+    return dict(found.fetchall())
+
+
 def intend(db: sqlite3.Connection, run: Run, row: PendingRow, now: float) -> None:
     """Write that a request is about to leave. Part of a transaction that is committed before it does."""
     db.execute(
@@ -197,7 +212,8 @@ def settle(
     if row.key is None:
         return
     if run.kind == "sale" and status in _THERE:
-        ledger.add_sale(db, run.scope, row.key, row.amount or 0, row.currency or "")
+        accepted = status is RowStatus.ACCEPTED
+        ledger.add_sale(db, run.scope, row.key, row.amount or 0, row.currency or "", accepted=accepted)
     elif run.kind == "lead" and (status in _THERE or status is RowStatus.UNKNOWN):
         ledger.add_lead(db, run.scope, row.key, arrived=status is not RowStatus.UNKNOWN)
 
@@ -332,6 +348,15 @@ def compared(
     return RowStatus.INVALID, "amount_changed", message
 
 
+def left_in_doubt(journal: Journal, run: Run) -> int:
+    """Count the rows that were left out because they may have arrived before."""
+    found = journal.db.execute(
+        "SELECT count(*) FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'invalid' AND code = ?",
+        (run.id, OUTCOME_UNKNOWN),
+    )
+    return int(found.fetchone()[0])
+
+
 def has_forgotten(journal: Journal, run: Run) -> bool:
     """Tell whether rows of a run have lost their contents, because it was finished before."""
     found = journal.db.execute("SELECT 1 FROM rows WHERE run = ? AND place IS NULL LIMIT 1", (run.id,))
@@ -367,6 +392,8 @@ def drop_personal_data(journal: Journal, run: Run) -> Run:
                 f" WHERE run = ? AND row > ? AND row <= ? AND status NOT IN ({failed}) AND place IS NOT NULL",
                 (run.id, start, start + _FORGOTTEN_TOGETHER),
             )
+    # The old file goes next, and a power cut must not bring back a journal that still needs it.
+    journal.make_durable(against_power_cuts=True)
     with journal.transaction() as db:
         db.executemany(f"UPDATE rows SET place = ? WHERE run = {run.id:d} AND row = ?", places)
         db.execute("UPDATE runs SET contents = ?, contents_size = ? WHERE id = ?", (name, contents.size, run.id))

@@ -49,7 +49,6 @@ def row_files(
         InputError: A file cannot be written.
         JournalError: The disk is full, or failing.
     """
-    layout = layout_of(run)
     with ExitStack() as stack:
         files = []
         for flag, path, statuses in (
@@ -58,7 +57,7 @@ def row_files(
         ):
             if path is None:
                 continue
-            file = RowFile(path, layout, flag)
+            file = RowFile(path, layout_of(run, to_feed_back=flag == "--failures"), flag)
             stack.callback(file.close)
             rows = rowbook.settled(journal, run, statuses)
             file.add(rows if table is None else with_cells(rows, table()))
@@ -66,7 +65,7 @@ def row_files(
         yield RowFiles(files)
 
 
-def layout_of(run: Run) -> Layout:
+def layout_of(run: Run, *, to_feed_back: bool = True) -> Layout:
     """Give how rows of a run are written: in the dialect that its flags name."""
     shape = Shape.from_json(run.shape)
-    return Layout(run.header, delimiter=shape.delimiter, encoding=shape.encoding)
+    return Layout(run.header, delimiter=shape.delimiter, encoding=shape.encoding, to_feed_back=to_feed_back)

@@ -211,7 +211,8 @@ def _begin(job: _Job, source: Source, scope: int, shape: str) -> ReplayReport:
         runs.delete(journal, run)
         seconds = time.monotonic() - job.begin
         return ReplayReport(None, run.file, preview.counts, seconds, stager.tally.problems, blocked=True)
-    runs.begin_sending(journal, run, time.time(), fresh=request.delivery.fresh)
+    how = request.delivery
+    runs.begin_sending(journal, run, time.time(), fresh=how.fresh, unknown_again=how.retry_unknown)
     _tell_settled(job, run)
     return _send(job, run, None, finished_before=False)
 
@@ -258,12 +259,29 @@ def _go_on(job: _Job, run: Run) -> ReplayReport:
     flags = ((delivery.retry_unknown, RowStatus.UNKNOWN), (delivery.retry_refused, RowStatus.REFUSED))
     again = [status for wanted, status in flags if wanted]
     preview = plan.preview_of_run(journal, run, job.request, again)
+    if delivery.retry_unknown and not preview.counts[RowStatus.PENDING.value]:
+        _say_how_to_send_what_was_left_out(journal, run)
     if preview.counts[RowStatus.PENDING.value]:
         _ask(job.watcher, preview)
         for status in again:
             rowbook.reopen(journal, run, status)
-        runs.begin_sending(journal, run, time.time(), fresh=False)
+        runs.begin_sending(journal, run, time.time(), fresh=False, unknown_again=delivery.retry_unknown)
     return _send(job, run, job.table if forgotten else None, finished_before=run.state is RunState.FINISHED)
+
+
+def _say_how_to_send_what_was_left_out(journal: Journal, run: Run) -> None:
+    """Rows that may have arrived were not mapped without --retry-unknown: a run cannot send them later.
+
+    Raises:
+        RunConflictError: There are such rows.
+    """
+    rows = rowbook.left_in_doubt(journal, run)
+    if rows:
+        raise RunConflictError(
+            f"{run.name} left {rows} {'row' if rows == 1 else 'rows'} out, which may have arrived before it began",
+            f"Send them by themselves: cms runs failures {run.name} > again.csv, and "
+            f"cms {run.kind} --from-csv again.csv with the same flags and --retry-unknown",
+        )
 
 
 def _ask(watcher: Watcher, preview: Preview) -> None:

@@ -111,6 +111,18 @@ def test_no_at_the_question_leaves_no_trace(tmp_path: Path, server: FaultServer,
     assert counted(bench.replay(path)) == {"accepted": 3}
 
 
+def test_now_is_when_a_row_was_staged(tmp_path: Path, server: FaultServer) -> None:
+    """However much later a row is sent, it has the time at which the file was read, and is known by it."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(as_csv(LEAD_HEADER, [lead(number, timestamp="") for number in range(3)]))
+    shape = Shape(constants=(("timestamp", "now"),))
+    bench.replay(path, shape, limit=1)
+    time.sleep(0.05)
+    bench.replay(path, shape)
+    assert len(server.requests) == 3
+    assert len({each.json["timestamp"] for each in server.requests}) == 1
+
+
 # The ledger
 
 
@@ -321,3 +333,45 @@ def test_a_lead_that_was_interrupted(tmp_path: Path, server: FaultServer) -> Non
     assert [(row.row, row.status) for row in bench.notes.rows] == [(2, "unknown"), (3, "accepted")]
     assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 3}
     assert received(server) == ["clk_0", "clk_2", "clk_1"]
+
+
+# Leads of which another run does not know
+
+
+def test_a_lead_that_another_run_lost_meanwhile(tmp_path: Path, server: FaultServer) -> None:
+    """Staged before another run sent it without an answer, it is unknown here too, until --retry-unknown."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(leads_csv([9, 1]))
+    bench.replay(path, limit=1)
+    server.script(SUCCESS, DROP)
+    assert counted(bench.replay(bench.file(leads_csv(range(3)), "other.csv"), concurrency=1))["unknown"] == 1
+    assert counted(bench.replay(path)) == {"accepted": 1, "unknown": 1}
+    assert [row.code for row in bench.notes.rows] == ["unknown_elsewhere"]
+    assert received(server).count("clk_1") == 1
+    assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 2}
+    assert received(server).count("clk_1") == 2
+
+
+def test_a_yes_to_sending_unknown_leads_again_is_kept(tmp_path: Path, server: FaultServer) -> None:
+    """What --retry-unknown did not come to is sent by the command that goes on, and by no other file as well."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(leads_csv(range(4)))
+    server.script(SUCCESS, DROP, DROP)
+    name = bench.replay(path, concurrency=1).run
+    assert name is not None
+    bench.replay(path, retry_unknown=True, limit=1)
+    assert counted(bench.resume(name)) == {"accepted": 4}
+    assert counted(bench.replay(bench.file(leads_csv(range(1, 4)), "other.csv"))) == {"duplicate": 3}
+    assert len(server.requests) == 6
+
+
+def test_pruning_a_run_keeps_what_it_left_in_doubt(tmp_path: Path, server: FaultServer) -> None:
+    """A lead that was under way when its run was killed is not sent by another file because the run was removed."""
+    bench = Bench(tmp_path, server.url, "lead")
+    name = bench.replay(bench.file(leads_csv(range(3))), limit=1).run
+    bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time())
+    with Journal.open(bench.state) as journal:
+        assert runs.prune(journal, [str(name)], ledger=False) == 1
+    blocked = bench.replay(bench.file(leads_csv(range(4)), "other.csv"))
+    assert blocked.blocked
+    assert [(problem.line, problem.code) for problem in blocked.problems] == [(3, "outcome_unknown")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import time
@@ -145,12 +146,12 @@ def figures(db: Path, story: Story, **more: int) -> dict[str, int]:
 
 def test_killed_a_few_times_while_sending_sales(program: Program, tmp_path: Path) -> None:
     """No sale is missing, none is there twice, and none was repeated that had not been under way at a kill."""
-    check_sales(program, tmp_path / "book.db", rows=500, kills=3, seed=1)
+    check_sales(program, tmp_path / "book.db", rows=300, kills=3, seed=1)
 
 
 def test_killed_a_few_times_while_sending_leads(program: Program, tmp_path: Path) -> None:
     """No lead is sent twice; those under way at a kill are unknown until --retry-unknown."""
-    check_leads(program, tmp_path / "book.db", rows=500, kills=3, seed=2)
+    check_leads(program, tmp_path / "book.db", rows=300, kills=3, seed=2)
 
 
 @pytest.mark.slow
@@ -165,6 +166,68 @@ def test_killed_sixty_times_while_sending_leads(program: Program, tmp_path: Path
     """The same, at length."""
     found = check_leads(program, tmp_path / "book.db", rows=20_000, kills=60, seed=4)
     assert found["kills"] > 40
+
+
+def test_killed_side_by_side(program: Program, tmp_path: Path) -> None:
+    """Two files that share leads, sent at once by two processes that are killed: no lead is sent twice."""
+    dice = random.Random(8)
+    (program.home / "a.csv").write_text(leads_csv(range(1, 201)))
+    (program.home / "b.csv").write_text(leads_csv(range(100, 301)))
+    commands = [("lead", "--from-csv", f"{name}.csv", "--yes", "--json", "--rate", "none") for name in "ab"]
+    db = tmp_path / "book.db"
+    with served(program, db, "--rate-limit", "none", "--fault", "503:0.03,latency@5~5", "--seed", "8"):
+        for _ in range(3):
+            both = [program.start(*command) for command in commands]
+            time.sleep(dice.uniform(0.4, 0.8))
+            for process in both:
+                process.kill()
+                process.communicate()
+        both = [program.start(*command) for command in commands]
+        for process in both:
+            _, stderr = process.communicate(timeout=120)
+            assert process.returncode in (0, 6), stderr
+        attempts = by_subject(db)
+    assert len(attempts) == 300
+    for number, made in attempts.items():
+        assert all(attempt.status in SURELY_NOT for attempt in made[:-1]), number
+
+
+def whole_rows(path: Path) -> dict[int, str]:
+    """Outcomes by line of a file of rows, of which every line must be whole."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert text == "" or text.endswith("\n")
+    if path.suffix == ".jsonl":
+        rows = [json.loads(line) for line in text.splitlines()]
+    else:
+        rows = list(csv.DictReader(text.splitlines(), strict=True))
+        assert not any(None in row or None in row.values() for row in rows)
+    assert len({int(row["_line"]) for row in rows}) == len(rows)
+    return {int(row["_line"]): row["_status"] for row in rows}
+
+
+def test_killed_while_writing_results(program: Program, tmp_path: Path) -> None:
+    """After each kill the files hold whole rows that the journal has as well; in the end they hold all of them."""
+    dice = random.Random(6)
+    path, results, failures = (program.home / name for name in ("sales.csv", "r.csv", "f.jsonl"))
+    path.write_text(sales_csv(range(600)))
+    command = ("sale", "--from-csv", str(path), "--yes", "--json", "--rate", "none")
+    command += ("--results", str(results), "--failures", str(failures))
+    with served(program, tmp_path / "book.db", "--rate-limit", "none", "--fault", "422:0.2", "--seed", "6"):
+        assert program(*command, "--limit", "100").code in (0, 1)
+        for _ in range(4):
+            process = program.start(*command)
+            with suppress(TimeoutExpired):
+                process.wait(dice.uniform(0.3, 0.6))
+            process.kill()
+            process.communicate()
+            known = {row + 1: status for row, (status, _, _) in rows_of(program.state).items()}
+            assert whole_rows(results).items() <= known.items()
+            assert whole_rows(failures).items() <= known.items()
+        report = program(*command).json
+    known = {row + 1: status for row, (status, _, _) in rows_of(program.state).items()}
+    assert whole_rows(results) == known
+    assert whole_rows(failures) == {line: status for line, status in known.items() if status == "refused"}
+    assert report["counts"]["refused"] == len(whole_rows(failures)) > 0
 
 
 def test_killed_while_staging(program: Program, tmp_path: Path) -> None:

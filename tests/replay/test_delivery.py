@@ -176,7 +176,7 @@ def test_a_wait_that_is_too_long_stops_at_once(tmp_path: Path) -> None:
 
 def test_an_outage_costs_few_leads(tmp_path: Path) -> None:
     """While every answer is a 500, what was under way goes out, and then one lead at a time, ever less often."""
-    plan = FaultPlan(steps=(Step((Fault("500"),), from_seconds=0.2, until_seconds=2.5),))
+    plan = FaultPlan(steps=(Step((Fault("500"),), from_seconds=0.2, until_seconds=1.5),))
     with sandbox(tmp_path, scenario=plan, latency_ms=5) as server:
         bench = Bench(tmp_path, server.url, "lead")
         report = bench.replay(bench.file(leads_csv(range(600))), concurrency=8, max_wait=30)
@@ -201,7 +201,7 @@ def test_a_server_that_comes_back(tmp_path: Path, kind: str) -> None:
     thread.start()
     try:
         bench = Bench(tmp_path, server.url, kind)
-        text = sales_csv(range(800)) if kind == "sale" else leads_csv(range(800))
+        text = sales_csv(range(500)) if kind == "sale" else leads_csv(range(500))
         report = bench.replay(bench.file(text), max_wait=30)
         thread.join()
         recorded = Counter(event.click_id for event in back[0].events())
@@ -212,11 +212,11 @@ def test_a_server_that_comes_back(tmp_path: Path, kind: str) -> None:
     assert not report.pending
     assert set(recorded.values()) == {1}
     if kind == "sale":
-        assert len(recorded) == 800
-        assert report.counts["accepted"] + report.counts["duplicate"] == 800
+        assert len(recorded) == 500
+        assert report.counts["accepted"] + report.counts["duplicate"] == 500
     else:
-        assert report.counts["accepted"] + report.counts["unknown"] == 800
-        assert report.counts["accepted"] <= len(recorded) <= 800
+        assert report.counts["accepted"] + report.counts["unknown"] == 500
+        assert report.counts["accepted"] <= len(recorded) <= 500
         assert report.counts["unknown"] <= 8
 
 

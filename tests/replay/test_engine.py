@@ -54,7 +54,7 @@ INVOCATION = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 @settings(
-    max_examples=40,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

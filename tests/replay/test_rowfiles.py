@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from faultserver import DROP, SUCCESS, FaultServer, json_reply
 from replays import (
+    LEAD_HEADER,
     SALE_HEADER,
     Bench,
     as_csv,
     counted,
+    lead,
     leads_csv,
     read_results,
     sale,
@@ -61,6 +63,27 @@ def test_unknown_rows_of_a_failures_file(tmp_path: Path, server: FaultServer) ->
     assert [(problem.code, problem.column) for problem in blocked.problems] == [("outcome_unknown", "_status")]
     assert len(server.requests) == 3
     assert counted(bench.replay(failures, retry_unknown=True)) == {"accepted": 1}
+
+
+def test_unknown_rows_that_were_left_out(tmp_path: Path, server: FaultServer) -> None:
+    """With --skip-invalid they stay unknown in the next failures file, and the way to send them is said."""
+    server.script(SUCCESS, DROP)
+    bench = Bench(tmp_path, server.url, "lead")
+    first, second, results = tmp_path / "first.csv", tmp_path / "second.csv", tmp_path / "results.csv"
+    path = bench.file(as_csv(LEAD_HEADER, [lead(0, timestamp=""), lead(1, timestamp=""), lead(2, timestamp="x")]))
+    bench.replay(path, skip_invalid=True, failures=first)
+    first.write_text(first.read_text().replace(",x,", ",2026-04-10,"))
+    report = bench.replay(first, skip_invalid=True, failures=second, results=results)
+    assert counted(report) == {"accepted": 1, "invalid": 1}
+    assert [row["_status"] for row in read_results(second)] == ["unknown"]
+    assert sorted(row["_status"] for row in read_results(results)) == ["accepted", "invalid"]
+    assert bench.replay(second).blocked
+    with pytest.raises(RunConflictError) as caught:
+        bench.replay(first, retry_unknown=True)
+    assert f"cms runs failures {report.run}" in caught.value.hint
+    assert len(server.requests) == 3
+    assert counted(bench.replay(second, retry_unknown=True)) == {"accepted": 1}
+    assert [received.json["clickId"] for received in server.requests].count("clk_1") == 2
 
 
 @pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])

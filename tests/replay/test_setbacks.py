@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,8 +15,8 @@ import pytest
 from replays import Bench, counted, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay import delivery, rowbook
-from cms_cli.replay.journal import JournalError
+from cms_cli.replay import clearance, delivery, rowbook
+from cms_cli.replay.journal import FILE_NAME, JournalError
 from cms_cli.replay.rowfiles import RowFiles
 from cms_cli.sandbox import SandboxServer
 from cms_python import CMSClient, Outcome, WireEvent
@@ -51,6 +54,80 @@ def test_an_amount_that_another_run_sent_otherwise(tmp_path: Path) -> None:
         assert "accepted before with 1 EUR" in report.problems[0].message
 
 
+def test_two_files_of_the_same_leads_side_by_side(tmp_path: Path) -> None:
+    """Nothing at the service dedupes leads: what one run is sending another one waits for."""
+    reports: list[dict[str, int]] = []
+
+    def go(name: str, numbers: list[int]) -> None:
+        bench = Bench(tmp_path, server.url, "lead")
+        reports.append(counted(bench.replay(bench.file(leads_csv(numbers), name))))
+
+    with sandbox(tmp_path, latency_ms=30) as server:
+        numbers = list(range(20))
+        both = [threading.Thread(target=go, args=(f"{name}.csv", [*numbers, name])) for name in (20, 21)]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        recorded = Counter(event.click_id for event in server.events())
+    assert recorded == {f"clk_{number}": 1 for number in range(22)}
+    assert sum(report["accepted"] for report in reports) == 22
+    assert sum(report.get("duplicate", 0) for report in reports) == 20
+
+
+def test_a_lead_that_a_dead_run_was_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for as long as an answer may take; then it may have arrived, and is not sent unasked."""
+    monkeypatch.setattr(clearance, "WAITED_FOR", 0.3)
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        bench.replay(bench.file(leads_csv(range(3))), limit=1)
+        bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time())
+        path = bench.file(leads_csv([1, 5, 6]), "other.csv")
+        assert counted(bench.replay(path)) == {"accepted": 2, "unknown": 1}
+        assert [event.click_id for event in server.events()] == ["clk_0", "clk_5", "clk_6"]
+        assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 3}
+
+
+def test_what_an_invoice_was_accepted_with_stays_known(tmp_path: Path) -> None:
+    """A 409 to another amount, which another run was quicker to send, does not become the known amount."""
+    with sandbox(tmp_path) as server, CMSClient("tok", server.url, retries=0) as client:
+
+        def overtaken(event: WireEvent) -> Outcome:
+            other = Bench(tmp_path, server.url)
+            assert counted(other.replay(other.file(sales_csv([1], amount=7), "other.csv"))) == {"accepted": 1}
+            return client.attempt(event)
+
+        bench = Bench(tmp_path, server.url)
+        assert counted(bench.replay(bench.file(sales_csv([1])), send=overtaken)) == {"duplicate": 1}
+        for amount, status in ((7, "duplicate"), (101, "invalid")):
+            path = bench.file(sales_csv([1], amount=amount) + "\n", f"{amount}.csv")
+            assert counted(bench.replay(path, skip_invalid=True)) == {status: 1}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed elsewhere")
+@pytest.mark.parametrize("put_back", [True, False])
+def test_a_journal_that_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put_back: bool) -> None:
+    """Nothing is sent that no file would remember; put back in time, it has what was under way."""
+    monkeypatch.setattr(delivery, "GRACE", 20.0 if put_back else 0.3)
+    with sandbox(tmp_path, latency_ms=5) as server, CMSClient("tok", server.url, retries=0) as client:
+        bench = Bench(tmp_path, server.url, "lead")
+        path, journal, away = bench.file(leads_csv(range(60))), bench.state / FILE_NAME, tmp_path / "away"
+
+        def send(event: WireEvent) -> Outcome:
+            if b'"clk_20"' in event.body:
+                journal.rename(away)
+                if put_back:
+                    threading.Timer(1.0, lambda: away.rename(journal)).start()
+            return client.attempt(event)
+
+        with pytest.raises(JournalError, match="removed or replaced"):
+            bench.replay(path, send=send)
+        assert len(server.attempts()) < 30
+        if put_back:
+            assert counted(bench.replay(path)) == {"accepted": 60}
+            assert len(server.attempts()) == 60
+
+
 def test_many_rows_that_need_no_request(tmp_path: Path) -> None:
     """They are settled without waiting, and without counting against --limit."""
     with sandbox(tmp_path):
@@ -75,7 +152,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, name: str, calls: range) -> None:
         nonlocal made
         made += 1
         if made in calls:
-            raise __import__("sqlite3").OperationalError("database or disk is full")
+            raise sqlite3.OperationalError("database or disk is full")
         real(*arguments)
 
     monkeypatch.setattr(rowbook, name, failing)
@@ -157,3 +234,23 @@ def test_a_bug_in_a_worker(tmp_path: Path, kind: str, becomes: str) -> None:
         report = bench.replay(path)
         assert counted(report) == +Counter({"accepted": 29}) + Counter({becomes: 1})
         assert len(server.attempts()) == (30 if kind == "sale" else 29)
+
+
+@pytest.mark.parametrize(("kind", "synchronous"), [("sale", 1), ("lead", 2)])
+def test_what_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, synchronous: int
+) -> None:
+    """A lead's intent is on the disk itself (FULL) before it leaves; a sale's need not be, since it is deduped."""
+    real, seen = rowbook.intend, []
+
+    def watched(db: sqlite3.Connection, *arguments: Any) -> None:
+        seen.append(db.execute("PRAGMA synchronous").fetchone()[0])
+        real(db, *arguments)
+
+    monkeypatch.setattr(rowbook, "intend", watched)
+    with sandbox(tmp_path) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(5)) if kind == "sale" else leads_csv(range(5)))
+        bench.replay(path, limit=2)
+        bench.replay(path)
+    assert seen == [synchronous] * 5

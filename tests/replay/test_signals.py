@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from faultserver import HANG, SUCCESS, FaultServer, Reply
+from program import _OWN_TERMINAL as OWN_TERMINAL
 from program import Program
 from replays import leads_csv, sales_csv
 
@@ -28,17 +32,31 @@ def write(program: Program, kind: str, rows: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Signals that reach the program, also where these tests run in the background of a script."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), pytest.param("SIGHUP", 143, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_a_signal_settles_what_is_under_way(
-    online: Program, service: FaultServer, kind: str, number: signal.Signals, code: int
+    online: Program, service: FaultServer, kind: str, number: str, code: int
 ) -> None:
     """Every request that left has its outcome, the command that goes on is printed, and it does."""
     service.default = SLOW
     path = write(online, kind, 60)
     process = online.start(*command(kind, path))
     assert service.wait_for(lambda: len(service.requests) >= 12)
-    process.send_signal(number)
+    process.send_signal(getattr(signal, number))
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == code
     sent = len(service.requests)
@@ -57,7 +75,7 @@ def test_a_signal_settles_what_is_under_way(
     ("kind", "left", "twice"),
     [
         pytest.param("sale", "pending", False, marks=pytest.mark.slow),
-        ("lead", "unknown", False),
+        pytest.param("lead", "unknown", False, marks=pytest.mark.slow),
         ("sale", "pending", True),
         ("lead", "unknown", True),
     ],
@@ -82,6 +100,59 @@ def test_a_signal_does_not_wait_for_a_server_that_hangs(
     assert took < 20
     assert f'"{left}": {19 if kind == "sale" else 4}' in stdout
     assert "cms runs resume" in stderr
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", "TERM"])
+def test_what_was_ignored_stays_ignored(online: Program, service: FaultServer, name: str) -> None:
+    """Under nohup, or in the background of a script, the signal was meant for others: the run goes to its end."""
+    service.default = SLOW
+    path = write(online, "lead", 40)
+    process = subprocess.Popen(
+        ["sh", "-c", f"trap '' {name}; exec \"$@\"", "sh", sys.executable, "-m", "cms_cli", *command("lead", path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=online.env,
+        cwd=online.home,
+        text=True,
+    )
+    assert service.wait_for(lambda: len(service.requests) >= 8)
+    process.send_signal(getattr(signal, f"SIG{name}"))
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert '"accepted": 40' in stdout
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_terminal_that_is_closed(online: Program, service: FaultServer, kind: str) -> None:
+    """A line that drops settles what is under way and leaves the run to be gone on with: no lead is in doubt."""
+    service.default = SLOW
+    path = write(online, kind, 30)
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWN_TERMINAL, "-m", "cms_cli", *command(kind, path)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**online.env, "TERM": "xterm"},
+        cwd=online.home,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        assert service.wait_for(lambda: len(service.requests) >= 12)
+    finally:
+        os.close(ours)
+    process.wait(timeout=30)
+    sent = len(service.requests)
+    assert sent < 30
+    [run] = online("runs", "list", "--json").json
+    assert run["state"] == "unfinished"
+    assert (run["counts"]["accepted"], run["counts"]["pending"]) == (sent, 30 - sent)
+    done = online("runs", "resume", run["run"], "--yes", "--json", "--rate", "none")
+    assert done.json["counts"]["accepted"] == 30
+    assert len(service.requests) == 30
 
 
 def test_a_signal_before_anything_is_sent(program: Program, tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""Whose run it is, and what is said of a token before it is used: the real program."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from faultserver import FaultServer
+from program import Program
+from replays import LEAD_HEADER, as_csv, lead, leads_csv, sales_csv
+
+from cms_cli.commands.runs import resume
+from cms_cli.commands.sale import sale
+
+
+def token(subject: str, expires: float = 4_000_000_000) -> dict[str, str]:
+    claims = json.dumps({"iss": "cms", "sub": subject, "exp": int(expires)}).encode()
+    return {"CMS_BEARER_TOKEN": f"e30.{base64.urlsafe_b64encode(claims).rstrip(b'=').decode()}.sig"}
+
+
+def write(program: Program, text: str) -> str:
+    (program.home / "in.csv").write_text(text)
+    return "in.csv"
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_run_goes_on_under_its_own_account_only(online: Program, service: FaultServer, kind: str) -> None:
+    """Another account is told to resume, and may not; a renewed token of the same one may."""
+    path = write(online, sales_csv(range(4)) if kind == "sale" else leads_csv(range(4)))
+    command = (kind, "--from-csv", path, "--yes", "--json")
+    run = online(*command, "--limit", "1", env=token("ann")).json["run"]
+    told = online(*command, env=token("bob"))
+    assert (told.code, f"cms runs resume {run}" in told.stderr) == (2, True), told.stderr
+    kept_out = online("runs", "resume", run, "--yes", env=token("bob"))
+    assert kept_out.code == 2
+    assert "belongs to the account ann" in kept_out.stderr
+    assert len(service.requests) == 1
+    renewed = token("ann", 4_100_000_000)
+    assert online("runs", "resume", run, "--yes", "--json", env=renewed).json["counts"]["accepted"] == 4
+    assert service.requests[-1].headers["Authorization"] == f"Bearer {renewed['CMS_BEARER_TOKEN']}"
+    again = online(*command, env=renewed)
+    assert (again.code, len(service.requests)) == (0, 4)
+    assert "finished before" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "expires", "said"),
+    [
+        (sales_csv(range(90)), ("--rate", "1/m"), 3600, "token expires at"),
+        (sales_csv(range(90)), ("--rate", "none"), 3600, ""),
+        (sales_csv(range(3)), (), 1e9, "no column gives the time"),
+        (as_csv(LEAD_HEADER, [lead(0, timestamp="2099-01-01"), lead(1)]), (), 1e9, "1 row is dated in the future"),
+        (as_csv(LEAD_HEADER, [lead(0, timestamp=""), lead(1)]), (), 1e9, "1 row is without a time"),
+    ],
+)
+def test_warnings_before_a_run(
+    online: Program, text: str, flags: tuple[str, ...], expires: float, said: str
+) -> None:
+    """A token that ends first, times that are not mapped, and times to come are told, in words."""
+    kind = "lead" if "timestamp" in text else "sale"
+    env = token("ann", time.time() + expires)
+    checked = online(kind, "--from-csv", write(online, text), "--dry-run", *flags, env=env)
+    assert checked.code == 0, checked.stderr
+    assert said in checked.stderr
+    assert ("token expires" in checked.stderr) is (said == "token expires at")
+
+
+def test_the_sandbox_has_no_rate_limit_unless_asked(program: Program) -> None:
+    """More rows than two minutes would take at the service's limit; with --rate the limit is kept."""
+    path = write(program, sales_csv(range(150)))
+    command = ("sale", "--from-csv", path, "--sandbox")
+    assert "at 60/m" in program(*command, "--dry-run", "--rate", "60/m").stderr
+    done = program(*command, "--yes", "--json", timeout=60)
+    assert done.json["counts"]["accepted"] == 150
+
+
+def test_resume_takes_every_flag_that_does_not_shape_events() -> None:
+    """Besides what its run has decided already: which rows are sent although others are bad, and its beginning."""
+    page = Path(inspect.getfile(sale)).with_name("replay_options.py").read_text()
+    control = set(re.findall(r'"--([a-z-]+)"[^)]*rich_help_panel=CONTROL', page, re.DOTALL))
+    mine = {name.replace("_", "-") for name in inspect.signature(resume).parameters}
+    assert {"limit", "rate", "failures", "results", "max-failures", "retry-unknown"} <= control
+    assert control - mine == {"skip-invalid", "fresh"}
