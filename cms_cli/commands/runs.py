@@ -15,7 +15,7 @@ from cms_cli.commands.target import sandbox_dir
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.help import Command, Group
-from cms_cli.settings import Settings
+from cms_cli.settings import Flags, Settings
 
 EXAMPLES = """
 cms runs list
@@ -117,8 +117,7 @@ def resume(
     from cms_cli.commands.replay import resume_run
 
     parameters = locals()
-    _, settings = begin(parameters)
-    with _journals(settings) as journals:
+    with _journals(Settings(Flags.of(parameters))) as journals:
         _, run = _find(journals, name)
     return resume_run(run, parameters)
 

@@ -107,15 +107,19 @@ def test_files_are_written_for_their_owner_only(program: Program) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 def test_a_token_that_others_can_read(program: Program) -> None:
-    """A file that holds a token and that others can read gets a warning; not without a token, nor with -q."""
+    """A file that holds a token and that others can read gets one warning; not without a token, nor with -q."""
     program.config.write_text('token = "tok_12345"\n')
     program.config.chmod(0o644)
     warned, quiet = program(*LEAD), program(*LEAD, "-q")
+    (program.home / "s.csv").write_text("click_id,event_name,customer_external_id\nc,e,u\nc,e,v\n")
+    replay = program("lead", "--from-csv", "s.csv", "--sandbox", "--limit", "1", "--json")
+    resumed = program("runs", "resume", replay.json["run"])
     program.config.write_text('output = "json"\n')
     harmless = program(*LEAD)
 
-    assert f"chmod 600 {program.config}" in warned.stderr
-    assert warned.code == 0
+    for each in (warned, replay, resumed):
+        assert each.code == 0
+        assert each.stderr.count(f"chmod 600 {program.config}") == 1
     assert (quiet.stderr, harmless.stderr) == ("", "")
 
 

@@ -63,6 +63,44 @@ def test_a_table_fits_the_terminal(online: Program, service: FaultServer, column
 
 
 @posix
+@pytest.mark.parametrize("columns", [60, 200])
+def test_a_long_name_leaves_its_value_room(online: Program, service: FaultServer, columns: int) -> None:
+    """A key of the service that is as long as the terminal is wide hides no value, its own or another's."""
+    service.script(
+        json_reply(200, {"success": True, "message": "m", "data": {"k" * 90: "v" * 90, "id": "order 1"}})
+    )
+
+    screen = online.on_terminal(*LEAD, size=(60, columns))
+
+    assert max(map(len, screen.text.splitlines())) <= columns
+    assert screen.text.count("k") == screen.text.count("v") == 90
+    assert "order 1" in screen.text
+
+
+@posix
+def test_a_command_in_a_message_is_whole(program: Program) -> None:
+    """What is there to be copied stays on one line, where the message around it is broken."""
+    sent = program.on_terminal(*LEAD, "--sandbox", size=(24, 70))
+    assert "\ncms sandbox events\n" in sent.text
+    login = program.on_terminal(*LEAD, size=(24, 24))
+    assert "`cms auth login`" in login.text
+
+
+@posix
+def test_a_slow_token_command_is_told_once(online: Program) -> None:
+    """A token_command that takes its time is named; nothing is drawn over what it may ask on the terminal."""
+    del online.env["CMS_BEARER_TOKEN"]
+    online.config.write_text('token_command = "sleep 1.5; echo tok_of_a_command"\n', encoding="utf-8")
+    online.config.chmod(0o600)
+
+    for command in (LEAD, ("auth", "status")):
+        screen = online.on_terminal(*command, size=(24, 200))
+        assert screen.code == 0
+        assert screen.text.count("waiting for the token of token_command in") == 1
+        assert "waiting" not in online(*command).stderr
+
+
+@posix
 @pytest.mark.parametrize(
     ("arguments", "env"),
     [((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"}), (("--no-color",), {})],

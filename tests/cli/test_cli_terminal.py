@@ -93,10 +93,14 @@ def test_what_is_written_beside_the_bar_stays_whole(slow: Program, more: tuple[s
 
 
 def test_a_bar_keeps_off_a_result_that_goes_elsewhere(slow: Program) -> None:
-    """With the bar on a terminal and stdout in a file, the file has the result and nothing else."""
+    """With the bar on a terminal and stdout in a file, the file has the result, and the bar fits the terminal."""
+    import fcntl
     import pty
+    import struct
+    import termios
 
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
     with (slow.home / "out.jsonl").open("wb") as out:
         done = subprocess.Popen(
             [sys.executable, "-m", "cms_cli", *REPLAY, "--yes", "--output", "jsonl"],
@@ -118,7 +122,9 @@ def test_a_bar_keeps_off_a_result_that_goes_elsewhere(slow: Program) -> None:
             seen += data
         os.close(ours)
         assert done.wait(30) == 0
-    assert b"/6" in seen
+    bars = [text for text in re.split(r"[\r\n]", seen.decode()) if "/6" in text]
+    assert bars
+    assert all(width(text.replace("\x1b[K", "")) < 60 for text in bars)
     lines = (slow.home / "out.jsonl").read_text(encoding="utf-8").splitlines()
     assert len([json.loads(line) for line in lines]) == 7
 
