@@ -173,9 +173,10 @@ def test_ctrl_c_while_sending(online: Program, service: FaultServer) -> None:
 
 
 @posix
+@pytest.mark.parametrize("env", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["", "unbuffered"])
 @pytest.mark.parametrize("command", [LEAD, ("lead", "--help"), (), ("--version",), ("config", "list")])
-def test_a_closed_pipe_is_no_error(online: Program, command: tuple[str, ...]) -> None:
-    """Nobody reading stdout changes neither the exit code nor stderr."""
+def test_a_closed_pipe_is_no_error(online: Program, command: tuple[str, ...], env: dict[str, str]) -> None:
+    """Nobody reading stdout changes neither the exit code nor stderr, also where a container has no buffers."""
     read, write = os.pipe()
     os.close(read)
     try:
@@ -184,7 +185,7 @@ def test_a_closed_pipe_is_no_error(online: Program, command: tuple[str, ...]) ->
             stdin=subprocess.DEVNULL,
             stdout=write,
             stderr=subprocess.PIPE,
-            env=online.env,
+            env={**online.env, **env},
             timeout=30,
         )
     finally:
@@ -209,11 +210,12 @@ def test_streams_that_are_closed_from_the_start(online: Program, service: FaultS
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_under_stdout(online: Program) -> None:
+@pytest.mark.parametrize("command", [(*LEAD, "--json"), ("--version",), ("config", "list")])
+def test_a_full_disk_under_stdout(online: Program, command: tuple[str, ...]) -> None:
     """A result that cannot be written ends with 3 and says why."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "cms_cli", *LEAD, "--json"],
+            [sys.executable, "-m", "cms_cli", *command],
             stdin=subprocess.DEVNULL,
             stdout=full,
             stderr=subprocess.PIPE,
