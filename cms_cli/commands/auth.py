@@ -82,7 +82,7 @@ def _read_token(console: Console, token_file: Any) -> str:
     return tokens.checked(tokens.from_file("-"), "stdin")
 
 
-@app.command("logout", cls=Command)
+@app.command("logout", cls=Command, epilog="cms auth logout\ncms auth logout --profile shop")
 def logout(
     profile: o.Profile = None,
     config: o.Config = None,
@@ -104,7 +104,7 @@ def logout(
         console.warn(f"there is still a token: {source.origin}")
 
 
-@app.command("status", cls=Command)
+@app.command("status", cls=Command, epilog="cms auth status\ncms auth status --profile shop --offline --json")
 def status(
     profile: o.Profile = None,
     token_file: o.TokenFile = None,
