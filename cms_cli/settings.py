@@ -261,7 +261,13 @@ def default_state_dir() -> str:
 
 
 def config_path(flags: Flags, environment: Mapping[str, str] | None = None) -> Setting[Path]:
-    """Find the config file's place, whether or not there is a file."""
+    """Find the config file's place, whether or not there is a file.
+
+    Raises:
+        CommandError: ``--config`` names none: an unset variable in a script must not mean another account.
+    """
+    if flags.config is not None and not flags.config.strip():
+        raise CommandError("--config must name a file")
     named = (os.environ if environment is None else environment).get("CMS_CONFIG")
     if flags.config:
         return Setting(Path(flags.config).expanduser(), Origin(OriginKind.FLAG, "--config"))

@@ -222,6 +222,18 @@ def test_a_named_config_file_that_is_not_there(program: Program) -> None:
     assert "nowhere.toml" in result.stderr
 
 
+@pytest.mark.parametrize("flag", ["--config", "--profile", "--host", "--token-file", "--state-dir", "--timezone"])
+def test_an_empty_flag_is_none_that_was_left_out(program: Program, flag: str) -> None:
+    """A variable that a script forgot to set is an error, and does not mean the default account or host."""
+    program.config.write_text('token = "tok_12345"\n')
+
+    result = program(*LEAD[:-2], "--host", "http://127.0.0.1:1", flag, "")
+
+    assert result.code in (2, 4)
+    assert result.stdout == ""
+    assert flag in result.stderr
+
+
 def test_a_wrong_variable_is_named(program: Program) -> None:
     """A variable with a value that cannot be ends with 2, named."""
     result = program(*LEAD[:-1], env={"CMS_OUTPUT": "xml"})
