@@ -115,8 +115,11 @@ class Settings:
     def warnings(self) -> list[str]:
         """What is wrong and does not keep the command from working."""
         if self.config.holds_token() and self.config.others_can_read():
+            import shlex  # macOS keeps it under "Application Support"
+
             path = self.config.path
-            return [f"{path} holds a token and can be read by others; mend it with: chmod 600 {path}"]
+            mend = f"chmod 600 {shlex.quote(str(path))}"
+            return [f"{path} holds a token and can be read by others; mend it with: {mend}"]
         return []
 
     @cached_property

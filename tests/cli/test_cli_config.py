@@ -114,6 +114,9 @@ def test_a_token_that_others_can_read(program: Program) -> None:
     (program.home / "s.csv").write_text("click_id,event_name,customer_external_id\nc,e,u\nc,e,v\n")
     replay = program("lead", "--from-csv", "s.csv", "--sandbox", "--limit", "1", "--json")
     resumed = program("runs", "resume", replay.json["run"])
+    spaced = program.home / "Application Support.toml"
+    program.config.rename(spaced)
+    assert f"chmod 600 '{spaced}'\n" in program(*LEAD, "--config", str(spaced)).stderr
     program.config.write_text('output = "json"\n')
     harmless = program(*LEAD)
 
