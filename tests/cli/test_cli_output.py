@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,32 @@ def test_a_long_wait_shows_a_sign_of_life(online: Program, service: FaultServer)
     assert "sending to http://127.0.0.1" in slow.text
     assert slow.raw.rindex("\x1b[K") > slow.raw.rindex("sending to")
     assert "sending to" not in fast.text
+
+
+@posix
+def test_asking_the_host_shows_a_sign_of_life(online: Program, service: FaultServer) -> None:
+    """`cms auth status` shows that it waits for a slow host."""
+    service.script(json_reply(404, {"error": "no"}, after=1.2))
+
+    screen = online.on_terminal("auth", "status")
+
+    assert screen.code == 0
+    assert f"asking {online.env['CMS_HOST']}" in screen.text
+    assert screen.raw.rindex("\x1b[K") > screen.raw.rindex("asking")
+
+
+@posix
+def test_the_wait_for_a_retry_shows_a_sign_of_life(online: Program, service: FaultServer) -> None:
+    """While one event waits as long as the service has asked for, a spinner moves below the line that says so."""
+    service.script(
+        json_reply(429, {"error": "slow down"}, ("Retry-After", "2")), json_reply(200, {"success": True})
+    )
+
+    screen = online.on_terminal(*LEAD)
+
+    assert screen.code == 0
+    assert len(re.findall(r"\r\S sending to ", screen.raw)) > 5
+    assert "\nattempt 1: slow down; next in 2" in f"\n{screen.text}".replace("\r", "\n")
 
 
 @posix

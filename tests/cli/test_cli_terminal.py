@@ -68,6 +68,18 @@ def test_the_bar_shows_counts_rate_and_time_left(slow: Program, columns: int) ->
     assert re.search(r"accepted +6", screen.text)
 
 
+def test_reading_a_large_file_shows_how_far_it_is(program: Program) -> None:
+    """Before anything is sent, the rows that have been read are counted on the terminal; no trace is left of it."""
+    rows = (f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in range(60_000))
+    (program.home / "sales.csv").write_text(HEADER + "".join(rows), encoding="utf-8")
+
+    screen = program.on_terminal("sale", "--from-csv", "sales.csv", "--sandbox", "--yes", "--limit", "1")
+
+    assert screen.code == 0
+    assert re.search(r"checking: \d+,\d{3} rows read", screen.raw)
+    assert not [line for line in screen_lines(screen.raw) if "checking" in line]
+
+
 def test_nothing_flickers(slow: Program) -> None:
     """A drawing overwrites the one before: the line is not cleared before it is drawn, and no line is jumped to."""
     raw = slow.on_terminal(*REPLAY, "--yes").raw
