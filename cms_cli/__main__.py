@@ -15,8 +15,12 @@ def run() -> NoReturn:
     """Run the program and leave the process with its exit code."""
     version = _version() if sys.argv[1:] == ["--version"] else ""
     if version and sys.stdout is not None:
-        sys.stdout.write(f"cms {version}\n")
-        _leave(0)
+        try:
+            sys.stdout.write(f"cms {version}\n")
+            sys.stdout.flush()
+            _leave(0)
+        except OSError:  # a closed pipe, a full disk: below it ends as with any other command
+            pass
     # Loading modules makes 50,000 objects that all stay. Looking through them for garbage every 700 objects, as
     # Python does, takes 6 of 140 ms. What a replay throws away needs no such looking; what does is found later.
     gc.set_threshold(50_000)

@@ -143,11 +143,19 @@ def _is_usage_error(error: Exception) -> bool:
 
 def _usage_error(console: Console, error: Any) -> int:
     path = getattr(getattr(error, "ctx", None), "command_path", "cms")
-    message = str(error.message).rstrip(".") if getattr(error, "possibilities", None) else error.format_message()
+    message = error.format_message()
     if getattr(error, "possibilities", None):
-        message = f"{message}; did you mean {' or '.join(error.possibilities)}?"
+        message = f"{str(error.message).rstrip('.')}; did you mean {' or '.join(error.possibilities)}?"
+    elif type(error).__name__ == "MissingParameter":
+        message = f"missing: {', '.join(_missing(error))}"
     console.error(message, f"see: {path} --help")
     return ExitCode.USAGE
+
+
+def _missing(error: Any) -> list[str]:
+    """Name every argument that is missing: the one that was seen first, and those that come after it."""
+    params = list(error.ctx.command.params)
+    return [each.metavar or each.name for each in params[params.index(error.param) :] if each.required]
 
 
 def _failure(console: Console, error: Exception) -> int:

@@ -37,7 +37,8 @@ TOKEN_KEYS = ("token", "token_command")
 
 _TABLES = ("profiles", "mappings")
 
-_PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""What a profile may be called, and what of a file's names a shell is offered."""
 
 
 def _text(value: object) -> object:
@@ -77,7 +78,7 @@ def _command(value: object) -> object:
 
 
 def _profile_name(value: object) -> object:
-    if not isinstance(value, str) or not _PROFILE_NAME.fullmatch(value):
+    if not isinstance(value, str) or not PLAIN_NAME.fullmatch(value):
         raise ValueError("must be a name of letters, digits, - and _")
     return value
 
@@ -214,7 +215,7 @@ def _problems(table: Mapping[str, Any], text: str) -> list[tuple[str, str]]:
         where = _line(text, f"profiles.{name}", "")
         if not isinstance(section, dict):
             found.append((_line(text, "profiles", name), f"profiles.{name} must be a table, [profiles.{name}]"))
-        elif not _PROFILE_NAME.fullmatch(name):
+        elif not PLAIN_NAME.fullmatch(name):
             found.append((where, f'profile "{name}" must be a name of letters, digits, - and _'))
         else:
             found += _section_problems(section, f"profiles.{name}", text)

@@ -72,6 +72,15 @@ def _heading(text: str) -> str:
 class Command(TyperCommand):
     """A command whose help page is ours; its epilog is its examples."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Read the arguments, and have every mistake in them name the command whose help page there is."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "ctx", ctx) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help page."""
         _write_page(self, ctx, formatter)

@@ -115,8 +115,11 @@ class Settings:
     def warnings(self) -> list[str]:
         """What is wrong and does not keep the command from working."""
         if self.config.holds_token() and self.config.others_can_read():
+            import shlex  # macOS keeps it under "Application Support"
+
             path = self.config.path
-            return [f"{path} holds a token and can be read by others; mend it with: chmod 600 {path}"]
+            mend = f"chmod 600 {shlex.quote(str(path))}"
+            return [f"{path} holds a token and can be read by others; mend it with: {mend}"]
         return []
 
     @cached_property
@@ -261,7 +264,13 @@ def default_state_dir() -> str:
 
 
 def config_path(flags: Flags, environment: Mapping[str, str] | None = None) -> Setting[Path]:
-    """Find the config file's place, whether or not there is a file."""
+    """Find the config file's place, whether or not there is a file.
+
+    Raises:
+        CommandError: ``--config`` names none: an unset variable in a script must not mean another account.
+    """
+    if flags.config is not None and not flags.config.strip():
+        raise CommandError("--config must name a file")
     named = (os.environ if environment is None else environment).get("CMS_CONFIG")
     if flags.config:
         return Setting(Path(flags.config).expanduser(), Origin(OriginKind.FLAG, "--config"))

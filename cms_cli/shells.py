@@ -16,10 +16,11 @@ from cms_cli.output.console import Console, write
 _FLAGS = ("--show-completion", "--install-completion")
 _NAMES = "Name it: bash, zsh, fish or powershell."
 
-# zsh takes the whole of a file on its fpath for the completion that it calls.
+# zsh takes the whole of a file on its fpath for the completion that it calls: at the first TAB it loads the file,
+# at the next ones it calls it as a function.
 _ZSH_END = "compdef _cms_completion cms"
 _ZSH_LOADED = f"""\
-if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+if [[ $zsh_eval_context[-1] == (loadautofunc|shfunc) ]]; then
   _cms_completion "$@"
 else
   {_ZSH_END}
@@ -91,7 +92,13 @@ def _install(ctx: Any, _: Any, value: Any) -> None:
         return
     from typer._completion_shared import install
 
-    shell, path = install(shell=_name(value), prog_name="cms", complete_var="_CMS_COMPLETE")
+    try:
+        shell, path = install(shell=_name(value), prog_name="cms", complete_var="_CMS_COMPLETE")
+    except FileNotFoundError as error:  # PowerShell is asked where its profile is
+        raise CommandError(
+            f"--install-completion {_name(value)}: there is no {error.filename} here",
+            f"Put the script into its profile yourself: cms --show-completion {_name(value)}",
+        ) from None
     if shell == "zsh":
         path.write_text(script(shell), encoding="utf-8")
     Console().note(f"{shell} completes cms from its next start on; the script is {path}")

@@ -9,7 +9,7 @@ import typer
 from cms_cli import configedit, configfile, tokens
 from cms_cli.account import account_of, is_jwt
 from cms_cli.commands import options as o
-from cms_cli.commands.begin import begin
+from cms_cli.commands.begin import begin, fetch_token
 from cms_cli.exit_codes import ExitCode
 from cms_cli.help import Command, Group
 from cms_cli.hosts import checked_host, keep_off_proxies
@@ -82,7 +82,7 @@ def _read_token(console: Console, token_file: Any) -> str:
     return tokens.checked(tokens.from_file("-"), "stdin")
 
 
-@app.command("logout", cls=Command)
+@app.command("logout", cls=Command, epilog="cms auth logout\ncms auth logout --profile shop")
 def logout(
     profile: o.Profile = None,
     config: o.Config = None,
@@ -104,7 +104,7 @@ def logout(
         console.warn(f"there is still a token: {source.origin}")
 
 
-@app.command("status", cls=Command)
+@app.command("status", cls=Command, epilog="cms auth status\ncms auth status --profile shop --offline --json")
 def status(
     profile: o.Profile = None,
     token_file: o.TokenFile = None,
@@ -125,7 +125,7 @@ def status(
     console, settings = begin(locals())
     found = render.Status(settings.profile, settings.host, settings.token_sources())
     try:
-        token = settings.token()
+        token = fetch_token(console, settings)
         hide(token.value)
         found.account, found.jwt = account_of(token.value, token.profile), is_jwt(token.value)
     except TokenError as problem:

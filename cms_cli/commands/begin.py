@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from cms_cli.output.console import Console
 from cms_cli.settings import Flags, Settings
+from cms_cli.tokens import Token
 
 
 class Session(NamedTuple):
@@ -40,3 +41,16 @@ def console_of(parameters: Mapping[str, Any]) -> Console:
         verbose=bool(parameters.get("verbose")),
         no_color=bool(parameters.get("no_color")),
     )
+
+
+def fetch_token(console: Console, settings: Settings) -> Token:
+    """Get the token, and tell what is waited for where that takes its time: a command, a file that is a pipe.
+
+    Raises:
+        TokenError: There is none, or it cannot be had.
+    """
+    first = next(iter(settings.token_sources()), None)
+    if first is None or (first.at_hand and settings.flags.token_file is None):
+        return settings.token()
+    with console.patience(f"waiting for the token of {first.origin}"):
+        return first.token()

@@ -4,22 +4,35 @@ What is offered is names of our own making or checked ones, never text from a fi
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import typer
+
+from cms_cli import configfile
 
 
 def profiles(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the profiles of the config file, also of one that ``--config`` names."""
-    from cms_cli import configfile
+    config = _config(ctx)
+    names = [configfile.DEFAULT_PROFILE, *config.profiles] if config else []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def mappings(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the mappings of the config file; where none begins so, the shell offers files."""
+    config = _config(ctx)
+    names = [name for name in config.mappings if configfile.PLAIN_NAME.fullmatch(name)] if config else []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _config(ctx: typer.Context) -> Optional[configfile.ConfigFile]:
     from cms_cli.errors import CommandError
     from cms_cli.settings import Flags, config_path
 
     try:
-        known = configfile.read(config_path(Flags(config=ctx.params.get("config"))).value).profiles
+        return configfile.read(config_path(Flags(config=ctx.params.get("config"))).value)
     except (CommandError, OSError):
-        return []
-    return [name for name in (configfile.DEFAULT_PROFILE, *known) if name.startswith(incomplete)]
+        return None
 
 
 def currencies(incomplete: str) -> list[str]:
@@ -37,9 +50,7 @@ def modes(incomplete: str) -> list[str]:
 
 def keys(incomplete: str) -> list[str]:
     """Offer the keys of the config file."""
-    from cms_cli.configfile import KEYS
-
-    return [name for name in KEYS if name.startswith(incomplete)]
+    return [name for name in configfile.KEYS if name.startswith(incomplete)]
 
 
 def presets(incomplete: str) -> list[str]:

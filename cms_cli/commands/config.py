@@ -45,13 +45,13 @@ def config() -> None:
     """
 
 
-@app.command("path", cls=Command)
+@app.command("path", cls=Command, epilog="cms config path\ncms config path --config shop.toml")
 def path(config: o.Config = None) -> None:
     """Show where the config file is, or would be."""
     console_of({}).result(str(config_path(Flags(config=config)).value))
 
 
-@app.command("list", cls=Command)
+@app.command("list", cls=Command, epilog="cms config list\ncms config list --profile shop --json")
 def list_(
     profile: o.Profile = None,
     config: o.Config = None,
@@ -66,7 +66,7 @@ def list_(
     render.settings(console, settings, found, settings.token_sources())
 
 
-@app.command("get", cls=Command)
+@app.command("get", cls=Command, epilog="cms config get host\ncms config get profiles.shop.host")
 def get(
     key: KeyName,
     profile: o.Profile = None,
@@ -91,7 +91,7 @@ def get(
         render.one(console, settings.output, key, setting.value, setting.origin)
 
 
-@app.command("set", cls=Command)
+@app.command("set", cls=Command, epilog=EXAMPLES)
 def set_(
     key: KeyName,
     value: Annotated[str, typer.Argument(metavar="VALUE", help="The new value; - reads it from stdin.")],
@@ -132,7 +132,7 @@ def _tell_what_wins(console: Any, settings: Settings, section: str, name: str) -
         console.warn(f"{origin} is set as well, and wins")
 
 
-@app.command("unset", cls=Command)
+@app.command("unset", cls=Command, epilog="cms config unset timezone\ncms config unset host --profile shop")
 def unset(
     key: KeyName,
     profile: o.Profile = None,

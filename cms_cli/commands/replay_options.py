@@ -35,6 +35,7 @@ Mapping = Annotated[
         "--mapping",
         metavar="FILE",
         help="A mapping file, or the name of one in the config file; see: cms presets.",
+        autocompletion=completions.mappings,
         rich_help_panel=FILE,
     ),
 ]

@@ -15,7 +15,7 @@ from cms_cli.commands.target import sandbox_dir
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.help import Command, Group
-from cms_cli.settings import Settings
+from cms_cli.settings import Flags, Settings
 
 EXAMPLES = """
 cms runs list
@@ -36,7 +36,7 @@ def runs() -> None:
     """Look at earlier replays, go on with one, forget old ones."""
 
 
-@app.command("list", cls=Command)
+@app.command("list", cls=Command, epilog="cms runs list\ncms runs list --json")
 def list_runs(
     state_dir: o.StateDir = None,
     config: o.Config = None,
@@ -59,7 +59,7 @@ def list_runs(
     return ExitCode.OK
 
 
-@app.command("show", cls=Command)
+@app.command("show", cls=Command, epilog="cms runs show sale-7kq3m\ncms runs show sale-7kq3m --json")
 def show(
     name: Name,
     state_dir: o.StateDir = None,
@@ -82,7 +82,7 @@ def show(
     return ExitCode.OK
 
 
-@app.command("resume", cls=Command)
+@app.command("resume", cls=Command, epilog="cms runs resume sale-7kq3m\ncms runs resume lead-2x9fd --retry-unknown")
 def resume(
     name: Annotated[
         str,
@@ -117,13 +117,16 @@ def resume(
     from cms_cli.commands.replay import resume_run
 
     parameters = locals()
-    _, settings = begin(parameters)
-    with _journals(settings) as journals:
+    with _journals(Settings(Flags.of(parameters))) as journals:
         _, run = _find(journals, name)
     return resume_run(run, parameters)
 
 
-@app.command("failures", cls=Command)
+@app.command(
+    "failures",
+    cls=Command,
+    epilog="cms runs failures sale-7kq3m > failures.csv\ncms sale --from-csv failures.csv --dry-run",
+)
 def failures(
     name: Name,
     state_dir: o.StateDir = None,
@@ -147,7 +150,7 @@ def failures(
     return ExitCode.OK
 
 
-@app.command("prune", cls=Command)
+@app.command("prune", cls=Command, epilog="cms runs prune\ncms runs prune sale-7kq3m")
 def prune(
     names: Annotated[
         Optional[list[str]],

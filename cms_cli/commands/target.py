@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cms_cli.commands.begin import fetch_token
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.hosts import keep_off_proxies
@@ -88,7 +89,7 @@ def open_target(settings: Settings, console: Console, *, sandbox: bool, sending:
             yield target
         return
     url = settings.host.value
-    token = settings.token() if sending else settings.token_at_hand()
+    token = fetch_token(console, settings) if sending else settings.token_at_hand()
     keep_off_proxies(url)
     yield _service(url, settings, token)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 RED, YELLOW = "\x1b[31m", "\x1b[33m"
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+# A command that a message ends with, or has between backticks.
+_COPIED = re.compile(r"(?<=: )(?:cms|chmod) [^;]+|`[^`]+`")
+_NO_BREAK = "\0"  # stands for a blank; no text that is shown has any
 
 
 class Console:
@@ -47,6 +51,18 @@ class Console:
     def asks(self) -> bool:
         """Whether there is somebody to ask: stdin and stderr are both terminals."""
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+    @property
+    def columns(self) -> int:
+        """How wide the terminal on stderr is."""
+        import shutil
+
+        try:
+            # Not shutil's answer, which is stdout's: with that in a file, a bar that is drawn for 80 columns breaks
+            # on a narrower terminal, and each drawing of it stays there as a line of its own.
+            return os.get_terminal_size(sys.stderr.fileno()).columns or shutil.get_terminal_size().columns
+        except (AttributeError, OSError, ValueError):
+            return shutil.get_terminal_size().columns
 
     def result(self, text: str) -> None:
         """Write lines of the result.
@@ -113,6 +129,25 @@ class Console:
         with self.waiting_with(seconds_gone(texts.masked(texts.shown(text)))):
             yield
 
+    @contextmanager
+    def patience(self, text: str) -> Iterator[None]:
+        """Say once, on a terminal, that the block takes longer than a moment.
+
+        For what may ask something there itself: a spinner would write into the answer.
+        """
+        from threading import Timer
+
+        from cms_cli.output.waiting import MOMENT
+
+        timer = Timer(MOMENT, self.note, [text])
+        timer.daemon = True
+        if self.draws_on_stderr:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def waiting_with(self, words: Callable[[int], str]) -> Waiting:
         """Give a sign of life with changing words, to be started; everything written makes way for it.
 
@@ -156,7 +191,7 @@ class Console:
         if self._defuses:
             text = texts.defused(text)
         if self.draws_on_stderr:
-            text = _folded(text)
+            text = _folded(text, self.columns)
         # Styled last, so that the width of a line is that of its words.
         self._write(sys.stderr, self.styled(label, style) + text[len(label) :])
 
@@ -210,14 +245,12 @@ def _is_file(stream: TextIO | None) -> bool:
         return False
 
 
-def _folded(text: str) -> str:
+def _folded(text: str, columns: int) -> str:
     """Break lines between words where the terminal would break them anywhere.
 
-    A path, a URL or JSON is left to the terminal: broken by us, it could not be copied.
+    A path, a URL or JSON is left to the terminal, and a command stays on one line where it can: broken by us, they
+    could not be copied.
     """
-    import shutil
-
-    columns = shutil.get_terminal_size().columns
     if all(texts.width(line) <= columns for line in text.split("\n")):
         return text
     import textwrap
@@ -225,10 +258,11 @@ def _folded(text: str) -> str:
     lines = []
     for line in text.split("\n"):
         indent = " " * (len(line) - len(line.lstrip()))
+        whole = _COPIED.sub(lambda match: match[0].replace(" ", _NO_BREAK), line)
         lines += textwrap.wrap(
-            line, columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+            whole, columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
         ) or [""]
-    return "\n".join(lines)
+    return "\n".join(lines).replace(_NO_BREAK, " ")
 
 
 def _json_escape(char: str) -> str:

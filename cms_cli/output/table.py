@@ -92,6 +92,7 @@ def _draw(
         title=Text(masked(shown(title)), style="bold") if title else None,
         title_justify="left",
     )
+    names = max(rich.width // 3, _NARROW)  # a service's key may be long, and its value has to fit as well
     for at in range(len(header) or 2):
         name = not header and at == 0
         widest = max((width(row[at]) for row in cells), default=0)
@@ -99,9 +100,10 @@ def _draw(
             Text(header[at]) if header else "",
             justify="right" if at in right else "left",
             style="bold" if name else "",
-            no_wrap=name or (bool(header) and widest <= _NARROW),
+            no_wrap=widest <= (names if name else _NARROW if header else 0),
             overflow="fold",
             min_width=width(header[at]) if header else None,
+            max_width=names if name else None,
         )
     colours = {text: _RICH_NAMES[colour] for text, colour in (styles or {}).items()}
     for number, row in enumerate(cells):

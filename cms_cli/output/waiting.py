@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 import time
@@ -16,7 +15,9 @@ from cms_cli.output.text import cut
 if TYPE_CHECKING:
     from cms_cli.output.console import Console
 
-_MOMENT = 0.5  # seconds without a sign; anything shorter would only flicker
+MOMENT = 0.5
+"""Seconds without a sign of life; a sign of anything shorter would only flicker."""
+
 _TICK = 0.12
 _FRAMES, _PLAIN_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 _REST_OF_LINE = "\x1b[K"
@@ -77,10 +78,10 @@ class Waiting:
             yield
 
     def _spin(self) -> None:
-        wait, frame = _MOMENT, 0
+        wait, frame = MOMENT, 0
         frames = _FRAMES if draws_unicode() else _PLAIN_FRAMES
         while not self._over.wait(wait):
-            room = shutil.get_terminal_size().columns - 3  # the last column makes some terminals begin a new line
+            room = self._console.columns - 3  # the last column makes some terminals begin a new line
             line = f"{frames[frame]} {cut(self._words(room), room)}"
             with self._lock:
                 if not self._over.is_set():

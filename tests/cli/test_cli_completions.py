@@ -98,7 +98,23 @@ def test_values_are_offered(program: Program) -> None:
     assert complete(program, "cms lead --mode ") == ["deferred"]
     assert complete(program, "cms sale --amount-unit ") == ["minor", "major"]
     assert complete(program, "cms --show-completion z") == ["zsh"]
+    assert complete(program, "cms config get ti") == ["timezone", "timeout"]
     assert "--skip-invalid" in complete(program, "cms sale --from-csv x.csv --skip")
+
+
+def test_mappings_are_offered(program: Program) -> None:
+    """--mapping offers the config file's mappings, but no name that a shell would run or break; else files."""
+    program.config.write_text(
+        '[mappings.shop.map]\na = "b"\n[mappings."$(touch owned)"]\n[mappings."two words"]\n[mappings.site]\n',
+        encoding="utf-8",
+    )
+
+    for shell in ("bash", "zsh", "fish"):
+        offered = "\n".join(complete(program, "cms sale --mapping s", shell))
+        assert "shop" in offered
+        assert "site" in offered
+    assert complete(program, "cms sale --mapping ") == ["shop", "site"]
+    assert complete(program, "cms sale --mapping ./mine") == []
 
 
 def test_runs_are_offered(online: Program) -> None:
@@ -166,6 +182,35 @@ def test_a_tab_loads_only_what_it_needs(program: Program) -> None:
     assert not {name for name in names if name.startswith(("cms_cli.replay", "cms_cli.sandbox"))}
 
 
+@pytest.fixture
+def home(program: Program) -> Program:
+    """The program under its name on the PATH, in a folder with a file, for a shell that has just begun."""
+    tools = program.home / "bin"
+    tools.mkdir()
+    (tools / "cms").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cms_cli "$@"\n', encoding="utf-8")
+    (tools / "cms").chmod(0o755)
+    (program.home / "example.csv").write_text("a\n", encoding="utf-8")
+    program.env.update(PATH=f"{tools}:{program.env['PATH']}", TERM="dumb", PS1="$ ", INPUTRC="/dev/null")
+    return program
+
+
+def typed_into(shell: list[str], home: Program, keys: list[tuple[str, str]]) -> None:
+    """Type into a shell on a terminal, and wait each time until it shows what it should."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        shell, stdin=theirs, stdout=theirs, stderr=theirs, env=home.env, cwd=home.home, start_new_session=True
+    )
+    os.close(theirs)
+    try:
+        for typed, shown in keys:
+            os.write(ours, typed.encode())
+            assert shown in _until(ours, shown), typed
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 @pytest.mark.parametrize(
     ("typed", "shown"),
@@ -177,41 +222,74 @@ def test_a_tab_loads_only_what_it_needs(program: Program) -> None:
         ("cms sale --output=t\t", "--output=table"),
     ],
 )
-def test_in_a_real_bash(program: Program, typed: str, shown: str) -> None:
+def test_in_a_real_bash(home: Program, typed: str, shown: str) -> None:
     """In an interactive bash TAB completes commands, flags, values and, after --from-csv, files."""
-    tools = program.home / "bin"
-    tools.mkdir()
-    (tools / "cms").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cms_cli "$@"\n', encoding="utf-8")
-    (tools / "cms").chmod(0o755)
-    (program.home / "example.csv").write_text("a\n", encoding="utf-8")
-    env = {
-        **program.env,
-        "PATH": f"{tools}:{program.env['PATH']}",
-        "TERM": "dumb",
-        "PS1": "$ ",
-        "INPUTRC": "/dev/null",
-    }
+    sourced = f"source '{COMPLETIONS / 'cms.bash'}'; echo rea''dy\n"
+    typed_into(["bash", "--noprofile", "--norc", "-i"], home, [(sourced, "\nready"), (typed, shown)])
 
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        ["bash", "--noprofile", "--norc", "-i"],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=env,
-        cwd=program.home,
-        start_new_session=True,
+
+CLEAR = "\x15"  # Ctrl-U
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+@pytest.mark.parametrize("how", ["linked", "sourced", "installed"])
+def test_in_a_real_zsh(home: Program, how: str) -> None:
+    """In an interactive zsh every TAB is answered, from the first one on: commands, flags, values and files."""
+    begin = "autoload -Uz compinit; compinit -u"
+    if how == "linked":
+        folder = home.home / "functions"
+        folder.mkdir()
+        (folder / "_cms").symlink_to(COMPLETIONS / "_cms")
+        begin = f"fpath+='{folder}'; {begin}"
+    elif how == "sourced":
+        begin = f"{begin}; source '{COMPLETIONS / '_cms'}'"
+    else:
+        assert home("--install-completion", "zsh").code == 0
+        begin = "source ~/.zshrc"
+    typed_into(
+        ["zsh", "-f", "-i"],
+        home,
+        [
+            (f"{begin}; unsetopt zle_bracketed_paste; echo rea''dy\n", "\nready"),
+            ("cms lead --click\t", "--click-id "),
+            (f"{CLEAR}cms lead --event\t", "--event-name "),
+            (f"{CLEAR}cms sale --currency US\t", "USN"),
+            (f"{CLEAR}cms sale --from-csv exam\t", "--from-csv example.csv "),
+            (f"{CLEAR}cms sa\t", "sandbox"),
+        ],
     )
-    os.close(theirs)
-    try:
-        os.write(ours, f"source '{COMPLETIONS / 'cms.bash'}'; echo rea''dy\n".encode())
-        assert "\nready" in _until(ours, "\nready")
-        os.write(ours, typed.encode())
-        assert shown in _until(ours, shown)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+@pytest.mark.parametrize("how", ["linked", "installed"])
+def test_in_a_real_fish(home: Program, how: str) -> None:
+    """fish finds the script by its name, and completes commands, flags, values and files."""
+    if how == "linked":
+        folder = home.home / "xdg-config" / "fish" / "completions"
+        folder.mkdir(parents=True)
+        (folder / "cms.fish").symlink_to(COMPLETIONS / "cms.fish")
+    else:
+        del home.env["XDG_CONFIG_HOME"]  # Typer installs into ~/.config, whatever it says
+        assert home("--install-completion", "fish").code == 0
+    for line, shown in [
+        ("cms sa", "sandbox"),
+        ("cms lead --click", "--click-id"),
+        ("cms sale --currency US", "USN"),
+        ("cms sale --from-csv exam", "example.csv"),
+    ]:
+        done = subprocess.run(
+            ["fish", "-c", f'complete -C "{line}"'], capture_output=True, env=home.env, cwd=home.home, timeout=60
+        )
+        assert shown in done.stdout.decode(), (line, done)
+
+
+def test_a_shell_that_is_not_there(program: Program) -> None:
+    """PowerShell is asked where its profile is; where there is none, the way out is told."""
+    result = program("--install-completion", "powershell", env={"PATH": str(program.home)})
+
+    assert result.code == 2
+    assert "there is no powershell here" in result.stderr
+    assert "cms --show-completion powershell" in result.stderr
 
 
 def _until(terminal: int, text: str) -> str:

@@ -107,15 +107,22 @@ def test_files_are_written_for_their_owner_only(program: Program) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 def test_a_token_that_others_can_read(program: Program) -> None:
-    """A file that holds a token and that others can read gets a warning; not without a token, nor with -q."""
+    """A file that holds a token and that others can read gets one warning; not without a token, nor with -q."""
     program.config.write_text('token = "tok_12345"\n')
     program.config.chmod(0o644)
     warned, quiet = program(*LEAD), program(*LEAD, "-q")
+    (program.home / "s.csv").write_text("click_id,event_name,customer_external_id\nc,e,u\nc,e,v\n")
+    replay = program("lead", "--from-csv", "s.csv", "--sandbox", "--limit", "1", "--json")
+    resumed = program("runs", "resume", replay.json["run"])
+    spaced = program.home / "Application Support.toml"
+    program.config.rename(spaced)
+    assert f"chmod 600 '{spaced}'\n" in program(*LEAD, "--config", str(spaced)).stderr
     program.config.write_text('output = "json"\n')
     harmless = program(*LEAD)
 
-    assert f"chmod 600 {program.config}" in warned.stderr
-    assert warned.code == 0
+    for each in (warned, replay, resumed):
+        assert each.code == 0
+        assert each.stderr.count(f"chmod 600 {program.config}") == 1
     assert (quiet.stderr, harmless.stderr) == ("", "")
 
 
@@ -216,6 +223,18 @@ def test_a_named_config_file_that_is_not_there(program: Program) -> None:
 
     assert result.code == 2
     assert "nowhere.toml" in result.stderr
+
+
+@pytest.mark.parametrize("flag", ["--config", "--profile", "--host", "--token-file", "--state-dir", "--timezone"])
+def test_an_empty_flag_is_none_that_was_left_out(program: Program, flag: str) -> None:
+    """A variable that a script forgot to set is an error, and does not mean the default account or host."""
+    program.config.write_text('token = "tok_12345"\n')
+
+    result = program(*LEAD[:-2], "--host", "http://127.0.0.1:1", flag, "")
+
+    assert result.code in (2, 4)
+    assert result.stdout == ""
+    assert flag in result.stderr
 
 
 def test_a_wrong_variable_is_named(program: Program) -> None:

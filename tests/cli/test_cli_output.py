@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,44 @@ def test_a_table_fits_the_terminal(online: Program, service: FaultServer, column
 
 
 @posix
+@pytest.mark.parametrize("columns", [60, 200])
+def test_a_long_name_leaves_its_value_room(online: Program, service: FaultServer, columns: int) -> None:
+    """A key of the service that is as long as the terminal is wide hides no value, its own or another's."""
+    service.script(
+        json_reply(200, {"success": True, "message": "m", "data": {"k" * 90: "v" * 90, "id": "order 1"}})
+    )
+
+    screen = online.on_terminal(*LEAD, size=(60, columns))
+
+    assert max(map(len, screen.text.splitlines())) <= columns
+    assert screen.text.count("k") == screen.text.count("v") == 90
+    assert "order 1" in screen.text
+
+
+@posix
+def test_a_command_in_a_message_is_whole(program: Program) -> None:
+    """What is there to be copied stays on one line, where the message around it is broken."""
+    sent = program.on_terminal(*LEAD, "--sandbox", size=(24, 70))
+    assert "\ncms sandbox events\n" in sent.text
+    login = program.on_terminal(*LEAD, size=(24, 24))
+    assert "`cms auth login`" in login.text
+
+
+@posix
+def test_a_slow_token_command_is_told_once(online: Program) -> None:
+    """A token_command that takes its time is named; nothing is drawn over what it may ask on the terminal."""
+    del online.env["CMS_BEARER_TOKEN"]
+    online.config.write_text('token_command = "sleep 1.5; echo tok_of_a_command"\n', encoding="utf-8")
+    online.config.chmod(0o600)
+
+    for command in (LEAD, ("auth", "status")):
+        screen = online.on_terminal(*command, size=(24, 200))
+        assert screen.code == 0
+        assert screen.text.count("waiting for the token of token_command in") == 1
+        assert "waiting" not in online(*command).stderr
+
+
+@posix
 @pytest.mark.parametrize(
     ("arguments", "env"),
     [((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"}), (("--no-color",), {})],
@@ -103,6 +142,32 @@ def test_a_long_wait_shows_a_sign_of_life(online: Program, service: FaultServer)
 
 
 @posix
+def test_asking_the_host_shows_a_sign_of_life(online: Program, service: FaultServer) -> None:
+    """`cms auth status` shows that it waits for a slow host."""
+    service.script(json_reply(404, {"error": "no"}, after=1.2))
+
+    screen = online.on_terminal("auth", "status")
+
+    assert screen.code == 0
+    assert f"asking {online.env['CMS_HOST']}" in screen.text
+    assert screen.raw.rindex("\x1b[K") > screen.raw.rindex("asking")
+
+
+@posix
+def test_the_wait_for_a_retry_shows_a_sign_of_life(online: Program, service: FaultServer) -> None:
+    """While one event waits as long as the service has asked for, a spinner moves below the line that says so."""
+    service.script(
+        json_reply(429, {"error": "slow down"}, ("Retry-After", "2")), json_reply(200, {"success": True})
+    )
+
+    screen = online.on_terminal(*LEAD)
+
+    assert screen.code == 0
+    assert len(re.findall(r"\r\S sending to ", screen.raw)) > 5
+    assert "\nattempt 1: slow down; next in 2" in f"\n{screen.text}".replace("\r", "\n")
+
+
+@posix
 def test_login_asks_without_showing(program: Program) -> None:
     """On a terminal `cms auth login` asks for the token and does not echo it."""
     screen = program.on_terminal("auth", "login", typed=[("Token", "tok_typed_in\n")])
@@ -135,9 +200,10 @@ def test_ctrl_c_while_sending(online: Program, service: FaultServer) -> None:
 
 
 @posix
+@pytest.mark.parametrize("env", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["", "unbuffered"])
 @pytest.mark.parametrize("command", [LEAD, ("lead", "--help"), (), ("--version",), ("config", "list")])
-def test_a_closed_pipe_is_no_error(online: Program, command: tuple[str, ...]) -> None:
-    """Nobody reading stdout changes neither the exit code nor stderr."""
+def test_a_closed_pipe_is_no_error(online: Program, command: tuple[str, ...], env: dict[str, str]) -> None:
+    """Nobody reading stdout changes neither the exit code nor stderr, also where a container has no buffers."""
     read, write = os.pipe()
     os.close(read)
     try:
@@ -146,7 +212,7 @@ def test_a_closed_pipe_is_no_error(online: Program, command: tuple[str, ...]) ->
             stdin=subprocess.DEVNULL,
             stdout=write,
             stderr=subprocess.PIPE,
-            env=online.env,
+            env={**online.env, **env},
             timeout=30,
         )
     finally:
@@ -171,11 +237,12 @@ def test_streams_that_are_closed_from_the_start(online: Program, service: FaultS
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_under_stdout(online: Program) -> None:
+@pytest.mark.parametrize("command", [(*LEAD, "--json"), ("--version",), ("config", "list")])
+def test_a_full_disk_under_stdout(online: Program, command: tuple[str, ...]) -> None:
     """A result that cannot be written ends with 3 and says why."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "cms_cli", *LEAD, "--json"],
+            [sys.executable, "-m", "cms_cli", *command],
             stdin=subprocess.DEVNULL,
             stdout=full,
             stderr=subprocess.PIPE,

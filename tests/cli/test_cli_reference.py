@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -11,6 +12,7 @@ from typing import Any
 import typer
 
 from cms_cli.app import app
+from cms_cli.exit_codes import ExitCode, first_of
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -45,6 +47,17 @@ def test_the_list_of_commands_is_the_program_s() -> None:
 
     assert found
     assert found[0] == reference()
+
+
+def test_the_code_that_counts_is_the_first_of_the_readme() -> None:
+    """Where two codes hold, the one that the README names first is the exit code."""
+    section = README.split("## Exit codes\n")[1].split("\n## ")[0]
+    order = [int(code) for code in re.findall(r"\d+", section.partition("Where several hold, the first of")[2])]
+
+    assert sorted(order) == sorted(code for code in ExitCode if code not in (ExitCode.OK, ExitCode.USAGE))
+    for first, second in itertools.combinations(order, 2):
+        assert first_of([ExitCode.OK, ExitCode(second), ExitCode(first)]) == first
+    assert first_of([]) == ExitCode.OK
 
 
 def test_the_wheel_brings_the_completions() -> None:

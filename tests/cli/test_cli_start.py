@@ -8,18 +8,19 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
 from program import Program
 
 from cms_cli.app import app
 from cms_python import __version__
 
-COMMANDS = list(app.info.cls.entries)  # type: ignore[union-attr]
+ENTRIES = app.info.cls.entries  # type: ignore[union-attr]
+COMMANDS = list(ENTRIES)
+LOADED = {name: typer.main.get_command(import_module(entry.module).app) for name, entry in ENTRIES.items()}
 PAGES = [
     (),
     *((name,) for name in COMMANDS),
-    *(("config", name) for name in ("path", "list", "get", "set", "unset")),
-    *(("auth", name) for name in ("login", "logout", "status")),
-    *(("sandbox", name) for name in ("serve", "events", "reset")),
+    *((name, under) for name, command in LOADED.items() for under in getattr(command, "commands", ())),
 ]
 
 
@@ -43,9 +44,40 @@ def test_the_first_screen_says_where_to_begin(program: Program) -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_the_first_screen_can_be_followed(program: Program) -> None:
+    """From `cms`, by what the screens themselves say, to a lead and a sale that the sandbox has."""
+    tried = [
+        line.split()[1:] for line in program().stdout.partition("Then for real")[0].splitlines() if "  cms " in line
+    ]
+    assert len(tried) == 2
+    lead, events = (program(*words) for words in tried)
+    assert (lead.code, events.code) == (0, 0)
+    assert "signup" in events.stdout
+
+    page = program("sale", "--help").stdout.replace("\\\n", " ")
+    (sale,) = (
+        line.split()[1:] for line in page.splitlines() if "--invoice-id inv_1" in line and "--sandbox" in line
+    )
+    assert program(*sale).code == 0
+    assert [event["kind"] for event in program(*tried[1], "--json").json] == ["lead", "sale"]
+
+
+@pytest.mark.parametrize("name", ["lead", "sale"])
+def test_the_examples_of_a_page_can_be_sent(program: Program, name: str) -> None:
+    """Every example of an event on a help page passes its checks as it stands there."""
+    page = program(name, "--help").stdout.partition("Examples:")[2].replace("\\\n", " ")
+    examples = [
+        line.split()[1:] for line in page.splitlines() if line.startswith("  cms ") and "--from" not in line
+    ]
+
+    assert examples
+    for example in examples:
+        assert program(*example, "--dry-run").code == 0, example
+
+
 @pytest.mark.parametrize("page", PAGES, ids=" ".join)
 def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
-    """Help in a pipe is plain text that fits 80 columns, with usage first and every flag explained."""
+    """Help in a pipe is plain text that fits 80 columns: usage first, every flag explained, examples last."""
     result = program(*page, "--help")
 
     assert (result.code, result.stderr) == (0, "")
@@ -53,6 +85,9 @@ def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
     assert "\x1b" not in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert not re.search(r"^  (-\w, )?--[\w-]+( \S+)?$(?!\n {4})", result.stdout, re.MULTILINE)
+    if page and page[:1] != ("sandbox",):
+        examples = result.stdout.partition("\nExamples:\n")[2]
+        assert len(re.findall(r"^  cms ", examples, re.MULTILINE)) >= 2
 
 
 def test_short_help(program: Program) -> None:
@@ -70,11 +105,7 @@ def test_a_group_alone_shows_its_page(program: Program, group: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_purposes_agree(name: str) -> None:
     """The purpose on the first screen is the first line of the command's own help."""
-    import typer
-
-    entry = app.info.cls.entries[name]  # type: ignore[union-attr]
-    command = typer.main.get_command(import_module(entry.module).app)
-    assert (command.help or "").partition("\n\n")[0].replace("\n", " ") == entry.purpose
+    assert (LOADED[name].help or "").partition("\n\n")[0].replace("\n", " ") == ENTRIES[name].purpose
 
 
 @pytest.mark.parametrize(
@@ -89,7 +120,8 @@ def test_purposes_agree(name: str) -> None:
         (("lead", "--output", "xml"), "--output"),
         (("lead", "--timeout", "soon"), "--timeout"),
         (("--nope",), "--nope"),
-        (("config", "get"), "KEY"),
+        (("config", "get"), "missing: KEY\n"),
+        (("config", "set"), "missing: KEY, VALUE\n"),
     ],
     ids=" ".join,
 )
@@ -100,7 +132,8 @@ def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: st
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: ")
     assert said in result.stderr
-    assert re.search(r"see: cms.* --help\n$", result.stderr)
+    page = max((page for page in PAGES if page == arguments[: len(page)]), key=len)
+    assert result.stderr.endswith(f"see: {' '.join(('cms', *page))} --help\n")
     assert "\u256d" not in result.stderr
 
 

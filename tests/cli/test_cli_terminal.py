@@ -68,6 +68,18 @@ def test_the_bar_shows_counts_rate_and_time_left(slow: Program, columns: int) ->
     assert re.search(r"accepted +6", screen.text)
 
 
+def test_reading_a_large_file_shows_how_far_it_is(program: Program) -> None:
+    """Before anything is sent, the rows that have been read are counted on the terminal; no trace is left of it."""
+    rows = (f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in range(60_000))
+    (program.home / "sales.csv").write_text(HEADER + "".join(rows), encoding="utf-8")
+
+    screen = program.on_terminal("sale", "--from-csv", "sales.csv", "--sandbox", "--yes", "--limit", "1")
+
+    assert screen.code == 0
+    assert re.search(r"checking: \d+,\d{3} rows read", screen.raw)
+    assert not [line for line in screen_lines(screen.raw) if "checking" in line]
+
+
 def test_nothing_flickers(slow: Program) -> None:
     """A drawing overwrites the one before: the line is not cleared before it is drawn, and no line is jumped to."""
     raw = slow.on_terminal(*REPLAY, "--yes").raw
@@ -93,10 +105,14 @@ def test_what_is_written_beside_the_bar_stays_whole(slow: Program, more: tuple[s
 
 
 def test_a_bar_keeps_off_a_result_that_goes_elsewhere(slow: Program) -> None:
-    """With the bar on a terminal and stdout in a file, the file has the result and nothing else."""
+    """With the bar on a terminal and stdout in a file, the file has the result, and the bar fits the terminal."""
+    import fcntl
     import pty
+    import struct
+    import termios
 
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
     with (slow.home / "out.jsonl").open("wb") as out:
         done = subprocess.Popen(
             [sys.executable, "-m", "cms_cli", *REPLAY, "--yes", "--output", "jsonl"],
@@ -118,7 +134,9 @@ def test_a_bar_keeps_off_a_result_that_goes_elsewhere(slow: Program) -> None:
             seen += data
         os.close(ours)
         assert done.wait(30) == 0
-    assert b"/6" in seen
+    bars = [text for text in re.split(r"[\r\n]", seen.decode()) if "/6" in text]
+    assert bars
+    assert all(width(text.replace("\x1b[K", "")) < 60 for text in bars)
     lines = (slow.home / "out.jsonl").read_text(encoding="utf-8").splitlines()
     assert len([json.loads(line) for line in lines]) == 7
 
