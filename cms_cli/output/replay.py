@@ -84,7 +84,8 @@ def summary_lines(preview: Preview, rate: str) -> list[str]:
     if preview.free:
         lines.append(f"{rows(preview.free)} with amount 0")
     if preview.first:
-        lines.append(f"dated {preview.first} to {preview.last}")
+        span = preview.first if preview.first == preview.last else f"{preview.first} to {preview.last}"
+        lines.append(f"dated {span} (UTC)")
     if pending:
         least = f"at least {duration(preview.seconds)}" if preview.seconds else "at once"
         lines.append(f"time: {least} at {rate}")

@@ -27,7 +27,7 @@ def test_a_pipe_gets_the_whole_preview(program: Program) -> None:
         "sum: 53.91 EUR, 120.00 USD",
         "refunded in part: 1 row, 20.00 USD; sent in full",
         "1 row with amount 0",
-        "dated 2026-03-12T08:14:02.000Z to 2026-03-13T09:00:00.000Z",
+        "dated 2026-03-12 to 2026-03-13 (UTC)",
         "time: at once at 60/m",
         "nothing was sent",
     ):
