@@ -284,6 +284,24 @@ def test_gumroad_of_2017(program: Program) -> None:
     assert events == [_event("clk_ina", "ina@example.com", "h1==", 900, "USD", "2017-02-03T09:14:02.000Z", **more)]
 
 
+def test_the_failures_of_a_preset_are_fed_back_as_they_are(program: Program, tmp_path: Path) -> None:
+    """Mended, with the same flags: the columns added to it are no columns of the shop."""
+    text = (FIXTURES / "stripe.csv").read_text(encoding="utf-8")
+    (tmp_path / "payments.csv").write_text(text.replace("clk_ada", ""), encoding="utf-8")
+    flags = ("--preset", "stripe", "--where", "status!=Uncaptured", "--sandbox", "--json")
+    failures = tmp_path / "failures.csv"
+    result = program(
+        *("sale", "--from-csv", str(tmp_path / "payments.csv"), "--skip-invalid", "--failures", str(failures)),
+        *flags,
+    )
+    assert _counts(result) == {"accepted": 3, "invalid": 1, "skipped": 5}
+    mended = failures.read_text(encoding="utf-8").replace("in_1Qa1,,", "in_1Qa1,,clk_ada")
+    failures.write_text(mended, encoding="utf-8")
+    result = program("sale", "--from-csv", str(failures), *flags)
+    assert result.code == 0, result.stderr
+    assert _counts(result) == {"accepted": 1}
+
+
 def test_a_preset_is_suggested_and_never_applied(program: Program) -> None:
     """A header that looks like an export gets a hint, whether it fails or would do without."""
     result = program("sale", "--from-csv", str(FIXTURES / "shopify.csv"), "--dry-run")

@@ -202,7 +202,7 @@ def test_a_further_row_without_its_order_is_a_problem() -> None:
         (found,) = _left_out(["Name", "Status", "Total"], [["#1", "", ""]], asked)
         assert isinstance(found, list)
         assert isinstance(found[0], RowProblem)
-        assert 'no order "#1" stands above' in found[0].message
+        assert 'the row above is not of order "#1"' in found[0].message
 
 
 def test_rules_come_before_conditions() -> None:
@@ -309,6 +309,33 @@ def test_a_list_takes_the_columns_that_are_there() -> None:
             blueprint(header, shape({"map": {"customer_name": strict}}))
 
 
+def test_a_list_means_every_spelling_of_its_columns() -> None:
+    """A shop that changed the spelling has two columns, and each holds the clicks of its time."""
+    header = [*list(SALE)[1:], "Click-ID", "click_id", "Click Id"]
+    asked = shape({"map": {"click_id": ["click_id", "Click Id"]}})
+    assert [each.column for each in blueprint(header, asked).sources["click_id"]] == [
+        *("click_id", "Click-ID", "Click Id")
+    ]
+
+
+def test_the_columns_of_a_failures_file_are_no_spelling_of_the_shops_own() -> None:
+    """`_status` is not `Status`, by whichever spelling a flag names it; by its own name it can be asked for."""
+    header = ["Status", "_line", "_status", "_error"]
+    rows = [["paid", "2", "refused", "no such click"]]
+    assert _reasons(header, rows, Shape(where=("status=paid",))) == [""]
+    assert _reasons(header, rows, Shape(where=("_status=unknown",))) == ["--where _status=unknown"]
+    found = blueprint([*SALE, *header], shape({"map": {"customer_name": ["Error"]}}))
+    assert "customer_name" not in found.sources
+
+
+def test_a_condition_is_named_as_it_was_given() -> None:
+    """Who wrote no --where is not told of one."""
+    asked = shape({"where": ["A=1"]}, where=("B=2",))
+    assert _reasons(["A", "B"], [["0", "2"], ["1", "0"]], asked) == ["where A=1", "--where B=2"]
+    with pytest.raises(InputError, match=r'^where names the column "C"'):
+        blueprint([*SALE, "A"], shape({"where": ["C=1"]}))
+
+
 def test_defaults_that_hold_with_a_column() -> None:
     """Dollars are dollars because the header says so."""
     table = {
@@ -334,7 +361,7 @@ def test_an_export_that_looks_like_a_known_one_is_pointed_out() -> None:
     header = ["Name", "Financial Status", "Total", "Lineitem name"]
     with pytest.raises(InputError) as caught:
         blueprint(header)
-    assert "--preset shopify" in caught.value.hint
+    assert caught.value.hint == "It looks like an export of Shopify: try --preset shopify."
     with pytest.raises(InputError) as caught:
         blueprint(header, shape({"about": "mine"}))
     assert "--preset" not in caught.value.hint
