@@ -130,6 +130,7 @@ def preview(request: Request, file: str, run: str | None, staged: Stager) -> Pre
         refunded=tally.refunded,
         first=tally.first,
         last=tally.last,
+        limit=request.delivery.limit,
         seconds=seconds,
         columns=staged.columns,
         events=staged.events,
@@ -154,6 +155,7 @@ def preview_of_run(journal: Journal, run: Run, request: Request, again: Sequence
         counts=counts,
         sums=sums,
         free=free,
+        limit=request.delivery.limit,
         seconds=seconds,
         warnings=tuple(_warnings(request, seconds)),
     )

@@ -156,6 +156,7 @@ class Preview:
         refunded: How many rows that were.
         first: The earliest day among them, in UTC, or "".
         last: The latest.
+        limit: How many rows this invocation sends at most, or None.
         seconds: How long sending takes at least at this rate.
         columns: Where every field comes from, with sample values.
         events: The first rows as they would be sent.
@@ -175,6 +176,7 @@ class Preview:
     refunded: int = 0
     first: str = ""
     last: str = ""
+    limit: int | None = None
     seconds: float = 0.0
     columns: tuple[MappedColumn, ...] = ()
     events: tuple[str, ...] = ()
