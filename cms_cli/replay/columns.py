@@ -63,14 +63,15 @@ class Joined(NamedTuple):
         return " + ".join(part.label for part in self.parts)
 
     def read(self, cells: Sequence[str]) -> str:
-        """Give the parts with a blank between; one that begins with what comes before it stands for both.
+        """Give the parts with a blank between; one that begins with the date before it stands for both.
 
-        (Gumroad's column for the time of day holds the date once more.)
+        (Gumroad's column for the time of day holds the date once more. A person may well be called Ali Ali.)
         """
         text = ""
         for part in self.parts:
             more = part.read(cells)
-            text = more if more == text or more.startswith((f"{text} ", f"{text}T")) else f"{text} {more}".strip()
+            again = text[:1].isdigit() and (more == text or more.startswith((f"{text} ", f"{text}T")))
+            text = more if again else f"{text} {more}".strip()
         return text
 
 

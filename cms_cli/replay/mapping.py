@@ -177,7 +177,8 @@ class Mapper:
         if isinstance(found, MoneyProblem) and self.blueprint.rules.zero_decimals:
             whole, sign, fraction = text.partition(self.amount_format.decimal)
             shorter = f"{whole}{sign}{fraction.rstrip('0')}".rstrip(sign or " ")
-            if found.code == "amount_too_many_decimals" and shorter != text:
+            # Three digits may be thousands: 15.000 pesos.
+            if found.code == "amount_too_many_decimals" and shorter != text and len(fraction) != 3:
                 found = self.amount_format.parse(shorter, currency)
         return found if isinstance(found, MoneyProblem) else found.minor
 

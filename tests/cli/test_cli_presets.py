@@ -302,6 +302,20 @@ def test_the_failures_of_a_preset_are_fed_back_as_they_are(program: Program, tmp
     assert _counts(result) == {"accepted": 1}
 
 
+def test_a_run_of_a_preset_is_gone_on_with(program: Program) -> None:
+    """By its name, which needs no preset again, and by the same command: each order is sent once."""
+    flags = ("--preset", "shopify", "--skip-unattributed")
+    first, _ = _replayed(program, "shopify.csv", *flags, "--limit", "1")
+    assert _counts(first) == {"accepted": 1, "pending": 2, "skipped": 8}
+    second = program("runs", "resume", first.json["run"], "--limit", "1", "--json")
+    assert _counts(second) == {"accepted": 2, "pending": 1, "skipped": 8}
+    third, events = _replayed(program, "shopify.csv", *flags)
+    assert _counts(third) == {"accepted": 3, "skipped": 8}
+    assert [event["invoiceId"] for event in events] == ["#1001", "#1002", "#1006"]
+    attempts = program("sandbox", "events", "--json").json
+    assert len(attempts) == 3
+
+
 def test_a_preset_is_suggested_and_never_applied(program: Program) -> None:
     """A header that looks like an export gets a hint, whether it fails or would do without."""
     result = program("sale", "--from-csv", str(FIXTURES / "shopify.csv"), "--dry-run")
