@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from mapped import SALE, SENT, blueprint, body, planned, shape
 
+from cms_cli.replay import presets
 from cms_cli.replay.mapping import mapped_columns
 from cms_cli.replay.model import InputError, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.options import Shape
@@ -380,6 +381,11 @@ def test_an_export_that_looks_like_a_known_one_is_pointed_out() -> None:
     with pytest.raises(InputError) as caught:
         blueprint(header, shape({"about": "mine"}))
     assert "--preset" not in caught.value.hint
+    for named, suggested in (("stripe", True), ("shopify", False)):
+        other = presets.preset(named)
+        with pytest.raises(InputError) as caught:
+            blueprint(header, Shape(preset=named).under(other.rules, other.content))
+        assert ("try --preset shopify" in caught.value.hint) is suggested
 
 
 def test_leads_follow_the_same_rules() -> None:
