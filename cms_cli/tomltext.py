@@ -42,6 +42,8 @@ def line_of(text: str, section: str, key: str, nth: int = 1) -> int:
                 return number
         elif key and here == section and max(heads, 1) == nth and _is_key(line, key):
             return number
+        elif key and here != section and _bare(f"{here}.{line.partition('=')[0]}").lstrip(".") == full:
+            return number  # map.amount = "Total"
     return 0
 
 

@@ -75,7 +75,8 @@ def summary_lines(preview: Preview, rate: str) -> list[str]:
         for status in RowStatus
         if status is not RowStatus.PENDING and preview.counts[status.value]
     ]
-    lines = [f"{rows(pending)} to send" + (f"; {', '.join(others)}" if others else "")]
+    now = f", {preview.limit:,} of them now" if preview.limit is not None and preview.limit < pending else ""
+    lines = [f"{rows(pending)} to send{now}" + (f"; {', '.join(others)}" if others else "")]
     lines += [f"  {shown(reason)}: {count:,}" for reason, count in sorted(preview.reasons.items())]
     if preview.sums:
         lines.append(f"sum: {_amounts(preview.sums)}")
@@ -84,7 +85,8 @@ def summary_lines(preview: Preview, rate: str) -> list[str]:
     if preview.free:
         lines.append(f"{rows(preview.free)} with amount 0")
     if preview.first:
-        lines.append(f"dated {preview.first} to {preview.last}")
+        span = preview.first if preview.first == preview.last else f"{preview.first} to {preview.last}"
+        lines.append(f"dated {span} (UTC)")
     if pending:
         least = f"at least {duration(preview.seconds)}" if preview.seconds else "at once"
         lines.append(f"time: {least} at {rate}")

@@ -144,7 +144,7 @@ def _by_rule(header: Sequence[str], field: str, rule: FieldRule) -> tuple[AnySou
         if rule.strict and isinstance(expression, str):
             found += columns.every(header, expression, f"map.{field}")
             continue
-        alike = columns.like(header, expression)
+        alike = columns.like(header, expression, any_spelling=not rule.strict)
         if rule.strict and not alike:
             lost = next(part for part in expression if not columns.like(header, part))
             raise columns.absent(header, lost, f"map.{field}")
@@ -171,7 +171,8 @@ def _lacking(
     kind: EventKind, header: Sequence[str], shape: Shape, ruled: Rules, missing: Sequence[str]
 ) -> InputError:
     error = columns.lacking(kind, header, missing, dict(ruled.lacking))
-    known = None if shape.rules else presets.suggested(header)
-    if known is not None and kind is EventKind.SALE:
-        error.hint = f"It looks like an export of {known.title}: try --preset {known.name}. {error.hint}"
+    # Whoever wrote a mapping of their own knows what the file is.
+    known = presets.suggested(header) if shape.preset or not shape.rules else None
+    if known is not None and known.name != shape.preset and kind is EventKind.SALE:
+        error.hint = f"It looks like an export of {known.title}: try --preset {known.name}."
     return error

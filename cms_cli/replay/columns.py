@@ -63,14 +63,15 @@ class Joined(NamedTuple):
         return " + ".join(part.label for part in self.parts)
 
     def read(self, cells: Sequence[str]) -> str:
-        """Give the parts with a blank between; one that begins with what comes before it stands for both.
+        """Give the parts with a blank between; one that begins with the date before it stands for both.
 
-        (Gumroad's column for the time of day holds the date once more.)
+        (Gumroad's column for the time of day holds the date once more. A person may well be called Ali Ali.)
         """
         text = ""
         for part in self.parts:
             more = part.read(cells)
-            text = more if more == text or more.startswith((f"{text} ", f"{text}T")) else f"{text} {more}".strip()
+            again = text[:1].isdigit() and (more == text or more.startswith((f"{text} ", f"{text}T")))
+            text = more if again else f"{text} {more}".strip()
         return text
 
 
@@ -153,16 +154,21 @@ def every(header: Sequence[str], expression: str, wanted_by: str) -> tuple[AnySo
     return tuple(sources)
 
 
-def like(header: Sequence[str], expression: Expression) -> list[AnySource]:
+def like(header: Sequence[str], expression: Expression, *, any_spelling: bool = False) -> list[AnySource]:
     """Find the columns that an expression may mean: its very name, else all that differ from it in spelling only.
 
     Spelling is letter case, blanks, ``-`` and ``_``. A name goes before the same text taken as ``COLUMN[key]``.
+
+    Args:
+        header: The file's column names.
+        expression: What was written.
+        any_spelling: Give the others too, after the very name.
     """
     if not isinstance(expression, str):
         parts = [like(header, part) for part in expression]
         return [Joined(tuple(_single(found[0]) for found in parts))] if all(parts) else []
     text = expression.strip()
-    found = _places(header, text)
+    found = _places(header, text, any_spelling=any_spelling)
     if found:
         return [Source(header[place], place) for place in found]
     keyed = _KEYED.fullmatch(text)
@@ -172,8 +178,7 @@ def like(header: Sequence[str], expression: Expression) -> list[AnySource]:
     # The longest name first: of `meta[x][y]` the column may be called `meta[x]`.
     for many in range(1, len(keys) + 1):
         kept = "".join(f"[{key}]" for key in keys[: len(keys) - many])
-        for place in _places(header, keyed[1].rstrip() + kept):
-            found.append(place)
+        found = _places(header, keyed[1].rstrip() + kept, any_spelling=any_spelling)
         if found:
             way = tuple(key.strip() for key in keys[len(keys) - many :])
             return [Source(header[place], place, way) for place in found]
@@ -238,11 +243,17 @@ def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hint
     )
 
 
-def _places(header: Sequence[str], name: str) -> list[int]:
-    if name in header:
-        return [header.index(name)]
+def _places(header: Sequence[str], name: str, *, any_spelling: bool = False) -> list[int]:
+    exact = [header.index(name)] if name in header else []
+    if exact and not any_spelling:
+        return exact
+    from cms_cli.replay.exports import ADDED  # a file of failures has a `_status` beside the shop's own `Status`
+
     wanted = folded(name)
-    return [place for place, column in enumerate(header) if wanted and folded(column) == wanted]
+    alike = (
+        place for place, column in enumerate(header) if wanted and folded(column) == wanted and column not in ADDED
+    )
+    return list(dict.fromkeys((*exact, *alike)))
 
 
 def _single(source: AnySource) -> Source:

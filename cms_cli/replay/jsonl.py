@@ -103,8 +103,8 @@ def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
         except _BadLineError as error:
             if bad is None:
                 bad, first = error, number
-            if not objects and line.lstrip()[:1] == "[":
-                raise _other_json() from None
+            if not objects and (line[0] == "[" or line == "{"):
+                raise _other_json(line[0]) from None
             continue
         objects += 1
         keys.update((key, None) for key, _ in pairs)
@@ -120,8 +120,12 @@ def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _other_json() -> InputError:
-    return InputError("the file is a JSON array, not JSON Lines", "write one object a line: jq -c '.[]' FILE")
+def _other_json(begin: str) -> InputError:
+    if begin == "[":
+        return InputError("the file is a JSON array, not JSON Lines", "write one object a line: jq -c '.[]' FILE")
+    return InputError(
+        "the file is JSON over several lines, not JSON Lines", "write one object a line: jq -c . FILE"
+    )
 
 
 def _lines(stream: BinaryIO, encoding: Encoding) -> Iterator[tuple[int, str]]:

@@ -15,14 +15,12 @@ from cms_cli.replay.blueprint import Blueprint
 from cms_cli.replay.columns import AnySource, fields_of
 from cms_cli.replay.model import InputError, PlannedEvent, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.money import AmountFormat, MoneyProblem, parse_cli_amount, parse_minor
-from cms_cli.replay.preview import MappedColumn
+from cms_cli.replay.preview import SAMPLES, MappedColumn
 from cms_cli.replay.problems import shown
 from cms_cli.replay.times import TimeProblem, check_date_format, parse_instant, zone_for_header, zone_named
 from cms_python import Field, encode_wire
 
 Planned = Union[PlannedEvent, SkippedRow, "list[RowProblem]"]
-
-_SAMPLES = 3
 
 UNATTRIBUTED = "no click id: no link brought this customer"
 
@@ -179,7 +177,8 @@ class Mapper:
         if isinstance(found, MoneyProblem) and self.blueprint.rules.zero_decimals:
             whole, sign, fraction = text.partition(self.amount_format.decimal)
             shorter = f"{whole}{sign}{fraction.rstrip('0')}".rstrip(sign or " ")
-            if found.code == "amount_too_many_decimals" and shorter != text:
+            # Three digits may be thousands: 15.000 pesos.
+            if found.code == "amount_too_many_decimals" and shorter != text and len(fraction) != 3:
                 found = self.amount_format.parse(shorter, currency)
         return found if isinstance(found, MoneyProblem) else found.minor
 
@@ -223,7 +222,7 @@ def mapped_columns(blueprint: Blueprint, rows: Sequence[Sequence[str]]) -> tuple
         if not sources and constant is None:
             continue
         texts = (text for cells in rows for text, source in (blueprint.read(name, cells),) if source is not None)
-        samples = tuple(islice(dict.fromkeys(texts), _SAMPLES))
+        samples = tuple(islice(dict.fromkeys(texts), SAMPLES))
         places = [source.label for source in sources]
         found.append(MappedColumn(name, " | ".join(places), samples, constant))
     return tuple(found)

@@ -65,8 +65,11 @@ def checked(table: Mapping[str, Any], name: str, text: str, within: str = "") ->
         lines = []
         for wrong in error.wrong:
             section = ".".join(filter(None, (within, wrong.section)))
-            line = tomltext.line_of(text, section, wrong.key, wrong.nth) or tomltext.line_of(
-                text, section, "", wrong.nth
+            outer, _, last = section.rpartition(".")
+            line = (
+                tomltext.line_of(text, section, wrong.key, wrong.nth)
+                or tomltext.line_of(text, section, "", wrong.nth)
+                or tomltext.line_of(text, outer, last)  # map = { amount = "Total" }
             )
             lines.append(f"{name}{f', line {line}' if line else ''}: {wrong.message}")
         raise InputError("\n".join(lines), _HOW_TO_WRITE_ONE) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from cms_cli.replay.model import PlannedEvent, RowProblem
 from cms_cli.replay.problems import ProblemGroup, ProblemGroups
@@ -12,6 +13,9 @@ from cms_cli.replay.report import MOST_PROBLEMS, Problem
 from cms_cli.replay.rowbook import RowStatus
 
 SAMPLES = 3
+"""How many values of a column, and how many events, are shown."""
+
+_day_of = itemgetter(slice(10))
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,13 @@ class Tally:
         counts: Rows by outcome; what can be sent is ``pending``.
         reasons: Skipped and duplicate rows by reason.
         sums: By currency, the minor units of the rows that can be sent.
-        free: How many of those cost nothing.
-        first: The earliest time, wire form; "" where there is none.
-        last: The latest.
+        currencies: By currency, how many of those there are.
+        free: How many of them cost nothing.
+        days: By day in UTC, how many of them have a time on it.
         future: How many of those lie ahead of now.
         undated: How many have no time.
         refunds: By currency, the minor units of those rows that were paid back since.
         refunded: How many rows that were.
-        events: The first rows as they would be sent: the request's JSON.
         problems: The first problems, in the order in which they were found.
         groups: All problems, grouped.
     """
@@ -55,14 +58,13 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     sums: Counter[str] = field(default_factory=Counter)
+    currencies: Counter[str] = field(default_factory=Counter)
     free: int = 0
-    first: str = ""
-    last: str = ""
+    days: Counter[str] = field(default_factory=Counter)
     future: int = 0
     undated: int = 0
     refunds: Counter[str] = field(default_factory=Counter)
     refunded: int = 0
-    events: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     groups: ProblemGroups = field(default_factory=ProblemGroups)
 
@@ -82,6 +84,7 @@ class Tally:
             sums = self.sums
             for currency, amount in zip(currencies, amounts):
                 sums[currency] += amount
+            self.currencies.update(currencies)
             self.free += amounts.count(0)
         if any(refunds):
             for currency, refunded in zip(currencies, refunds):
@@ -91,23 +94,31 @@ class Tally:
         dated = list(filter(None, times))
         self.undated += len(amounts) - len(dated)
         if dated:
-            first, last = min(dated), max(dated)
-            self.first = min(self.first or first, first)
-            self.last = max(self.last, last)
-            if last > self.now:
+            self.days.update(map(_day_of, dated))
+            if max(dated) > self.now:
                 self.future += sum(time > self.now for time in dated)
 
     @property
-    def shows_more(self) -> bool:
-        """Whether a few more rows are wanted as they would be sent."""
-        return len(self.events) < SAMPLES
+    def first(self) -> str:
+        """The earliest day; "" where there is none."""
+        return min(+self.days, default="")
+
+    @property
+    def last(self) -> str:
+        """The latest day; "" where there is none."""
+        return max(+self.days, default="")
 
     def take_back(self, event: PlannedEvent) -> None:
         """Take back a row that was counted as one that can be sent, and turned out not to be."""
         self.counts[RowStatus.PENDING.value] -= 1
-        self.undated -= not event.timestamp
+        if event.timestamp:
+            self.days[_day_of(event.timestamp)] -= 1
+            self.future -= event.timestamp > self.now
+        else:
+            self.undated -= 1
         if event.currency:
             self.sums[event.currency] -= event.amount
+            self.currencies[event.currency] -= 1
             self.free -= event.amount == 0
         if event.refunded:
             self.refunded -= 1
@@ -143,8 +154,9 @@ class Preview:
         free: How many of those rows cost nothing.
         refunds: By currency, minor units of them that were paid back since; they are sent all the same.
         refunded: How many rows that were.
-        first: The earliest time among them, wire form, or "".
+        first: The earliest day among them, in UTC, or "".
         last: The latest.
+        limit: How many rows this invocation sends at most, or None.
         seconds: How long sending takes at least at this rate.
         columns: Where every field comes from, with sample values.
         events: The first rows as they would be sent.
@@ -164,6 +176,7 @@ class Preview:
     refunded: int = 0
     first: str = ""
     last: str = ""
+    limit: int | None = None
     seconds: float = 0.0
     columns: tuple[MappedColumn, ...] = ()
     events: tuple[str, ...] = ()

@@ -54,6 +54,7 @@ from typing import Any, NamedTuple
 
 from cms_cli.replay.columns import Expression, field_named
 from cms_cli.replay.model import InputError
+from cms_cli.replay.times import TimeProblem, check_date_format, zone_named
 from cms_python import LEAD_FIELDS, SALE_FIELDS
 
 SETTINGS = ("amount_unit", "decimal", "timezone", "date_format", "encoding", "delimiter")
@@ -169,8 +170,15 @@ def to_json(table: Mapping[str, Any]) -> str:
 
 
 def from_json(text: str) -> Rules:
-    """Read what :func:`to_json` wrote; no text is no rules."""
-    return read(json.loads(text)) if text else Rules()
+    """Read what :func:`to_json` wrote; no text is no rules.
+
+    Raises:
+        InputError: What was right when it was written is not on this machine: it lacks a time zone.
+    """
+    try:
+        return read(json.loads(text)) if text else Rules()
+    except RulesError as error:
+        raise InputError(str(error)) from None
 
 
 def read(table: Mapping[str, Any]) -> Rules:
@@ -203,6 +211,7 @@ class _Reader:
         for key, allowed in _ONLY.items():
             if word[key] and word[key] not in allowed:
                 self._say("", key, f"{key} must be {' or '.join(allowed)}")
+        self._check_times(word["timezone"], word["date_format"])
         return Rules(
             event=word["event"],
             settings=tuple((key, word[key]) for key in SETTINGS if word[key]),
@@ -228,17 +237,24 @@ class _Reader:
             known_by=self._known_by(table.get("known_by", [])),
         )
 
-    def _fields(self, table: Mapping[str, Any], section: str) -> Iterator[tuple[str, str, Any]]:
+    def _check_times(self, zone: str, date_format: str) -> None:
+        if zone and isinstance(found := zone_named(zone), TimeProblem):
+            self._say("", "timezone", f"timezone {found.message}; {found.hint}")
+        if date_format and (problem := check_date_format(date_format)):
+            self._say("", "date_format", f"date_format {problem.message}; {problem.hint}")
+
+    def _fields(self, table: Mapping[str, Any], section: str, path: str = "") -> Iterator[tuple[str, str, Any]]:
         """Give the entries of a section by field: its Python name, the key as written, and the value."""
+        path = path or section
         seen: set[str] = set()
         for key, value in table.get(section, {}).items():
             try:
                 name = field_named(_FIELDS, key, "an event")
             except InputError as error:
-                self._say(section, key, f"{section}.{key}: {error.message}. {error.hint}")
+                self._say(path, key, f"{path}.{key}: {error.message}. {error.hint}")
                 continue
             if name in seen:
-                self._say(section, key, f"{section}.{key}: {name} is there twice")
+                self._say(path, key, f"{path}.{key}: {name} is there twice")
             seen.add(name)
             yield name, key, value
 
@@ -308,7 +324,7 @@ class _Reader:
         if not isinstance(inner, dict):
             self._say(path, "", f"{path} must be a table")
             return ()
-        for name, key, value in self._fields(table, section):
+        for name, key, value in self._fields(table, section, path):
             if isinstance(value, str) and value.strip():
                 found.append((name, value.strip()))
             else:

@@ -44,7 +44,8 @@ class Selection:
             InputError: A column is not in the file, or a condition cannot be understood.
         """
         by_rule = [test for rule in rules.skip if (test := _by_rule(header, rule))]
-        self._tests = [*by_rule, *(_condition(header, text) for text in where)]
+        conditions = (_condition(header, text, "where" if text in rules.where else "--where") for text in where)
+        self._tests = [*by_rule, *conditions]
         self._fold = rules.fold
         self._folding: tuple[int, tuple[int, ...]] | None = None
         if rules.fold is not None:
@@ -93,7 +94,7 @@ class _Folding:
             return None
         if self._order and name in (self._order, ""):
             return SkippedRow(row.row, row.line, cells, "folded", self._rule.reason)
-        message = f'{" and ".join(self._rule.empty)} are empty, and no order "{name}" stands above'
+        message = f'{" and ".join(self._rule.empty)} are empty, and the row above is not of order "{name}"'
         hint = "sorted by something else? Export it again and leave its rows in their order"
         return [RowProblem(row.row, row.line, cells, self._rule.by, "order_astray", message, hint)]
 
@@ -112,7 +113,7 @@ def _by_rule(header: Sequence[str], rule: SkipRule) -> _Test | None:
     )
 
 
-def _condition(header: Sequence[str], text: str) -> _Test:
+def _condition(header: Sequence[str], text: str, flag: str) -> _Test:
     """Compile a ``--where``, which says what to keep, to what leaves out all others."""
     # A column's name may hold a "=" itself.
     own = [name for name in header if name and text.startswith((f"{name}=", f"{name}!="))]
@@ -121,10 +122,10 @@ def _condition(header: Sequence[str], text: str) -> _Test:
     if not own and column.endswith("!"):
         column, rest = column[:-1], f"!{rest}"
     if not rest or not column.strip():
-        raise InputError(f'--where "{text}" is no condition', "Write COLUMN=VALUE or COLUMN!=VALUE.")
+        raise InputError(f'{flag} "{text}" is no condition', "Write COLUMN=VALUE or COLUMN!=VALUE.")
     keeps = not rest.startswith("!")
     wanted = rest.partition("=")[2].strip()
-    sources = columns.every(header, column.strip(), "--where")
+    sources = columns.every(header, column.strip(), flag)
     if len(sources) > 1:
-        raise InputError(f'--where "{text}" names several columns', "Write one --where for each.")
-    return _Test(sources[0], frozenset((wanted,)), keeps, False, "where", f"--where {text}")
+        raise InputError(f'{flag} "{text}" names several columns', "Write one condition for each.")
+    return _Test(sources[0], frozenset((wanted,)), keeps, False, "where", f"{flag} {text}")

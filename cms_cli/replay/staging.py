@@ -27,6 +27,8 @@ from cms_python import EventKind
 
 _BATCH = 256  # rows mapped, looked up in the ledger and set right at a time: what they take fits into a cache
 _WRITTEN = 2000  # rows written at a time
+_SAMPLED = 256  # rows that sample values are taken from
+_SHOWN = 64  # rows that may be shown as events; more than are shown, since some turn out to repeat others
 
 
 class Sink(Protocol):
@@ -94,8 +96,10 @@ class Stager:
         self._progress = progress
         self._unknown_again = unknown_again
         self._rows: list[StagedRow] = []  # still to be written
+        self._shown: dict[int, tuple[int, int, list[str], str]] = {}  # by row: row, line, cells and body
         self.tally = Tally(now.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
         self.columns: tuple[MappedColumn, ...] = ()
+        self.events: tuple[str, ...] = ()
         self.blueprint = mapper.blueprint
         self.header = mapper.blueprint.header
 
@@ -109,22 +113,25 @@ class Stager:
         table = self._table()
         look = _Look(self._mapper.blueprint.selection, table, self._unknown_again)
         bulk = Bulk(self._mapper, bodies=self._sink.wants_rows or self._kind is EventKind.LEAD)
-        first: Sequence[Sequence[str]] = ()
+        first: list[Sequence[str]] = []
         with Repeats() as repeats:
             for block in table.blocks(_BATCH):
                 mapped = look.mapped(block, bulk)
                 if mapped is None or mapped.aside or self._sink.wants_rows or self._known.journal is not None:
                     batch = block.rows() if isinstance(block, Block) else block
                     planned = look.plan(batch, bulk) if mapped is None else mapped.each()
-                    first = first or [each.cells for each in planned if isinstance(each, PlannedEvent)]
+                    if len(first) < _SAMPLED:
+                        first += [each.cells for each in planned if isinstance(each, PlannedEvent)]
                     self._write(batch, planned, repeats)
                 else:
-                    first = first or mapped.cells
+                    if len(first) < _SAMPLED:
+                        first += mapped.cells
                     self._count(mapped, repeats)
                 self._progress(look.rows)
             self._flush()
             self.columns = mapped_columns(self._mapper.blueprint, first or look.first)
             self._amend(repeats.findings())
+            self.events = tuple(self._body(*event) for event in islice(self._shown.values(), SAMPLES))
 
     def _write(self, batch: Sequence[SourceRow | RowProblem], planned: Sequence[Planned], repeats: Repeats) -> None:
         keys = [self._key(each) if isinstance(each, PlannedEvent) else None for each in planned]
@@ -157,9 +164,8 @@ class Stager:
     def _count(self, mapped: Mapped, repeats: Repeats, refunds: Sequence[int] = ()) -> None:
         """Take note of what can be sent."""
         self.tally.can_be_sent(mapped.amounts, mapped.currencies, mapped.times, refunds)
-        if self.tally.shows_more:
-            for event in islice(zip(*mapped[:4]), SAMPLES - len(self.tally.events)):
-                self.tally.events.append(self._body(*event))
+        if len(self._shown) < _SHOWN:
+            self._shown.update((event[0], event) for event in zip(*mapped[:4]))
         if self._kind is EventKind.SALE:
             amounts = list(map(str, mapped.amounts))
             same = (amounts, mapped.currencies, mapped.customers, mapped.clicks)
@@ -231,6 +237,7 @@ class Stager:
             planned = self._mapper.event_of(item)
             assert isinstance(planned, PlannedEvent)
             self.tally.take_back(planned)
+            self._shown.pop(planned.row, None)
             amended.append(self._verdict(planned, finding))
             if len(amended) >= _BATCH:
                 self._sink.amend(amended)

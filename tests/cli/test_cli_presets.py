@@ -139,7 +139,7 @@ def test_shopify(program: Program) -> None:
         "no click id: no link brought this customer": 1,
     }
     assert (preview["refunded"], preview["free"]) == ({"rows": 1, "sums": {"USD": 2000}}, 1)
-    assert (preview["first"], preview["last"]) == ("2026-03-12T08:14:02.000Z", "2026-03-13T09:00:00.000Z")
+    assert (preview["first"], preview["last"]) == ("2026-03-12", "2026-03-13")
 
 
 def test_shopify_orders_without_a_click_are_told_and_lines_are_right(program: Program) -> None:
@@ -282,6 +282,38 @@ def test_gumroad_of_2017(program: Program) -> None:
     assert result.code == 0, result.stderr
     more = {"customerEmail": "ina@example.com", "customerName": "Ina"}
     assert events == [_event("clk_ina", "ina@example.com", "h1==", 900, "USD", "2017-02-03T09:14:02.000Z", **more)]
+
+
+def test_the_failures_of_a_preset_are_fed_back_as_they_are(program: Program, tmp_path: Path) -> None:
+    """Mended, with the same flags: the columns added to it are no columns of the shop."""
+    text = (FIXTURES / "stripe.csv").read_text(encoding="utf-8")
+    (tmp_path / "payments.csv").write_text(text.replace("clk_ada", ""), encoding="utf-8")
+    flags = ("--preset", "stripe", "--where", "status!=Uncaptured", "--sandbox", "--json")
+    failures = tmp_path / "failures.csv"
+    result = program(
+        *("sale", "--from-csv", str(tmp_path / "payments.csv"), "--skip-invalid", "--failures", str(failures)),
+        *flags,
+    )
+    assert _counts(result) == {"accepted": 3, "invalid": 1, "skipped": 5}
+    mended = failures.read_text(encoding="utf-8").replace("in_1Qa1,,", "in_1Qa1,,clk_ada")
+    failures.write_text(mended, encoding="utf-8")
+    result = program("sale", "--from-csv", str(failures), *flags)
+    assert result.code == 0, result.stderr
+    assert _counts(result) == {"accepted": 1}
+
+
+def test_a_run_of_a_preset_is_gone_on_with(program: Program) -> None:
+    """By its name, which needs no preset again, and by the same command: each order is sent once."""
+    flags = ("--preset", "shopify", "--skip-unattributed")
+    first, _ = _replayed(program, "shopify.csv", *flags, "--limit", "1")
+    assert _counts(first) == {"accepted": 1, "pending": 2, "skipped": 8}
+    second = program("runs", "resume", first.json["run"], "--limit", "1", "--json")
+    assert _counts(second) == {"accepted": 2, "pending": 1, "skipped": 8}
+    third, events = _replayed(program, "shopify.csv", *flags)
+    assert _counts(third) == {"accepted": 3, "skipped": 8}
+    assert [event["invoiceId"] for event in events] == ["#1001", "#1002", "#1006"]
+    attempts = program("sandbox", "events", "--json").json
+    assert len(attempts) == 3
 
 
 def test_a_preset_is_suggested_and_never_applied(program: Program) -> None:

@@ -27,7 +27,7 @@ def test_a_pipe_gets_the_whole_preview(program: Program) -> None:
         "sum: 53.91 EUR, 120.00 USD",
         "refunded in part: 1 row, 20.00 USD; sent in full",
         "1 row with amount 0",
-        "dated 2026-03-12T08:14:02.000Z to 2026-03-13T09:00:00.000Z",
+        "dated 2026-03-12 to 2026-03-13 (UTC)",
         "time: at once at 60/m",
         "nothing was sent",
     ):
@@ -76,6 +76,30 @@ def test_the_time_at_the_limit_is_told(program: Program) -> None:
     result = program("sale", "--from-csv", "sales.csv", "--dry-run", "--json")
     assert 179 <= result.json["least_seconds"] <= 181
     assert result.json["warnings"] == []
+
+
+def test_a_limit_is_told(program: Program) -> None:
+    """What the whole file would send, and what this invocation does, at first and when it goes on."""
+    head = "click_id,event_name,customer_external_id,invoice_id,amount,currency,timestamp\n"
+    rows = "".join(f"c,e,u{number},i{number},1,USD,2026-01-01\n" for number in range(9))
+    (program.home / "sales.csv").write_text(head + rows, encoding="utf-8")
+    command = ("sale", "--from-csv", "sales.csv", "--sandbox", "--limit", "4")
+    assert "9 rows to send, 4 of them now; " in program(*command).stderr
+    assert "5 rows to send, 4 of them now; 4 accepted" in program(*command).stderr
+    assert "1 row to send; 8 accepted" in program(*command).stderr
+
+
+def test_samples_and_events_are_of_what_is_sent(program: Program) -> None:
+    """Three of each, however far apart they stand in the file; none of a row that repeats another."""
+    head = "click_id,event_name,customer_external_id,invoice_id,amount,currency,timestamp\n"
+    rows = [f"{'' if number % 300 else number // 300},e,u,{number},5,USD,2026-01-01\n" for number in range(1201)]
+    text = head + "".join([*rows, rows[0].replace("2026-01-01", "2020-01-01"), rows[300]])
+    (program.home / "sales.csv").write_text(text, encoding="utf-8")
+    found = program("sale", "--from-csv", "sales.csv", "--dry-run", "--json", "--skip-unattributed").json
+    assert found["mapping"]["click_id"]["samples"] == ["0", "1", "2"]
+    assert [event["invoiceId"] for event in found["events"]] == ["0", "300", "600"]
+    assert (found["first"], found["last"]) == ("2026-01-01", "2026-01-01")
+    assert found["skipped"] == {"no click id: no link brought this customer": 1196, "repeats an earlier row": 2}
 
 
 def test_rows_without_a_time_are_counted(program: Program) -> None:

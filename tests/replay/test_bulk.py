@@ -13,6 +13,7 @@ from mapped import NOW, SALE, mapper, shape
 
 from cms_cli.replay.bulk import Bulk
 from cms_cli.replay.model import PlannedEvent, SourceRow
+from cms_cli.replay.money import AmountFormat
 from cms_cli.replay.options import Shape
 from cms_cli.replay.times import TimeColumn, parse_instant
 from cms_python import LEAD_FIELDS, SALE_FIELDS
@@ -84,8 +85,9 @@ SHAPES = [
 ]
 
 
-def _both(header: list[str], asked: Shape, kind: str, rows: list[tuple[str, ...]]) -> None:
+def _both(header: list[str], asked: Shape, kind: str, rows: list[tuple[str, ...]], decimal: str = ".") -> None:
     one = mapper(header, asked, kind)
+    one.amount_format = AmountFormat(decimal)
     cells = [list(row) for row in rows]
     many = Bulk(one, bodies=True).plan(range(1, len(rows) + 1), range(2, len(rows) + 2), cells).each()
     careful = [one.event_of(SourceRow(number, number + 1, row)) for number, row in enumerate(cells, 1)]
@@ -105,6 +107,136 @@ def _both(header: list[str], asked: Shape, kind: str, rows: list[tuple[str, ...]
 def test_sales_come_to_the_same(asked: Shape, rows: list[tuple[str, ...]]) -> None:
     """Whatever a file holds, events, skips and problems of a batch are those of its rows looked at one by one."""
     _both(HEADER, asked, "sale", rows)
+
+
+# Cells at the edge of each rule, by column.
+ODD_TEXTS = (
+    *("", "0", "clk", "a|b", "x" * 254, "x" * 255, "x" * 256, "é" * 255, "日本", "a: b\nclick_id: zz", "null"),
+    *('{"a":"j","k":1.50}', '[{"key":"a","value":"v"}]', "/p?a=q&cms_rf=r", "😀"),
+)
+ODD_AMOUNTS = (
+    *("", "0", "00", "4999", "49.99", "49,99", "1,249.00", "1.249,00", "-5", "\u22125", "(5)", "$5", "5 USD"),
+    *("1e3", "1_000", "\u0663", "\uff19", "+5", ".5", "5.", "1000.00", "1.000", "1'000.50", "1\xa0000.50"),
+    *("9007199254740991", "9007199254740992", "9" * 15, "9" * 16, "0" * 16 + "5"),
+)
+ODD_CURRENCIES = ("", "usd", "JPY", "KWD", "CLF", "XXX", "US", "ÄÖÜ", "\u017f\u017f\u017f", "\u0131us")
+ODD_EMAILS = (
+    *("", "a@b.c.d", "a@b_c.de", "a..b@c.de", "a@-b.de", "a@b.de,c@d.ef", "a@[1.2.3.4]", ".a@b.de", "a b@c.d"),
+    *("x" * 248 + "@b.de", "x" * 249 + "@b.de", "x" * 250 + "@b.de", "a@" + "b" * 70 + ".de"),
+)
+ODD_TIMES = (
+    *("", "2026-03-12T09:14:02Z", "2026-03-12 09:14:02 UTC", "2026-03-12 09:14:02 +0100", "2026-03-12 09:14"),
+    *("2026-03-29 02:30:00", "2026-10-25 02:30:00", "1773306842123", "0", "-1", "0001-01-01", "now"),
+    *("9999-12-31 23:59:59", "2026-02-29", "12/03/2026", "13/03/2026", "20260312", "2026-03-12 09:14:60"),
+    "2026-03-12T09:14:02,5Z",
+)
+ODD_REFUNDS = (
+    "0",
+    "5",
+    "-5",
+    "0,00",
+    "000",
+    "0.",
+    "-0.00",
+    "amount:",
+    "amount:1|amount:2",
+    "1,000.00",
+    "5000",
+    "?",
+)
+ODD_HEADER = [*SALE, "customer_name", "customer_email", "Created (UTC)", "Refunded"]
+ODD_CELLS = (
+    *(ODD_TEXTS, ODD_TEXTS, ODD_TEXTS, ODD_TEXTS, ODD_AMOUNTS, ODD_CURRENCIES, ODD_TEXTS, ODD_EMAILS, ODD_TIMES),
+    ODD_REFUNDS,
+)
+FINE = (*SALE.values(), "Ann", "ann@example.com", "2026-03-12 09:14:02", "")
+DRESSES = ("{}", " {}", "{} ", '="{}"', "\xa0{}\u3000", "\t{}\n", "{}\x1c", "\x00{}", "{}\x7f")
+TIMED = {"timestamp": ["Created (UTC)"]}
+REFUNDED = {"refunds": {"column": "Refunded", "each": "amount", "in_full": "refunded"}}
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        shape({"map": TIMED, **REFUNDED}, timezone="Europe/Berlin"),
+        shape(
+            {
+                "map": {**TIMED, "customer_external_id": ["customer_external_id", "customer_email"]},
+                "nothing": {"customer_external_id": ["0", "clk"]},
+                "zero_decimals": True,
+                **REFUNDED,
+            },
+            amount_unit="major",
+            skip_unattributed=True,
+            constants=(("currency", "eur"), ("customer_external_id", "u")),
+        ),
+    ],
+)
+def test_odd_cells_one_at_a_time(asked: Shape, decimal: str) -> None:
+    """In a row that is fine otherwise, since in one that is all wrong no shortcut is ever taken."""
+    for place, texts in enumerate(ODD_CELLS):
+        for dress in DRESSES:
+            for text in texts:
+                row = (*FINE[:place], dress.format(text), *FINE[place + 1 :])
+                _both(ODD_HEADER, asked, "sale", [row], decimal)
+
+
+@st.composite
+def _odd_rows(draw: st.DrawFn) -> list[tuple[str, ...]]:
+    """Rows that are fine but for a cell or two."""
+    rows = []
+    for _ in range(draw(st.integers(1, 4))):
+        row = list(FINE)
+        for place in draw(st.lists(st.integers(0, len(FINE) - 1), max_size=2)):
+            texts = st.builds(str.format, st.sampled_from(DRESSES), st.sampled_from(ODD_CELLS[place]))
+            row[place] = draw(texts | st.text(max_size=5))
+        rows.append(tuple(row))
+    return rows
+
+
+FIELDS = st.sampled_from(list(SALE_FIELDS))
+COLUMN = st.sampled_from([*ODD_HEADER, "click_id[a]", "customer_name[click_id]", "event_name[a][b]"])
+JOINED = st.lists(st.sampled_from(ODD_HEADER), min_size=2, max_size=2).map(lambda parts: {"join": parts})
+NOTHING = st.lists(st.sampled_from(["0", "clk", "USD", "4999", "now", "null"]), max_size=2)
+CONSTANTS = {
+    "currency": ("eur", "nope", "JPY"),
+    "event_name": ("buy",),
+    "timestamp": ("now", "2026-01-01", "bad", "2026-03-29 02:30"),
+    "amount": ("9.99", "5", "x", "1e3"),
+    "click_id": ("c",),
+    "customer_email": ("broken", "a@b.co"),
+    "customer_avatar": ("https://x.y/z", "nourl"),
+    "invoice_id": ("i", "x" * 300),
+}
+
+
+@st.composite
+def _shapes(draw: st.DrawFn) -> Shape:
+    """Any flags, and any rules that this header allows."""
+    constants = draw(st.lists(st.sampled_from(list(CONSTANTS)), unique=True, max_size=3))
+    sources = st.dictionaries(FIELDS, st.lists(COLUMN | JOINED, min_size=1, max_size=3), max_size=2)
+    table = {
+        "map": {**TIMED, **draw(sources)},
+        "nothing": draw(st.dictionaries(FIELDS, NOTHING, max_size=3)),
+        "zero_decimals": draw(st.booleans()),
+        **draw(st.sampled_from([{}, REFUNDED, {"refunds": {"column": ["customer_name", "Refunded"]}}])),
+    }
+    return shape(
+        table,
+        amount_unit=draw(st.sampled_from(["minor", "major"])),
+        skip_unattributed=draw(st.booleans()),
+        timezone=draw(st.sampled_from(["", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Tokyo"])),
+        date_format=draw(st.sampled_from(["", "", "", "%d/%m/%Y", "%Y-%m-%d"])),
+        constants=tuple(sorted((name, draw(st.sampled_from(CONSTANTS[name]))) for name in constants)),
+    )
+
+
+@settings(max_examples=250, deadline=None)
+@given(_shapes(), _odd_rows(), st.sampled_from([".", ","]))
+def test_odd_cells_under_any_rules(asked: Shape, rows: list[tuple[str, ...]], decimal: str) -> None:
+    """Likewise for whatever a mapping file and flags may ask for."""
+    _both(ODD_HEADER, asked, "sale", rows, decimal)
 
 
 @settings(max_examples=150, deadline=None)

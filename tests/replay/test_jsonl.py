@@ -100,6 +100,8 @@ def test_a_pair_of_surrogates_is_one_character() -> None:
         ("{}\n", "the file is empty"),
         ('[\n{"a": 1},\n{"a": 2}\n]\n', "JSON array, not JSON Lines"),
         ('[{"a": 1}]', "JSON array, not JSON Lines"),
+        ('{\n  "a": 1\n}\n', "JSON over several lines, not JSON Lines"),
+        ('{\n"orders": [\n{"a": 1},\n{"a": 2}\n]}\n', "JSON over several lines, not JSON Lines"),
         ("a,b\n1,2\n", "line 1: "),
         (json.dumps({str(number): 1 for number in range(10_001)}), "more than 10,000 different keys"),
     ],

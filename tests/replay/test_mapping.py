@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from mapped import SALE, SENT, blueprint, body, planned, shape
 
+from cms_cli.replay import presets
 from cms_cli.replay.mapping import mapped_columns
 from cms_cli.replay.model import InputError, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.options import Shape
@@ -47,6 +48,21 @@ def test_a_flag_is_the_value_of_rows_that_have_none() -> None:
     }
     without = {name: value for name, value in SALE.items() if name != "currency"}
     assert body(without, asked)["currency"] == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "together"),
+    [
+        *(("Ann", "Lee", "Ann Lee"), ("Ann", "", "Ann"), ("", "Lee", "Lee"), ("Ali", "Ali", "Ali Ali")),
+        ("2026-03-12", "09:14:02", "2026-03-12 09:14:02"),
+        ("2026-03-12", "2026-03-12 09:14:02 UTC", "2026-03-12 09:14:02 UTC"),
+        ("2026-03-12", "2026-03-12", "2026-03-12"),
+    ],
+)
+def test_several_columns_make_one_value(first: str, second: str, together: str) -> None:
+    """A date that the time of day holds once more is not doubled; a name that is a double one stays it."""
+    asked = shape({"map": {"customer_name": {"join": ["First", "Second"]}}})
+    assert body({**SALE, "First": first, "Second": second}, asked)["customerName"] == together
 
 
 def test_the_first_source_that_is_not_empty_counts() -> None:
@@ -202,7 +218,7 @@ def test_a_further_row_without_its_order_is_a_problem() -> None:
         (found,) = _left_out(["Name", "Status", "Total"], [["#1", "", ""]], asked)
         assert isinstance(found, list)
         assert isinstance(found[0], RowProblem)
-        assert 'no order "#1" stands above' in found[0].message
+        assert 'the row above is not of order "#1"' in found[0].message
 
 
 def test_rules_come_before_conditions() -> None:
@@ -309,6 +325,33 @@ def test_a_list_takes_the_columns_that_are_there() -> None:
             blueprint(header, shape({"map": {"customer_name": strict}}))
 
 
+def test_a_list_means_every_spelling_of_its_columns() -> None:
+    """A shop that changed the spelling has two columns, and each holds the clicks of its time."""
+    header = [*list(SALE)[1:], "Click-ID", "click_id", "Click Id"]
+    asked = shape({"map": {"click_id": ["click_id", "Click Id"]}})
+    assert [each.column for each in blueprint(header, asked).sources["click_id"]] == [
+        *("click_id", "Click-ID", "Click Id")
+    ]
+
+
+def test_the_columns_of_a_failures_file_are_no_spelling_of_the_shops_own() -> None:
+    """`_status` is not `Status`, by whichever spelling a flag names it; by its own name it can be asked for."""
+    header = ["Status", "_line", "_status", "_error"]
+    rows = [["paid", "2", "refused", "no such click"]]
+    assert _reasons(header, rows, Shape(where=("status=paid",))) == [""]
+    assert _reasons(header, rows, Shape(where=("_status=unknown",))) == ["--where _status=unknown"]
+    found = blueprint([*SALE, *header], shape({"map": {"customer_name": ["Error"]}}))
+    assert "customer_name" not in found.sources
+
+
+def test_a_condition_is_named_as_it_was_given() -> None:
+    """Who wrote no --where is not told of one."""
+    asked = shape({"where": ["A=1"]}, where=("B=2",))
+    assert _reasons(["A", "B"], [["0", "2"], ["1", "0"]], asked) == ["where A=1", "--where B=2"]
+    with pytest.raises(InputError, match=r'^where names the column "C"'):
+        blueprint([*SALE, "A"], shape({"where": ["C=1"]}))
+
+
 def test_defaults_that_hold_with_a_column() -> None:
     """Dollars are dollars because the header says so."""
     table = {
@@ -334,10 +377,15 @@ def test_an_export_that_looks_like_a_known_one_is_pointed_out() -> None:
     header = ["Name", "Financial Status", "Total", "Lineitem name"]
     with pytest.raises(InputError) as caught:
         blueprint(header)
-    assert "--preset shopify" in caught.value.hint
+    assert caught.value.hint == "It looks like an export of Shopify: try --preset shopify."
     with pytest.raises(InputError) as caught:
         blueprint(header, shape({"about": "mine"}))
     assert "--preset" not in caught.value.hint
+    for named, suggested in (("stripe", True), ("shopify", False)):
+        other = presets.preset(named)
+        with pytest.raises(InputError) as caught:
+            blueprint(header, Shape(preset=named).under(other.rules, other.content))
+        assert ("try --preset shopify" in caught.value.hint) is suggested
 
 
 def test_leads_follow_the_same_rules() -> None:
@@ -372,9 +420,10 @@ def test_decimals_that_a_shop_always_writes(cell: str, currency: str, minor: int
     """Where a file says so, zeros behind the last decimal that the currency has are dropped; other digits never."""
     table = {"amount_unit": "major", "zero_decimals": True}
     assert body({**SALE, "amount": cell, "currency": currency}, shape(table))["amount"] == minor
-    assert _problems({**SALE, "amount": "3000.50", "currency": "JPY"}, shape(table)) == [
-        ("amount", "amount_too_many_decimals")
-    ]
+    for wrong in ("3000.50", "15.000"):  # the second one may be fifteen thousand
+        assert _problems({**SALE, "amount": wrong, "currency": "JPY"}, shape(table)) == [
+            ("amount", "amount_too_many_decimals")
+        ]
     assert _problems({**SALE, "amount": "3000.00", "currency": "JPY"}, Shape(amount_unit="major")) == [
         ("amount", "amount_too_many_decimals")
     ]

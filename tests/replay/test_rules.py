@@ -139,6 +139,14 @@ def test_the_content_tells_rules_apart_and_not_their_dress() -> None:
         ("where = [1]", "where must be text, or a list of texts"),
         ("timezone = 5", "timezone must be text that is not empty"),
         ("map = {", "my.toml: is not TOML"),
+        ("a = 1\nmap = { amuont = 'A' }", "my.toml, line 2: map.amuont: an event has no field"),
+        ("event = 'sale'\nmap.amuont = 'A'", "my.toml, line 2: map.amuont: an event has no field"),
+        (
+            "[defaults_with.'Price ($)']\namount = '1'\ncurency = 'USD'",
+            "my.toml, line 3: defaults_with.Price ($).curency: an event has no field",
+        ),
+        ("event = 'sale'\ntimezone = 'Mars'", 'my.toml, line 2: timezone "Mars" is no time zone'),
+        ("date_format = '%H:%M'", 'my.toml, line 1: date_format "%H:%M" leaves out the day'),
     ],
 )
 def test_what_is_wrong_is_named_by_file_line_and_key(text: str, message: str) -> None:
@@ -173,11 +181,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("section", "key", "line"),
-    [("", "a", 1), ("b", "", 3), ("b.c", "d", 5), ("b.x y", "", 6), ("", "b", 3), ("b", "none", 0), ("e", "", 8)],
+    [
+        ("", "a", 1),
+        ("b", "", 3),
+        ("b.c", "d", 5),
+        ("b.x y", "", 6),
+        ("", "b", 3),
+        ("b", "none", 0),
+        ("e", "", 8),
+        ("e.f", "g h", 9),
+    ],
 )
 def test_lines_are_found(section: str, key: str, line: int) -> None:
     """Keys on top, in tables and in lists of tables, quoted or not."""
-    text = "a = 1\n# [b]\n[b]\n[b.c]\n'd' = 2\n[b.\"x y\"]\nz = 1\n[[e]]\n"
+    text = "a = 1\n# [b]\n[b]\n[b.c]\n'd' = 2\n[b.\"x y\"]\nz = 1\n[[e]]\nf.'g h' = 2\n"
     assert tomltext.line_of(text, section, key) == line
 
 

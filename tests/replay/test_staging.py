@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from replays import LEAD_HEADER, SALE_HEADER, Bench, Notes, as_csv, counted, lea
 from cms_cli.replay import staging
 from cms_cli.replay.identity import RunConflictError
 from cms_cli.replay.options import Shape
+from cms_cli.replay.preview import Preview
 from cms_cli.replay.run import Watcher, rehearse
 
+AHEAD = (datetime.now(timezone.utc) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 ROWS = st.lists(
     st.tuples(
         st.sampled_from(["clk_1", "clk_2", ""]),
@@ -24,6 +28,7 @@ ROWS = st.lists(
         st.integers(1, 6).map(lambda number: f"inv_{number}"),
         st.sampled_from(["100", "200", "0", "x"]),
         st.sampled_from(["EUR", "USD"]),
+        st.sampled_from(["", "2026-03-11T23:00:00Z", "2026-03-12T09:14:02Z", "2026-03-12T10:00:00Z", AHEAD]),
     ),
     max_size=25,
 )
@@ -38,47 +43,85 @@ def test_the_preview_says_what_the_journal_has(
     skip: bool,
     batch: int,
 ) -> None:
-    """Counts, sums and free rows of the preview, of a rehearsal and of the staged rows are the same."""
+    """What the preview shows is of the rows that will be sent, and no others; a rehearsal says the same."""
     monkeypatch.setattr(staging, "_BATCH", batch)
     bench = Bench(tmp_path_factory.mktemp("staging"), "http://127.0.0.1:9")
-    path = bench.file(as_csv(SALE_HEADER, rows))
+    path = bench.file(as_csv((*SALE_HEADER, "timestamp"), rows))
     shape = Shape(skip_unattributed=skip)
     rehearsed, report = rehearse(bench.request(path, shape, skip_invalid=True), Watcher())
     assert report.total == len(rows)
-    expected = _expected(rows, skip)
-    assert +Counter(rehearsed.counts) == +Counter(expected)
+    outcomes = _outcomes(rows, skip)
+    assert +Counter(rehearsed.counts) == Counter(outcomes)
+    sent = [row for row, outcome in zip(rows, outcomes) if outcome == "pending"]
+    assert _shown(rehearsed) == _expected(sent)
     seen: list[object] = []
 
     class Looks(Notes):
         def confirm(self, preview: object) -> bool:
-            seen.append((preview.counts, preview.sums, preview.free))  # type: ignore[attr-defined]
+            assert isinstance(preview, Preview)
+            seen.append((preview.counts, _shown(preview)))
             return False
 
     try:
         bench.replay(path, shape, notes=Looks(), skip_invalid=True)
     except RunConflictError:
-        assert seen == [(rehearsed.counts, rehearsed.sums, rehearsed.free)]
+        assert seen == [(rehearsed.counts, _shown(rehearsed))]
     else:
         assert not rehearsed.counts["pending"]
 
 
-def _expected(rows: list[tuple[str, ...]], skip: bool) -> dict[str, int]:
+def _outcomes(rows: list[tuple[str, ...]], skip: bool) -> list[str]:
     """The same, by the rules alone: the first row of an invoice wins, unless its rows contradict each other."""
     outcomes = []
     good: dict[str, list[tuple[str, ...]]] = {}
     for row in rows:
+        if row[0] and row[4] != "x":
+            good.setdefault(row[3], []).append((row[0], row[2], row[4], row[5]))
+    seen = set()
+    for row in rows:
         if skip and not row[0]:
             outcomes.append("skipped")
-        elif not row[0] or row[4] == "x":
+        elif not row[0] or row[4] == "x" or len(set(good[row[3]])) > 1:
             outcomes.append("invalid")
         else:
-            good.setdefault(row[3], []).append(row)
-    for alike in good.values():
-        if len({(row[0], row[2], row[4], row[5]) for row in alike}) > 1:
-            outcomes += ["invalid"] * len(alike)
-        else:
-            outcomes += ["pending"] + ["duplicate"] * (len(alike) - 1)
-    return Counter(outcomes)
+            outcomes.append("duplicate" if row[3] in seen else "pending")
+            seen.add(row[3])
+    return outcomes
+
+
+def _shown(preview: Preview) -> dict[str, object]:
+    """What a preview says of the rows that will be sent."""
+    events = [json.loads(event)["invoiceId"] for event in preview.events]
+    times = [warning for warning in preview.warnings if "time" in warning]
+    return {
+        "sums": preview.sums,
+        "free": preview.free,
+        "first": preview.first,
+        "last": preview.last,
+        "events": events,
+        "times": times,
+    }
+
+
+def _expected(sent: list[tuple[str, ...]]) -> dict[str, object]:
+    """The same, by the rows that will be sent alone."""
+    days = [row[6][:10] for row in sent if row[6]]
+    undated, future = len(sent) - len(days), days.count(AHEAD[:10])
+    times = []
+    if undated:
+        rows = "1 row is" if undated == 1 else f"{undated} rows are"
+        times.append(f"{rows} without a time: the service will date them now")
+    if future:
+        rows = "1 row is" if future == 1 else f"{future} rows are"
+        times.append(f"{rows} dated in the future: is --timezone right?")
+    return {
+        "sums": {code: sum(int(row[4]) for row in sent if row[5] == code) for code in {row[5] for row in sent}},
+        "free": sum(row[4] == "0" for row in sent),
+        "first": min(days, default=""),
+        "last": max(days, default=""),
+        "events": [row[3] for row in sent[:3]],
+        "times": times,
+    }
 
 
 def test_leads_that_are_the_same_row(tmp_path: Path) -> None:
