@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from cms_cli.replay import ledger, rowbook
+from cms_cli.replay import doubt, ledger, rowbook
 from cms_cli.replay.journal import Journal
 from cms_cli.replay.pacing import ServiceLimit, SharedWindow
 from cms_cli.replay.rowbook import PendingRow, RowStatus
@@ -47,6 +47,7 @@ class Clearance:
     ) -> None:
         self._journal = journal
         self._unknown_again = unknown_again  # what other runs have left in doubt
+        self._in_doubt: set[bytes] | None = set() if unknown_again else None  # sales; looked up when it is needed
         self._run = run
         self._window = window
         self._service = ServiceLimit()
@@ -60,20 +61,22 @@ class Clearance:
         if self._run.kind == "lead":
             return list(self._known_leads(rows, keys, now)) if keys else []
         sales = ledger.known_sales(self._journal, self._run.scope, keys) if keys else {}
+        if self._in_doubt is None:
+            self._in_doubt = doubt.sales_too_long_ago(self._journal, self._run, now)
         for row in rows:
             before = sales.get(row.key) if row.key is not None else None
             if before is not None:
                 found.append(
                     Known(row, *rowbook.compared(rowbook.invoice_in(row.body), before, (row.amount, row.currency)))
                 )
-            elif rowbook.is_too_long_ago(row, now):
+            elif row.key in self._in_doubt or rowbook.is_too_long_ago(row, now):
                 found.append(Known(row, RowStatus.UNKNOWN, *rowbook.TOO_LONG_AGO))
         return found
 
     def _known_leads(self, rows: Iterable[PendingRow], keys: list[bytes], now: float) -> Iterator[Known]:
         """Nothing at the service dedupes leads: what another run has begun to send is its alone."""
         leads = ledger.known_leads(self._journal, self._run.scope, keys)
-        under_way = rowbook.under_way_elsewhere(self._journal, self._run, keys)
+        under_way = doubt.leads_under_way(self._journal, self._run, keys)
         for row in rows:
             if row.key is None:
                 continue

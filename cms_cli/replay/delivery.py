@@ -116,7 +116,7 @@ class Dispatcher:
         self._options = options
         self._listener = listener
         self._clock = clock
-        self._clearance = Clearance(journal, run, window, unknown_again=options.retry_unknown)
+        self._clearance = Clearance(journal, run, window, unknown_again=options.retry_unknown or options.fresh)
         self._workers = Workers(send, options.concurrency)
         self._schedule = Schedule(
             lambda after, count: rowbook.pending(journal, run, after, count),

@@ -165,18 +165,6 @@ def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
     return PendingRow(row, line, customer, key, amount, currency, body, cells, attempts, sent_at)
 
 
-def under_way_elsewhere(journal: Journal, run: Run, keys: Sequence[bytes]) -> dict[bytes, float]:
-    """Give when leads of other runs of the account left that have some of these keys and no outcome yet."""
-    found = journal.db.execute(
-        "SELECT key, sent_at FROM rows INDEXED BY rows_sent"
-        " WHERE status = 'pending' AND sent_at IS NOT NULL AND run <> ?"
-        f" AND key IN ({','.join('?' * len(keys))})"
-        " AND run IN (SELECT id FROM runs WHERE scope = ? AND kind = 'lead')",
-        (run.id, *keys, run.scope),
-    )
-    return dict(found.fetchall())
-
-
 def intend(db: sqlite3.Connection, run: Run, row: PendingRow, now: float) -> None:
     """Write that a request is about to leave. Part of a transaction that is committed before it does."""
     db.execute(

@@ -322,6 +322,35 @@ def test_a_sale_is_repeated_for_a_day(tmp_path: Path, server: FaultServer, hours
     assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 3}
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_sale_in_doubt_and_the_next_export(tmp_path: Path, server: FaultServer, resumed: bool) -> None:
+    """What a run that was given up sent long ago without an answer is not sent by another file either, unasked."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(4)))
+    bench.replay(path, limit=1)
+    bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time() - 30 * 86400)
+    bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 3", time.time() - 60)
+    if resumed:
+        assert counted(bench.replay(path, limit=1)) == {"accepted": 2, "unknown": 1, "pending": 1}
+    following = bench.file(sales_csv(range(5)), "next.csv")
+    report = bench.replay(following)
+    assert report.counts["unknown"] == 1
+    assert "clk_1" not in received(server)
+    assert counted(bench.replay(following, retry_unknown=True))["accepted"] == report.counts["accepted"] + 1
+    assert sorted(received(server)) == [f"clk_{number}" for number in range(5)]
+
+
+def test_fresh_sends_a_sale_in_doubt(tmp_path: Path, server: FaultServer) -> None:
+    """--fresh forgets that too, and the command that goes on with it does not take it back."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(3)))
+    bench.replay(path, limit=1)
+    bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time() - 30 * 86400)
+    assert counted(bench.replay(path)) == {"accepted": 2, "unknown": 1}
+    assert counted(bench.replay(path, fresh=True, limit=1)) == {"accepted": 1, "pending": 2}
+    assert counted(bench.replay(path)) == {"accepted": 3}
+
+
 def test_a_lead_that_was_interrupted(tmp_path: Path, server: FaultServer) -> None:
     """With an intent and no outcome it is unknown, and told of once; --retry-unknown sends it."""
     bench = Bench(tmp_path, server.url, "lead")

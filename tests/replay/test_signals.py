@@ -127,9 +127,13 @@ def test_a_terminal_that_is_closed(online: Program, service: FaultServer, kind: 
     """A line that drops settles what is under way and leaves the run to be gone on with: no lead is in doubt."""
     service.default = SLOW
     path = write(online, kind, 30)
+    import fcntl
     import pty
+    import struct
+    import termios
 
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-c", OWN_TERMINAL, "-m", "cms_cli", *command(kind, path)],
         stdin=theirs,
