@@ -256,4 +256,6 @@ def test_killed_while_staging(program: Program, tmp_path: Path) -> None:
         [run] = program("runs", "list", "--json").json
         assert run["total"] == 20_000
         invoices = [event.invoice_id for event in read_events(db)]
-        assert len(set(invoices)) == len(invoices) >= run["counts"]["accepted"] >= 5
+        # One that was under way at the kill is a duplicate when it is sent again.
+        there = run["counts"]["accepted"] + run["counts"]["duplicate"]
+        assert len(set(invoices)) == len(invoices) >= there >= 5
