@@ -154,7 +154,11 @@ def _server(given: dict[str, Any], db: Path) -> Any:
         ) from None
 
 
-@app.command("events", cls=Command)
+@app.command(
+    "events",
+    cls=Command,
+    epilog="cms sandbox events\ncms sandbox events --kind sale --click-id clk_1000 --json",
+)
 def events(
     kind: Kind = None,
     click_id: Click = None,
@@ -184,7 +188,7 @@ def events(
         raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
 
 
-@app.command("report", cls=Command)
+@app.command("report", cls=Command, epilog="cms sandbox report\ncms sandbox report --click-id clk_1000 --json")
 def report(
     kind: Kind = None,
     click_id: Click = None,
@@ -223,7 +227,7 @@ def _check_kind(kind: Optional[str]) -> None:
         raise CommandError("--kind must be lead or sale")
 
 
-@app.command("reset", cls=Command)
+@app.command("reset", cls=Command, epilog="cms sandbox reset\ncms sandbox reset --db events.sqlite3")
 def reset(
     db: Store = None,
     state_dir: o.StateDir = None,

@@ -46,6 +46,8 @@ def events(console: Console, form: str, found: Iterable[SandboxEvent], store: st
 
 
 def _row(each: SandboxEvent) -> tuple[str, ...]:
+    from cms_cli.output.replay import amount
+
     return (
         str(each.id),
         each.kind,
@@ -53,7 +55,7 @@ def _row(each: SandboxEvent) -> tuple[str, ...]:
         str(each.event["eventName"]),
         each.customer,
         each.invoice_id or "",
-        "" if each.amount is None else f"{each.amount} {each.currency}",
+        "" if each.amount is None else amount(each.amount, each.currency or ""),
         f"{datetime.fromtimestamp(each.received_at, timezone.utc):%Y-%m-%d %H:%M:%S}",
     )
 

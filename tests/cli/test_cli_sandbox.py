@@ -58,6 +58,7 @@ def test_events_are_shown_and_filtered(program: Program) -> None:
 
     assert (empty.code, empty.stdout) == (0, "")
     assert len(table.stdout.splitlines()) == 3
+    assert "49.99 USD" in table.stdout
     assert "inv_1" in table.stdout
     assert [event["kind"] for event in leads] == ["lead"]
     assert [event["kind"] for event in clicks] == ["sale"]
