@@ -40,7 +40,19 @@ def console_of(parameters: Mapping[str, Any]) -> Console:
         quiet=bool(parameters.get("quiet")),
         verbose=bool(parameters.get("verbose")),
         no_color=bool(parameters.get("no_color")),
+        place=_as_given(parameters, "config", "state_dir"),
+        account=_as_given(parameters, "profile", "token_file"),
     )
+
+
+def _as_given(parameters: Mapping[str, Any], *names: str) -> str:
+    given = {name: parameters.get(name) for name in names}
+    if not any(given.values()):
+        return ""
+    import shlex
+
+    flags = (f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items() if value)
+    return "".join(flags)
 
 
 def fetch_token(console: Console, settings: Settings) -> Token:

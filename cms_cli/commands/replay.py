@@ -32,7 +32,7 @@ from cms_python import CMSClient, EventKind
 MAX_WAIT = 900.0
 """Seconds without any row settling after which a replay stops."""
 
-CONCURRENCY = 4
+CONCURRENCY = 8
 """Requests in flight at once, unless ``--concurrency`` says otherwise."""
 
 

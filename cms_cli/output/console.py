@@ -31,10 +31,22 @@ class Console:
         quiet: Leave notes and warnings out. Errors still show.
         verbose: Show requests and answers.
         no_color: Use no colour, whatever the terminal can.
+        place: The flags that say where journal and settings are, which the next command needs too.
+        account: Likewise those that say whose token is used.
     """
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False, no_color: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        no_color: bool = False,
+        place: str = "",
+        account: str = "",
+    ) -> None:
         self.quiet = quiet
+        self._place = place
+        self._account = account
         self.verbose = verbose
         dumb = os.environ.get("TERM") == "dumb"
         self._colorless = no_color or dumb or bool(os.environ.get("NO_COLOR"))
@@ -63,6 +75,10 @@ class Console:
             return os.get_terminal_size(sys.stderr.fileno()).columns or shutil.get_terminal_size().columns
         except (AttributeError, OSError, ValueError):
             return shutil.get_terminal_size().columns
+
+    def next_command(self, words: str, *, sends: bool = False) -> str:
+        """Give a command to go on with, to be copied: with those flags of this one that it needs as well."""
+        return f"cms {words}{self._place}{self._account if sends else ''}"
 
     def result(self, text: str) -> None:
         """Write lines of the result.

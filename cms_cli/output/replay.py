@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from shutil import get_terminal_size
 
 from cms_cli.output import actions
 from cms_cli.output.console import RED, YELLOW, Console
@@ -98,7 +97,7 @@ def show_preview(console: Console, preview: Preview, rate: str) -> None:
     what = f"{preview.run}: going on with {preview.file}" if preview.going_on else preview.file
     console.note(shown(what))
     if preview.columns:
-        room = get_terminal_size().columns if console.draws_on_stderr else None
+        room = console.columns if console.draws_on_stderr else None
         console.note("\n".join(_mapping_lines(preview.columns, room)))
     if preview.events:
         console.note("as they would be sent, the first of them:")
@@ -221,7 +220,7 @@ def _show_failures(console: Console, report: ReplayReport) -> None:
         console.note(f"line {problem.line}: {shown(problem.message)}")
     more = sum(report.counts[status.value] for status in (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN))
     if more > shown_first:
-        console.note(f"and {more - shown_first:,} more: cms runs failures {report.run}")
+        console.note(f"and {more - shown_first:,} more: {console.next_command(f'runs failures {report.run}')}")
 
 
 def _show_next(console: Console, report: ReplayReport) -> None:
@@ -232,25 +231,27 @@ def _show_next(console: Console, report: ReplayReport) -> None:
             "Mend them, or send the others with --skip-invalid; --failures FILE lists the bad ones.",
         )
         return
+    resume = console.next_command(f"runs resume {run}", sends=True)
+    failures = console.next_command(f"runs failures {run}")
     if report.finished_before:
         console.note(f"{run} was finished before; nothing was sent (--fresh sends it all again)")
     if report.reason:
         reason = f"stopped: {_BY_SIGNAL.get(report.stop) or shown(report.reason)}"
         console.error(reason) if report.exit_code else console.note(reason)
     if report.pending:
-        console.note(f"{rows(report.pending)} left; go on with: cms runs resume {run}")
+        console.note(f"{rows(report.pending)} left; go on with: {resume}")
     unknown, refused, invalid = (
         report.counts[status.value] for status in (RowStatus.UNKNOWN, RowStatus.REFUSED, RowStatus.INVALID)
     )
     if unknown:
         console.error(
             f"{rows(unknown)} may or may not have arrived",
-            f"Look them up at the service, or send them again with: cms runs resume {run} --retry-unknown",
+            f"Look them up at the service, or send them again with: {resume} --retry-unknown",
         )
     if refused:
         console.error(
             f"the service refused {rows(refused)}",
-            f"To mend and send again: cms runs failures {run} > failures.csv",
+            f"To mend and send again: {failures} > failures.csv",
         )
     if invalid:
-        console.error(f"{rows(invalid)} invalid and not sent", f"They are in: cms runs failures {run}")
+        console.error(f"{rows(invalid)} invalid and not sent", f"They are in: {failures}")

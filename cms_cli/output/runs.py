@@ -67,9 +67,10 @@ def details(console: Console, form: str, run: Run, counts: Mapping[str, int], pr
         console.note(f"line {problem.line}: {shown(problem.message)}")
     more = sum(counts[status.value] for status in rowbook.FAILED) - _FIRST
     if more > 0:
-        console.note(f"and {more:,} more: cms runs failures {run.name}")
+        console.note(f"and {more:,} more: {console.next_command(f'runs failures {run.name}')}")
     if run.state is RunState.UNFINISHED and counts[RowStatus.PENDING.value]:
-        console.note(f"{rows(counts[RowStatus.PENDING.value])} left; go on with: cms runs resume {run.name}")
+        resume = console.next_command(f"runs resume {run.name}", sends=True)
+        console.note(f"{rows(counts[RowStatus.PENDING.value])} left; go on with: {resume}")
 
 
 def _as_dict(run: Run, counts: Mapping[str, int]) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -226,3 +227,14 @@ def test_leads_of_a_file_keep_their_order(online: Program, service: FaultServer,
         body = json.loads(request.body)
         order.setdefault(body["customerExternalId"], []).append(body["eventName"])
     assert list(order.values()) == [["captured", "verified"]] * 6
+
+
+def test_the_next_command_can_be_copied(program: Program, sales: Path) -> None:
+    """What to go on with names the flags of this command that it needs too, and works as it stands."""
+    folder = ("--state-dir", str(sales.parent / "my state"))
+    first = program("sale", "--from-csv", str(sales), "--yes", "--sandbox", "--limit", "1", *folder)
+    left = next(line for line in first.stderr.splitlines() if "go on with: " in line)
+    command = shlex.split(left.partition("go on with: ")[2])
+    assert (command[0], *command[-2:]) == ("cms", *folder)
+    done = program(*command[1:], "--json")
+    assert (done.code, done.json["counts"]["accepted"]) == (0, 5)
