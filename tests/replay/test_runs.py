@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from test_journal import begin_run
 
+from cms_cli.replay import journal as journal_module
 from cms_cli.replay import runs
 from cms_cli.replay.identity import RunConflictError, known_run
 from cms_cli.replay.journal import FILE_NAME, Journal, JournalError
@@ -208,8 +209,9 @@ def test_prune_and_the_ledger(tmp_path: Path, ledger: bool) -> None:
         assert left == ([0, 0] if ledger else [1, 1])
 
 
-def test_prune_says_when_traces_are_left(tmp_path: Path) -> None:
+def test_prune_says_when_traces_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process reads, the log cannot be emptied: that is said, and the next prune does it."""
+    monkeypatch.setattr(journal_module, "_TIDY_SECONDS", 0.1)
     with Journal.open(tmp_path) as journal:
         with journal.transaction() as db:
             db.execute("INSERT INTO scopes (host, account) VALUES ('h', 'private-trace')")

@@ -104,11 +104,11 @@ def test_a_signal_does_not_wait_for_a_server_that_hangs(
     assert "cms runs resume" in stderr
 
 
-@pytest.mark.parametrize("name", ["HUP", "INT", "TERM"])
+@pytest.mark.parametrize("name", ["HUP", "INT", pytest.param("TERM", marks=pytest.mark.slow)])
 def test_what_was_ignored_stays_ignored(online: Program, service: FaultServer, name: str) -> None:
     """Under nohup, or in the background of a script, the signal was meant for others: the run goes to its end."""
     service.default = SLOW
-    path = write(online, "lead", 40)
+    path = write(online, "lead", 24)
     process = subprocess.Popen(
         ["sh", "-c", f"trap '' {name}; exec \"$@\"", "sh", sys.executable, "-m", "cms_cli", *command("lead", path)],
         stdout=subprocess.PIPE,
@@ -121,10 +121,10 @@ def test_what_was_ignored_stays_ignored(online: Program, service: FaultServer, n
     process.send_signal(getattr(signal, f"SIG{name}"))
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
-    assert '"accepted": 40' in stdout
+    assert '"accepted": 24' in stdout
 
 
-@pytest.mark.parametrize("kind", ["sale", "lead"])
+@pytest.mark.parametrize("kind", [pytest.param("sale", marks=pytest.mark.slow), "lead"])
 def test_a_terminal_that_is_closed(online: Program, service: FaultServer, kind: str) -> None:
     """A line that drops settles what is under way and leaves the run to be gone on with: no lead is in doubt."""
     service.default = SLOW
