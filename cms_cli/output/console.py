@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -72,9 +73,11 @@ class Console:
         try:
             # Not shutil's answer, which is stdout's: with that in a file, a bar that is drawn for 80 columns breaks
             # on a narrower terminal, and each drawing of it stays there as a line of its own.
-            return os.get_terminal_size(sys.stderr.fileno()).columns or shutil.get_terminal_size().columns
+            found = os.get_terminal_size(sys.stderr.fileno()).columns
         except (AttributeError, OSError, ValueError):
-            return shutil.get_terminal_size().columns
+            found = 0
+        # A terminal may say 0, and shutil passes that on.
+        return found or shutil.get_terminal_size().columns or 80
 
     def next_command(self, words: str, *, sends: bool = False) -> str:
         """Give a command to go on with, to be copied: with those flags of this one that it needs as well."""
@@ -234,7 +237,10 @@ def write(stream: TextIO | None, text: str) -> None:
             encoding = stream.encoding or "ascii"
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        # EIO is what a terminal that was closed answers.
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
         _stop_writing_to(stream)
 
 

@@ -192,7 +192,7 @@ class Dispatcher:
             return False
         if self._begun_enough() and rowbook.pending(self._journal, self._run, 0, 1):
             # Only now is it certain that the limit, and not the end of the file, was reached.
-            self._end(Stop.LIMIT, f"{self._options.limit} rows were sent (--limit)")
+            self._end(Stop.LIMIT, f"--limit {self._options.limit} is reached")
         return True
 
     # Waiting
