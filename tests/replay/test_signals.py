@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,18 +31,6 @@ def write(program: Program, kind: str, rows: int) -> Path:
     path = program.home / f"{kind}s.csv"
     path.write_text(sales_csv(range(rows)) if kind == "sale" else leads_csv(range(rows)))
     return path
-
-
-@pytest.fixture(autouse=True)
-def heard() -> Iterator[None]:
-    """Signals that reach the program, also where these tests run in the background of a script."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
-    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
-    for number in ignored:
-        signal.signal(number, signal.SIG_DFL)
-    yield
-    for number in ignored:
-        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.mark.parametrize(
