@@ -1,4 +1,4 @@
-"""Straight to the service, over connections of our own: sockets, and http.client to read the answers.
+"""Straight to the service, over connections of our own.
 
 Nearly every event goes this way. urllib3 would do as well; it takes longer to import than all else that `cms lead`
 imports together, and half again as long for each request (`benchmarks/README.md` has the numbers).
@@ -10,12 +10,12 @@ import select
 import socket
 import ssl
 import time
-from http.client import HTTPException, IncompleteRead
 from urllib.parse import quote, urlsplit
 
 from cms_python import _exchange
 from cms_python._answer import NoAnswer
-from cms_python._exchange import LARGEST_ANSWER, POOL_SIZE, Reply, ResponseByDeadline, no_answer, seconds_until
+from cms_python._exchange import POOL_SIZE, Reply, no_answer, seconds_until
+from cms_python._reading import BrokenAnswerError, read_answer
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _KEPT_IN_PATHS = "!#$%&'()*+,/:;=?@[]~"  # what is not escaped in a path; a % is taken to be one escape's already
@@ -41,11 +41,9 @@ class _Connection:
             # Python's own http.server does, it keeps its answer back until they are acknowledged, with which
             # Linux would take its time: 40 ms, a fifth of a whole `cms lead`.
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        with ResponseByDeadline(self._sock, deadline) as response:
-            response.begin()
-            body, whole = _read(response)
+        found = read_answer(self._sock, deadline)
         self._last_used = time.monotonic()
-        return Reply(response.status, response.headers, body), whole and not response.will_close
+        return found
 
     def close(self) -> None:
         self._sock.close()
@@ -97,7 +95,7 @@ class Direct:
         try:
             reply, reusable = connection.exchange(request, deadline)
             return reply
-        except (HTTPException, OSError, ValueError) as error:
+        except (BrokenAnswerError, OSError) as error:
             return no_answer(error, sent=True)
         finally:
             self._put_back(connection) if reusable else connection.close()
@@ -141,24 +139,3 @@ def _readable(sock: socket.socket) -> bool:
     poll = select.poll()  # select() cannot take a file descriptor above 1023
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def _read(response: ResponseByDeadline) -> tuple[bytes, bool]:
-    """Read a body and unpack it; tells as well whether that was all of it."""
-    if len({*response.headers.get_all("Content-Length", ())}) > 1:
-        raise HTTPException("an answer of two lengths")
-    content = response.read(LARGEST_ANSWER + 1)
-    if len(content) > LARGEST_ANSWER:
-        return content[:LARGEST_ANSWER], False
-    if response.length:
-        raise IncompleteRead(content, response.length)
-    # Nothing but plain bytes is asked for, and not everybody heeds that.
-    if (response.headers.get("Content-Encoding") or "").strip().lower() in ("gzip", "x-gzip", "deflate"):
-        import zlib
-
-        try:
-            # 32: gzip or zlib, whichever it is.
-            content = zlib.decompressobj(32 + zlib.MAX_WBITS).decompress(content, LARGEST_ANSWER)
-        except zlib.error as error:
-            raise HTTPException(f"an answer that cannot be unpacked: {error}") from error
-    return content, True

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import socket
 import ssl
 import time
-from http.client import HTTPResponse, RemoteDisconnected
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from cms_python._answer import NoAnswer, Silence
 
@@ -44,57 +42,6 @@ class Reply(NamedTuple):
     status: int
     headers: Headers
     body: bytes
-
-
-class _ReaderWithDeadline(io.RawIOBase):
-    """Reads from a socket until a point in time.
-
-    A socket's own timeout starts anew with every byte, so an answer that drips in would never time out.
-    """
-
-    at_end = False  # whether the other side has hung up
-
-    def __init__(self, raw: Any, sock: socket.socket, deadline: float) -> None:
-        self._raw = raw
-        self._sock = sock
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(seconds_until(self._deadline))
-        count: int | None = self._raw.readinto(buffer)
-        self.at_end = count == 0
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._raw.close()
-        super().close()
-
-
-class ResponseByDeadline(HTTPResponse):
-    """An answer whose every byte, headers included, must be there by a point in time."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        """Get ready to read.
-
-        Args:
-            sock: The connection on which the request left.
-            deadline: The :func:`time.monotonic` by which the whole answer must be there.
-        """
-        super().__init__(sock, method="POST")
-        self._reader = _ReaderWithDeadline(self.fp.detach(), sock, deadline)
-        self.fp = io.BufferedReader(self._reader)
-
-    def begin(self) -> None:
-        """Read the status and the headers."""
-        super().begin()
-        if self._reader.at_end:
-            # http.client takes the end of the connection for the end of the headers, and so half an answer for
-            # a whole one without a body.
-            raise RemoteDisconnected("the connection ended within the answer's headers")
 
 
 def seconds_until(deadline: float) -> float:
