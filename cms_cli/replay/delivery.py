@@ -120,7 +120,7 @@ class Dispatcher:
         self._workers = Workers(send, options.concurrency)
         self._schedule = Schedule(
             lambda after, count: rowbook.pending(journal, run, after, count),
-            lambda customer: rowbook.next_of_customer(journal, run, customer),
+            lambda row, until: rowbook.next_of_customer(journal, run, row, until),
         )
         self._health = Health(options.max_wait, clock.now())
         self._flights: dict[int, _Flight] = {}

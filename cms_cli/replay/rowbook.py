@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from cms_cli.replay import ledger
 from cms_cli.replay.contents import ENDING, Content, ContentsWriter
 from cms_cli.replay.journal import Journal
+from cms_cli.replay.journalfile import ROWS_A_BLOCK
 from cms_cli.replay.runs import Run
 
 SAFE_TO_RESEND = 24 * 3600.0
@@ -150,13 +151,17 @@ def pending(journal: Journal, run: Run, after: int, count: int) -> list[PendingR
     return [_pending(journal, run, row) for row in found]
 
 
-def next_of_customer(journal: Journal, run: Run, customer: int) -> PendingRow | None:
-    """Give the first row of a customer that still has to be sent."""
-    found = journal.db.execute(
-        f"SELECT {_PENDING} FROM rows WHERE run = ? AND status = 'pending' AND customer = ? ORDER BY row LIMIT 1",
-        (run.id, customer),
-    ).fetchone()
-    return _pending(journal, run, found) if found else None
+def next_of_customer(journal: Journal, run: Run, before: PendingRow, until: int) -> PendingRow | None:
+    """Give the first row of the same customer after this one that still has to be sent, up to a row number."""
+    for block in range(before.row >> ROWS_A_BLOCK, (until >> ROWS_A_BLOCK) + 1):
+        found = journal.db.execute(
+            f"SELECT {_PENDING} FROM rows INDEXED BY rows_pending_by_customer WHERE run = ? AND status = 'pending'"
+            f" AND row >> {ROWS_A_BLOCK} = ? AND customer = ? AND row > ? AND row <= ? ORDER BY row LIMIT 1",
+            (run.id, block, before.customer, before.row, until),
+        ).fetchone()
+        if found:
+            return _pending(journal, run, found)
+    return None
 
 
 def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:

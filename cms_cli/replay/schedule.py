@@ -22,7 +22,7 @@ class Schedule:
     def __init__(
         self,
         fetch: Callable[[int, int], list[PendingRow]],
-        next_of_customer: Callable[[int], PendingRow | None],
+        next_of_customer: Callable[[PendingRow, int], PendingRow | None],
         *,
         chunk: int = CHUNK,
     ) -> None:
@@ -30,7 +30,7 @@ class Schedule:
 
         Args:
             fetch: Gives the pending rows beyond a row number, so many at most, in order.
-            next_of_customer: Gives a customer's first pending row.
+            next_of_customer: Gives the pending row that follows one of the same customer, up to a row number.
             chunk: How many rows are read at a time.
         """
         self._size = chunk
@@ -71,8 +71,9 @@ class Schedule:
     def settled(self, row: PendingRow) -> None:
         """Note that a row has its outcome, which the journal shows already: its customer's next row may go."""
         if row.customer in self._behind:
-            following = self._next_of_customer(row.customer)
-            if following is not None and following.row <= self._cursor_row():
+            # A customer's rows are given in order, so none is left before this one.
+            following = self._next_of_customer(row, self._cursor_row())
+            if following is not None:
                 heapq.heappush(self._freed, (following.row, following))
                 return
             self._behind.discard(row.customer)

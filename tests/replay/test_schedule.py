@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cms_cli.replay.rowbook import PendingRow
+from cms_cli.replay import rowbook, runs
+from cms_cli.replay.journal import Journal
+from cms_cli.replay.journalfile import ROWS_A_BLOCK
+from cms_cli.replay.rowbook import PendingRow, StagedRow
 from cms_cli.replay.schedule import Schedule
 
 
@@ -22,8 +26,10 @@ class Book:
         self.reads += 1
         return [row for number, row in sorted(self.rows.items()) if number > after][:count]
 
-    def next_of_customer(self, customer: int) -> PendingRow | None:
-        return next((row for _, row in sorted(self.rows.items()) if row.customer == customer), None)
+    def next_of_customer(self, before: PendingRow, until: int) -> PendingRow | None:
+        numbers = range(before.row + 1, until + 1)
+        others = (self.rows[number] for number in numbers if number in self.rows)
+        return next((row for row in others if row.customer == before.customer), None)
 
 
 def _row(number: int, customer: int) -> PendingRow:
@@ -84,3 +90,31 @@ def test_a_customer_who_waits_costs_one_entry() -> None:
     again = schedule.take_fresh()
     assert again is not None
     assert again.row == 2
+
+
+def test_a_customer_far_apart(tmp_path: Path) -> None:
+    """A customer's next row is found wherever it lies in a long file."""
+    block = 1 << ROWS_A_BLOCK
+    mine = [1, block - 1, block, block + 1, 3 * block + 5]
+    rows = [
+        StagedRow(row, row + 1, "pending", 7 if row in mine else row + 1000, *(None,) * 4, "[]", *(None,) * 3)
+        for row in range(1, 3 * block + 10)
+    ]
+    with Journal.open(tmp_path) as journal:
+        run = runs.create(
+            journal,
+            scope=runs.scope_of(journal, "https://host.example", "account"),
+            **dict.fromkeys(("kind", "sha256", "shape", "file"), "sale"),
+            header=[],
+            now=0.0,
+        )
+        with journal.writing(run.contents) as contents, journal.transaction() as db:
+            rowbook.stage(db, run, rows, contents)
+        run = rowbook.staged(journal, run, contents.size)
+        [first] = rowbook.pending(journal, run, 0, 1)
+        found = [first]
+        while following := rowbook.next_of_customer(journal, run, found[-1], rows[-1].row):
+            found.append(following)
+        assert [row.row for row in found] == mine
+        assert rowbook.next_of_customer(journal, run, found[2], 3 * block + 4).row == block + 1
+        assert rowbook.next_of_customer(journal, run, found[3], 3 * block + 4) is None
