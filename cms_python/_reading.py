@@ -1,8 +1,8 @@
 """Reads an HTTP/1.1 answer off a connection, every byte of it by a point in time (RFC 9112).
 
-http.client does the same; importing it takes a twelfth of a whole `cms lead`, and reading a head as if it were an
-e-mail half the time of the thread that sends (`benchmarks/README.md`). Where this is stricter than it has to be, it
-is to call an answer lost rather than half an answer a whole one.
+http.client does the same, and reads headers as if they were an e-mail's, which took half the time of a thread that
+sends (`benchmarks/README.md`). Where this is stricter than it has to be, it is to call an answer lost rather than
+half an answer a whole one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class BrokenAnswerError(Exception):
     """What came back is no whole HTTP answer."""
 
 
-class Headers:
+class AnswerHeaders:
     """The headers of an answer. What came several times stands behind a comma (RFC 9110, 5.2)."""
 
     __slots__ = ("_values",)
@@ -148,7 +148,7 @@ def _end_of_head(data: bytearray, start: int) -> int:
     return min(ends, default=-1)
 
 
-def _head(text: str) -> tuple[bool, int, Headers]:
+def _head(text: str) -> tuple[bool, int, AnswerHeaders]:
     """Tell whether connections stay open unasked, and give the status and the headers."""
     # splitlines() would end lines at more than line ends.
     first, *lines = [line.rstrip("\r") for line in text.split("\n")[:-2]]
@@ -158,10 +158,10 @@ def _head(text: str) -> tuple[bool, int, Headers]:
         raise BrokenAnswerError(f"what came is no HTTP answer: {first[:60]!r}")
     if len(lines) > _MOST_HEADERS:
         raise BrokenAnswerError(f"the answer has more than {_MOST_HEADERS} headers")
-    return version == "HTTP/1.1", int(status), Headers(lines)
+    return version == "HTTP/1.1", int(status), AnswerHeaders(lines)
 
 
-def _body(stream: _Stream, status: int, headers: Headers) -> tuple[bytes, bool]:
+def _body(stream: _Stream, status: int, headers: AnswerHeaders) -> tuple[bytes, bool]:
     """Read what RFC 9112, 6.3, makes the body; tells as well whether the next answer can begin behind it."""
     coding = headers.get("Transfer-Encoding", "").strip().lower()
     length = headers.get("Content-Length", "")
@@ -200,7 +200,7 @@ def _chunks(stream: _Stream) -> tuple[bytes, bool]:
             raise BrokenAnswerError("a chunk of the answer is longer than it says")
 
 
-def _unpacked(body: bytes, headers: Headers) -> bytes:
+def _unpacked(body: bytes, headers: AnswerHeaders) -> bytes:
     # Nothing but plain bytes is asked for, and not everybody heeds that.
     if headers.get("Content-Encoding", "").strip().lower() not in _PACKED:
         return body

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cms_python._exchange import LARGEST_ANSWER, Reply
-from cms_python._reading import BrokenAnswerError, Headers, read_answer
+from cms_python._reading import AnswerHeaders, BrokenAnswerError, read_answer
 
 PATIENCE = 20.0
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -208,7 +208,7 @@ def test_too_large(framing: str) -> None:
 
 def test_headers_that_come_twice() -> None:
     """They are read as one list, as RFC 9110 has it."""
-    headers = Headers(["Via: a", "VIA:b", "Retry-After: 3"])
+    headers = AnswerHeaders(["Via: a", "VIA:b", "Retry-After: 3"])
     assert (headers.get("via", ""), headers.get("retry-after", ""), headers.get("x", "none")) == (
         "a, b",
         "3",
