@@ -87,6 +87,7 @@ def test_a_command_in_a_message_is_whole(program: Program) -> None:
     assert "`cms auth login`" in login.text
 
 
+@pytest.mark.slow
 @posix
 def test_a_slow_token_command_is_told_once(online: Program) -> None:
     """A token_command that takes its time is named; nothing is drawn over what it may ask on the terminal."""

@@ -55,7 +55,7 @@ def screen_lines(raw: str) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("columns", [60, 200])
+@pytest.mark.parametrize("columns", [60, pytest.param(200, marks=pytest.mark.slow)])
 def test_the_bar_shows_counts_rate_and_time_left(slow: Program, columns: int) -> None:
     """While rows go out a bar shows how many are settled, the rate and the time left, on one line, then is gone."""
     screen = slow.on_terminal(*REPLAY, "--yes", size=(24, columns))
@@ -80,6 +80,7 @@ def test_reading_a_large_file_shows_how_far_it_is(program: Program) -> None:
     assert not [line for line in screen_lines(screen.raw) if "checking" in line]
 
 
+@pytest.mark.slow
 def test_nothing_flickers(slow: Program) -> None:
     """A drawing overwrites the one before: the line is not cleared before it is drawn, and no line is jumped to."""
     raw = slow.on_terminal(*REPLAY, "--yes").raw
@@ -89,7 +90,9 @@ def test_nothing_flickers(slow: Program) -> None:
     assert not re.search(r"\x1b\[\d*[ABFHJfhl]", raw)
 
 
-@pytest.mark.parametrize("more", [("-v",), ("-v", "--output", "jsonl")], ids=" ".join)
+@pytest.mark.parametrize(
+    "more", [("-v",), pytest.param(("-v", "--output", "jsonl"), marks=pytest.mark.slow)], ids=" ".join
+)
 def test_what_is_written_beside_the_bar_stays_whole(slow: Program, more: tuple[str, ...]) -> None:
     """Log lines and JSON Lines on the same terminal as the bar come out as whole lines, and no bar between them."""
     screen = slow.on_terminal(*REPLAY, "--yes", *more, size=(24, 400))
@@ -104,6 +107,7 @@ def test_what_is_written_beside_the_bar_stays_whole(slow: Program, more: tuple[s
         assert [row["row"] for row in rows[:-1]] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_a_bar_keeps_off_a_result_that_goes_elsewhere(slow: Program) -> None:
     """With the bar on a terminal and stdout in a file, the file has the result, and the bar fits the terminal."""
     import fcntl
@@ -153,6 +157,7 @@ def test_ctrl_c_takes_the_bar_away(slow: Program, service: FaultServer) -> None:
     assert "Traceback" not in screen.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=["dumb", "NO_COLOR"])
 def test_plain_terminals(slow: Program, env: dict[str, str]) -> None:
     """TERM=dumb gets no escape at all, NO_COLOR no colour, and both everything that is to be known."""
@@ -164,6 +169,7 @@ def test_plain_terminals(slow: Program, env: dict[str, str]) -> None:
     assert env.get("TERM") != "dumb" or "\x1b" not in screen.raw
 
 
+@pytest.mark.slow
 def test_quiet_shows_no_bar(slow: Program) -> None:
     """With -q a terminal sees nothing of a replay that goes well."""
     assert slow.on_terminal(*REPLAY, "--yes", "-q").raw == ""

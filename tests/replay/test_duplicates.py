@@ -111,6 +111,7 @@ def test_the_temporary_file_is_private_and_goes_away(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeated", [True, False])
 def test_memory_does_not_grow_with_the_rows(repeated: bool) -> None:
     """Five times the rows, repeats or not, take hardly more memory."""

@@ -71,6 +71,7 @@ def test_a_file_that_fits_goes_out_at_once(tmp_path: Path) -> None:
         assert {attempt.status for attempt in server.attempts()} == {200}
 
 
+@pytest.mark.slow
 def test_processes_share_the_window(program: Program, tmp_path: Path) -> None:
     """Side by side, one after the other, after a kill: no window at the server ever holds more than the limit."""
     db = tmp_path / "s.db"
@@ -97,7 +98,7 @@ def test_processes_share_the_window(program: Program, tmp_path: Path) -> None:
     assert most_in_a_window(attempts, 1.0) <= 20
 
 
-@pytest.mark.parametrize("rate", [Rate(50, 1.0), None])
+@pytest.mark.parametrize("rate", [Rate(50, 1.0), pytest.param(None, marks=pytest.mark.slow)])
 def test_a_stricter_server_slows_us_down(tmp_path: Path, rate: Rate | None) -> None:
     """What its headers say is left is not exceeded by more than what was under way; nothing fails."""
     with SandboxServer(tmp_path / "s.db", rate_limit="10/1s") as server:
@@ -109,6 +110,7 @@ def test_a_stricter_server_slows_us_down(tmp_path: Path, rate: Rate | None) -> N
     assert statuses[429] <= 12, statuses
 
 
+@pytest.mark.slow
 def test_a_stricter_server_that_says_nothing(tmp_path: Path) -> None:
     """Without headers, each 429 is waited out, and is never a failure."""
     replies = [SUCCESS, SUCCESS, json_reply(429, {"error": "slow down"}, ("Retry-After", "1"))] * 2

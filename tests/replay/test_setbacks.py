@@ -128,6 +128,7 @@ def test_a_journal_that_is_taken_away(tmp_path: Path, monkeypatch: pytest.Monkey
             assert len(server.attempts()) == 60
 
 
+@pytest.mark.slow
 def test_many_rows_that_need_no_request(tmp_path: Path) -> None:
     """They are settled without waiting, and without counting against --limit."""
     with sandbox(tmp_path):

@@ -161,6 +161,7 @@ def test_what_looks_like_html_is_shown_as_text(page: Page, sandbox: SandboxServe
     assert page.run("document.title") == "(1) cms sandbox"
 
 
+@pytest.mark.slow
 def test_the_filter_works_and_stays_in_the_address(page: Page, sandbox: SandboxServer) -> None:
     """Text, kind and click narrow everything down, survive a reload, and can be cleared."""
     fill(sandbox)

@@ -195,6 +195,7 @@ def test_hanging_server(server: FaultServer, make_client: MakeClient, clock: Any
     assert time.monotonic() - begin < 10
 
 
+@pytest.mark.slow
 def test_three_attempts_fit(server: FaultServer, make_client: MakeClient) -> None:
     """However long one attempt may take, three fit into the call's time, and the call keeps to it."""
     server.default = HANG
@@ -212,6 +213,7 @@ def test_many_retries_leave_time(server: FaultServer, make_client: MakeClient) -
     assert len(server.requests) == 1
 
 
+@pytest.mark.slow
 def test_three_attempts_to_connect_fit(make_client: MakeClient) -> None:
     """A sale to which no connection comes about is tried three times within the call's time."""
     with silent_port() as port:
