@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from cms_cli.replay.encoding import hint_at_utf16
 from cms_cli.replay.lines import NUL_STAND_IN
 from cms_cli.replay.model import InputError
 from cms_cli.replay.problems import shown
@@ -183,11 +184,7 @@ def _checked(cells: list[str]) -> tuple[str, ...]:
 
 def _refuse_other_formats(line: str) -> None:
     if NUL_STAND_IN in line:
-        order = "le" if line.find(NUL_STAND_IN) % 2 else "be"
-        raise InputError(
-            "the header holds NUL characters",
-            f"it may be UTF-16: say --encoding utf-16-{order}; else it is damaged",
-        )
+        raise InputError("the header holds NUL characters", hint_at_utf16(line.find(NUL_STAND_IN)))
     text = line.lstrip().lower()
     if text.startswith(("<!doctype", "<html", "<?xml")):
         raise InputError("the file is a web page or XML, not CSV", "was it saved from a page that asks to sign in?")

@@ -139,6 +139,11 @@ def utf16_by_its_zeros(raw: bytes) -> str | None:
     return "utf-16-le" if second else "utf-16-be"
 
 
+def hint_at_utf16(place: int) -> str:
+    """Say what to do about a NUL that was found at a place of a line."""
+    return f"it may be UTF-16: say --encoding utf-16-{'le' if place % 2 else 'be'}; else it is damaged"
+
+
 def _codec_name(asked: str) -> str:
     try:
         name = codecs.lookup(asked.strip()).name

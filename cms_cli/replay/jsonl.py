@@ -18,7 +18,7 @@ from itertools import islice
 from json.decoder import JSONDecoder
 from typing import Any, BinaryIO, NoReturn
 
-from cms_cli.replay.encoding import Encoding, find_encoding
+from cms_cli.replay.encoding import Encoding, find_encoding, hint_at_utf16
 from cms_cli.replay.lines import NUL_STAND_IN, Lines
 from cms_cli.replay.model import Block, InputError, RowProblem, SourceRow
 from cms_cli.replay.problems import shown
@@ -103,6 +103,8 @@ def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
         except _BadLineError as error:
             if bad is None:
                 bad, first = error, number
+            if not objects and "\0" in line:
+                raise InputError(f"line {number} holds NUL characters", hint_at_utf16(line.find("\0"))) from None
             if not objects and (line[0] == "[" or line == "{"):
                 raise _other_json(line[0]) from None
             continue

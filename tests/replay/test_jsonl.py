@@ -120,6 +120,10 @@ def test_encodings_are_those_of_other_files() -> None:
     assert [row.cells for row in _table('{"a": "ä"}'.encode("latin-1"), encoding="latin-1")] == [["ä"]]
     with pytest.raises(InputError, match="is not UTF-8"):
         _table('{"a": "ä"}'.encode("latin-1"))
+    for name in ("utf-16-le", "utf-16-be"):
+        with pytest.raises(InputError, match="NUL") as caught:
+            _table('{"a": "b"}\n'.encode(name))
+        assert f"--encoding {name}" in caught.value.hint
 
 
 def test_empty_objects_are_ignored() -> None:
