@@ -107,7 +107,7 @@ class _Stream:
             if not self.more():
                 where = "within the answer's headers" if self.left else "without an answer"
                 raise BrokenAnswerError(f"the connection ended {where}")
-        # No codec fails on a byte; names and what is looked for in them is ASCII.
+        # Latin-1 has a character for every byte; what is looked for is ASCII.
         return self._cut(end).decode("latin-1")
 
     def line(self) -> bytes:
@@ -155,7 +155,8 @@ def _head(text: str) -> tuple[bool, int, AnswerHeaders]:
     version, status, *_ = *first.split(None, 2), "", ""
     known = version in ("HTTP/1.0", "HTTP/1.1") and len(status) == 3 and status.isascii() and status.isdigit()
     if not known or status < "100":
-        raise BrokenAnswerError(f"what came is no HTTP answer: {first[:60]!r}")
+        # No more than a hint: whoever answers like this may well repeat the token, of which a part is not masked.
+        raise BrokenAnswerError(f"what came is no HTTP answer, but {first[:12]!r}")
     if len(lines) > _MOST_HEADERS:
         raise BrokenAnswerError(f"the answer has more than {_MOST_HEADERS} headers")
     return version == "HTTP/1.1", int(status), AnswerHeaders(lines)
@@ -169,7 +170,7 @@ def _body(stream: _Stream, status: int, headers: AnswerHeaders) -> tuple[bytes, 
         return b"", True
     if coding:
         if coding != "chunked":
-            raise BrokenAnswerError(f"the answer has a transfer coding that nobody asked for: {coding[:60]}")
+            raise BrokenAnswerError(f"the answer has a transfer coding that nobody asked for: {coding[:20]}")
         body, whole = _chunks(stream)
         return body, whole and not length
     lengths = {part.strip() for part in length.split(",")} - {""}
@@ -177,7 +178,7 @@ def _body(stream: _Stream, status: int, headers: AnswerHeaders) -> tuple[bytes, 
         return stream.take_all(LARGEST_ANSWER), False
     size = lengths.pop()
     if lengths or not (size.isascii() and size.isdigit()):
-        raise BrokenAnswerError(f"the answer's length is unclear: {length[:60]}")
+        raise BrokenAnswerError(f"the answer's length is unclear: {length[:20]}")
     whole = len(size) < 16 and int(size) <= LARGEST_ANSWER
     return stream.take(int(size) if whole else LARGEST_ANSWER), whole
 
