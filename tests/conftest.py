@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 from faultserver import FaultServer
-from program import Program
-
-TOKEN = "tok_5b1f0c2d9e"
+from program import TOKEN, Program
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,9 +10,7 @@ import time
 
 import pytest
 from faultserver import FaultServer, Reply, html_reply, json_reply
-from program import Program
-
-TOKEN = "tok_5b1f0c2d9e"
+from program import TOKEN, Program
 
 
 def jwt(**claims: object) -> str:

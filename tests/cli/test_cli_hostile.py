@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN
 from faultserver import FaultServer, Reply, json_reply
-from program import Program
+from program import TOKEN, Program
 
 HARM = "\x1b[31mred\x1b]0;title\x07 [bold]x[/bold] :smile: \u202eevil \x9b2J\x85\x7f"
 UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

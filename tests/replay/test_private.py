@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN
 from faultserver import DROP, SUCCESS, FaultServer, json_reply
-from program import Program
+from program import TOKEN, Program
 
 from cms_cli.replay.journal import Journal
 
