@@ -21,19 +21,13 @@ from cms_cli.output.progress import ReplayView
 from cms_cli.replay.identity import RunConflictError
 from cms_cli.replay.journal import Journal, JournalError
 from cms_cli.replay.model import InputError
-from cms_cli.replay.options import Delivery, Shape
+from cms_cli.replay.options import DEFAULT_CONCURRENCY, DEFAULT_MAX_WAIT, Delivery, Shape
 from cms_cli.replay.pacing import DOCUMENTED_RATE, parse_rate
 from cms_cli.replay.run import Request, rehearse, replay, resume
 from cms_cli.replay.runs import Run, RunBusyError
 from cms_cli.replay.stop import Stop
 from cms_cli.settings import Settings
 from cms_python import CMSClient, EventKind
-
-MAX_WAIT = 900.0
-"""Seconds without any row settling after which a replay stops."""
-
-CONCURRENCY = 8
-"""Requests in flight at once, unless ``--concurrency`` says otherwise."""
 
 
 def replay_file(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
@@ -115,9 +109,9 @@ def delivery_of(parameters: Mapping[str, Any], settings: Settings) -> Delivery:
     return Delivery(
         limit=parameters["limit"],
         rate=rate,
-        concurrency=parameters["concurrency"] or CONCURRENCY,
+        concurrency=parameters["concurrency"] or DEFAULT_CONCURRENCY,
         timeout=settings.timeout,
-        max_wait=settings.max_wait(MAX_WAIT),
+        max_wait=settings.max_wait(DEFAULT_MAX_WAIT),
         max_failures=parameters["max_failures"],
         max_duration=parameters["max_duration"],
         skip_invalid=bool(parameters.get("skip_invalid")),

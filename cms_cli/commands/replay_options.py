@@ -80,8 +80,7 @@ Rate = Annotated[
     typer.Option(
         "--rate",
         metavar="N/m",
-        help="Keep to this limit: 60/m, 5/s, none.",
-        show_default="60/m",
+        help="Keep to this limit: 5/s, none. 60/m by default, none in the sandbox.",
         rich_help_panel=CONTROL,
     ),
 ]
@@ -92,8 +91,7 @@ Concurrency = Annotated[
         metavar="N",
         min=1,
         max=64,
-        help="Requests in flight at once.",
-        show_default="4",
+        help="Requests in flight at once, 8 by default.",
         rich_help_panel=CONTROL,
     ),
 ]

@@ -10,6 +10,12 @@ from typing import Any
 from cms_cli.replay.pacing import Rate
 from cms_cli.replay.rules import Rules
 
+DEFAULT_CONCURRENCY = 8
+"""Requests in flight at once, unless somebody says otherwise. More of them cost less of the processor each."""
+
+DEFAULT_MAX_WAIT = 900.0
+"""Seconds without any row settling after which a replay stops."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -99,9 +105,9 @@ class Delivery:
 
     limit: int | None = None
     rate: Rate | None = None
-    concurrency: int = 4
+    concurrency: int = DEFAULT_CONCURRENCY
     timeout: float = 30.0
-    max_wait: float = 900.0
+    max_wait: float = DEFAULT_MAX_WAIT
     max_failures: int | None = None
     max_duration: float | None = None
     skip_invalid: bool = False

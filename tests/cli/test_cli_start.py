@@ -12,6 +12,8 @@ import typer
 from program import Program
 
 from cms_cli.app import app
+from cms_cli.replay.options import Delivery
+from cms_cli.replay.pacing import DOCUMENTED_RATE
 from cms_python import __version__
 
 ENTRIES = app.info.cls.entries  # type: ignore[union-attr]
@@ -88,6 +90,17 @@ def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
     if page and page[:1] != ("sandbox",):
         examples = result.stdout.partition("\nExamples:\n")[2]
         assert len(re.findall(r"^  cms ", examples, re.MULTILINE)) >= 2
+
+
+def test_help_names_the_defaults_that_hold(program: Program) -> None:
+    """Where a help page says what holds by default, it is what the program does."""
+    page = " ".join(program("sale", "--help").stdout.split())
+
+    assert f"Requests in flight at once, {Delivery().concurrency} by default." in page
+    assert f"{DOCUMENTED_RATE} by default" in page
+    timeout, max_wait = (program("config", "get", key).stdout.strip() for key in ("timeout", "max_wait"))
+    assert f"Seconds a request may take, {timeout} by default." in page
+    assert f"{max_wait} by default, {Delivery().max_wait:.0f} in a replay." in page
 
 
 def test_short_help(program: Program) -> None:

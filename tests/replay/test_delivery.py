@@ -260,6 +260,6 @@ def test_set_aside_rows_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(delivery, "_MOST_ASIDE", 3)
     with FaultServer(default=json_reply(500, {"error": "no"})) as server:
         bench = Bench(tmp_path, server.url)
-        report = bench.replay(bench.file(sales_csv(range(30))), max_wait=1)
+        report = bench.replay(bench.file(sales_csv(range(30))), max_wait=1, concurrency=4)
         assert counted(report) == {"pending": 30}
         assert len(set(received_invoices(server.requests))) <= 12

@@ -186,7 +186,7 @@ def test_a_disk_that_stays_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         with monkeypatch.context() as patch:
             _failing(patch, "settle", range(30, 10_000))
             with pytest.raises(JournalError, match="full"):
-                bench.replay(path)
+                bench.replay(path, concurrency=4)
         report = bench.replay(path)
         assert report.counts["accepted"] + report.counts["unknown"] == 60
         assert 1 <= report.counts["unknown"] <= 4

@@ -16,7 +16,7 @@ from program import _OWN_TERMINAL as OWN_TERMINAL
 from program import Program
 from replays import leads_csv, sales_csv
 
-from cms_cli.commands.replay import CONCURRENCY
+from cms_cli.replay.options import DEFAULT_CONCURRENCY
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 
@@ -76,7 +76,7 @@ def test_a_signal_does_not_wait_for_a_server_that_hangs(
     service.script(SUCCESS, *[HANG] * 50)
     path = write(online, kind, 20)
     process = online.start(*command(kind, path, "--timeout", "60"))
-    assert service.wait_for(lambda: len(service.requests) > CONCURRENCY)
+    assert service.wait_for(lambda: len(service.requests) > DEFAULT_CONCURRENCY)
     begin = time.monotonic()
     process.send_signal(signal.SIGTERM)
     if twice:
@@ -87,7 +87,7 @@ def test_a_signal_does_not_wait_for_a_server_that_hangs(
     assert process.returncode == 143
     assert took > 4 or twice
     assert took < 20
-    assert f'"{left}": {19 if kind == "sale" else CONCURRENCY}' in stdout
+    assert f'"{left}": {19 if kind == "sale" else DEFAULT_CONCURRENCY}' in stdout
     assert "cms runs resume" in stderr
 
 

@@ -139,7 +139,7 @@ def test_an_interrupt_leaves_a_server_that_hangs(
         thread.start()
         path = bench.file(sales_csv(range(20)) if kind == "sale" else leads_csv(range(20)))
         begin = time.monotonic()
-        report = bench.replay(path, notes=notes, timeout=30, results=tmp_path / "r.csv")
+        report = bench.replay(path, notes=notes, timeout=30, concurrency=4, results=tmp_path / "r.csv")
         thread.join()
         assert time.monotonic() - begin < 20
     assert report.exit_code == ExitCode.TERMINATED
