@@ -6,6 +6,7 @@ imports together, and half again as long for each request (`benchmarks/README.md
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import ssl
@@ -27,9 +28,12 @@ class _Connection:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._last_used = 0.0
+        self._process = os.getpid()
 
     def usable(self) -> bool:
-        """Tell whether the next request may go over it: not idle for long, and nothing came unasked."""
+        """Tell whether the next request may go over it: ours, not idle for long, and nothing came unasked."""
+        if self._process != os.getpid():
+            return False  # our parent's, from before the fork: each would read the other's answers
         return time.monotonic() - self._last_used <= _exchange.LONGEST_IDLE and not _readable(self._sock)
 
     def exchange(self, request: bytes, deadline: float) -> tuple[Reply, bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import socket
 import ssl
 import threading
@@ -98,12 +99,14 @@ class _Watched:
     """What every kind of connection adds: marks what was sent, and goes stale when it was idle."""
 
     _last_used = 0.0
+    _process = 0
 
     @staticmethod
     def response_class(sock: socket.socket, **_: Any) -> _ResponseByDeadline:
         return _ResponseByDeadline(sock, _attempt.deadline)
 
     def connect(self) -> None:
+        self._process = os.getpid()
         try:
             super().connect()  # type: ignore[misc]
         finally:
@@ -124,6 +127,8 @@ class _Watched:
 
     @property
     def is_connected(self) -> bool:
+        if self._process != os.getpid():
+            return False  # our parent's, from before the fork: each would read the other's answers
         connected: bool = super().is_connected  # type: ignore[misc]
         return connected and time.monotonic() - self._last_used <= _exchange.LONGEST_IDLE
 

@@ -1,0 +1,85 @@
+"""What a client does where its process forks."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trustme
+from faultserver import FaultServer, Received, Reply, json_reply
+from sdk_events import TOKEN
+
+HERE = Path(__file__).parent
+
+FORKING = """
+import os, sys
+from cms_python import CMSClient
+
+client = CMSClient(sys.argv[1], sys.argv[2])
+
+def track(who):
+    answer = client.track_lead("signup", who)
+    assert answer["success"] and answer["data"] == {"you": who}, answer
+
+track("before")
+child = os.fork()
+if not child:
+    try:
+        track("child")
+        client.close()
+    except BaseException as error:
+        print(error, file=sys.stderr, flush=True)
+        os._exit(1)
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+track("parent")
+client.close()
+sys.exit(status != 0)
+"""
+
+
+def echo(request: Received) -> Reply:
+    return json_reply(200, {"success": True, "data": {"you": request.json["customerExternalId"]}})
+
+
+def run(code: str, host: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code, TOKEN, host],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), **environment},
+    )
+
+
+@pytest.fixture(params=["direct", "urllib3", "tls"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[FaultServer, str, dict[str, str]]:
+    """A server that says whose event it was, the host to name, and the environment that leads there."""
+    if request.param == "tls":
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        server = FaultServer(default=echo, tls=context)
+        return server, server.url, {"REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem")}
+    server = FaultServer(default=echo)
+    if request.param == "direct":
+        return server, server.url, {}
+    return server, "http://api.example", {"HTTP_PROXY": server.url}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+def test_fork(place: tuple[FaultServer, str, dict[str, str]]) -> None:
+    """A forked process makes its own connections: over shared ones, each would read the other's answers."""
+    server, host, environment = place
+    with server:
+        done = run(FORKING, host, **environment)
+        assert done.returncode == 0, done.stderr
+        assert [request.json["customerExternalId"] for request in server.requests] == ["before", "child", "parent"]
+        _, child, parent = (request.connection for request in server.requests)
+        assert child != 1
+        assert parent != child
