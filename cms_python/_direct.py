@@ -30,6 +30,9 @@ class _Connection:
         self._last_used = 0.0
         self._process = os.getpid()
 
+    def __del__(self) -> None:
+        self.close()  # of a client that nobody closed; Python would complain of the socket
+
     def usable(self) -> bool:
         """Tell whether the next request may go over it: ours, not idle for long, and nothing came unasked."""
         if self._process != os.getpid():

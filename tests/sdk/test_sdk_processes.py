@@ -1,4 +1,4 @@
-"""What a client does where its process forks."""
+"""What a client does where its process forks, and where nobody closes it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ status = os.waitpid(child, 0)[1]
 track("parent")
 client.close()
 sys.exit(status != 0)
+"""
+
+NEVER_CLOSED = """
+import sys
+from cms_python import CMSClient
+
+client = CMSClient(sys.argv[1], sys.argv[2])
+assert client.track_lead("signup", "at the end")["success"]
+another = CMSClient(sys.argv[1], sys.argv[2])
+assert another.track_lead("signup", "before the end")["success"]
+del another
 """
 
 
@@ -83,3 +94,12 @@ def test_fork(place: tuple[FaultServer, str, dict[str, str]]) -> None:
         _, child, parent = (request.connection for request in server.requests)
         assert child != 1
         assert parent != child
+
+
+def test_never_closed(place: tuple[FaultServer, str, dict[str, str]]) -> None:
+    """A client that nobody closes, as on the package page, leaves no socket open for Python to complain of."""
+    server, host, environment = place
+    with server:
+        done = run(NEVER_CLOSED, host, **environment)
+        assert done.returncode == 0, done.stderr
+        assert "unclosed" not in done.stderr
