@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import sys
 import time
 from datetime import timezone
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 SHORTEST_SECRET = 8
 """Characters of a token that is masked in what comes back; a shorter one would be masked out of plain words."""
 
-_MASK = "[token]"
+_MASK = b"[token]"
 
 _FOR_EVER = 1e9
 """Seconds that stand for a ``Retry-After`` nobody will see the end of."""
@@ -69,15 +71,31 @@ class Transport:
         return Answer(
             reply.status,
             reply.headers.get("Content-Type", "").lower(),
-            reply.body.replace(self._secret.encode(), _MASK.encode()) if self._secret else reply.body,
+            self._masked(reply.body),
             _seconds_to_wait(reply.headers.get("Retry-After", "")),
             self._without_token(reply.headers.get("Location", "")),
             read_rate_limit(reply.headers),
         )
 
-    def _without_token(self, text: str) -> str:
+    def _masked(self, echo: bytes) -> bytes:
         """Mask the token where something echoes it; errors and logs show what came back."""
-        return text.replace(self._secret, _MASK) if self._secret else text
+        if not self._secret:
+            return echo
+        echo = echo.replace(self._secret.encode(), _MASK)
+        return self._escaped_secret.sub(_MASK, echo) if b"\\" in echo or b"%" in echo else echo
+
+    def _without_token(self, text: str) -> str:
+        return self._masked(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    @functools.cached_property
+    def _escaped_secret(self) -> re.Pattern[bytes]:
+        """What finds the token as JSON and URLs may write it: whoever reads those gets it in clear."""
+        letters = (letter if letter.isalnum() else _escaped(letter) for letter in self._secret)
+        return re.compile("".join(letters).encode())
+
+
+def _escaped(letter: str) -> str:
+    return rf"(?:\\?{re.escape(letter)}|(?i:\\u00{ord(letter):02x}|%{ord(letter):02x}))"
 
 
 def _way_to(host: str, headers: dict[str, str]) -> Direct | Proxied:

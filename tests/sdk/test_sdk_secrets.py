@@ -6,6 +6,7 @@ import logging
 import traceback
 from datetime import datetime
 from typing import Any, Callable
+from urllib.parse import quote
 
 import pytest
 from faultserver import DROP, FaultServer, Reply, json_reply, refusing_port
@@ -50,6 +51,32 @@ def test_token_is_never_shown(
     assert caplog.records
     assert TOKEN not in caplog.text
     assert all(TOKEN not in repr(vars(record)) for record in caplog.records)
+
+
+KEY = "k3y/with+signs~and=="
+ESCAPED = {
+    "with slashes escaped": KEY.replace("/", "\\/"),
+    "with all but letters and digits escaped": "".join(c if c.isalnum() else f"\\u{ord(c):04X}" for c in KEY),
+    "not at all": KEY,
+}
+
+
+@pytest.mark.parametrize("name", ESCAPED)
+def test_escaped_token_is_not_shown(server: FaultServer, name: str) -> None:
+    """An echo in JSON that escapes some of the token's characters, as PHP does slashes, does not show it either."""
+    body = b'{"success":false,"error":"no such key: %s","details":{"key":["%s"]}}' % ((ESCAPED[name].encode(),) * 2)
+    server.script(Reply(401, body, (("Content-Type", "application/json"),)))
+    with CMSClient(KEY, server.url) as client:
+        answer = track(client, "lead")
+    assert (answer["error"], answer["details"]) == ("no such key: [token]", {"key": ["[token]"]})
+
+
+def test_token_in_an_address_is_not_shown(server: FaultServer) -> None:
+    """A redirect to an address that carries the token, escaped as addresses are, does not show it either."""
+    server.script(Reply(302, b"", (("Location", f"https://x.example/?key={quote(KEY, safe='')}&x=1"),)))
+    with CMSClient(KEY, server.url) as client:
+        answer = track(client, "lead")
+    assert "https://x.example/?key=[token]&x=1" in answer["error"]
 
 
 def test_token_is_in_no_exception(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
