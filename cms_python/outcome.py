@@ -22,6 +22,7 @@ DOCUMENTED_HOSTS = (
 
 _DEFAULT_MESSAGE = "Event tracked successfully"
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _WORDS_THAT_SAY_NO = frozenset({"false", "error", "fail", "failed", "failure"})
 _LONGEST_QUOTE = 500  # characters of an answer that is not JSON, which may be anything
 
@@ -303,6 +304,10 @@ def _where_else(host: str) -> str:
 def _json_object(body: bytes) -> dict[str, object] | None:
     try:
         value = json.loads(body.decode("utf-8-sig"))
+        if _HALF_CHARACTER.search(body):
+            # A text cut in UTF-16, as JavaScript counts, may end in half a character, which nobody can write.
+            text = json.dumps(value, ensure_ascii=False)
+            value = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

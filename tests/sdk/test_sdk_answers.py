@@ -72,6 +72,11 @@ SUCCESSES = {
         "記録しました ✓",
         {"name": "Zoë"},
     ),
+    "half a character": (
+        Reply(200, b'{"success":true,"message":"Zo\\ud83d","data":{"\\udc00":["\\uD83D\\uDE00 \\\\ud83d"]}}'),
+        "Zo\ufffd",
+        {"\ufffd": ["\U0001f600 \\ud83d"]},
+    ),
     "deep JSON": (
         Reply(200, b'{"success":true,"data":' + b'{"a":' * 50 + b"1" + b"}" * 50 + b"}"),
         MESSAGE,
@@ -141,6 +146,15 @@ ERRORS: dict[str, tuple[Reply, dict[str, Any]]] = {
     "401, JSON called HTML": (
         Reply(401, b'{"error":"Bad"}', (("Content-Type", "text/html"),)),
         {"error": "Bad", "status_code": 401, "type": "unauthorized"},
+    ),
+    "half a character": (
+        json_reply(422, {"error": "Too long: Zo\ud83d", "type": "t\ud83d", "details": {"customerName": "\ud83d"}}),
+        {
+            "error": "Too long: Zo\ufffd",
+            "status_code": 422,
+            "type": "t\ufffd",
+            "details": {"customer_name": "\ufffd"},
+        },
     ),
     "a 4xx that says yes": (
         json_reply(422, {"success": True, "error": "Bad"}),
