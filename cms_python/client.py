@@ -228,6 +228,8 @@ class CMSClient:
                 return outcome
             _log.info("attempt %d: %s; next in %.1f s", failures, outcome.message, pause)
             time.sleep(pause)
+            if self._closed:  # meanwhile, by another thread: what is known of the event so far is not lost
+                return outcome
 
     def attempt(self, event: WireEvent, *, timeout: float | None = None) -> Outcome:
         """Make exactly one request, for callers that decide about repeats themselves.

@@ -283,6 +283,19 @@ def test_no_retries(server: FaultServer, make_client: MakeClient, clock: Any) ->
         assert len(server.requests) - before == retries + 1
 
 
+@pytest.mark.parametrize("status", [500, 503])
+def test_closed_while_it_waits(
+    server: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """Closed by another thread between two attempts, a client gives what the last came to, and does not raise."""
+    server.default = failure(status)
+    monkeypatch.setattr("cms_python.client.time.sleep", lambda _: client.close())
+    outcome = client.send(SaleEvent(**SALE))
+    assert (outcome.success, outcome.status_code, outcome.attempts) == (False, status, 1)
+    assert outcome.may_have_arrived is (status == 500)
+    assert len(server.requests) == 1
+
+
 def test_call_keeps_to_its_time(server: FaultServer, make_client: MakeClient) -> None:
     """With a limit that never lifts, a call ends within its own time, really waited."""
     server.default = failure(429)
