@@ -49,8 +49,8 @@ class RetryPolicy:
     """When to give up.
 
     Attributes:
-        retries: Repeats after the first attempt. A 429, and any answer with ``Retry-After``, does not use them
-            up: the service has said that it is alive and when it will listen.
+        retries: Repeats after the first attempt; with 0 there is none. A 429, and any answer with
+            ``Retry-After``, does not use them up: the service has said that it is alive and when it will listen.
         total_wait: Seconds that all attempts and pauses together may take.
     """
 
@@ -71,7 +71,7 @@ class RetryPolicy:
         """
         if not may_resend(kind, outcome):
             return None
-        if failures > self.retries and not bounded_by_time_only(outcome):
+        if failures > self.retries and not (self.retries and bounded_by_time_only(outcome)):
             return None
         wait = max(backoff(failures, chance), outcome.retry_after or 0.0)
         # An attempt cut off at once would make a lead's fate unknown for nothing.

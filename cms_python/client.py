@@ -47,7 +47,8 @@ class CMSClient:
         host: The API's base URL, http or https.
         timeout: Seconds that one attempt may take, from its first byte to the answer's last.
         retries: Repeats after a first attempt that failed. A sale may be repeated, since the service keeps one
-            sale per invoice; a lead is repeated only when it surely did not arrive.
+            sale per invoice; a lead is repeated only when it surely did not arrive. A 429, or an answer
+            with ``Retry-After``, does not use them up: ``total_wait`` alone ends that. With 0 nothing is repeated.
         total_wait: Seconds that a call may take in all, pauses included. ``Retry-After`` is waited for when it
             ends within them, and is otherwise the end of the call.
 

@@ -283,6 +283,18 @@ def test_no_retries(server: FaultServer, make_client: MakeClient, clock: Any) ->
         assert len(server.requests) - before == retries + 1
 
 
+@pytest.mark.parametrize("headers", [(), (("Retry-After", "0"),)])
+@pytest.mark.parametrize("status", [429, 503])
+def test_no_retries_at_a_limit(
+    server: FaultServer, make_client: MakeClient, clock: Any, status: int, headers: tuple[tuple[str, str], ...]
+) -> None:
+    """``retries=0`` sends once under a limit as well: whoever asks for that repeats by himself, or not at all."""
+    server.default = failure(status, *headers)
+    answer = track(make_client(retries=0), "sale")
+    assert (answer["success"], answer["status_code"]) == (False, status)
+    assert (len(server.requests), clock.pauses) == (1, [])
+
+
 @pytest.mark.parametrize("status", [500, 503])
 def test_closed_while_it_waits(
     server: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch, status: int
