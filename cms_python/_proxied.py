@@ -33,6 +33,8 @@ from cms_python._exchange import LARGEST_ANSWER, POOL_SIZE, Reply, innermost, no
 
 _PIECE = 64 * 1024
 
+_NOT_AN_ADDRESS = "one of them is no address; in a password, / ? # and @ are written %2F %3F %23 and %40"
+
 
 class _Attempt(threading.local):
     """What the connection under an attempt needs to know of it, and tells of it; one per thread."""
@@ -258,7 +260,10 @@ def _no_answer(error: BaseException, sent: bool) -> NoAnswer:
     found = no_answer(error, sent=sent)
     if sent:
         return found
-    if isinstance(error, (requests.RequestException, LocationParseError)):
+    if isinstance(error, LocationParseError):
+        # Its words quote what stands before the first slash, be it half a password.
+        return found._replace(silence=Silence.SETTINGS, detail=_NOT_AN_ADDRESS)
+    if isinstance(error, requests.RequestException):
         return found._replace(silence=Silence.SETTINGS)
     inner = innermost(error)
     refused = isinstance(error, ProxyError) and found.silence in (

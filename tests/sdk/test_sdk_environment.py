@@ -264,6 +264,19 @@ def test_proxy_that_makes_no_sense(make_client: MakeClient, monkeypatch: pytest.
 # Passwords
 
 
+@pytest.mark.parametrize("password", ["se/cret", "se#cret", "se?cret", "se@cret", "se:cret", "se cret", "se%cret"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_password_that_is_not_escaped(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, scheme: str, password: str
+) -> None:
+    """No part of a proxy's password is shown where it makes the proxy's address unreadable."""
+    with refusing_port() as port:
+        monkeypatch.setenv("ALL_PROXY", f"http://joe:{password}@127.0.0.1:{port}")
+        answer = track(make_client(f"{scheme}://x.example", **ONCE), "lead")
+    assert answer["type"] in ("settings_error", "proxy_error")
+    assert not any(half in answer["error"] for half in ("joe", ":se", "cret"))
+
+
 @pytest.mark.parametrize("where", [".netrc", "_netrc", "NETRC"])
 def test_netrc(
     server: FaultServer,
