@@ -264,9 +264,19 @@ def _of_error(status: Status, answer: Answer, body: dict[str, object] | None) ->
 
 
 def _details_of(details: object) -> dict[str, object]:
-    if isinstance(details, Mapping):
-        return {PYTHON_NAMES.get(str(key), str(key)): value for key, value in details.items()}
-    return {} if details is None else {"details": details}
+    named = _with_python_names(details)
+    if isinstance(named, dict):
+        return named
+    return {} if named is None else {"details": named}
+
+
+def _with_python_names(value: object, levels: int = 10) -> object:
+    """Name fields as Python does, in whatever way the service groups them; not as deep as it might go."""
+    if isinstance(value, Mapping) and levels:
+        return {PYTHON_NAMES.get(key, key): _with_python_names(inner, levels - 1) for key, inner in value.items()}
+    if isinstance(value, list) and levels:
+        return [_with_python_names(inner, levels - 1) for inner in value]
+    return value
 
 
 def _of_rejected_token(answer: Answer, body: dict[str, object] | None, host: str) -> Outcome:

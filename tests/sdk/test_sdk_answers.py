@@ -119,6 +119,19 @@ ERRORS: dict[str, tuple[Reply, dict[str, Any]]] = {
             "details": {"click_id": "Required", "other": ["x"]},
         },
     ),
+    "422 with details in groups": (
+        error(422, details={"errors": [{"clickId": {"invoiceId": ["x"]}}, None], "form": []}),
+        {
+            "error": "Nope",
+            "status_code": 422,
+            "type": "some_type",
+            "details": {"errors": [{"click_id": {"invoice_id": ["x"]}}, None], "form": []},
+        },
+    ),
+    "422 with deep details": (
+        Reply(422, b'{"error":"Nope","type":"t","details":{"a":' + b"[" * 600 + b"]" * 600 + b"}}"),
+        {"error": "Nope", "status_code": 422, "type": "t", "details": {"a": json.loads("[" * 600 + "]" * 600)}},
+    ),
     "422 with a list of details": (
         error(422, details=["a", "b"]),
         {"error": "Nope", "status_code": 422, "type": "some_type", "details": {"details": ["a", "b"]}},
