@@ -68,12 +68,16 @@ class Answer(NamedTuple):
     @property
     def is_web_page(self) -> bool:
         """Whether this is HTML, by its type or its first character."""
-        return "html" in self.content_type or self.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+        return "html" in self.content_type or self._first_byte == b"<"
 
     @property
     def says_json(self) -> bool:
-        """Whether the answer claims to be JSON."""
-        return "json" in self.content_type
+        """Whether the answer claims to be JSON, or begins like it: PHP calls everything HTML unless told."""
+        return "json" in self.content_type or self._first_byte in (b"{", b"[")
+
+    @property
+    def _first_byte(self) -> bytes:
+        return self.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
 
     def text_excerpt(self, longest: int) -> str:
         """Give the beginning of a body that is plain text; "" for a web page."""

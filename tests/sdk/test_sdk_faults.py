@@ -65,6 +65,8 @@ LOST: dict[str, Step] = {
     "chunks that do not end": Reply(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"),
     "chunks that are none": Reply(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n"),
     "broken JSON": Reply(200, b'{"success": tru', (("Content-Type", "application/json"),)),
+    "broken JSON called HTML": Reply(200, b'{"success": tru', (("Content-Type", "text/html"),), framed=False),
+    "broken JSON called nothing": Reply(200, b'\n{"success": tru', framed=False),
     "JSON in broken UTF-8": Reply(200, b'{"success": "\xff"}', (("Content-Type", "application/json"),)),
     "JSON too deep": Reply(200, b"[" * 200_000, (("Content-Type", "application/json"),)),
 }
