@@ -85,7 +85,8 @@ class Transport:
         return self._escaped_secret.sub(_MASK, echo) if b"\\" in echo or b"%" in echo else echo
 
     def _without_token(self, text: str) -> str:
-        return self._masked(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        # What has no form in UTF-8, such as a file's name in another encoding, could be neither printed nor kept.
+        return self._masked(text.encode("utf-8", "backslashreplace")).decode()
 
     @functools.cached_property
     def _escaped_secret(self) -> re.Pattern[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -85,6 +86,17 @@ def test_bundle_that_is_not_there(
         answer = track(make_client(secure.url), "lead")
         assert (answer["success"], answer["status_code"], answer["type"]) == (False, None, "tls_error")
     assert not secure.requests
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
+def test_bundle_whose_name_is_not_utf8(
+    secure: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of a missing bundle can be printed, in whatever encoding it is."""
+    monkeypatch.setenv("SSL_CERT_FILE", os.fsdecode(b"/nowhere/caf\xe9.pem"))
+    answer = track(make_client(secure.url), "lead")
+    assert answer["type"] == "tls_error"
+    assert "caf" in answer["error"].encode().decode()
 
 
 # Proxies
