@@ -140,17 +140,32 @@ def _make_private(path: Path) -> None:
         folder = folder.parent
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
-    # SQLite gives its -wal and -shm files the mode of this one.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # SQLite gives its -wal and -shm files the mode of this one. One that is there is not opened: see _owner().
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _refuse_stranger(path: Path) -> None:
-    with path.open("rb") as file:
-        header = file.read(_HEADER)
-    if not header:
-        return
-    if not header.startswith(_MAGIC) or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+    if path.stat().st_size and _owner(path) != APPLICATION_ID:
         raise StoreError(f"{path} is not a sandbox's store; it is left as it is")
+
+
+def _owner(path: Path) -> int:
+    """The application's number in the header of a file; 0 where it is no database.
+
+    SQLite looks, since to open and close the file here would drop the locks that this process's connections hold on
+    it: the next process to close the store would think itself the last, and remove the log that a server is still
+    writing to, with all events in it. To take the file for immutable keeps SQLite from making files beside a
+    stranger's.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            return int(connection.execute("PRAGMA application_id").fetchone()[0])
+    except sqlite3.DatabaseError:
+        # Too damaged for SQLite to read: there is nothing left in it that a lock could save.
+        with path.open("rb") as file:
+            header = file.read(_HEADER)
+        return int.from_bytes(header[68:72], "big") if header.startswith(_MAGIC) else 0
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

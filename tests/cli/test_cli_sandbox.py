@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from program import Program
@@ -112,6 +114,37 @@ def test_serve_answers_until_it_is_told_to_end(program: Program, number: int) ->
     assert result.code == 0, result.stderr
     assert (server.returncode, rest) == (0, "")
     assert "CMS_HOST" in stderr
+
+
+def look(url: str) -> int:
+    """The status of what the page asks for again and again."""
+    with closing(http.client.HTTPConnection(url.partition("//")[2], timeout=30)) as connection:
+        connection.request("GET", "/_sandbox/overview")
+        return connection.getresponse().status
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_server_that_is_watched_shares_its_store_with_commands(program: Program) -> None:
+    """Nothing is lost when a command comes to the store and goes while somebody looks at the server's page."""
+    server = program.start("sandbox", "serve", "--port", "0")
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        env = {"CMS_HOST": url, "CMS_BEARER_TOKEN": "anything"}
+        for number in range(3):
+            assert look(url) == 200
+            inside = program(*LEAD, "--click-id", f"inside_{number}", "--sandbox")
+            served = program(*LEAD, "--click-id", f"served_{number}", env=env)
+            assert (inside.code, served.code) == (0, 0)
+        shown = program("sandbox", "events", "--json").json
+    finally:
+        finish(server, signal.SIGTERM)
+    kept = program("sandbox", "events", "--json").json
+
+    assert [event["clickId"] for event in shown] == [
+        *("inside_0", "served_0", "inside_1", "served_1", "inside_2", "served_2"),
+    ]
+    assert kept == shown
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
