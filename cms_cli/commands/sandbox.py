@@ -245,14 +245,19 @@ def reset(
     except sandbox.StoreError as problem:
         raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
     if db is None:
-        _forget_replays(store)
+        _forget_replays(store.parent)
     console.note(f"forgot {forgotten} event{'' if forgotten == 1 else 's'} of {store}")
 
 
-def _forget_replays(store: Path) -> None:
-    for file in store.parent.glob("*"):
-        if not file.name.startswith(STORE_NAME) and file.is_file():
-            file.unlink(missing_ok=True)
+def _forget_replays(folder: Path) -> None:
+    """Remove the journal of what was sent to the sandbox, and nothing else: the folder may be a project's own."""
+    from cms_cli.replay.contents import ENDING
+    from cms_cli.replay.journalfile import FILE_NAME
+
+    journal = (folder / f"{FILE_NAME}{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
+    contents = (file for kind in ("lead", "sale") for file in folder.glob(f"{kind}-*{ENDING}"))
+    for file in (*journal, *contents):
+        file.unlink(missing_ok=True)
 
 
 def _store(settings: Settings, db: Optional[str]) -> Path:

@@ -82,6 +82,24 @@ def test_reset_forgets_events_and_replays(program: Program) -> None:
     assert (journal.exists(), kept.exists()) == (False, True)
 
 
+def test_reset_forgets_nothing_else(program: Program) -> None:
+    """The sandbox's folder may be that of a project (--state-dir .): what cms has not written there stays."""
+    folder = program.state / "sandbox"
+    folder.mkdir(parents=True)
+    theirs = [folder / name for name in ("main.py", "other.sqlite3", "journal.txt", "sandbox.sqlite3.bak", "a.rows")]
+    for file in theirs:
+        file.write_text("mine")
+    table = program.home / "sales.csv"
+    table.write_text("click_id,event_name,customer_external_id,invoice_id,amount,currency\nc,e,u,i,1,USD\n")
+    replay = ("sale", "--from-csv", str(table), "--sandbox", "--yes")
+
+    assert program(*replay).code == 0
+    assert program("sandbox", "reset").code == 0
+    left = sorted(file.name for file in folder.iterdir() if file.is_file())
+    assert left == sorted(["sandbox.sqlite3", *(file.name for file in theirs)])
+    assert program(*replay, "--json").json["counts"]["accepted"] == 1
+
+
 def test_a_store_that_is_none(program: Program) -> None:
     """A file that is no store is left as it is: exit 3, naming it."""
     other = program.home / "notes.txt"
