@@ -159,9 +159,12 @@ class Ledger:
 
 
 def _instant(timestamp: str) -> float:
-    """Unix seconds of a timestamp that the field rules have let through."""
+    """Unix seconds of a timestamp that the field rules have let through, to the millisecond.
+
+    More digits could round up, and those of the last second that a date can have to a year that none can have.
+    """
     whole, _, fraction = timestamp.rstrip("Z").partition(".")
-    return datetime.fromisoformat(whole).replace(tzinfo=timezone.utc).timestamp() + float(f"0.{fraction or 0}")
+    return datetime.fromisoformat(whole).replace(tzinfo=timezone.utc).timestamp() + float(f"0.{fraction[:3] or 0}")
 
 
 def _words(verdict: Verdict) -> str:

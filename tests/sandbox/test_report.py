@@ -12,7 +12,7 @@ from cms_cli.sandbox import EventFilter, SandboxServer, StoreError, open_report
 from cms_cli.sandbox.report import ORDERS
 
 from .ledger import by_click, revenue
-from .talk import FOLLOW_UP, LEAD, SALE, SET_UP, Wire, lead, sale
+from .talk import FOLLOW_UP, LEAD, SALE, SET_UP, Wire, lead, sale, send
 
 LARGEST = 2**53 - 1
 
@@ -141,6 +141,28 @@ def test_events_are_dated_by_their_own_timestamp(sandbox: SandboxServer) -> None
         "0001-01-01T00:00:00.000Z",
         "2026-04-10T12:34:56.789Z",
     )
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "shown"),
+    [
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.00"),
+        ("2026-04-10T12:34:56.1Z", "2026-04-10T12:34:56.10"),
+        ("9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.99"),
+    ],
+)
+def test_the_first_and_the_last_moment_that_a_timestamp_can_name(
+    sandbox: SandboxServer, timestamp: str, shown: str
+) -> None:
+    """Every timestamp that was accepted can be shown, by the report and by the page."""
+    assert lead(sandbox, {**LEAD, "timestamp": timestamp}).status == 200
+    with open_report(sandbox.db) as report:
+        (click,) = report.clicks()
+    overview = send(sandbox, "GET", "/_sandbox/overview", Host=f"127.0.0.1:{sandbox.port}")
+
+    assert click.to_dict()["lastEventAt"].startswith(shown)
+    assert overview.status == 200
+    assert overview.json["events"][0]["happenedAt"].startswith(shown)
 
 
 def test_a_report_is_of_one_moment(sandbox: SandboxServer) -> None:
