@@ -38,8 +38,11 @@ def cms_sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
     """
     from cms_cli.sandbox import SandboxServer
 
-    marks = [mark.kwargs for mark in reversed(list(request.node.iter_markers("cms_sandbox")))]
-    options = {name: value for mark in marks for name, value in mark.items()}
+    marks = list(request.node.iter_markers("cms_sandbox"))
+    if any(mark.args for mark in marks):
+        # Else a test would pass without having met the fault that it names.
+        pytest.fail('the marker cms_sandbox takes options by name: cms_sandbox(faults="sale.5xx")', pytrace=False)
+    options = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
     with pytest.MonkeyPatch.context() as environment, SandboxServer(**options) as server:
         # A proxy that the environment names cannot reach this machine's own address.
         for name in ("no_proxy", "NO_PROXY"):

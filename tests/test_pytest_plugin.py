@@ -119,6 +119,23 @@ def test_another_token(cms_sandbox):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_a_marker_whose_option_has_no_name_is_an_error(tmp_path: Path) -> None:
+    """It is not passed over: the test would be green without the fault that it asks for."""
+    folder = project(
+        tmp_path / "project",
+        """
+import pytest
+
+@pytest.mark.cms_sandbox("sale.5xx")
+def test_when_the_service_is_down(cms_sandbox):
+    pass
+""",
+    )
+    result = run_pytest(folder, "-p", PLUGIN)
+    assert result.returncode == 1
+    assert "takes options by name" in result.stdout
+
+
 def test_a_proxy_in_the_environment_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a company's proxy the client still reaches the sandbox, and the setting ends with the test."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any, Callable
 
 from cms_cli.sandbox.errors import OptionError
-from cms_cli.sandbox.faults import REDIRECTS, SERVER_ERRORS, Fault, check_rates
+from cms_cli.sandbox.faults import KINDS, REDIRECTS, SERVER_ERRORS, Fault, check_rates
 
 _NS = 1_000_000_000
 
@@ -150,7 +150,7 @@ class Dice:
         key = f"{self._plan.seed}|{route}|{request_key(route, event, raw)}"
         number, seconds, attempt = self._count(key)
         faults = self._active(route, number, seconds)
-        fault = self._poison(event) or self._strike(faults, key, attempt)
+        fault = self._poison(route, event) or self._strike(faults, key, attempt)
         delay = sum(
             max(0.0, (hit.value or 0) + hit.jitter * (2 * _draw(key, attempt, f"jitter{hit.value}") - 1)) / 1000
             for hit in self._beside("latency", faults, key, attempt)
@@ -178,10 +178,11 @@ class Dice:
         found = [fault for step in self._plan.steps if step.active(seconds, number) for fault in step.faults]
         return [fault for fault in (*found, *self._plan.faults) if fault.concerns(route)]
 
-    def _poison(self, event: Mapping[str, Any] | None) -> Fault | None:
+    def _poison(self, route: str, event: Mapping[str, Any] | None) -> Fault | None:
         if event is None:
             return None
-        return next((poison.fault for poison in self._plan.poison if poison.matches(event)), None)
+        faults = (poison.fault for poison in self._plan.poison if poison.matches(event))
+        return next((fault for fault in faults if fault.concerns(route)), None)
 
     def _strike(self, faults: list[Fault], key: str, attempt: int) -> Fault | None:
         """The fault that this attempt's throw hits, or that an earlier attempt's hit and that goes on."""
@@ -247,8 +248,10 @@ def plan_faults(
     Raises:
         OptionError: A number is out of its range, or the rates add up to more than 1.
     """
-    if latency_ms < 0 or not (0 <= fail <= 1 and 0 <= drop <= 1):
-        raise OptionError("a latency is 0 or more milliseconds, and a rate is from 0 to 1")
+    longest = KINDS["latency"].high
+    # Asked this way round, since nothing is true of a number that is none (nan).
+    if not (0 <= latency_ms <= longest and 0 <= fail <= 1 and 0 <= drop <= 1):
+        raise OptionError(f"a latency is from 0 to {longest:.0f} milliseconds, and a rate is from 0 to 1")
     extra: list[Fault] = []
     if latency_ms:
         extra.append(Fault("latency", value=latency_ms))

@@ -15,7 +15,7 @@
     until_request = 120
     faults = "lead.drop-after:0.5"
 
-    [[poison]]                        # always on for this one
+    [[poison]]                        # always on for an event that has all of these values, by wire name
     match = { invoiceId = "inv_13" }
     fault = "500"                     # the default; its rate is not used
 """
@@ -30,6 +30,7 @@ from typing import Any
 
 from cms_cli.sandbox.errors import OptionError
 from cms_cli.sandbox.faults import parse_fault, parse_faults
+from cms_cli.sandbox.fields import FIELDS
 from cms_cli.sandbox.plan import FaultPlan, Poison, Step
 
 _TOP = {"seed": int, "faults": str, "step": list, "poison": list}
@@ -41,6 +42,7 @@ _STEP = {
     "faults": str,
 }
 _POISON = {"match": dict, "fault": str}
+_NAMES = tuple(field.name for field in FIELDS)
 
 
 def load_scenario(path: Path) -> FaultPlan:
@@ -79,6 +81,10 @@ def _step(where: str, table: Any) -> Step:
         faults = parse_faults(table.get("faults", ""))
     if not faults:
         raise OptionError(f"{where} names no faults")
+    for unit in ("seconds", "request"):
+        first, end = table.get(f"from_{unit}"), table.get(f"until_{unit}")
+        if first is not None and end is not None and not first < end:
+            raise OptionError(f"{where} is never on: from_{unit} is {first} and until_{unit} is {end}")
     return Step(faults, **{name: table[name] for name in _STEP if name in table and name != "faults"})
 
 
@@ -87,6 +93,12 @@ def _poison(where: str, table: Any) -> Poison:
     match: dict[str, Any] | None = table.get("match")
     if not match:
         raise OptionError(f"{where} has no match, which would poison every event")
+    for name, value in match.items():
+        # Either would never match, and a test that waits for the fault would pass without having met it.
+        if name not in _NAMES:
+            raise OptionError(f"{where}: no event has a field {name!r}; there are {', '.join(_NAMES)}")
+        if not isinstance(value, (str, int, float)):
+            raise OptionError(f"{where}: {name} is text in quotes or a number")
     with _saying(where):
         fault = parse_fault(table.get("fault", "500"))
     if fault.group == "beside":

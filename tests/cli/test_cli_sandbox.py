@@ -86,7 +86,9 @@ def test_reset_forgets_nothing_else(program: Program) -> None:
     """The sandbox's folder may be that of a project (--state-dir .): what cms has not written there stays."""
     folder = program.state / "sandbox"
     folder.mkdir(parents=True)
-    theirs = [folder / name for name in ("main.py", "other.sqlite3", "journal.txt", "sandbox.sqlite3.bak", "a.rows")]
+    theirs = [
+        folder / name for name in ("main.py", "other.sqlite3", "journal.txt", "sandbox.sqlite3.bak", "a.rows")
+    ]
     for file in theirs:
         file.write_text("mine")
     table = program.home / "sales.csv"

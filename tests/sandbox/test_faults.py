@@ -67,7 +67,13 @@ def test_what_is_no_fault_is_an_error(text: str, complaint: str) -> None:
         parse_faults(text)
 
 
-@pytest.mark.parametrize("options", [{"fail": 1.5}, {"drop": -0.1}, {"latency_ms": -1}, {"fail": 0.6, "drop": 0.6}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"fail": 1.5}, {"drop": -0.1}, {"latency_ms": -1}, {"fail": 0.6, "drop": 0.6}),
+        *({"latency_ms": float("inf")}, {"latency_ms": float("nan")}, {"fail": float("nan")}),
+    ],
+)
 def test_flags_out_of_range_are_an_error(start_sandbox: StartSandbox, options: dict[str, float]) -> None:
     with pytest.raises(OptionError):
         start_sandbox(**options)

@@ -9,7 +9,7 @@ import pytest
 from cms_cli.sandbox import OptionError, load_scenario
 
 from .conftest import Clock, StartSandbox
-from .talk import SALE, Wire, lead
+from .talk import SALE, Wire, lead, sale
 
 FULL = """
 seed = 7
@@ -59,6 +59,12 @@ def test_a_scenario_is_played(start_sandbox: StartSandbox, tmp_path: Path, clock
         assert wire.lead().status == 200
 
 
+def test_a_poison_of_one_route_leaves_the_other_alone(start_sandbox: StartSandbox, tmp_path: Path) -> None:
+    text = '[[poison]]\nmatch = { customerExternalId = "cus_1" }\nfault = "lead.500"'
+    sandbox = start_sandbox(scenario=load_scenario(write(tmp_path, text)))
+    assert [lead(sandbox).status, sale(sandbox).status, lead(sandbox).status] == [500, 200, 500]
+
+
 def test_flags_add_to_a_scenario(start_sandbox: StartSandbox, tmp_path: Path) -> None:
     plan = load_scenario(write(tmp_path, 'faults = "half:0.5"'))
     with pytest.raises(OptionError, match="more than 1"):
@@ -81,7 +87,15 @@ def test_flags_add_to_a_scenario(start_sandbox: StartSandbox, tmp_path: Path) ->
         ('[[step]]\nfaults = "500"\n[[step]]\nfaults = "500"\nuntil = 5', "step 2 has no 'until'"),
         ('[[step]]\nfaults = "500"\nfrom_request = 1.5', "from_request cannot be 1.5"),
         ('[[step]]\nfaults = "5xx,half"', "step 1: the fault rates"),
+        (
+            '[[step]]\nfaults = "500"\nfrom_seconds = 20\nuntil_seconds = 10',
+            "step 1 is never on: from_seconds is 20",
+        ),
+        ('[[step]]\nfaults = "500"\nfrom_request = 5\nuntil_request = 5', "step 1 is never on"),
+        ('[[step]]\nfaults = "500"\nfrom_seconds = nan\nuntil_seconds = 10', "step 1 is never on"),
         ("[[poison]]", "poison 1 has no match"),
+        ('[[poison]]\nmatch = { invoice_id = "i" }', "no event has a field 'invoice_id'; there are clickId, "),
+        ("[[poison]]\nmatch = { timestamp = 2026-04-10T12:34:56Z }", "timestamp is text in quotes"),
         ('[[poison]]\nmatch = { invoiceId = "i" }\nfault = "500,503"', "poison 1: not a fault"),
         ('[[poison]]\nmatch = { invoiceId = "i" }\nfault = "latency"', "poison 1: latency alone"),
     ],
