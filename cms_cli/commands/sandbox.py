@@ -14,6 +14,7 @@ from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.help import Command, Group
 from cms_cli.output import sandbox as render
+from cms_cli.output.console import Console
 from cms_cli.settings import Settings
 
 EXAMPLES = """
@@ -114,7 +115,7 @@ def serve(
     """
     given = locals()
     console, settings = begin(given)
-    server = _server(given, _store(settings, db))
+    server = _server(console, given, _store(settings, db))
     # Ctrl-C and SIGTERM are how a server ends: no error, and what is being answered is answered.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server:
@@ -126,7 +127,7 @@ def serve(
     return ExitCode.OK
 
 
-def _server(given: dict[str, Any], db: Path) -> Any:
+def _server(console: Console, given: dict[str, Any], db: Path) -> Any:
     from cms_cli.sandbox import OptionError, SandboxServer, StoreError, load_scenario
 
     try:
@@ -145,7 +146,7 @@ def _server(given: dict[str, Any], db: Path) -> Any:
     except OptionError as problem:
         raise CommandError(str(problem), "see: cms sandbox serve --help") from None
     except StoreError as problem:
-        raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
+        raise _store_error(console, problem, given["db"]) from None
     except OSError as problem:
         raise CommandError(
             f"cannot listen on port {given['port']}: {problem.strerror or problem}",
@@ -185,7 +186,7 @@ def events(
         )
         render.events(console, settings.output, found, str(store))
     except StoreError as problem:
-        raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
+        raise _store_error(console, problem, db) from None
 
 
 @app.command("report", cls=Command, epilog="cms sandbox report\ncms sandbox report --click-id clk_1000 --json")
@@ -219,7 +220,7 @@ def report(
         with open_report(store, EventFilter(kind, click_id, customer, invoice_id)) as found:
             render.report(console, settings.output, found, limit, str(store))
     except StoreError as problem:
-        raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
+        raise _store_error(console, problem, db) from None
 
 
 def _check_kind(kind: Optional[str]) -> None:
@@ -243,7 +244,7 @@ def reset(
     try:
         forgotten = sandbox.reset(store)
     except sandbox.StoreError as problem:
-        raise CommandError(str(problem), code=ExitCode.INTERNAL) from None
+        raise _store_error(console, problem, db) from None
     if db is None:
         _forget_replays(store.parent)
     console.note(f"forgot {forgotten} event{'' if forgotten == 1 else 's'} of {store}")
@@ -258,6 +259,16 @@ def _forget_replays(folder: Path) -> None:
     contents = (file for kind in ("lead", "sale") for file in folder.glob(f"{kind}-*{ENDING}"))
     for file in (*journal, *contents):
         file.unlink(missing_ok=True)
+
+
+def _store_error(console: Console, problem: Any, db: Optional[str]) -> CommandError:
+    hint = ""
+    if problem.cleared_by_reset:
+        import shlex
+
+        named = f" --db {shlex.quote(db)}" if db else ""
+        hint = f"what it holds cannot be used; this empties it: {console.next_command(f'sandbox reset{named}')}"
+    return CommandError(str(problem), hint, ExitCode.INTERNAL)
 
 
 def _store(settings: Settings, db: Optional[str]) -> Path:

@@ -112,7 +112,10 @@ def _sandbox(settings: Settings, console: Console, sending: bool) -> Iterator[Ta
     try:
         server = SandboxServer(folder / STORE_NAME)
     except (SandboxError, OSError) as error:
-        raise CommandError(f"the sandbox cannot start: {error}", code=ExitCode.INTERNAL) from error
+        hint = ""
+        if getattr(error, "cleared_by_reset", False):
+            hint = f"what it holds cannot be used; this empties it: {console.next_command('sandbox reset')}"
+        raise CommandError(f"the sandbox cannot start: {error}", hint, ExitCode.INTERNAL) from error
     with server:
         console.note("sandbox: nothing leaves this machine; see what came in with: cms sandbox events")
         keep_off_proxies(server.url)

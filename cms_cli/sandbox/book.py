@@ -11,8 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Union
 
-from cms_cli.sandbox.errors import StoreError
-from cms_cli.sandbox.schema import open_reader
+from cms_cli.sandbox.schema import open_reader, unusable
 
 PathLike = Union[str, Path]
 
@@ -215,7 +214,7 @@ def _rows(
             try:
                 rows = connection.execute(query, {**filters, "since": since_id, "page": page}).fetchall()
             except sqlite3.Error as problem:
-                raise StoreError(f"cannot read the sandbox's store {path}: {problem}") from problem
+                raise unusable("read", path, problem) from problem
             yield from rows
             if len(rows) < page:
                 return

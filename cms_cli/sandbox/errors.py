@@ -12,4 +12,12 @@ class OptionError(SandboxError, ValueError):
 
 
 class StoreError(SandboxError):
-    """The store cannot be used: not the sandbox's file, another version's, damaged, or the disk says no."""
+    """The store cannot be used: not the sandbox's file, another version's, damaged, or the disk says no.
+
+    Attributes:
+        cleared_by_reset: Whether :func:`cms_cli.sandbox.reset` makes it usable again.
+    """
+
+    def __init__(self, message: str, *, cleared_by_reset: bool = False) -> None:
+        super().__init__(message)
+        self.cleared_by_reset = cleared_by_reset

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cms_cli.sandbox.book import MATCHES, EventFilter, PathLike, iso_time
-from cms_cli.sandbox.errors import StoreError
-from cms_cli.sandbox.schema import open_reader
+from cms_cli.sandbox.schema import open_reader, unusable
 
 HALF = 1_000_000
 """Amounts are summed in two halves, millions and the rest: SQLite's integers end at 2**63, which a thousand of the
@@ -195,7 +194,7 @@ def open_report(path: PathLike, wanted: EventFilter | None = None) -> Iterator[R
             connection.execute("BEGIN")  # what follows sees the book as it is now, and all of it the same
             yield Report(connection, wanted)
         except sqlite3.Error as problem:
-            raise StoreError(f"cannot read the sandbox's store {path}: {problem}") from problem
+            raise unusable("read", path, problem) from problem
 
 
 def whole(high: float | None, low: float | None) -> int:

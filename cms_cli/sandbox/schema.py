@@ -66,13 +66,13 @@ def open_store(path: Path) -> sqlite3.Connection:
         _refuse_stranger(path)
         connection = _connect(path)
     except (OSError, sqlite3.Error) as problem:
-        raise StoreError(f"cannot open the sandbox's store {path}: {problem}") from problem
+        raise unusable("open", path, problem) from problem
     try:
         _prepare(connection, path)
     except BaseException as problem:
         connection.close()
         if isinstance(problem, sqlite3.Error):
-            raise StoreError(f"cannot use the sandbox's store {path}: {problem}") from problem
+            raise unusable("use", path, problem) from problem
         raise
     return connection
 
@@ -85,17 +85,18 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """
     try:
         _refuse_stranger(path)
+        manner = "mode=ro" if _can_be_shared(path) else "mode=ro&immutable=1"
         connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+            f"{path.resolve().as_uri()}?{manner}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
         )
     except (OSError, sqlite3.Error) as problem:
-        raise StoreError(f"cannot read the sandbox's store {path}: {problem}") from problem
+        raise unusable("read", path, problem) from problem
     try:
         _check_version(connection, path)
     except BaseException as problem:
         connection.close()
         if isinstance(problem, sqlite3.Error):
-            raise StoreError(f"cannot read the sandbox's store {path}: {problem}") from problem
+            raise unusable("read", path, problem) from problem
         raise
     return connection
 
@@ -120,16 +121,32 @@ def reset(path: Path) -> int:
             return _empty(connection)
     except sqlite3.DatabaseError as problem:
         if isinstance(problem, sqlite3.OperationalError):
-            raise StoreError(f"cannot reset the sandbox's store {path}: {problem}") from problem
+            raise unusable("reset", path, problem) from problem
         _remove_files(path)  # damaged, and ours by its header
         return 0
     except OSError as problem:
-        raise StoreError(f"cannot reset the sandbox's store {path}: {problem}") from problem
+        raise unusable("reset", path, problem) from problem
+
+
+def unusable(do: str, path: Path, problem: Exception) -> StoreError:
+    """The error of a store with which something cannot be done; a reset clears damage, and no full disk."""
+    damaged = isinstance(problem, sqlite3.DatabaseError) and not isinstance(problem, sqlite3.OperationalError)
+    return StoreError(f"cannot {do} the sandbox's store {path}: {problem}", cleared_by_reset=damaged)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     # One connection, used under one lock by the threads of a server.
     return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _can_be_shared(path: Path) -> bool:
+    """Whether SQLite finds or can make the file by which it shares the store.
+
+    It cannot on a read-only disk or in somebody else's folder. Where nothing is in the log either, everything is in
+    the file, which can be read as it is.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    return os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size > 0)
 
 
 def _make_private(path: Path) -> None:
@@ -210,7 +227,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != VERSION and _tables(connection):
-        raise StoreError(f"{path} was made by another version of the sandbox; `cms sandbox reset` clears it")
+        raise StoreError(f"{path} was made by another version of the sandbox", cleared_by_reset=True)
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

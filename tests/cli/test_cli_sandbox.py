@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import shlex
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -112,6 +115,31 @@ def test_a_store_that_is_none(program: Program) -> None:
         assert result.code == 3
         assert str(other) in result.stderr
     assert other.read_text().startswith("not a database")
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["--db", "the usual one"])
+def test_a_store_of_another_version(program: Program, named: bool) -> None:
+    """The way out that is named is of this store, and not of another one that is still good."""
+    program(*LEAD, "--click-id", "id_1", "--sandbox")
+    usual = program.state / "sandbox" / "sandbox.sqlite3"
+    store = program.home / "other store.sqlite3" if named else usual
+    if named:
+        shutil.copy(usual, store)
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    db = ("--db", str(store)) if named else ()
+
+    answers = [program("sandbox", *words, *db) for words in (("events",), ("report",), ("serve", "--port", "0"))]
+    if not named:
+        answers.append(program(*LEAD, "--click-id", "id_2", "--sandbox"))
+    way_out = f"cms sandbox reset --db '{store}'" if named else "cms sandbox reset"
+    for answer in answers:
+        assert (answer.code, answer.stdout) == (3, "")
+        assert "another version" in answer.stderr
+        assert answer.stderr.rstrip().endswith(way_out)
+    assert program(*shlex.split(way_out)[1:]).code == 0
+    assert program("sandbox", "events", *db, "--json").json == []
+    assert len(program("sandbox", "events", "--json").json) == (1 if named else 0)
 
 
 def finish(server: subprocess.Popen[str], number: int) -> tuple[str, str]:

@@ -168,6 +168,39 @@ def test_reset_leaves_no_personal_data_in_the_file(sandbox: SandboxServer) -> No
     assert not any(b"@example.com" in path.read_bytes() for path in sandbox.db.parent.iterdir())
 
 
+@posix_only
+def test_a_store_is_read_where_nothing_can_be_written(sandbox: SandboxServer) -> None:
+    """On a read-only disk, or in somebody else's folder."""
+    fill(sandbox)
+    sandbox.close()
+    sandbox.db.chmod(0o444)
+    sandbox.db.parent.chmod(0o555)
+    try:
+        code = "import sys; from cms_cli.sandbox import *; print(len(list(read_events(sys.argv[1]))))"
+        result = subprocess.run(
+            [*without_privileges(), sys.executable, "-c", code, str(sandbox.db)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        sandbox.db.parent.chmod(0o755)
+    assert (result.stdout, result.stderr) == ("9\n", "")
+    assert [child.name for child in sandbox.db.parent.iterdir()] == [sandbox.db.name]
+
+
+def without_privileges() -> list[str]:
+    """What goes before a command so that the modes of files hold for it, for root too."""
+    if os.geteuid() != 0:
+        return []
+    prefix = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    try:
+        subprocess.run([*prefix, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("root may write anywhere, and cannot give that up here")
+    return prefix
+
+
 def test_a_damaged_store_is_removed_by_reset(sandbox: SandboxServer) -> None:
     fill(sandbox)
     sandbox.close()
@@ -190,8 +223,9 @@ def test_another_versions_store_is_refused_and_reset(sandbox: SandboxServer) -> 
         connection.execute("PRAGMA user_version=99")
         connection.execute('CREATE TABLE "odd "" name" (a)')
     for use in (SandboxServer, lambda path: list(read_events(path))):
-        with pytest.raises(StoreError, match="another version"):
+        with pytest.raises(StoreError, match="another version") as caught:
             use(sandbox.db)
+        assert caught.value.cleared_by_reset
     assert reset(sandbox.db) == 9
     assert list(read_events(sandbox.db)) == []
 
@@ -206,8 +240,9 @@ def test_somebody_elses_file_is_left_as_it_is(tmp_path: Path, content: str) -> N
             connection.execute("CREATE TABLE events (id)")
     before = path.read_bytes()
     for use in (SandboxServer, reset, lambda path: list(read_events(path))):
-        with pytest.raises(StoreError, match="not a sandbox's store"):
+        with pytest.raises(StoreError, match="not a sandbox's store") as caught:
             use(path)
+        assert not caught.value.cleared_by_reset
     assert path.read_bytes() == before
     assert [child.name for child in tmp_path.iterdir()] == ["precious.db"]
 
