@@ -13,7 +13,7 @@ import pytest
 from program import Program
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.sandbox import SandboxServer
+from cms_cli.sandbox import KINDS, SandboxServer, load_scenario
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -53,6 +53,22 @@ def test_a_command_of_the_readme_works(text: str, surroundings: dict[str, str], 
     assert done.returncode == 0, done.stderr
     assert not refused
     assert "your_jwt_token" not in done.stdout + done.stderr
+
+
+def test_the_faults_of_the_readme_are_those_of_the_sandbox() -> None:
+    """Every kind of fault is in the table, and no other."""
+    table = README.partition("| kind of fault |")[2].partition("\n\n")[0]
+    kinds = [kind for row in table.splitlines()[2:] for kind in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert sorted(kinds) == sorted(KINDS)
+
+
+def test_the_scenario_of_the_readme_is_one(tmp_path: Path) -> None:
+    """It can be copied as it stands."""
+    (text,) = (block["text"] for block in BLOCK.finditer(README) if "[[step]]" in block["text"])
+    file = tmp_path / "scenario.toml"
+    file.write_text(text, encoding="utf-8")
+    plan = load_scenario(file)
+    assert (plan.seed, len(plan.steps), len(plan.poison)) == (7, 2, 1)
 
 
 @pytest.mark.parametrize("text", PYTHON)

@@ -37,7 +37,71 @@ Customer = Annotated[
     Optional[str], typer.Option("--customer-external-id", metavar="ID", help="Only of this customer.")
 ]
 Invoice = Annotated[Optional[str], typer.Option("--invoice-id", metavar="ID", help="Only this invoice.")]
+OneToken = Annotated[
+    Optional[str], typer.Option("--token", metavar="TOKEN", help="Accept this token alone, not any.")
+]
+TokenRequests = Annotated[
+    Optional[int],
+    typer.Option("--token-requests", metavar="N", min=1, help="A token expires after so many requests."),
+]
+TokenSeconds = Annotated[
+    Optional[float],
+    typer.Option("--token-seconds", metavar="S", min=0, help="A token expires so long after its first use."),
+]
 _FAULTS = "When things go wrong"
+
+Latency = Annotated[
+    float,
+    typer.Option(
+        "--latency", metavar="MS", min=0, help="Answer so late.", show_default=False, rich_help_panel=_FAULTS
+    ),
+]
+Fail = Annotated[
+    float,
+    typer.Option(
+        "--fail",
+        metavar="RATE",
+        help="Answer with a 5xx so often: 0 to 1.",
+        show_default=False,
+        rich_help_panel=_FAULTS,
+    ),
+]
+Drop = Annotated[
+    float,
+    typer.Option(
+        "--drop",
+        metavar="RATE",
+        help="Drop the connection so often: 0 to 1.",
+        show_default=False,
+        rich_help_panel=_FAULTS,
+    ),
+]
+Faults = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--fault",
+        metavar="FAULT",
+        help="Any fault, as in 5xx:0.1,sale.html:0.05 or 429@5; can be repeated.",
+        rich_help_panel=_FAULTS,
+    ),
+]
+Scenario = Annotated[
+    Optional[Path],
+    typer.Option("--scenario", metavar="FILE", help="A TOML file of faults by time.", rich_help_panel=_FAULTS),
+]
+Shape = Annotated[
+    str,
+    typer.Option(
+        "--answer",
+        metavar="SHAPE",
+        help="The shape of successes: documented, status, timestamp, request-id, empty or mixed.",
+        rich_help_panel=_FAULTS,
+    ),
+]
+Seed = Annotated[
+    Optional[int],
+    typer.Option("--seed", metavar="N", help="Repeat what chance decided.", rich_help_panel=_FAULTS),
+]
 
 
 @app.callback()
@@ -53,55 +117,16 @@ def serve(
     port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")] = PORT,
     rate_limit: Annotated[str, typer.Option("--rate-limit", metavar="RATE", help="60/m, 10/s or none.")] = "60/m",
     db: Store = None,
-    latency: Annotated[
-        float,
-        typer.Option(
-            "--latency", metavar="MS", min=0, help="Answer so late.", show_default=False, rich_help_panel=_FAULTS
-        ),
-    ] = 0.0,
-    fail: Annotated[
-        float,
-        typer.Option(
-            "--fail",
-            metavar="RATE",
-            help="Answer with a 5xx so often: 0 to 1.",
-            show_default=False,
-            rich_help_panel=_FAULTS,
-        ),
-    ] = 0.0,
-    drop: Annotated[
-        float,
-        typer.Option(
-            "--drop",
-            metavar="RATE",
-            help="Drop the connection so often: 0 to 1.",
-            show_default=False,
-            rich_help_panel=_FAULTS,
-        ),
-    ] = 0.0,
-    fault: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            "--fault",
-            metavar="FAULT",
-            help="Any other fault, as in sale.html:0.05 or 429@5; can be repeated.",
-            rich_help_panel=_FAULTS,
-        ),
-    ] = None,
-    scenario: Annotated[
-        Optional[Path],
-        typer.Option("--scenario", metavar="FILE", help="A TOML file of faults by time.", rich_help_panel=_FAULTS),
-    ] = None,
-    answer: Annotated[
-        str,
-        typer.Option(
-            "--answer", metavar="SHAPE", help="Another shape of successes: mixed.", rich_help_panel=_FAULTS
-        ),
-    ] = "documented",
-    seed: Annotated[
-        Optional[int],
-        typer.Option("--seed", metavar="N", help="Repeat what chance decided.", rich_help_panel=_FAULTS),
-    ] = None,
+    token: OneToken = None,
+    token_requests: TokenRequests = None,
+    token_seconds: TokenSeconds = None,
+    latency: Latency = 0.0,
+    fail: Fail = 0.0,
+    drop: Drop = 0.0,
+    fault: Faults = None,
+    scenario: Scenario = None,
+    answer: Shape = "documented",
+    seed: Seed = None,
     state_dir: o.StateDir = None,
     config: o.Config = None,
     json: o.Json = False,
@@ -112,6 +137,9 @@ def serve(
     """Serve the stand-in to other programs until Ctrl-C.
 
     Its URL is the first line on stdout, written once it answers; in a browser it shows what arrives.
+
+    A fault is [lead.|sale.]KIND[:RATE][@VALUE][xTIMES]; a KIND that is none is answered with the list of them. The
+    README says what each does, and what a scenario looks like.
     """
     given = locals()
     console, settings = begin(given)
@@ -119,7 +147,7 @@ def serve(
     # Ctrl-C and SIGTERM are how a server ends: no error, and what is being answered is answered.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server:
-        render.serving(console, settings.output, server.url, str(server.db))
+        render.serving(console, settings.output, server.url, str(server.db), "anything" if token is None else token)
         server.wait()
     console.note("sandbox: closed")
     if server.failure is not None:
@@ -134,6 +162,9 @@ def _server(console: Console, given: dict[str, Any], db: Path) -> Any:
         return SandboxServer(
             db,
             port=given["port"],
+            token=given["token"],
+            token_requests=given["token_requests"],
+            token_seconds=given["token_seconds"],
             rate_limit=given["rate_limit"],
             latency_ms=given["latency"],
             fail=given["fail"],

@@ -117,7 +117,8 @@ def _sandbox(settings: Settings, console: Console, sending: bool) -> Iterator[Ta
             hint = f"what it holds cannot be used; this empties it: {console.next_command('sandbox reset')}"
         raise CommandError(f"the sandbox cannot start: {error}", hint, ExitCode.INTERNAL) from error
     with server:
-        console.note("sandbox: nothing leaves this machine; see what came in with: cms sandbox events")
+        events = console.next_command("sandbox events")
+        console.note(f"sandbox: nothing leaves this machine; see what came in with: {events}")
         keep_off_proxies(server.url)
         yield Target(server.url, SANDBOX, settings, SANDBOX, sandbox=True)
     if server.failure is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ _REPORT_COLUMNS = ("click", "leads", "sales", "revenue")
 _REPORT_NUMBERS = frozenset((1, 2, 3))
 
 
-def serving(console: Console, form: str, url: str, db: str) -> None:
+def serving(console: Console, form: str, url: str, db: str, token: str) -> None:
     """Tell where the sandbox answers: the URL alone on stdout, for scripts, and to people what to do with it."""
     if form == "table":
         console.result(url)
@@ -26,7 +27,8 @@ def serving(console: Console, form: str, url: str, db: str) -> None:
         console.document({"url": url, "db": db}, "jsonl")
     console.note(f"sandbox: answering at {url}, keeping what comes in {db}")
     console.note(f"watch it in a browser: {url}/")
-    console.note(f"use it with: CMS_HOST={url} CMS_BEARER_TOKEN=anything cms lead ...   (Ctrl-C ends it)")
+    environment = f"CMS_HOST={url} CMS_BEARER_TOKEN={shlex.quote(token)}"
+    console.note(f"use it with: {environment} cms lead ...   (Ctrl-C ends it)")
 
 
 def events(console: Console, form: str, found: Iterable[SandboxEvent], store: str) -> None:

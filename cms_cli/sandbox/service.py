@@ -31,7 +31,7 @@ from cms_cli.sandbox.plan import Dice, FaultPlan, Injection
 from cms_cli.sandbox.play import DROP, REDIRECTED, RESET, WHOLE, afterwards, dribble_of, ending_of, instead
 from cms_cli.sandbox.rules import Verdict, check_fields, find_kind, judge
 from cms_cli.sandbox.store import Draft, Store
-from cms_cli.sandbox.tokens import TokenGate
+from cms_cli.sandbox.tokens import LONGEST_SECONDS, TokenGate, can_be_token
 from cms_cli.sandbox.wire import Request, WireError
 
 Page = Callable[[Request], Answer]
@@ -72,6 +72,13 @@ class Options:
     def __post_init__(self) -> None:
         if self.answer not in SUCCESS_SHAPES:
             raise OptionError(f"no such answer: {self.answer!r}; there are {', '.join(SUCCESS_SHAPES)}")
+        if self.token is not None and not can_be_token(self.token):
+            raise OptionError("a token is one or more printable ASCII characters, without blanks")
+        # Asked this way round, since nothing is true of a number that is none (nan).
+        if not (self.token_requests is None or self.token_requests >= 0):
+            raise OptionError("a token is good for 0 requests or more")
+        if not (self.token_seconds is None or 0 <= self.token_seconds <= LONGEST_SECONDS):
+            raise OptionError(f"a token is good for 0 to {LONGEST_SECONDS:.0f} seconds")
 
 
 class Service:

@@ -14,6 +14,9 @@ from cms_cli.sandbox.answers import Answer, error
 
 # Opaque keys may hold more than RFC 6750's characters; blanks and control characters are in none.
 _BEARER = re.compile(r"Bearer ([!-~]+)")
+LONGEST_SECONDS = 1e9
+"""For which a token can be good: some thirty years."""
+
 _MANY_TOKENS = 10_000
 _NS = 1_000_000_000
 
@@ -88,6 +91,11 @@ class TokenGate:
                 return True
             self._used[token] = (since, used + 1)
             return False
+
+
+def can_be_token(text: str) -> bool:
+    """Whether a request can bring this token."""
+    return _BEARER.fullmatch(f"Bearer {text}") is not None
 
 
 def _unauthorized(why: str) -> Answer:

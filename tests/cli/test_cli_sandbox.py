@@ -70,6 +70,15 @@ def test_events_are_shown_and_filtered(program: Program) -> None:
     assert sorted(leads[0]) == ["clickId", "clickSource", "event", "id", "kind", "receivedAt"]
 
 
+def test_what_to_copy_finds_the_store_again(program: Program) -> None:
+    """The command that shows what came in has the --state-dir that was given."""
+    folder = program.home / "another folder"
+    result = program(*LEAD, "--click-id", "id_1", "--sandbox", "--state-dir", str(folder))
+    told = result.stderr.partition("see what came in with: cms ")[2].splitlines()[0]
+
+    assert len(program(*shlex.split(told), "--json").json) == 1
+
+
 def test_reset_forgets_events_and_replays(program: Program) -> None:
     """`cms sandbox reset` empties the store and removes the journal that lies beside it, and nothing above."""
     program(*SALE, "--sandbox")
@@ -215,9 +224,34 @@ def test_serve_is_cruel_on_request(program: Program) -> None:
     assert (limited.code, limited.json["status_code"]) == (5, 429)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_serve_is_choosy_about_tokens(program: Program) -> None:
+    """--token accepts one alone, and --token-requests lets it expire; what is told to copy has the token."""
+    server = program.start("sandbox", "serve", "--port", "0", "--token", "t$1", "--token-requests", "2")
+    try:
+        assert server.stdout is not None
+        host = {"CMS_HOST": server.stdout.readline().strip()}
+        other = program(*LEAD, "--click-id", "id_1", "--json", env={**host, "CMS_BEARER_TOKEN": "t"})
+        good = [
+            program(*LEAD, "--click-id", "id_1", "--json", env={**host, "CMS_BEARER_TOKEN": "t$1"})
+            for _ in range(3)
+        ]
+    finally:
+        _, stderr = finish(server, signal.SIGTERM)
+
+    assert (other.code, other.json["status_code"]) == (4, 401)
+    assert [each.code for each in good] == [0, 0, 4]
+    assert "expired" in good[2].json["error"]
+    assert "CMS_BEARER_TOKEN='t$1'" in stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "code"),
     [
+        (("--token", "two words"), 2),
+        (("--token", ""), 2),
+        (("--token-seconds", "nan"), 2),
+        (("--latency", "inf"), 2),
         (("--rate-limit", "fast"), 2),
         (("--fail", "2"), 2),
         (("--fault", "flood"), 2),
