@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cms_cli.replay import rowbook, runs
+from cms_cli.replay import runs
 from cms_cli.replay.journal import Journal
 from cms_cli.replay.runs import Run, RunState
 
@@ -60,10 +60,34 @@ def known_run(
             f"Go on with it under a renewed token: cms runs resume {others.name}",
         )
     if kind == "lead" and not fresh:
-        sent = next((run for run in ours if rowbook.sent_any(journal, run)), None)
+        sent = next((run for run in ours if _sent_any(journal, run)), None)
         if sent is not None:
             raise RunConflictError(
                 f"leads of this very file were sent with other flags in {sent.name}, and nothing dedupes leads",
-                f"See cms runs show {sent.name}; to send them again all the same, pass --fresh.",
+                f"Go on with it: cms runs resume {sent.name}"
+                if sent.state is RunState.UNFINISHED  # which --fresh does not take
+                else f"See cms runs show {sent.name}; to send them again all the same, pass --fresh.",
             )
     return None
+
+
+def clear_the_way(journal: Journal, run: Run) -> None:
+    """Remove other runs of the same leads, with other flags, of which nothing was sent; ``run`` takes their place.
+
+    Gone on with later, they would send the leads once more. Call with the run's lock held, before it sends.
+    """
+    if run.kind == "lead":
+        for other in runs.of_file(journal, run.sha256):
+            alike = other.kind == run.kind and other.scope == run.scope and other.id != run.id
+            if alike and other.state is RunState.UNFINISHED and not _sent_any(journal, other):
+                runs.delete(journal, other)
+
+
+def _sent_any(journal: Journal, run: Run) -> bool:
+    """Tell whether anything of a run may have arrived. What a rejected token or a wrong host got did not."""
+    found = journal.db.execute(
+        "SELECT 1 FROM rows WHERE run = ? AND (status = 'unknown'"
+        " OR attempts > 0 AND (status <> 'pending' OR sent_at IS NOT NULL)) LIMIT 1",
+        (run.id,),
+    )
+    return found.fetchone() is not None

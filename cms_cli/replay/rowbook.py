@@ -291,12 +291,6 @@ def sums_of(journal: Journal, run: Run, statuses: Sequence[RowStatus]) -> tuple[
     return sums, free
 
 
-def sent_any(journal: Journal, run: Run) -> bool:
-    """Tell whether anything of a run was ever sent."""
-    found = journal.db.execute("SELECT 1 FROM rows WHERE run = ? AND attempts > 0 LIMIT 1", (run.id,))
-    return found.fetchone() is not None
-
-
 def settled(journal: Journal, run: Run, statuses: Iterable[RowStatus]) -> Iterator[SettledRow]:
     """Give the rows of some statuses in file order. Failed ones are found without reading through the others."""
     wanted = set(statuses)

@@ -13,7 +13,7 @@ from cms_cli.replay import plan, rowbook, runs
 from cms_cli.replay.clock import Clock
 from cms_cli.replay.delivery import Dispatcher, Ended, Listener, Progress
 from cms_cli.replay.exports import check_outputs
-from cms_cli.replay.identity import RunConflictError, known_run
+from cms_cli.replay.identity import RunConflictError, clear_the_way, known_run
 from cms_cli.replay.journal import Journal
 from cms_cli.replay.options import Delivery, Shape
 from cms_cli.replay.pacing import SharedWindow
@@ -212,6 +212,7 @@ def _begin(job: _Job, source: Source, scope: int, shape: str) -> ReplayReport:
         seconds = time.monotonic() - job.begin
         return ReplayReport(None, run.file, preview.counts, seconds, stager.tally.problems, blocked=True)
     how = request.delivery
+    clear_the_way(journal, run)
     runs.begin_sending(journal, run, time.time(), fresh=how.fresh, unknown_again=how.retry_unknown)
     _tell_settled(job, run)
     return _send(job, run, None, finished_before=False)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faultserver import DROP, SUCCESS, FaultServer, json_reply
+from faultserver import DROP, SUCCESS, FaultServer, Reply, html_reply, json_reply
 from replays import (
     LEAD_HEADER,
     SALE_HEADER,
@@ -95,9 +95,38 @@ def test_leads_under_other_flags(tmp_path: Path, server: FaultServer) -> None:
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(4)))
     bench.replay(path, limit=1)
-    with pytest.raises(RunConflictError, match="other flags"):
+    with pytest.raises(RunConflictError, match="other flags") as caught:
         bench.replay(path, Shape(constants=(("customer_name", "x"),)))
+    # Not --fresh, which would be refused as well as long as the run is not finished.
+    assert "cms runs resume lead-" in caught.value.hint
     assert len(server.requests) == 1
+    bench.replay(path)
+    with pytest.raises(RunConflictError, match="other flags") as caught:
+        bench.replay(path, Shape(constants=(("customer_name", "x"),)))
+    assert "--fresh" in caught.value.hint
+
+
+@pytest.mark.parametrize("reply", [json_reply(401, {"error": "no"}), html_reply(200), json_reply(503, {})])
+def test_leads_under_other_flags_when_none_arrived(tmp_path: Path, server: FaultServer, reply: Reply) -> None:
+    """A rejected token or a wrong host sent nothing: the flags can be mended, and the first run sends no more."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(leads_csv(range(3)))
+    server.default = reply
+    first = bench.replay(path, max_wait=0.1)
+    assert counted(first) == {"pending": 3}
+    in_vain = len(server.requests)
+    server.default = SUCCESS
+    mended = Shape(constants=(("customer_name", "x"),))
+    with pytest.raises(RunConflictError, match="as you said"):
+        bench.replay(path, mended, notes=Notes(yes=False))
+    assert [run.name for run in bench.runs()] == [first.run]
+    second = bench.replay(path, mended, limit=1)
+    assert counted(second) == {"accepted": 1, "pending": 2}
+    assert [run.name for run in bench.runs()] == [second.run]
+    with pytest.raises(RunConflictError, match="other flags"):
+        bench.replay(path)
+    assert counted(bench.replay(path, mended)) == {"accepted": 3}
+    assert received(server)[in_vain:] == ["clk_0", "clk_1", "clk_2"]
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
