@@ -22,7 +22,7 @@ def leads_under_way(journal: Journal, run: Run, keys: Sequence[bytes]) -> dict[b
 
 
 def sales_too_long_ago(journal: Journal, run: Run, now: float) -> set[bytes]:
-    """Give the sales of other runs that had no answer, and can no longer be repeated; there are few.
+    """Give the sales of other runs, removed ones too, that had no answer and can no longer be repeated; few.
 
     A run that was killed and given up, and the next month's export with the same orders in it: the service may have
     them, and may have forgotten that it does.
@@ -32,7 +32,8 @@ def sales_too_long_ago(journal: Journal, run: Run, now: float) -> set[bytes]:
         "SELECT key FROM rows INDEXED BY rows_by_status WHERE status = 'unknown' AND key IS NOT NULL"
         f" AND run IN {_OTHERS} UNION ALL"
         " SELECT key FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
-        f" AND sent_at < ? AND key IS NOT NULL AND run IN {_OTHERS}",
-        (*others, now - SAFE_TO_RESEND, *others),
+        f" AND sent_at < ? AND key IS NOT NULL AND run IN {_OTHERS} UNION ALL"
+        " SELECT invoice FROM sales_in_doubt WHERE scope = ? AND sent_at < ?",
+        (*others, now - SAFE_TO_RESEND, *others, run.scope, now - SAFE_TO_RESEND),
     )
     return {key for (key,) in found}

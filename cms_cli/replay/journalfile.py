@@ -95,6 +95,12 @@ CREATE TABLE sent_leads (
     arrived INTEGER NOT NULL,
     PRIMARY KEY (scope, fingerprint)
 ) WITHOUT ROWID;
+CREATE TABLE sales_in_doubt (
+    scope INTEGER NOT NULL,
+    invoice BLOB NOT NULL,
+    sent_at REAL NOT NULL,
+    PRIMARY KEY (scope, invoice)
+) WITHOUT ROWID;
 CREATE TABLE slots (
     id INTEGER PRIMARY KEY,
     scope INTEGER NOT NULL,

@@ -69,39 +69,52 @@ def add_lead(db: sqlite3.Connection, scope: int, key: bytes, *, arrived: bool) -
 
 def forget(db: sqlite3.Connection, scope: int, kind: str, run: int) -> None:
     """Strike what is known of the rows of a run, and of their like in other runs. Part of a transaction."""
-    table, column = ("accepted_sales", "invoice") if kind == "sale" else ("sent_leads", "fingerprint")
-    db.execute(
-        f"DELETE FROM {table} WHERE scope = ? AND {column} IN"
-        " (SELECT key FROM rows WHERE run = ? AND key IS NOT NULL)",
-        (scope, run),
-    )
+    sales = (("accepted_sales", "invoice"), ("sales_in_doubt", "invoice"))
+    for table, column in sales if kind == "sale" else (("sent_leads", "fingerprint"),):
+        db.execute(
+            f"DELETE FROM {table} WHERE scope = ? AND {column} IN"
+            " (SELECT key FROM rows WHERE run = ? AND key IS NOT NULL)",
+            (scope, run),
+        )
 
 
-def allow_unknown(db: sqlite3.Connection, scope: int, run: int) -> None:
-    """Strike that leads which a run is to send may have arrived: somebody said to send them again.
+def allow_unknown(db: sqlite3.Connection, scope: int, kind: str, run: int) -> None:
+    """Strike that what a run is to send may have arrived before: somebody said to send it again.
 
     Part of a transaction.
     """
+    what = "sales_in_doubt WHERE invoice" if kind == "sale" else "sent_leads WHERE NOT arrived AND fingerprint"
     db.execute(
-        "DELETE FROM sent_leads WHERE scope = ? AND NOT arrived AND fingerprint IN"
-        " (SELECT key FROM rows WHERE run = ? AND status = 'pending' AND key IS NOT NULL)",
-        (scope, run),
+        f"DELETE FROM {what} IN (SELECT key FROM rows WHERE run = ? AND status = 'pending' AND key IS NOT NULL)"
+        " AND scope = ?",
+        (run, scope),
     )
 
 
-def keep_under_way(db: sqlite3.Connection, scope: int, run: int) -> None:
-    """Enter the leads of a run that left and have no outcome, before the run is removed. Part of a transaction."""
+def keep_in_doubt(db: sqlite3.Connection, scope: int, kind: str, run: int) -> None:
+    """Enter what a run has sent without an answer, before the run is removed. Part of a transaction."""
+    if kind == "lead":  # one that is unknown is there already
+        db.execute(
+            "INSERT OR IGNORE INTO sent_leads SELECT ?, key, 0 FROM rows INDEXED BY rows_sent"
+            " WHERE run = ? AND status = 'pending' AND sent_at IS NOT NULL AND key IS NOT NULL",
+            (scope, run),
+        )
+        return
+    # One that is unknown without having been sent here is so since another run sent it, too long ago.
     db.execute(
-        "INSERT OR IGNORE INTO sent_leads SELECT ?, key, 0 FROM rows INDEXED BY rows_sent"
+        "INSERT OR REPLACE INTO sales_in_doubt"
+        " SELECT ?, key, coalesce(sent_at, 0) FROM rows INDEXED BY rows_by_status"
+        " WHERE run = ? AND status = 'unknown' AND key IS NOT NULL UNION ALL"
+        " SELECT ?, key, sent_at FROM rows INDEXED BY rows_sent"
         " WHERE run = ? AND status = 'pending' AND sent_at IS NOT NULL AND key IS NOT NULL",
-        (scope, run),
+        (scope, run, scope, run),
     )
 
 
 def clear(db: sqlite3.Connection) -> None:
     """Forget everything. Part of a transaction."""
-    db.execute("DELETE FROM accepted_sales")
-    db.execute("DELETE FROM sent_leads")
+    for table in ("accepted_sales", "sent_leads", "sales_in_doubt"):
+        db.execute(f"DELETE FROM {table}")
 
 
 def _marks(values: Sequence[object]) -> str:

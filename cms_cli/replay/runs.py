@@ -12,7 +12,7 @@ from enum import Enum
 
 from cms_cli.replay.contents import ENDING
 from cms_cli.replay.journal import LOCKS, Journal, JournalError, private_folder
-from cms_cli.replay.ledger import allow_unknown, keep_under_way
+from cms_cli.replay.ledger import allow_unknown, keep_in_doubt
 from cms_cli.replay.ledger import clear as clear_ledger
 from cms_cli.replay.ledger import forget as forget_in_ledger
 
@@ -158,7 +158,7 @@ def begin_sending(journal: Journal, run: Run, now: float, *, fresh: bool, unknow
         run: The run; staged to its end.
         now: The time, seconds since the epoch.
         fresh: Whether the ledger is to forget what it has of the run's rows, should this be its beginning.
-        unknown_again: Whether leads that may have arrived are to be sent all the same.
+        unknown_again: Whether what may have arrived is to be sent all the same.
     """
     with journal.transaction() as db:
         if run.state is RunState.STAGING:
@@ -169,8 +169,8 @@ def begin_sending(journal: Journal, run: Run, now: float, *, fresh: bool, unknow
             db.execute("UPDATE runs SET latest = 1 WHERE id = ?", (run.id,))
             if fresh:
                 forget_in_ledger(db, run.scope, run.kind, run.id)
-        if unknown_again and run.kind == "lead":
-            allow_unknown(db, run.scope, run.id)
+        if unknown_again:
+            allow_unknown(db, run.scope, run.kind, run.id)
         db.execute(
             "UPDATE runs SET state = ?, touched = ?, counts = NULL WHERE id = ?",
             (RunState.UNFINISHED.value, now, run.id),
@@ -192,8 +192,8 @@ def end_sending(
 def delete(journal: Journal, run: Run) -> None:
     """Remove a run with its rows; what it wrote into the ledger stays, and what it left in doubt goes there."""
     with journal.transaction() as db:
-        if run.kind == "lead":
-            keep_under_way(db, run.scope, run.id)
+        if run.kind == "lead" or run.latest:  # what --fresh took the place of, it has sent again
+            keep_in_doubt(db, run.scope, run.kind, run.id)
         db.execute("DELETE FROM rows WHERE run = ?", (run.id,))
         db.execute("DELETE FROM runs WHERE id = ?", (run.id,))
     journal.forget_contents(run.name)

@@ -433,3 +433,30 @@ def test_pruning_a_run_keeps_what_it_left_in_doubt(tmp_path: Path, server: Fault
     blocked = bench.replay(bench.file(leads_csv(range(4)), "other.csv"))
     assert blocked.blocked
     assert [(problem.line, problem.code) for problem in blocked.problems] == [(3, "outcome_unknown")]
+
+
+@pytest.mark.parametrize(("hours", "finished", "becomes"), [(1, False, 0), (25, False, 1), (25, True, 1)])
+def test_pruning_a_run_keeps_its_sales_in_doubt(
+    tmp_path: Path, server: FaultServer, hours: int, finished: bool, becomes: int
+) -> None:
+    """A sale that had no answer is not sent by another file a day later because its run was removed."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(3)))
+    name = bench.replay(path, limit=1).run
+    bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time() - hours * 3600)
+    if finished:
+        assert counted(bench.replay(path)) == {"accepted": 2, "unknown": 1}
+    with Journal.open(bench.state) as journal:
+        assert runs.prune(journal, None if finished else [str(name)], ledger=False) == 1
+    following = bench.file(sales_csv(range(4)), "next.csv")
+    assert bench.replay(following).counts["unknown"] == becomes
+    assert ("clk_1" in received(server)) is not bool(becomes)
+    # The run that was told of it is removed as well, and the doubt outlives that too.
+    with Journal.open(bench.state) as journal:
+        assert runs.prune(journal, None, ledger=False) == 1
+    assert bench.replay(following).counts["unknown"] == becomes
+    assert bench.replay(following, retry_unknown=True).counts["unknown"] == 0
+    assert sorted(received(server)) == [f"clk_{number}" for number in range(4)]
+    third = bench.file(sales_csv(range(4)) + "\n", "third.csv")
+    assert counted(bench.replay(third)) == {"duplicate": 4}
+    assert counted(bench.replay(third, fresh=True)) == {"accepted": 4}

@@ -201,12 +201,13 @@ def test_prune_and_the_ledger(tmp_path: Path, ledger: bool) -> None:
         with journal.transaction() as db:
             db.execute("INSERT INTO accepted_sales VALUES (1, x'00', 1, 'EUR')")
             db.execute("INSERT INTO sent_leads VALUES (1, x'00', 1)")
+            db.execute("INSERT INTO sales_in_doubt VALUES (1, x'01', 1.0)")
         runs.prune(journal, None, ledger=ledger)
         left = [
             journal.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("accepted_sales", "sent_leads")
+            for table in ("accepted_sales", "sent_leads", "sales_in_doubt")
         ]
-        assert left == ([0, 0] if ledger else [1, 1])
+        assert left == ([0, 0, 0] if ledger else [1, 1, 1])
 
 
 def test_prune_says_when_traces_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
