@@ -183,7 +183,7 @@ class Dispatcher:
             self._end(Stop.UNREACHABLE, why)
 
     def _end(self, stop: Stop, reason: str) -> None:
-        if self._stop is Stop.NONE:
+        if stop.outweighs(self._stop):  # a token that is rejected while the last answers come in, say
             self._stop, self._reason = stop, reason
 
     def _nothing_left(self, now: float) -> bool:

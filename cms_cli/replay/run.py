@@ -25,7 +25,7 @@ from cms_cli.replay.rows import Table
 from cms_cli.replay.runs import Run, RunState
 from cms_cli.replay.source import Source, open_source
 from cms_cli.replay.staging import Ledger, Stager
-from cms_cli.replay.stop import Stop
+from cms_cli.replay.stop import BY_SIGNAL, Stop
 from cms_python import EventKind, Outcome, WireEvent
 
 _TOLD_TOGETHER = 1000  # rows that a watcher hears of in one go
@@ -323,14 +323,17 @@ def _window(request: Request, run: Run) -> SharedWindow | None:
 
 def _finish(job: _Job, run: Run, ended: Ended, *, finished_before: bool) -> ReplayReport:
     journal = job.journal
+    counts = rowbook.counts(journal, run)
+    # What was to stop it at its last row has stopped nothing: the same command says the same of it once more.
+    stopped = counts[RowStatus.PENDING.value] or ended.stop in BY_SIGNAL
     report = ReplayReport(
         run.name,
         run.file,
-        rowbook.counts(journal, run),
+        counts,
         time.monotonic() - job.begin,
         problems_of(journal, run),
-        ended.stop,
-        ended.reason,
+        ended.stop if stopped else Stop.NONE,
+        ended.reason if stopped else "",
         ended.requests,
         finished_before,
     )

@@ -6,17 +6,22 @@ from enum import Enum
 
 
 class Stop(str, Enum):
-    """Why an invocation ended before its rows did."""
+    """Why an invocation ended before its rows did; where several hold, the last of them counts."""
 
     NONE = "none"
     LIMIT = "limit"
-    INTERRUPTED = "interrupted"
-    TERMINATED = "terminated"
-    UNAUTHORIZED = "unauthorized"
-    NOT_API = "not_api"
-    UNREACHABLE = "unreachable"
-    MAX_FAILURES = "max_failures"
     MAX_DURATION = "max_duration"
+    MAX_FAILURES = "max_failures"
+    UNREACHABLE = "unreachable"
+    NOT_API = "not_api"
+    UNAUTHORIZED = "unauthorized"
+    TERMINATED = "terminated"
+    INTERRUPTED = "interrupted"
+
+    def outweighs(self, other: Stop) -> bool:
+        """Whether this is what counts where both hold."""
+        order = list(Stop)
+        return order.index(self) > order.index(other)
 
 
 BY_SIGNAL = (Stop.INTERRUPTED, Stop.TERMINATED)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faultserver import HANG, SUCCESS, FaultServer, html_reply, json_reply
+from faultserver import HANG, SUCCESS, FaultServer, Received, Reply, html_reply, json_reply
 from replays import Bench, Notes, counted, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
@@ -74,6 +74,36 @@ def test_max_failures(tmp_path: Path) -> None:
         report = bench.replay(path, max_failures=3, concurrency=1)
         assert counted(report) == {"refused": 3, "pending": 17}
         assert (report.stop, report.exit_code) == (Stop.MAX_FAILURES, ExitCode.STOPPED)
+
+
+def test_a_stop_at_the_last_row_is_none(tmp_path: Path) -> None:
+    """Nothing is left to go on with, and the same command ends with the same code."""
+    with sandbox(tmp_path, faults="422") as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(3)))
+        first = bench.replay(path, max_failures=3, concurrency=1)
+        assert (counted(first), first.stop, first.reason) == ({"refused": 3}, Stop.NONE, "")
+        assert first.exit_code == bench.replay(path).exit_code == ExitCode.REFUSED
+
+
+def test_a_token_that_is_rejected_after_another_stop(tmp_path: Path) -> None:
+    """Where several reasons to stop hold, the exit code is that of the one which comes first in the contract."""
+    no, rejected = (json_reply(code, {"error": "no"}, after=after) for code, after in ((422, 0.0), (401, 0.5)))
+    with FaultServer() as server:
+        both = threading.Event()
+
+        def reply(received: Received) -> Reply:
+            if received.json["clickId"] == "clk_1":
+                both.wait(10)
+                return no
+            both.set()
+            return rejected
+
+        server.script(SUCCESS, reply, reply)
+        bench = Bench(tmp_path, server.url)
+        report = bench.replay(bench.file(sales_csv(range(3))), max_failures=1, concurrency=2)
+    assert counted(report) == {"accepted": 1, "refused": 1, "pending": 1}
+    assert (report.stop, report.exit_code) == (Stop.UNAUTHORIZED, ExitCode.AUTH)
 
 
 def test_max_duration(tmp_path: Path) -> None:
