@@ -18,6 +18,7 @@ _UNIT_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _MARGIN = 0.001
 
 _LONGEST_WINDOW = 3600.0  # seconds that slots are kept for other replays
+_LONGEST_TIMEOUT = 300.0  # seconds that another replay may wait for an answer
 _TIDY_EVERY = 10.0  # seconds between two looks for slots that no longer count
 _MOST_SLOTS = 100_000  # kept at all: a replay without a limit would fill the journal with them
 
@@ -125,9 +126,11 @@ class SharedWindow:
         self._tidied = now
         # Not by our own window: another replay may keep to a longer one.
         oldest = now - max(self._window, _LONGEST_WINDOW)
-        # The other end is that of a clock that was wrong when it was read: it would hold the window shut for years.
-        newest = now + max(self._timeout, _LONGEST_WINDOW)
-        db.execute("DELETE FROM slots WHERE scope = ? AND (ends <= ? OR ends > ?)", (self._scope, oldest, newest))
+        db.execute("DELETE FROM slots WHERE scope = ? AND ends <= ?", (self._scope, oldest))
+        # What ends later than anybody waits for an answer was noted before a wrong clock was set back, and would
+        # hold the window shut by as much. How old it really is nobody knows.
+        newest = now + max(self._timeout, _LONGEST_TIMEOUT)
+        db.execute("UPDATE slots SET ends = ? WHERE scope = ? AND ends > ?", (newest, self._scope, newest))
         last = db.execute("SELECT max(id) FROM slots").fetchone()[0] or 0
         db.execute("DELETE FROM slots WHERE scope = ? AND id <= ?", (self._scope, last - _MOST_SLOTS))
 
