@@ -144,9 +144,9 @@ def failures(
     with _journals(settings) as journals:
         journal, run = _find(journals, name)
         layout = layout_of(run)
-        console.data(layout.heading().rstrip("\n"))
+        console.data(layout.heading().rstrip("\n"), layout.encoding)
         for row in rowbook.settled(journal, run, rowbook.FAILED):
-            console.data(layout.csv(row).rstrip("\n"))
+            console.data(layout.csv(row).rstrip("\n"), layout.encoding)
     return ExitCode.OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import sys
@@ -92,9 +93,18 @@ class Console:
         text = texts.masked(text)
         self._write(sys.stdout, texts.defused(text) if self._defuses_stdout else text)
 
-    def data(self, text: str) -> None:
-        """Write lines of a file that others read: as they are, and escaped only where a terminal shows them."""
-        self.result(texts.shown_lines(text) if _is_terminal(sys.stdout) else text)
+    def data(self, text: str, encoding: str = "utf-8") -> None:
+        """Write lines of a file that others read: as they are, and escaped only where a terminal shows them.
+
+        Args:
+            text: The lines.
+            encoding: The file's, whatever the locale's may be; a terminal has its own.
+        """
+        if _is_terminal(sys.stdout):
+            self.result(texts.shown_lines(text))
+            return
+        _use_encoding(sys.stdout, encoding)
+        self.result(text)
 
     def document(self, value: object, form: str) -> None:
         """Write the result as JSON: one line where ``form`` is ``jsonl``, else as people like to read it."""
@@ -249,6 +259,11 @@ def _stop_writing_to(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def _use_encoding(stream: TextIO | None, encoding: str) -> None:
+    if isinstance(stream, io.TextIOWrapper) and stream.encoding != encoding:
+        stream.reconfigure(encoding=encoding, newline="\n")
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -6,6 +6,8 @@ import csv
 import json
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -181,6 +183,21 @@ def test_what_was_refused_can_be_mended_and_fed_back(online: Program, service: F
     again = online("sale", "--from-csv", str(mended), "--json", "--rate", "none")
     assert again.json["counts"]["accepted"] == 1
     assert again.json["total"] == 1
+
+
+@pytest.mark.parametrize("encoding", ["", "cp1252", "utf-16"])
+def test_failures_are_written_as_the_input_is_read(online: Program, service: FaultServer, encoding: str) -> None:
+    """The flags that read the input read `cms runs failures ID > FILE`, whatever the locale: no name is garbled."""
+    service.script(json_reply(422, {"success": False, "error": "größer \u2192"}))
+    text = HEADER.replace("\n", ",customer_name\n") + row(1, currency="EUR,Jürgen")
+    (online.home / "in.csv").write_text(text, encoding=encoding or "utf-8")
+    flags = ("--json", *(("--encoding", encoding) if encoding else ()))
+    name = online("sale", "--from-csv", "in.csv", *flags).json["run"]
+    with (online.home / "failures.csv").open("wb") as out:
+        env = {**online.env, "PYTHONIOENCODING": "latin-1"}
+        subprocess.run([sys.executable, "-m", "cms_cli", "runs", "failures", name], stdout=out, env=env, check=True)
+    assert online("sale", "--from-csv", "failures.csv", *flags).json["counts"]["accepted"] == 1
+    assert service.requests[-1].json["customerName"] == "Jürgen"
 
 
 def test_runs_are_listed_shown_and_pruned(online: Program, sales: Path) -> None:
