@@ -51,6 +51,7 @@ class Clearance:
         self._run = run
         self._window = window
         self._service = ServiceLimit()
+        self._asked = False  # whether it is the service that opens no earlier
         self.opens = 0.0
 
     def known(self, rows: Iterable[PendingRow], now: float) -> list[Known]:
@@ -96,11 +97,19 @@ class Clearance:
             slots = list(self._window.take(db, now, allowed))
         self._service.sent(len(slots))
         self.opens = 0.0
+        self._asked = len(slots) == allowed < wanted
         if len(slots) < allowed and self._window is not None:
             self.opens = self._window.next_free(db, now)
-        elif len(slots) < wanted:
+        elif self._asked:
             self.opens = self._service.renews
         return slots
+
+    def given_up(self, now: float, max_wait: float) -> str:
+        """Say why there is no sense in waiting for the service's own limit; "" while there is."""
+        wait = self.opens - now
+        if not self._asked or wait <= max_wait:
+            return ""
+        return f"the service takes no more requests for {wait:.0f} s, which is more than --max-wait {max_wait:g}"
 
     def landed(
         self, db: sqlite3.Connection, slot: int | None, left_at: float, outcome: Outcome, others: int, now: float

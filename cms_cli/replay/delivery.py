@@ -179,8 +179,12 @@ class Dispatcher:
             self._stop, self._reason = self._signal, self._signal.value
         elif options.max_duration is not None and now - begin >= options.max_duration:
             self._end(Stop.MAX_DURATION, f"{options.max_duration:g} s are over (--max-duration)")
-        elif why := self._health.given_up(now):
+        elif why := self._health.given_up(now) or self._limit_given_up(now):
             self._end(Stop.UNREACHABLE, why)
+
+    def _limit_given_up(self, now: float) -> str:
+        # What is under way may bring other news of the limit.
+        return "" if self._flights else self._clearance.given_up(now, self._options.max_wait)
 
     def _end(self, stop: Stop, reason: str) -> None:
         if stop.outweighs(self._stop):  # a token that is rejected while the last answers come in, say

@@ -14,6 +14,7 @@ from program import Program
 from replays import Bench, counted, hurry, leads_csv, sales_csv
 from services import served
 
+from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.pacing import Rate
 from cms_cli.sandbox import Attempt, SandboxServer, read_attempts
 
@@ -150,3 +151,19 @@ def test_every_form_of_the_headers(tmp_path: Path, headers: tuple[tuple[str, str
         first, second, _ = (received.at for received in server.requests)
     assert second - first >= 0.99
     assert "the rate limit" in bench.notes.waits
+
+
+def test_more_than_max_wait_is_not_waited_for(tmp_path: Path) -> None:
+    """A service that says it takes nothing until tomorrow ends the run resumably, as its Retry-After would."""
+    with FaultServer() as server:
+        for_a_day = (("RateLimit-Remaining", "0"), ("RateLimit-Reset", "86400"))
+        server.script(json_reply(200, {"success": True}, *for_a_day))
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(3)))
+        report = bench.replay(path, rate=Rate(60, 60.0), max_wait=5)
+        assert (counted(report), report.exit_code) == ({"accepted": 1, "pending": 2}, ExitCode.UNAVAILABLE)
+        assert "more than --max-wait 5" in report.reason
+        # What it says with the last row keeps nobody.
+        server.script(SUCCESS, json_reply(200, {"success": True}, *for_a_day))
+        report = bench.replay(path, rate=Rate(60, 60.0), max_wait=5, concurrency=1)
+        assert (counted(report), report.exit_code) == ({"accepted": 3}, ExitCode.OK)
