@@ -86,10 +86,13 @@ class ContentsReader:
 
         Raises:
             OSError: It cannot be opened.
-            DamagedContentsError: It is shorter, or longer.
+            DamagedContentsError: It is missing, shorter, or longer.
         """
         self._name = path
-        self._file: BinaryIO = path.open("rb")
+        try:
+            self._file: BinaryIO = path.open("rb")
+        except FileNotFoundError:
+            raise DamagedContentsError(f"{path} is missing: it holds what the rows of a run say") from None
         found = os.fstat(self._file.fileno()).st_size
         if found != size:
             self._file.close()

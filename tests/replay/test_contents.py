@@ -65,7 +65,8 @@ def test_damage_is_found_before_anything_is_sent(tmp_path: Path, damage: Callabl
         damage(next(bench.state.glob("*.rows")))
         with pytest.raises(JournalError) as caught:
             bench.replay(path)
-        assert ".rows" in caught.value.message
+        assert ".rows is " in caught.value.message
+        assert "from a backup" in caught.value.hint
         assert len(server.requests) == 1
 
 
