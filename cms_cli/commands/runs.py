@@ -139,10 +139,19 @@ def failures(
     """
     from cms_cli.replay import rowbook
     from cms_cli.replay.rowfiles import layout_of
+    from cms_cli.replay.runs import RunState
 
     console, settings = begin(locals())
-    with _journals(settings) as journals:
-        journal, run = _find(journals, name)
+    with _journals(settings) as journals, ExitStack() as stack:
+        journal, _ = _find(journals, name)
+        # Should it be finished just now, its rows move to another file.
+        stack.enter_context(journal.snapshot())
+        _, run = _find([journal], name)
+        if run.state is RunState.STAGING:
+            raise CommandError(
+                f"{name} is still being read, or was interrupted then: nothing was sent",
+                "--failures FILE lists the bad rows once all are read; so does --dry-run.",
+            )
         layout = layout_of(run)
         console.data(layout.heading().rstrip("\n"), layout.encoding)
         for row in rowbook.settled(journal, run, rowbook.FAILED):

@@ -66,7 +66,9 @@ def details(console: Console, form: str, run: Run, counts: Mapping[str, int], pr
     for problem in problems[:_FIRST]:
         console.note(f"line {problem.line}: {shown(problem.message)}")
     more = sum(counts[status.value] for status in rowbook.FAILED) - _FIRST
-    if more > 0:
+    if more > 0 and run.state is RunState.STAGING:
+        console.note(f"and {more:,} more so far")
+    elif more > 0:
         console.note(f"and {more:,} more: {console.next_command(f'runs failures {run.name}')}")
     if run.state is RunState.UNFINISHED and counts[RowStatus.PENDING.value]:
         resume = console.next_command(f"runs resume {run.name}", sends=True)

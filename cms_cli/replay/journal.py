@@ -193,6 +193,16 @@ class Journal:
         return not busy
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Surround what reads several things that have to belong together, while another process may write."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self.db.in_transaction:  # an error may have ended it
+                self.db.execute("ROLLBACK")
+
+    @contextmanager
     def reading(self) -> Iterator[None]:
         """Surround what only reads.
 

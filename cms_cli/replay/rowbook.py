@@ -291,29 +291,30 @@ def sums_of(journal: Journal, run: Run, statuses: Sequence[RowStatus]) -> tuple[
     return sums, free
 
 
-def settled(journal: Journal, run: Run, statuses: Iterable[RowStatus]) -> Iterator[SettledRow]:
-    """Give the rows of some statuses in file order. Failed ones are found without reading through the others."""
+def settled(
+    journal: Journal, run: Run, statuses: Iterable[RowStatus], *, contents: bool = True
+) -> Iterator[SettledRow]:
+    """Give the rows of some statuses in file order. Failed ones are found without reading through the others.
+
+    Without ``contents`` body and cells are None; while a run is staged, nothing else can be read of it.
+    """
     wanted = set(statuses)
+    found: Iterator[Any]
     if wanted <= set(FAILED):
         query = f"SELECT {_SETTLED} FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = ? ORDER BY row"
-        cursors = [journal.db.execute(query, (run.id, status.value)) for status in wanted]
-        yield from (_settled(journal, run, row) for row in heapq.merge(*cursors))
-        return
-    marks = ",".join("?" * len(wanted))
-    query = f"SELECT {_SETTLED} FROM rows WHERE run = ? AND status IN ({marks}) ORDER BY row"
-    found = journal.db.execute(query, (run.id, *(status.value for status in wanted)))
-    yield from (_settled(journal, run, row) for row in found)
-
-
-def _settled(journal: Journal, run: Run, found: tuple[Any, ...]) -> SettledRow:
-    row, line, status, status_code, attempts, code, error, place, fault = found
-    content = None
-    if place is not None:
-        content = journal.contents(run.contents, run.contents_size).read(place)
-    return SettledRow(
-        *(row, line, status, content.body if content else None, status_code),
-        *(attempts, code, error, content.cells if content else None, fault),
-    )
+        found = heapq.merge(*(journal.db.execute(query, (run.id, status.value)) for status in wanted))
+    else:
+        marks = ",".join("?" * len(wanted))
+        query = f"SELECT {_SETTLED} FROM rows WHERE run = ? AND status IN ({marks}) ORDER BY row"
+        found = iter(journal.db.execute(query, (run.id, *(status.value for status in wanted))))
+    for row, line, status, status_code, attempts, code, error, place, fault in found:
+        content = None
+        if contents and place is not None:
+            content = journal.contents(run.contents, run.contents_size).read(place)
+        yield SettledRow(
+            *(row, line, status, content.body if content else None, status_code),
+            *(attempts, code, error, content.cells if content else None, fault),
+        )
 
 
 def compared(

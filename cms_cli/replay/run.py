@@ -346,7 +346,7 @@ def _finish(job: _Job, run: Run, ended: Ended, *, finished_before: bool) -> Repl
 
 def problems_of(journal: Journal, run: Run) -> list[Problem]:
     """Give the first rows of a run that failed, and why, in file order."""
-    failed = islice(rowbook.settled(journal, run, FAILED), MOST_PROBLEMS)
+    failed = islice(rowbook.settled(journal, run, FAILED, contents=False), MOST_PROBLEMS)
     return [Problem(row.row, row.line, row.column, row.code or "", row.error or "") for row in failed]
 
 

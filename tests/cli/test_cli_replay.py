@@ -6,8 +6,10 @@ import csv
 import json
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -198,6 +200,25 @@ def test_failures_are_written_as_the_input_is_read(online: Program, service: Fau
         subprocess.run([sys.executable, "-m", "cms_cli", "runs", "failures", name], stdout=out, env=env, check=True)
     assert online("sale", "--from-csv", "failures.csv", *flags).json["counts"]["accepted"] == 1
     assert service.requests[-1].json["customerName"] == "Jürgen"
+
+
+def test_a_run_whose_file_is_still_being_read(online: Program) -> None:
+    """It can be looked at, and so can what a kill left of it; no journal is called damaged for it."""
+    bad = "".join(row(number, currency="EURO") for number in range(7))
+    (online.home / "in.csv").write_text(HEADER + bad + row(9))
+    name = online("sale", "--from-csv", "in.csv", "--skip-invalid", "--json").json["run"]
+    with closing(sqlite3.connect(online.state / "journal.sqlite3")) as db, db:
+        # As it is until all rows are written: how long the file beside the journal will be is not known yet.
+        db.execute("UPDATE runs SET state = 'staging', latest = 0, counts = NULL, contents_size = 0")
+    shown = online("runs", "show", name)
+    assert shown.code == 0, shown.stderr
+    assert "invalid" in shown.stdout
+    assert "line 2: currency" in shown.stderr
+    assert "2 more so far" in shown.stderr
+    assert len(online("runs", "show", name, "--json").json["problems"]) == 7
+    failures = online("runs", "failures", name)
+    assert (failures.code, failures.stdout) == (2, "")
+    assert "still being read" in failures.stderr
 
 
 def test_runs_are_listed_shown_and_pruned(online: Program, sales: Path) -> None:
