@@ -8,6 +8,7 @@ What would read the file is found out and suggested, with a sample of how it wou
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 from collections.abc import Generator, Iterator
 from typing import BinaryIO, NamedTuple
@@ -26,18 +27,29 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_SAVE = "export or save it as CSV (UTF-8)"
+# By the pattern of its first bytes: what a file is, and what to do about it.
 _NOT_TEXT = (
-    (b"PK\x03\x04", "a spreadsheet (.xlsx, .ods) or a zip file"),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)"),
-    (b"\x1f\x8b", "a gzip file"),
-    (b"%PDF", "a PDF"),
+    (b"PK\x03\x04", "a spreadsheet (.xlsx, .ods) or a zip file", _SAVE),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", _SAVE),
+    (b"\x1f\x8b", "a gzip file", "unpack it, as in: gunzip -c FILE | cms sale --from-csv -"),
+    (b"BZh[1-9]1AY&", "a bzip2 file", "unpack it, as in: bunzip2 -c FILE | cms sale --from-csv -"),
+    (b"\xfd7zXZ\0", "an xz file", "unpack it, as in: unxz -c FILE | cms sale --from-csv -"),
+    (b"\\(\xb5/\xfd", "a zstd file", "unpack it, as in: unzstd -c FILE | cms sale --from-csv -"),
+    (b"PAR1\x15", "a Parquet file", _SAVE),
+    (b"SQLite f", "an SQLite database", _SAVE),
+    (b"%PDF", "a PDF", _SAVE),
 )
+# Codecs of Python that no file of rows is in.
+_NOT_OF_FILES = ("idna", "punycode", "undefined")
 # What files that are not UTF-8 are in, commonest first: Windows in the west, in the middle and in the east of
 # Europe, old Macs, DOS, Japan, China. (cp1252 reads whatever Latin-1 would, and the euro sign.)
 _SUGGESTED = ("cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "shift_jis", "gb18030")
 # A sample is the cell around the bad byte; these bytes end it in every suggested encoding.
 _CELL_ENDS = b',;\t"\r\n'
 _SAMPLE_REACH = 24
+# Dashes, quotation marks, the no-break space.
+_OF_WRITING = ("Pd", "Ps", "Pe", "Pi", "Pf", "Zs")
 # How much of the file around a bad byte is looked at. Even, so that pairs of bytes stay pairs.
 _WINDOW = 1 << 16
 
@@ -67,9 +79,9 @@ def find_encoding(stream: BinaryIO, asked: str | None) -> Encoding:
     stream.seek(0)
     first = stream.read(8)
     stream.seek(0)
-    for magic, what in _NOT_TEXT:
-        if first.startswith(magic):
-            raise InputError(f"the file is {what}, not text", "export or save it as CSV (UTF-8)")
+    for magic, what, hint in _NOT_TEXT:
+        if re.match(magic, first):
+            raise InputError(f"the file is {what}, not text", hint)
     name = "utf-8" if asked is None else _codec_name(asked)
     for mark, marked in _MARKS:
         if first.startswith(mark):
@@ -147,6 +159,8 @@ def hint_at_utf16(place: int) -> str:
 def _codec_name(asked: str) -> str:
     try:
         name = codecs.lookup(asked.strip()).name
+        if name in _NOT_OF_FILES:
+            raise LookupError
         b"a".decode(name)
     except UnicodeError:
         pass  # An encoding, in which this is no text.
@@ -175,9 +189,11 @@ def _undecodable(stream: BinaryIO, encoding: Encoding, offset: int, *, cut_off: 
         )
     line = _line_of(stream, encoding, offset)
     if cut_off:
+        sure = encoding.mark or encoding.name == "utf-8"
         return InputError(
             f"line {line}: the file ends in the middle of a character (offset {offset})",
-            "it seems to have been cut off: export or copy it again",
+            "it seems to have been cut off: export or copy it again"
+            + ("" if sure else f"; or it is not in {encoding.name.upper()}: leave out --encoding"),
         )
     message = f"line {line}: byte 0x{after[0]:02x} at offset {offset} is not {encoding.name.upper()}"
     readings = [f'--encoding {name} reads it as "{sample}"' for name, sample in _readings(before, after)]
@@ -220,14 +236,25 @@ def _readings(before: bytes, after: bytes) -> list[tuple[str, str]]:
 
 
 def _oddness(sample: str) -> int:
-    """How little a text looks like words: symbols count, and so do two scripts side by side."""
+    """How little a text looks like words and amounts.
+
+    Symbols count, and two scripts side by side, a letter without another beside it, a capital in the middle of a
+    word, a currency's sign that touches one. Dashes, quotation marks and ``1.234,56 €`` do not.
+    """
     odd = 0
     latin = any(char.isascii() and char.isalpha() for char in sample)
-    for char in sample:
-        if not char.isascii():
-            kind = unicodedata.category(char)
-            if kind.startswith("L"):
-                odd += latin and not unicodedata.name(char, "").startswith("LATIN")
-            else:
-                odd += 1 if kind[0] == "P" or kind in ("Sc", "Zs") else 3
+    for place, char in enumerate(sample):
+        if char.isascii():
+            continue
+        before, after = sample[max(0, place - 1) : place], sample[place + 1 : place + 2]
+        in_word = before.isalpha() or after.isalpha()
+        kind = unicodedata.category(char)
+        if kind[0] == "L":
+            odd += latin and not unicodedata.name(char, "").startswith("LATIN")
+            odd += not in_word
+            odd += char.isupper() and before.isalpha() and (before.islower() or after.islower())
+        elif kind == "Sc":
+            odd += in_word
+        elif kind not in _OF_WRITING:
+            odd += 1 if kind[0] == "P" else 3
     return odd

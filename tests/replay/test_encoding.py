@@ -44,7 +44,7 @@ def test_the_user_names_the_encoding() -> None:
     assert cells("n\nMüller\n".encode("utf-16-le"), encoding="utf-16") == [["Müller"]]
     assert cells("n\n円\n".encode("shift_jis"), encoding="Shift_JIS") == [["円"]]
     assert cells("n\nMüller\n", encoding="utf-8-sig") == [["Müller"]]
-    for name in ("nope", "", "base64", "rot13", "a\0b", "hex"):
+    for name in ("nope", "", "base64", "rot13", "a\0b", "hex", "punycode", "idna", "undefined"):
         assert "no text encoding" in refusal("n\n1\n", encoding=name).message
 
 
@@ -62,6 +62,50 @@ def test_bytes_that_are_not_utf8_get_a_suggestion_and_are_never_guessed(codec: s
     assert table(data, encoding=codec)[1].cells[1] == word
 
 
+@pytest.mark.parametrize(
+    ("codec", "cell"),
+    [
+        ("cp1252", "1.234 €"),
+        ("cp1252", "1\u00a0234"),
+        ("cp1252", "£5.00"),
+        ("cp1252", "1’234.50"),  # noqa: RUF001
+        ("cp1252", "–"),  # noqa: RUF001
+        ("cp1252", "L’été"),  # noqa: RUF001
+        ("cp1252", "„Größe“ – 5 €"),  # noqa: RUF001
+        ("cp1250", "Łódź"),
+    ],
+)
+def test_the_likeliest_encoding_is_suggested_first(codec: str, cell: str) -> None:
+    """Where the first odd byte of a file is an amount's sign or space, a dash or a quotation mark, too."""
+    error = refusal(f"id;x\n1;{cell};\n".encode(codec))
+    assert error.hint.startswith(f'--encoding {codec} reads it as "{cell}"')
+
+
+@pytest.mark.parametrize(
+    ("data", "what", "hint"),
+    [
+        (b"\x1f\x8b\x08\x00", "a gzip file", "gunzip -c"),
+        (b"BZh91AY&SYN", "a bzip2 file", "bunzip2 -c"),
+        (b"\xfd7zXZ\0\0\x04", "an xz file", "unxz -c"),
+        (b"\x28\xb5\x2f\xfd\x04\x00", "a zstd file", "unzstd -c"),
+        (b"PAR1\x15\x04\x15\x10", "a Parquet file", "as CSV"),
+        (b"SQLite format 3\0", "an SQLite database", "as CSV"),
+        (b"PK\x03\x04\x14\x00", "a spreadsheet", "as CSV"),
+    ],
+)
+def test_what_is_no_text_is_told_with_the_way_to_make_it_text(data: bytes, what: str, hint: str) -> None:
+    """What is packed has to be unpacked, and is not to be saved as something else; nor has it an encoding."""
+    error = refusal(data)
+    assert what in error.message
+    assert hint in error.hint
+    assert refusal(data, encoding="cp1252").message == error.message
+
+
+def test_a_header_may_begin_like_something_else() -> None:
+    """One column is called BZh, another one PAR1."""
+    assert cells("BZh,PAR1\n1,2\n") == cells("PAR1,BZh\n1,2\n") == [["1", "2"]]
+
+
 def test_utf16_without_a_mark_is_suggested() -> None:
     """Recognised by its zeros, also where it is no UTF-8."""
     for codec in ("utf-16-le", "utf-16-be"):
@@ -71,9 +115,11 @@ def test_utf16_without_a_mark_is_suggested() -> None:
 
 
 def test_a_file_cut_off_inside_a_character_says_so() -> None:
-    """It is no encoding's fault."""
+    """It is no encoding's fault, unless the user named one in which files are pairs of bytes."""
     error = refusal("a\nx\n€".encode()[:-1])
     assert error.message == "line 3: the file ends in the middle of a character (offset 4)"
+    assert "leave out --encoding" not in error.hint
+    assert "leave out --encoding" in refusal("a\nx", encoding="utf-16").hint
 
 
 @given(before=st.text(max_size=40), size=st.integers(1, 9))
@@ -88,7 +134,7 @@ def test_the_offset_and_line_of_a_bad_byte_are_exact(before: str, size: int) -> 
 
 
 @given(
-    data=st.binary(max_size=40), name=st.sampled_from(["cp1252", "utf-16", "utf-7", "shift_jis", "gb18030", "idna"])
+    data=st.binary(max_size=40), name=st.sampled_from(["cp1252", "utf-16", "utf-7", "shift_jis", "gb18030", "hz"])
 )
 def test_arbitrary_bytes_in_any_encoding(data: bytes, name: str) -> None:
     """The user's encoding may be wrong, and then that is an InputError as well."""
