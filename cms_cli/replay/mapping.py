@@ -185,7 +185,10 @@ class Mapper:
     def _read_time(self, text: str, source: AnySource | None, _currency: str) -> object:
         zone = zone_for_header(source.column, self.zone) if source else self.zone
         date_format = self.blueprint.shape.date_format or None
-        instant = parse_instant(text, zone, date_format=date_format, now=self.now)
+        # --date-format is of the file; --timestamp takes what it takes for one event, too.
+        instant = parse_instant(text, zone, date_format=date_format if source else None, now=self.now)
+        if isinstance(instant, TimeProblem) and date_format and not source:
+            instant = parse_instant(text, zone, date_format=date_format)
         if isinstance(instant, TimeProblem):
             raise BadValueError(instant.code, instant.message, instant.hint)
         return fields_of(self.blueprint.kind)["timestamp"].check(instant)

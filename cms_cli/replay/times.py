@@ -49,7 +49,11 @@ _BASIC = re.compile(
 _UNIX = re.compile(r"(?P<s>[0-9]{10})(?:\.(?P<f>[0-9]{1,9}))?|(?P<ms>[0-9]{13})")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _SHUFFLED = re.compile(
-    r"(?P<a>[0-9]{1,2})(?P<sep>[/.\-])(?P<b>[0-9]{1,2})(?P=sep)(?P<y>[0-9]{4}|[0-9]{2})(?P<rest>[ T].*)?"
+    r"(?P<a>[0-9]{1,2})(?P<sep>[/.\-])(?P<b>[0-9]{1,2})(?P=sep)(?P<y>[0-9]{4}|[0-9]{2})(?P<rest>(?:,? |T).*)?"
+)
+_CLOCK = re.compile(
+    r"(,? |T)[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?(\.[0-9]{1,6})?"
+    r"(?:([ \u00a0\u202f])?[AaPp][Mm])?(?:( )?([+-][0-9]{2}:?[0-9]{2}|Z))?"
 )
 _UTC_HEADER = re.compile(r"\( *utc(?: +time)?(?: *zone)? *\)", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"%(.)", re.DOTALL)
@@ -81,7 +85,9 @@ def parse_instant(
     Args:
         text: The cell.
         zone: What a time that names no zone is read in.
-        date_format: A ``strptime`` pattern that :func:`check_date_format` has passed; then nothing else is read.
+        date_format: A ``strptime`` pattern that :func:`check_date_format` has passed; then nothing else is read but
+            what leaves nothing open, ``2026-04-10T12:34:56+02:00``: it is how a row is mended whose time the clocks
+            showed twice.
         now: What ``now`` means; without it the word is no time.
 
     Returns:
@@ -278,6 +284,9 @@ def _by_format(text: str, zone: tzinfo, date_format: str) -> datetime | TimeProb
         parsed = datetime.strptime(text, date_format)  # noqa: DTZ007  (it gets its zone below)
         return _in_zone(parsed, zone, text) if parsed.tzinfo is None else _checked(parsed.astimezone(_UTC), text)
     except (ValueError, OverflowError):
+        found = _ISO.fullmatch(text)
+        if found and found[8] and text[10] in "Tt":
+            return _from_iso(found, zone, text)
         return TimeProblem(
             "time_other_format",
             f"{shown(text)} does not have the form {shown(date_format)}",
@@ -341,12 +350,13 @@ def _order_unknown(text: str, found: re.Match[str]) -> TimeProblem:
     """A date in an order that only the user knows, with the formats it may be in."""
     sep, year = found["sep"], "%Y" if len(found["y"]) == 4 else "%y"
     rest = found["rest"] or ""
-    clock = re.fullmatch(r"([ T])[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?( ?[AaPp][Mm])?", rest)
+    clock = _CLOCK.fullmatch(rest)
     time = ""
     if clock:
-        half = clock[3] or ""
-        hours = "%I" if half else "%H"
-        time = f"{clock[1]}{hours}:%M{':%S' if clock[2] else ''}{' ' * half.count(' ')}{'%p' if half else ''}"
+        begin, second, fraction, gap, offset_gap, offset = clock.groups("")
+        half = "M" in rest.upper()
+        time = f"{begin}{'%I' if half else '%H'}:%M{second and ':%S'}{fraction and '.%f'}"
+        time += f"{gap and ' '}{'%p' if half else ''}{offset_gap}{offset and '%z'}"
     orders = [
         order
         for order, month in ((f"%d{sep}%m{sep}{year}", found["b"]), (f"%m{sep}%d{sep}{year}", found["a"]))
@@ -356,7 +366,9 @@ def _order_unknown(text: str, found: re.Match[str]) -> TimeProblem:
     return TimeProblem(
         "time_order_unknown",
         f"{shown(text)} does not say which is the day and which the month",
-        f"say {formats}" if formats else "write it as 2026-04-10",
+        f"say {formats}{', and add the form of the time' if rest and not clock else ''}"
+        if formats
+        else "write it as 2026-04-10",
     )
 
 

@@ -313,6 +313,14 @@ def test_flags_override_single_fields_of_a_file() -> None:
     }
 
 
+@pytest.mark.parametrize("constant", ["2026-04-09", "2026-04-09T00:00:00Z", "1775692800", "09.04.2026"])
+def test_a_date_format_is_of_the_file_and_not_of_the_flag(constant: str) -> None:
+    """--timestamp takes what it takes for one event; in the form of the file, too, where it is nothing else."""
+    asked = Shape(mapping=(("timestamp", "Paid"),), constants=(("timestamp", constant),), date_format="%d.%m.%Y")
+    for paid, sent in (("10.04.2026", "2026-04-10T00:00:00.000Z"), ("", "2026-04-09T00:00:00.000Z")):
+        assert body({**SALE, "Paid": paid}, asked)["timestamp"] == sent
+
+
 def test_a_list_takes_the_columns_that_are_there() -> None:
     """A list in a file passes over what the file lacks; a plain column has to be there."""
     header = [*SALE, "B"]

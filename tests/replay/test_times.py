@@ -128,6 +128,10 @@ def test_what_is_no_instant_is_refused(text: str, code: str) -> None:
         ("04/13/2026 9:05", ["%m/%d/%Y %H:%M"]),
         ("03.04.26 09:05:01", ["%d.%m.%y %H:%M:%S", "%m.%d.%y %H:%M:%S"]),
         ("03/04/2026 9:05 PM", ["%d/%m/%Y %I:%M %p", "%m/%d/%Y %I:%M %p"]),
+        ("13/4/2026, 9:05:01\u202fPM", ["%d/%m/%Y, %I:%M:%S %p"]),
+        ("13/4/2026 9:05am", ["%d/%m/%Y %I:%M%p"]),
+        ("13/04/2026 09:05:01.250 +0200", ["%d/%m/%Y %H:%M:%S.%f %z"]),
+        ("13.04.2026T09:05Z", ["%d.%m.%YT%H:%M%z"]),
     ],
 )
 def test_the_way_out_of_a_shuffled_date_works(text: str, formats: list[str]) -> None:
@@ -140,6 +144,12 @@ def test_the_way_out_of_a_shuffled_date_works(text: str, formats: list[str]) -> 
         assert wire(text, date_format=each).startswith("2026-")
 
 
+def test_the_way_out_says_what_it_leaves_out() -> None:
+    """Where the time of day has no form that is known, the format suggested is not the whole of it."""
+    problem = parse_instant("13/04/2026 at nine", UTC)
+    assert problem.hint == 'say --date-format "%d/%m/%Y", and add the form of the time'  # type: ignore[union-attr]
+
+
 def test_a_date_format_is_the_only_form_then() -> None:
     """With a format, its values are read, in the zone or by their %z, and nothing else is."""
     assert wire("03/04/2026", BERLIN, "%d/%m/%Y") == "2026-04-02T22:00:00.000Z"
@@ -148,6 +158,18 @@ def test_a_date_format_is_the_only_form_then() -> None:
     for text in ("2026-04-03", "2026-04-03 10:00:00", "1775824496", "x", "31/02/2026", "03/04/2026 10:00"):
         assert code_of(parse_instant(text, UTC, date_format="%d/%m/%Y")) == "time_other_format"
     assert code_of(parse_instant("29/03/2026 02:30", BERLIN, date_format="%d/%m/%Y %H:%M")) == "time_skipped"
+
+
+def test_the_way_out_of_a_time_that_was_there_twice_works_beside_a_date_format() -> None:
+    """Its hint says to write it with its offset, so this form is read in every column; nothing less exact is."""
+    form = "%d/%m/%Y %H:%M"
+    problem = parse_instant("25/10/2026 02:30", BERLIN, date_format=form)
+    assert code_of(problem) == "time_twice"
+    assert "2026-04-10T12:34:56+02:00" in problem.hint  # type: ignore[union-attr]
+    assert wire("2026-10-25T02:30:00+02:00", BERLIN, form) == "2026-10-25T00:30:00.000Z"
+    assert wire("2026-10-25T01:30:00Z", BERLIN, form) == "2026-10-25T01:30:00.000Z"
+    for text in ("2026-10-25T02:30:00", "2026-10-25 02:30:00+02:00", "2026-13-25T02:30:00Z", "2026-10-25"):
+        assert code_of(parse_instant(text, BERLIN, date_format=form)) in ("time_other_format", "time_impossible")
 
 
 def test_a_date_format_has_to_say_which_day() -> None:
