@@ -12,7 +12,7 @@ from typing import Callable, NamedTuple, Union
 
 from cms_cli.replay import refunds
 from cms_cli.replay.blueprint import Blueprint
-from cms_cli.replay.columns import AnySource, fields_of
+from cms_cli.replay.columns import AnySource, Source, fields_of
 from cms_cli.replay.model import InputError, PlannedEvent, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.money import AmountFormat, MoneyProblem, parse_cli_amount, parse_minor
 from cms_cli.replay.preview import SAMPLES, MappedColumn
@@ -21,6 +21,17 @@ from cms_cli.replay.times import TimeProblem, check_date_format, parse_instant, 
 from cms_python import Field, encode_wire
 
 Planned = Union[PlannedEvent, SkippedRow, "list[RowProblem]"]
+
+_ANOTHER = "fill it in; or try another column, as in --map {name}=A|B; or leave such rows out with {{where}}"
+_WAYS_OUT = {
+    "click_id": "rows that no link brought can be left out with --skip-unattributed",
+    "event_name": "fill it in, or say --event-name for the rows that have none",
+    "customer_external_id": _ANOTHER.format(name="customer_external_id"),
+    "invoice_id": _ANOTHER.format(name="invoice_id"),
+    "amount": "fill it in, 0 for a free order; or leave such rows out with {where}",
+    "currency": "fill it in, or say --currency for the rows that have none",
+}
+"""What to do about a row that lacks a field."""
 
 UNATTRIBUTED = "no click id: no link brought this customer"
 
@@ -129,9 +140,8 @@ class Mapper:
             if fields[name].wire in wire or any(source.column in wrong for source in sources):
                 continue  # it is there; or it is there and wrong, which is said already
             column = "|".join(source.label for source in sources) or name
-            hint = (
-                "rows that no link brought can be left out with --skip-unattributed" if name == "click_id" else ""
-            )
+            by_itself = len(sources) == 1 and isinstance(sources[0], Source)
+            hint = _WAYS_OUT[name].format(where=f'--where "{column}!="' if by_itself else "--where")
             code, message = f"{name}_missing", f"{column} is empty"
             found.append(RowProblem(row.row, row.line, row.cells, column, code, message, hint))
         if wire.get("mode") == "deferred" and "clickId" not in wire:

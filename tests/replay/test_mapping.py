@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from mapped import SALE, SENT, blueprint, body, planned, shape
 
@@ -311,6 +313,21 @@ def test_flags_override_single_fields_of_a_file() -> None:
         "currency": "JPY",
         "timestamp": "2026-07-01T03:00:00.000Z",
     }
+
+
+@pytest.mark.parametrize("name", list(SALE))
+def test_a_field_that_is_empty_has_a_way_out(name: str) -> None:
+    """Each names a flag; a condition that it names leaves the row out."""
+    cells = {**SALE, name: ""}
+    found = planned(cells)
+    assert isinstance(found, list)
+    [problem] = found
+    flag = f"--{name.replace('_', '-')} "
+    assert any(each in problem.hint for each in ("--skip-unattributed", f'--where "{name}!="', flag))
+    for condition in re.findall('--where "([^"]+)"', problem.hint):
+        assert blueprint(list(cells), Shape(where=(condition,))).selection.begin()(
+            SourceRow(1, 2, [*cells.values()])
+        )
 
 
 @pytest.mark.parametrize("constant", ["2026-04-09", "2026-04-09T00:00:00Z", "1775692800", "09.04.2026"])
