@@ -18,15 +18,17 @@ from __future__ import annotations
 import heapq
 import marshal
 import os
-import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from itertools import chain, repeat
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple
+
+from cms_cli.replay.tempfiles import room_for, temporary
 
 _PARTITIONS = 64
 #: How many rows are held in memory before they are written out. (Four times as many leave the processor's cache and
@@ -105,7 +107,7 @@ class Repeats:
             content: What has to be the same in every row with this key.
 
         Raises:
-            OSError: When the temporary file cannot be written.
+            JournalError: When the temporary file cannot be written.
         """
         self.add_all((row,), (line,), (key,), (content,))
 
@@ -121,7 +123,7 @@ class Repeats:
             contents: Columns whose texts together are the content; put together only where that is needed.
 
         Raises:
-            OSError: When the temporary file cannot be written.
+            JournalError: When the temporary file cannot be written.
         """
         if not rows:
             return
@@ -139,7 +141,7 @@ class Repeats:
         """The rows that repeat or contradict others, in the order of the file. Called once, after the last row.
 
         Raises:
-            OSError: When the temporary file cannot be read or written.
+            JournalError: When the temporary file cannot be written.
         """
         self._note_hashes()
         twice = self._hashes_seen_twice()
@@ -281,14 +283,15 @@ class _Spill:
 
     def write(self, value: Any) -> int:
         """Append a value; the answer is what :meth:`read` wants."""
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (closed by close)
         place = self._end
         data = marshal.dumps(value)
-        if not self._at_end:
-            self._file.seek(place)
-            self._at_end = True
-        self._file.write(len(data).to_bytes(8, "little") + data)
+        with room_for("what is compared for duplicates"):
+            if self._file is None:
+                self._file = temporary(self._folder)
+            if not self._at_end:
+                self._file.seek(place)
+                self._at_end = True
+            self._file.write(len(data).to_bytes(8, "little") + data)
         self._end += 8 + len(data)
         return place
 
@@ -296,7 +299,8 @@ class _Spill:
         """A value written before."""
         assert self._file is not None
         self._at_end = False
-        self._file.seek(place)
+        with room_for("what is compared for duplicates"):
+            self._file.seek(place)  # which writes what is still in memory
         length = int.from_bytes(self._file.read(8), "little")
         # What is read was written by this process, to a file that no other one can open.
         return marshal.loads(self._file.read(length))  # noqa: S302
@@ -310,5 +314,6 @@ class _Spill:
     def close(self) -> None:
         """Give the file up; it has no name, so that is its end."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what is still to be written may not fit
+                self._file.close()
             self._file = None

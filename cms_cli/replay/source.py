@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,13 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from cms_cli.replay.model import InputError
+from cms_cli.replay.tempfiles import room_for, temporary
 
 STDIN = "-"
 """The path that stands for standard input."""
 
 _BLOCK = 1024 * 1024
+_COPY = "a copy of the input"
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,13 @@ def open_source(path: str) -> Iterator[Source]:
 
     Raises:
         InputError: It cannot be read.
+        JournalError: There is no room for the copy.
     """
     try:
         stream: IO[bytes]
         if path == STDIN:
+            if sys.stdin is None:  # as a shell's <&- leaves it
+                raise InputError("standard input is closed", "Write to it, or name a file.")
             name, file, stream = "standard input", None, _spooled(sys.stdin.buffer)
         else:
             # Closed below, whichever of the two streams it became.
@@ -85,11 +89,13 @@ def open_source(path: str) -> Iterator[Source]:
 
 
 def _spooled(pipe: IO[bytes]) -> IO[bytes]:
-    # Gone with the process, however it ends.
-    copy = tempfile.TemporaryFile(prefix="cms-")  # noqa: SIM115 - closed by open_source
+    with room_for(_COPY):
+        copy = temporary()  # closed by open_source
     while block := pipe.read(_BLOCK):
-        copy.write(block)
-    copy.flush()
+        with room_for(_COPY):
+            copy.write(block)
+    with room_for(_COPY):
+        copy.flush()
     return copy
 
 

@@ -17,10 +17,13 @@ from replays import leads_csv, sales_csv
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs ulimit")
 
 
-def limited(program: Program, blocks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+def limited(
+    program: Program, blocks: int, *arguments: str, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run it where no file may grow beyond so many blocks of 512 bytes, which is what a full disk looks like."""
     return subprocess.run(
         ["sh", "-c", 'ulimit -f "$0"; exec "$@"', str(blocks), sys.executable, "-m", "cms_cli", *arguments],
+        input=stdin,
         capture_output=True,
         text=True,
         env=program.env,
@@ -54,6 +57,36 @@ def test_a_disk_that_fills_up_wherever_it_may(online: Program, service: FaultSer
         assert set(sent.values()) == {1}
     lines = (online.home / "r.csv").read_text().splitlines()
     assert len(lines) == 401
+
+
+@POSIX
+@pytest.mark.parametrize("path", ["in.csv", "-"])
+def test_no_room_for_a_temporary_file(program: Program, path: str) -> None:
+    """For the copy of a pipe, for finding duplicates: exit 3, what it was for, and where else it may go."""
+    text = sales_csv(range(20_000))
+    (program.home / "in.csv").write_text(text)
+    result = limited(program, 100, "sale", "--from-csv", path, "--dry-run", stdin=text if path == "-" else None)
+    assert result.returncode == 3
+    assert ("a copy of the input" if path == "-" else "duplicates") in result.stderr
+    assert "TMPDIR" in result.stderr
+    assert not result.stdout
+
+
+@POSIX
+def test_standard_input_that_is_closed(program: Program) -> None:
+    """As a shell's <&- leaves it: exit 2, and no bug of ours."""
+    command = [sys.executable, "-m", "cms_cli", "sale", "--from-csv", "-", "--dry-run"]
+    result = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *command],
+        capture_output=True,
+        text=True,
+        env=program.env,
+        cwd=program.home,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: standard input is closed\n")
 
 
 def test_a_state_folder_that_cannot_be(online: Program, service: FaultServer) -> None:
