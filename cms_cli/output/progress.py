@@ -62,8 +62,8 @@ class ReplayView(Watcher):
 
     @property
     def rate(self) -> str:
-        """The rate, for people."""
-        return str(self._delivery.rate) if self._delivery.rate else "full speed"
+        """The rate, for people; "" where nothing limits it."""
+        return str(self._delivery.rate) if self._delivery.rate else ""
 
     def when_stoppable(self, then: Callable[[Callable[[Stop], None]], None]) -> None:
         """Have something done with what ends the sending, once there is any."""

@@ -67,7 +67,7 @@ def rows(count: int) -> str:
 
 
 def summary_lines(preview: Preview, rate: str) -> list[str]:
-    """Give what a preview says, line by line, without columns, samples and problems."""
+    """Give what a preview says, line by line, without columns, samples and problems; no ``rate`` is no limit."""
     pending = preview.counts[RowStatus.PENDING.value]
     others = [
         f"{preview.counts[status.value]:,} {status.value}"
@@ -88,7 +88,9 @@ def summary_lines(preview: Preview, rate: str) -> list[str]:
         lines.append(f"dated {span} (UTC)")
     if pending:
         least = f"at least {duration(preview.seconds)}" if preview.seconds else "at once"
-        lines.append(f"time: {least} at {rate}")
+        lines.append(
+            f"time: {least} at {rate}" if rate else "time: as fast as the service answers, without a limit"
+        )
     return lines
 
 
@@ -109,12 +111,17 @@ def show_preview(console: Console, preview: Preview, rate: str) -> None:
         console.note(line)
 
 
+def _sample(text: str) -> str:
+    """Give a value as one of several between commas: 19,90 is not two."""
+    return f'"{shown(text)}"' if "," in text else shown(text)
+
+
 def _mapping_lines(columns: Sequence[MappedColumn], room: int | None) -> list[str]:
     """Give each field, where it comes from and a few values; ``room`` is the width, or None for no limit."""
     entries = []
     for column in columns:
         constant = None if column.constant is None else f'"{shown(column.constant)}"'
-        origin, values = shown(column.column), ", ".join(shown(sample) for sample in column.samples)
+        origin, values = shown(column.column), ", ".join(map(_sample, column.samples))
         if not origin:
             origin, values = "always", constant or ""
         elif constant is not None:

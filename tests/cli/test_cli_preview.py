@@ -68,6 +68,19 @@ def test_a_run_without_a_terminal_says_it_in_one_line(program: Program) -> None:
     assert "clk_ada" not in result.stderr
 
 
+def test_without_a_limit_the_time_is_what_the_service_takes(program: Program) -> None:
+    """Nothing is said to go at once, however many rows there are."""
+    result = program(*SHOPIFY, "--dry-run", "--rate", "none")
+    assert "time: as fast as the service answers, without a limit\n" in result.stderr
+    assert "at once" not in result.stderr
+
+
+def test_values_with_commas_are_told_apart(program: Program) -> None:
+    """The amounts of a German account among the samples."""
+    result = program("sale", "--from-csv", str(FIXTURES / "stripe_2020.csv"), "--preset", "stripe", "--dry-run")
+    assert '"19,90", "1.200,00"\n' in result.stderr
+
+
 def test_the_time_at_the_limit_is_told(program: Program) -> None:
     """A file that does not fit into one window takes as long as the limit makes it take."""
     head = "click_id,event_name,customer_external_id,invoice_id,amount,currency,timestamp\n"
