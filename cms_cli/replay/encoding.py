@@ -11,6 +11,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
 from cms_cli.replay.model import InputError
@@ -161,9 +162,8 @@ def _codec_name(asked: str) -> str:
         name = codecs.lookup(asked.strip()).name
         if name in _NOT_OF_FILES:
             raise LookupError
-        b"a".decode(name)
-    except UnicodeError:
-        pass  # An encoding, in which this is no text.
+        with suppress(UnicodeError):  # An encoding, in which this is no text.
+            b"a".decode(name)
     except (LookupError, ValueError):
         raise InputError(
             f"{shown(asked)} is no text encoding", "use a name such as utf-8, cp1252, latin-1, utf-16 or shift_jis"

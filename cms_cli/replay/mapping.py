@@ -89,6 +89,7 @@ class Mapper:
             return SkippedRow(row.row, row.line, cells, "unattributed", UNATTRIBUTED)
         wire: dict[str, object] = {}
         problems: list[RowProblem] = []
+        wrong: set[str] = set()
         currency = blueprint.read("currency", cells)[0].upper()
         for field, read in self._steps:
             text, source = blueprint.read(field.name, cells)
@@ -100,7 +101,8 @@ class Mapper:
                 column = source.column if source else None
                 message = f"{column or field.name} {bad.message}"
                 problems.append(RowProblem(row.row, row.line, cells, column, bad.code, message, bad.hint))
-        problems += self._missing(row, wire, {problem.column for problem in problems})
+                wrong.add(field.name)
+        problems += self._missing(row, wire, wrong)
         if problems:
             return problems
         refunded = self._refunded(row, wire)
@@ -132,12 +134,12 @@ class Mapper:
                 return found
         return 0
 
-    def _missing(self, row: SourceRow, wire: dict[str, object], wrong: set[str | None]) -> list[RowProblem]:
+    def _missing(self, row: SourceRow, wire: dict[str, object], wrong: set[str]) -> list[RowProblem]:
         fields = fields_of(self.blueprint.kind)
         found = []
         for name in self.blueprint.required:
             sources = self.blueprint.sources.get(name, ())
-            if fields[name].wire in wire or any(source.column in wrong for source in sources):
+            if fields[name].wire in wire or name in wrong:
                 continue  # it is there; or it is there and wrong, which is said already
             column = "|".join(source.label for source in sources) or name
             by_itself = len(sources) == 1 and isinstance(sources[0], Source)

@@ -116,5 +116,7 @@ def group(problems: Iterable[RowProblem], keep: int = 3) -> list[ProblemGroup]:
 
 
 def shown(text: str) -> str:
-    """A value as a message quotes it, cut where it is long."""
+    """A value as a message quotes it, cut where it is long; what of it is no text (a byte of a flag) is escaped."""
+    if not text.isascii():
+        text = text.encode(errors="backslashreplace").decode()
     return f'"{text}"' if len(text) <= _LONGEST_VALUE else f'"{text[: _LONGEST_VALUE - 3]}..."'

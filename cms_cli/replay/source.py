@@ -85,7 +85,9 @@ def open_source(path: str) -> Iterator[Source]:
     with stream:
         sha256 = _sha256(stream)
         size = stream.tell()
-        yield Source(name, file, cast(BinaryIO, stream), size, sha256)
+        # A name that is not in the system's encoding is no text, and cannot be kept.
+        told = os.fsencode(name).decode(errors="backslashreplace")
+        yield Source(told, file, cast(BinaryIO, stream), size, sha256)
 
 
 def _spooled(pipe: IO[bytes]) -> IO[bytes]:

@@ -118,6 +118,37 @@ def test_headers_flags_and_settings_are_text(online: Program) -> None:
         assert "Traceback" not in result.stderr
 
 
+@posix
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")
+def test_bytes_that_are_no_text_in_names_and_flags(online: Program, service: FaultServer) -> None:
+    """A file from an old archive, named in Latin-1, is read and told; a flag of such bytes is told for each row."""
+    name = os.fsdecode(b"M\xe4rz.csv")
+    write_csv(online.home / name, GOOD)
+    assert online("sale", "--from-csv", name, "--yes", "--rate", "none").code == 0
+    assert online("runs", "list", "--json").json[0]["file"] == "M\\xe4rz.csv"
+    assert len(service.requests) == 1
+
+    write_csv(online.home / "in.csv", GOOD, {**GOOD, "invoice_id": "i2", "event_name": ""})
+    byte = os.fsdecode(b"\xff")
+    result = online(
+        "sale", "--from-csv", "in.csv", "--yes", "--skip-invalid", "--event-name", byte, "--rate", "none"
+    )
+    assert result.code == 1, result.stderr
+    assert 'line 3: event_name "\\udcff" must be text that can be written as UTF-8\n' in result.stderr
+    for flag in (
+        "--map",
+        "--where",
+        "--encoding",
+        "--delimiter",
+        "--timezone",
+        "--date-format",
+        "--preset",
+        "--mapping",
+    ):
+        result = online("sale", "--from-csv", "in.csv", flag, f"x={byte}" if flag == "--map" else byte, "--dry-run")
+        assert result.code == 2, (flag, result.stderr)
+
+
 def test_a_config_file_is_text(online: Program) -> None:
     """Escapes in the config file's keys and values do not reach a terminal."""
     for line in ('"\\u001b[31mx" = 1', 'host = "\\u001b[31m"', '[profiles."\\u001b]0;"]\nhost = "https://a.b"'):

@@ -44,7 +44,7 @@ def test_the_user_names_the_encoding() -> None:
     assert cells("n\nMüller\n".encode("utf-16-le"), encoding="utf-16") == [["Müller"]]
     assert cells("n\n円\n".encode("shift_jis"), encoding="Shift_JIS") == [["円"]]
     assert cells("n\nMüller\n", encoding="utf-8-sig") == [["Müller"]]
-    for name in ("nope", "", "base64", "rot13", "a\0b", "hex", "punycode", "idna", "undefined"):
+    for name in ("nope", "", "base64", "rot13", "a\0b", "hex", "punycode", "idna", "undefined", "\udcff"):
         assert "no text encoding" in refusal("n\n1\n", encoding=name).message
 
 
