@@ -12,6 +12,8 @@ from cms_cli.replay.model import InputError
 from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind, Field
 
 _KEYED = re.compile(r"(.+?)((?:\[[^\[\]]+\])+)")
+# What a shell does not take as it is between double quotes.
+_MEANS_MORE = re.compile(r'["$`\\]|!(?!=)')
 _KEY = re.compile(r"\[([^\[\]]+)\]")
 
 
@@ -120,7 +122,7 @@ def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tu
     if len(found) > 1:
         columns = " and ".join(f'"{header[place]}"' for place in found)
         raise InputError(
-            f"columns {columns} both look like {name}", f'Say which: --map "{name}={header[found[0]]}"'
+            f"columns {columns} both look like {name}", f"Say which: --map {argument(f'{name}={header[found[0]]}')}"
         )
     return tuple(Source(header[place], place) for place in found)
 
@@ -208,6 +210,15 @@ def absent(header: Sequence[str], column: str, wanted_by: str) -> InputError:
     )
 
 
+def argument(text: str) -> str:
+    """Give text from a file as an argument to copy into a shell, which has to take it for nothing else."""
+    if not _MEANS_MORE.search(text):
+        return f'"{text}"'
+    import shlex
+
+    return shlex.quote(text)
+
+
 def listed(header: Sequence[str]) -> str:
     """Give the column names as one line of text."""
     return ", ".join(f'"{name}"' if not name.isidentifier() else name for name in header)
@@ -228,7 +239,7 @@ def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hint
         close = difflib.get_close_matches(folded(name), [folded(column) for column in unused], 1, 0.5)
         if close:
             column = next(column for column in unused if folded(column) == close[0])
-            suggestions.append(f'--map "{name}={column}"')
+            suggestions.append(f"--map {argument(f'{name}={column}')}")
         elif name == "event_name":
             default = "purchase_completed" if kind is EventKind.SALE else "signup_started"
             suggestions.append(f"--event-name {default}")

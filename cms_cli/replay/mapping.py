@@ -12,7 +12,7 @@ from typing import Callable, NamedTuple, Union
 
 from cms_cli.replay import refunds
 from cms_cli.replay.blueprint import Blueprint
-from cms_cli.replay.columns import AnySource, Source, fields_of
+from cms_cli.replay.columns import AnySource, Source, argument, fields_of
 from cms_cli.replay.model import InputError, PlannedEvent, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.money import AmountFormat, MoneyProblem, parse_cli_amount, parse_minor
 from cms_cli.replay.preview import SAMPLES, MappedColumn
@@ -143,7 +143,8 @@ class Mapper:
                 continue  # it is there; or it is there and wrong, which is said already
             column = "|".join(source.label for source in sources) or name
             by_itself = len(sources) == 1 and isinstance(sources[0], Source)
-            hint = _WAYS_OUT[name].format(where=f'--where "{column}!="' if by_itself else "--where")
+            where = f"--where {argument(f'{column}!=')}" if by_itself else "--where"
+            hint = _WAYS_OUT[name].format(where=where)
             code, message = f"{name}_missing", f"{column} is empty"
             found.append(RowProblem(row.row, row.line, row.cells, column, code, message, hint))
         if wire.get("mode") == "deferred" and "clickId" not in wire:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+
 import pytest
+from mapped import SALE, blueprint
 
 from cms_cli.replay.columns import Joined, Source, absent, by_name, column_index, every, field_named, like
 from cms_cli.replay.model import InputError
@@ -66,6 +71,21 @@ def test_a_name_that_fits_two_columns_is_not_guessed() -> None:
     assert every(("A B", "a_b"), "a_b", "--map x") == (Source("a_b", 1),)
     with pytest.raises(InputError):
         column_index(("A B", "a_b"), "ab", "x")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs its shell")
+@pytest.mark.parametrize(
+    "column", ["amount (EUR)", "amount ($)", 'amount "net"', "amount$(touch x)", "a`id`mount", "amount!"]
+)
+def test_what_is_to_be_copied_into_a_shell_says_what_it_means(column: str) -> None:
+    """A file's header is no program: what a hint makes of it reaches us as it is."""
+    with pytest.raises(InputError) as caught:
+        blueprint([*(name for name in SALE if name != "amount"), column])
+    [copied] = re.findall("for example: (.*)", caught.value.hint)
+    heard = subprocess.run(
+        ["sh", "-c", f"printf '%s|' {copied}"], capture_output=True, text=True, check=True
+    ).stdout
+    assert heard == f"--map|amount={column}|"
 
 
 def test_several_columns_make_one_value() -> None:

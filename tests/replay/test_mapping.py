@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 from mapped import SALE, SENT, blueprint, body, planned, shape
@@ -324,7 +325,8 @@ def test_a_field_that_is_empty_has_a_way_out(name: str) -> None:
     [problem] = found
     flag = f"--{name.replace('_', '-')} "
     assert any(each in problem.hint for each in ("--skip-unattributed", f'--where "{name}!="', flag))
-    for condition in re.findall('--where "([^"]+)"', problem.hint):
+    for argument in re.findall("--where (.*)", problem.hint):
+        [condition] = shlex.split(argument)
         assert blueprint(list(cells), Shape(where=(condition,))).selection.begin()(
             SourceRow(1, 2, [*cells.values()])
         )
