@@ -19,6 +19,7 @@ from pathlib import Path
 
 from cms_cli.replay.dialect import delimiter_named
 from cms_cli.replay.journal import JournalError
+from cms_cli.replay.jsonl import SURPLUS
 from cms_cli.replay.model import InputError, RowProblem, SourceRow
 from cms_cli.replay.rowbook import OUTCOME_UNKNOWN, RowStatus, SettledRow
 
@@ -72,7 +73,7 @@ class Layout:
         record: dict[str, object] = {name: cell for (_, name), cell in zip(self._kept, kept)}
         record.update({LINE: row.line, STATUS: self._status(row), ERROR: row.error})
         if cells[self._width :]:
-            record["_surplus"] = cells[self._width :]
+            record[SURPLUS] = cells[self._width :]
         return json.dumps(record, ensure_ascii=False) + "\n"
 
     def _status(self, row: SettledRow) -> str:

@@ -5,13 +5,14 @@
 * A text is its cell, and a number a cell with its very digits: it never becomes a float. Then there are ``true``
   and ``false``; ``null`` is empty. An object or array is a cell with its own JSON text, for ``COLUMN[key]``.
 * Blank lines and objects without a value are ignored. A line that is no object, has a key twice, or holds half of a
-  surrogate pair is a problem.
+  surrogate pair is a problem. So is one of a file of failures that still has what did not fit its row.
 
 Memory depends on the longest line and the number of different keys only.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -27,6 +28,9 @@ from cms_cli.replay.rows import Table
 _MOST_KEYS = 10_000
 _BLANK = re.compile(r"[ \t\r\n]*")
 _LONE = re.compile("[\ud800-\udfff]")
+SURPLUS = "_surplus"
+"""The key under which a file of failures has what is beyond a row's columns, or a line that was no row at all."""
+
 _HINT = 'one JSON object a line, as in {"amount": 4999, "currency": "USD"}'
 
 
@@ -82,7 +86,14 @@ class _JsonTable:
             cells = nothing.copy()
             for key, cell in pairs:
                 cells[places[key]] = cell
-            if any(map(str.strip, cells)):
+            surplus = _surplus(cells[places[SURPLUS]]) if SURPLUS in places else []
+            if surplus:
+                row += 1
+                cells += surplus
+                message = f"still has what did not fit its row, as {SURPLUS}"
+                hint = f"put that where it belongs, and take {SURPLUS} out"
+                yield RowProblem(row, number, cells, None, "surplus", message, hint)
+            elif any(map(str.strip, cells)):
                 row += 1
                 yield SourceRow(row, number, cells)
 
@@ -171,6 +182,15 @@ def _cell(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else "true" if value is True else "false"
+
+
+def _surplus(cell: str) -> list[str]:
+    """Give what a file of failures has beyond the columns of a row."""
+    try:
+        found = json.loads(cell, parse_float=str, parse_int=str) if cell.startswith("[") else []
+    except (ValueError, RecursionError):  # somebody's own text
+        return []
+    return found if all(isinstance(each, str) for each in found) else []
 
 
 def _as_written(line: str) -> list[tuple[str, str]]:

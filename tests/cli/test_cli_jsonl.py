@@ -124,6 +124,40 @@ def test_failures_are_mended_and_fed_back(online: Program, service: FaultServer,
         assert (fed["note"], fed["_line"], fed["_status"]) == ('{"gift": true, "n": 1}', 1, "refused")
 
 
+def test_what_did_not_fit_its_row_is_not_fed_back_unseen(online: Program, service: FaultServer) -> None:
+    """Neither a line that was no JSON nor too long a row of CSV is a good row because a file of failures has it."""
+    last = json.dumps(_sale(2))[:-1]
+    _write(online.home / "in.jsonl", _sale(1), last)
+    flags = ("--skip-unattributed", "--skip-invalid", "--rate", "none", "--yes")
+    assert online("sale", "--from-jsonl", "in.jsonl", *flags, "--failures", "f1.jsonl").code == 1
+    again = online("sale", "--from-jsonl", "f1.jsonl", *flags, "--failures", "f2.jsonl", "--json")
+    assert again.code == 1
+    assert again.json["counts"]["invalid"] == again.json["total"] == 1
+    assert again.json["problems"][0]["code"] == "surplus"
+    [found] = (json.loads(line) for line in (online.home / "f2.jsonl").read_text().splitlines())
+    assert found["_surplus"] == [last]
+
+    head = ",".join(_sale(1))
+    (online.home / "in.csv").write_text(f"{head},customer_name\nc,e,u,i9,1,USD,Doe, John\n", encoding="utf-8")
+    assert online("sale", "--from-csv", "in.csv", *flags, "--failures", "f3.jsonl").code == 1
+    assert online("sale", "--from-jsonl", "f3.jsonl", *flags, "--failures", "f4.jsonl").code == 1
+    [kept] = (json.loads(line) for line in (online.home / "f4.jsonl").read_text().splitlines())
+    assert (kept["invoice_id"], kept["customer_name"], kept["_surplus"]) == ("i9", "Doe", [" John"])
+    assert len(service.requests) == 1
+    del kept["_surplus"]
+    _write(online.home / "mended.jsonl", {**kept, "customer_name": "Doe, John"})
+    assert online("sale", "--from-jsonl", "mended.jsonl", *flags).code == 0
+    assert service.requests[-1].json["customerName"] == "Doe, John"
+
+
+def test_a_key_of_ones_own_that_is_called_so_is_data(online: Program) -> None:
+    """What is no list of texts did not come from a file of failures."""
+    _write(
+        online.home / "in.jsonl", *(_sale(at, _surplus=own) for at, own in enumerate((3, "[x", [], [[1]], None)))
+    )
+    assert online("sale", "--from-jsonl", "in.jsonl", "--dry-run").code == 0
+
+
 def test_the_format_is_part_of_the_run(online: Program, service: FaultServer) -> None:
     """Bytes that are both CSV and JSON Lines are two runs; leads sent as the one are not sent as the other."""
     line = '{"event_name":"signup","customer_external_id":"u"}\n'
