@@ -28,6 +28,9 @@ LINE, STATUS, ERROR = "_line", "_status", "_error"
 
 ADDED = (LINE, STATUS, ERROR)
 
+# Rows that could not be read would be good ones for being written here, with an empty cell where one is missing.
+_MENDED_BY_WRITING = ("too_few_cells", "bad_quotes")
+_TO_MEND = "(the row {}: mend it and take this cell out)"
 _PAGE = 4096  # bytes; the smallest piece in which a system takes a write
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -47,8 +50,9 @@ class Layout:
             header: The column names.
             delimiter: As the flag says it.
             encoding: As the flag says it.
-            to_feed_back: Whether rows that were left out because they may have arrived are marked as unknown, so
-                that they are not taken for mended when the file is fed back.
+            to_feed_back: Whether rows that were left out because they may have arrived are marked as unknown, and
+                those that could not be read have a cell too many, so that they are not taken for mended when the
+                file is fed back.
         """
         self._to_feed_back = to_feed_back
         self._width = len(header)
@@ -64,7 +68,7 @@ class Layout:
         """Give a row as a line of CSV."""
         cells, kept = self._cells(row)
         # What a ragged row has too much stays behind it, so that nothing of it is lost.
-        surplus = cells[self._width :]
+        surplus = self._surplus(row, cells)
         return self._csv([*kept, str(row.line), self._status(row), _harmless(row.error or ""), *surplus])
 
     def json(self, row: SettledRow) -> str:
@@ -72,9 +76,15 @@ class Layout:
         cells, kept = self._cells(row)
         record: dict[str, object] = {name: cell for (_, name), cell in zip(self._kept, kept)}
         record.update({LINE: row.line, STATUS: self._status(row), ERROR: row.error})
-        if cells[self._width :]:
-            record[SURPLUS] = cells[self._width :]
+        surplus = self._surplus(row, cells)
+        if surplus:
+            record[SURPLUS] = surplus
         return json.dumps(record, ensure_ascii=False) + "\n"
+
+    def _surplus(self, row: SettledRow, cells: list[str]) -> list[str]:
+        surplus = cells[self._width :]
+        unmended = self._to_feed_back and row.code in _MENDED_BY_WRITING and not surplus
+        return [_TO_MEND.format(row.error)] if unmended else surplus
 
     def _status(self, row: SettledRow) -> str:
         in_doubt = self._to_feed_back and row.code == OUTCOME_UNKNOWN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 import shutil
 import sqlite3
@@ -276,3 +277,29 @@ def test_the_next_command_can_be_copied(program: Program, sales: Path) -> None:
     assert (command[0], *command[-2:]) == ("cms", *folder)
     done = program(*command[1:], "--json")
     assert (done.code, done.json["counts"]["accepted"]) == (0, 5)
+
+
+@pytest.mark.parametrize("flags", [(), ("--skip-invalid",)])
+def test_a_row_that_could_not_be_read_is_not_mended_by_being_written(
+    online: Program, service: FaultServer, flags: tuple[str, ...]
+) -> None:
+    """A failures file fed back as it is: what was too short for its header, or ill quoted, is so still."""
+    broken = ["c,buy,u,i1,100,USD,2026-01-01,Jo\n", 'c,"buy"er,u,i2,100,USD,2026-01-01,Jo,\n']
+    (online.home / "in.csv").write_text(
+        HEADER.strip() + ",timestamp,customer_name,note\n" + "".join(broken), encoding="utf-8"
+    )
+    sale = ("sale", "--yes", "--rate", "none", *flags)
+    for source, target in (("in.csv", "f1.csv"), ("f1.csv", "f2.csv"), ("f2.csv", "f3.csv")):
+        assert online(*sale, "--from-csv", source, "--failures", target).code == (1 if flags else 2)
+    assert not service.requests
+    text = (online.home / "f3.csv").read_text(encoding="utf-8")
+    notes = re.findall(",\\(the row .*: mend it and take this cell out\\)$", text, re.MULTILINE)
+    assert [note[10:-33] for note in notes] == [
+        "has 8 cells where the header has 9",
+        "has text after a closing quote",
+    ]
+    for unmended, mended in [*((note, "") for note in notes), ('"""buy""er"', "buyer")]:
+        text = text.replace(unmended, mended)
+    (online.home / "mended.csv").write_text(text, encoding="utf-8")
+    assert online(*sale, "--from-csv", "mended.csv").code == 0
+    assert [each.json["eventName"] for each in service.requests] == ["buy", "buyer"]
