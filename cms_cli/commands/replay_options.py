@@ -64,15 +64,30 @@ Decimal = Annotated[
 ]
 DateFormat = Annotated[
     Optional[str],
-    typer.Option("--date-format", metavar="FORMAT", help="Of odd dates: %d/%m/%Y.", rich_help_panel=FILE),
+    typer.Option(
+        "--date-format",
+        metavar="FORMAT",
+        help="The format of dates that are not ISO 8601: %d/%m/%Y.",
+        rich_help_panel=FILE,
+    ),
 ]
 Encoding = Annotated[
     Optional[str],
-    typer.Option("--encoding", metavar="NAME", help="Of the file, where it is not UTF-8.", rich_help_panel=FILE),
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="The file's encoding, where it is not UTF-8: cp1252.",
+        rich_help_panel=FILE,
+    ),
 ]
 Delimiter = Annotated[
     Optional[str],
-    typer.Option("--delimiter", metavar="CHAR", help="Of the file: , ; | or tab.", rich_help_panel=FILE),
+    typer.Option(
+        "--delimiter",
+        metavar="CHAR",
+        help="What separates cells: , ; | or tab. Left out, it is detected.",
+        rich_help_panel=FILE,
+    ),
 ]
 
 Rate = Annotated[

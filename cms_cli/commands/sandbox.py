@@ -30,7 +30,7 @@ app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog
 
 PORT = 8787
 
-Store = Annotated[Optional[str], typer.Option("--db", metavar="FILE", help="Another store than that of --sandbox.")]
+Store = Annotated[Optional[str], typer.Option("--db", metavar="FILE", help="A store other than that of --sandbox.")]
 Kind = Annotated[Optional[str], typer.Option("--kind", metavar="lead|sale", help="Only leads, or sales.")]
 Click = Annotated[Optional[str], typer.Option("--click-id", metavar="ID", help="Only of this click.")]
 Customer = Annotated[
@@ -38,22 +38,22 @@ Customer = Annotated[
 ]
 Invoice = Annotated[Optional[str], typer.Option("--invoice-id", metavar="ID", help="Only this invoice.")]
 OneToken = Annotated[
-    Optional[str], typer.Option("--token", metavar="TOKEN", help="Accept this token alone, not any.")
+    Optional[str], typer.Option("--token", metavar="TOKEN", help="Accept only this token.")
 ]
 TokenRequests = Annotated[
     Optional[int],
-    typer.Option("--token-requests", metavar="N", min=1, help="A token expires after so many requests."),
+    typer.Option("--token-requests", metavar="N", min=1, help="A token expires after this many requests."),
 ]
 TokenSeconds = Annotated[
     Optional[float],
-    typer.Option("--token-seconds", metavar="S", min=0, help="A token expires so long after its first use."),
+    typer.Option("--token-seconds", metavar="S", min=0, help="A token expires this long after its first use."),
 ]
 _FAULTS = "When things go wrong"
 
 Latency = Annotated[
     float,
     typer.Option(
-        "--latency", metavar="MS", min=0, help="Answer so late.", show_default=False, rich_help_panel=_FAULTS
+        "--latency", metavar="MS", min=0, help="Delay answers.", show_default=False, rich_help_panel=_FAULTS
     ),
 ]
 Fail = Annotated[
@@ -61,7 +61,7 @@ Fail = Annotated[
     typer.Option(
         "--fail",
         metavar="RATE",
-        help="Answer with a 5xx so often: 0 to 1.",
+        help="How often to answer with a 5xx: 0 to 1.",
         show_default=False,
         rich_help_panel=_FAULTS,
     ),
@@ -71,7 +71,7 @@ Drop = Annotated[
     typer.Option(
         "--drop",
         metavar="RATE",
-        help="Drop the connection so often: 0 to 1.",
+        help="How often to drop the connection: 0 to 1.",
         show_default=False,
         rich_help_panel=_FAULTS,
     ),
@@ -100,7 +100,7 @@ Shape = Annotated[
 ]
 Seed = Annotated[
     Optional[int],
-    typer.Option("--seed", metavar="N", help="Repeat what chance decided.", rich_help_panel=_FAULTS),
+    typer.Option("--seed", metavar="N", help="Have chance decide the same each time.", rich_help_panel=_FAULTS),
 ]
 
 
@@ -196,7 +196,9 @@ def events(
     click_id: Click = None,
     customer: Customer = None,
     invoice_id: Invoice = None,
-    limit: Annotated[Optional[int], typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = None,
+    limit: Annotated[
+        Optional[int], typer.Option("--limit", metavar="N", min=1, help="Show at most this many.")
+    ] = None,
     db: Store = None,
     state_dir: o.StateDir = None,
     config: o.Config = None,
@@ -227,7 +229,7 @@ def report(
     customer: Customer = None,
     invoice_id: Invoice = None,
     limit: Annotated[
-        Optional[int], typer.Option("--limit", metavar="N", min=1, help="At most so many clicks.")
+        Optional[int], typer.Option("--limit", metavar="N", min=1, help="Show at most this many clicks.")
     ] = None,
     db: Store = None,
     state_dir: o.StateDir = None,
