@@ -1,6 +1,7 @@
 """``cms auth``: keep a token, drop it, see which one is used."""
 
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
@@ -66,7 +67,7 @@ def login(
     configfile.change(path, edit)
     now = datetime.now(timezone.utc)
     render.kept(console, name, str(path), account_of(token, name), is_jwt(token), now)
-    later = Settings(settings.flags, creating=True)
+    later = Settings(replace(settings.flags, token_file=None), creating=True)  # which was read, and is kept now
     winner = later.token_sources()[0].origin
     if not winner.name.endswith("token"):
         console.warn(f"{winner} is set as well, and wins")

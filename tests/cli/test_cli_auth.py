@@ -68,6 +68,16 @@ def test_login_tells_what_wins_over_it(program: Program) -> None:
     assert "CMS_BEARER_TOKEN is set as well, and wins" in result.stderr
 
 
+def test_login_from_a_file_has_nothing_to_win_over_it(program: Program) -> None:
+    """The file that the token was just read from is not said to win over it."""
+    (program.home / "token.txt").write_text(TOKEN)
+
+    result = program("auth", "login", "--token-file", "token.txt")
+
+    assert result.code == 0
+    assert "wins" not in result.stderr
+
+
 def test_logout_drops_the_token_only(program: Program) -> None:
     """Logout removes the token of its profile, keeps the rest, and tells of tokens that are still there."""
     program.config.write_text(
