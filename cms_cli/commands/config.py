@@ -1,11 +1,10 @@
 """``cms config``: see and change settings."""
 
-import sys
 from typing import Annotated, Any, Optional
 
 import typer
 
-from cms_cli import configedit, configfile
+from cms_cli import configedit, configfile, tokens
 from cms_cli.commands import completions
 from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin, console_of
@@ -107,7 +106,11 @@ def set_(
     where = config_path(flags).value
     configfile.change(where, lambda document: configedit.put(document, section, name, checked))
     console.note(f"set {key} in {where}")
-    _tell_what_wins(console, Settings(flags, creating=True), section, name)
+    settings = Settings(flags, creating=True)
+    _tell_what_wins(console, settings, section, name)
+    if name == "profile" and not settings.config.has_profile(value):
+        login = console.next_command(f"auth login --profile {value}")
+        console.warn(f"there is no profile {value} yet; make it with: {login}")
 
 
 def _checked(name: str, value: str) -> object:
@@ -117,7 +120,9 @@ def _checked(name: str, value: str) -> object:
             "use `cms auth login`, or `cms config set token -` with the token on stdin",
         )
     if value == "-":
-        value = sys.stdin.read().strip()
+        value = tokens.from_file("-").strip()
+        if name == "token":
+            return tokens.checked(value, "stdin")
     try:
         return KEYS[name].check(value)
     except ValueError as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 import sys
 
 import pytest
@@ -195,6 +196,37 @@ def test_what_cannot_be_set(program: Program, arguments: tuple[str, ...], said: 
     assert (result.code, result.stdout) == (2, "")
     assert said in result.stderr
     assert not program.config.exists()
+
+
+@pytest.mark.parametrize("text", ["Bearer abc", "two words", ""])
+def test_set_checks_a_token_as_login_does(program: Program, text: str) -> None:
+    """What cannot be a token is not kept by `config set token -` either: exit 4."""
+    assert program("config", "set", "token", "-", stdin=text).code == 4
+    assert not program.config.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes stdin")
+@pytest.mark.parametrize(("key", "code"), [("token", 4), ("host", 2)])
+def test_set_from_a_stdin_that_is_closed(program: Program, key: str, code: int) -> None:
+    """A closed stdin is an empty value, and no bug of the program."""
+    command = f'"{sys.executable}" -m cms_cli config set {key} - <&-'
+    done = subprocess.run(
+        ["sh", "-c", command], env=program.env, cwd=program.home, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == code
+    assert "itself failed" not in done.stderr
+
+
+def test_set_tells_that_a_profile_is_still_to_be_made(program: Program) -> None:
+    """A profile that is not there yet can be chosen, with a word on what is left to do."""
+    chosen = program("config", "set", "profile", "shop")
+    made = program("auth", "login", "--profile", "shop", stdin="tok_12345")
+    again = program("config", "set", "profile", "shop")
+
+    assert (chosen.code, made.code, again.code) == (0, 0, 0)
+    assert "there is no profile shop yet; make it with: cms auth login --profile shop" in chosen.stderr
+    assert "no profile" not in again.stderr
 
 
 def test_set_tells_what_wins(program: Program) -> None:
