@@ -122,7 +122,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except CommandError as error:
         console.error(error.message, error.hint)
         return error.code
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
+        if console.draws_on_stderr:
+            write(sys.stderr, "\n")  # the question's line is still open, and the shell would go on behind it
+        return ExitCode.INTERRUPTED
+    except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except typer.Exit as stop:
         return stop.exit_code

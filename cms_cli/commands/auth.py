@@ -76,10 +76,15 @@ def login(
 def _read_token(console: Console, token_file: Any) -> str:
     if token_file is not None:
         return tokens.checked(tokens.from_file(token_file), f"--token-file {token_file}")
-    if console.asks:
+    if sys.stdin is not None and sys.stdin.isatty():
         import getpass
 
-        return tokens.checked(getpass.getpass("Token (not shown): ", stream=sys.stderr), "the answer")
+        try:
+            # With stderr in a file the terminal itself is asked: read from stdin, the token would be seen there.
+            typed = getpass.getpass("Token (not shown): ", stream=sys.stderr if console.asks else None)
+        except (KeyboardInterrupt, EOFError):
+            raise typer.Abort from None
+        return tokens.checked(typed, "the answer")
     return tokens.checked(tokens.from_file("-"), "stdin")
 
 

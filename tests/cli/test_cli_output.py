@@ -179,11 +179,26 @@ def test_login_asks_without_showing(program: Program) -> None:
 
 
 @posix
-def test_ctrl_c_at_the_prompt(program: Program) -> None:
-    """Ctrl-C at the prompt ends with 130, and nothing is kept."""
-    screen = program.on_terminal("auth", "login", typed=[("Token", "\x03")])
+def test_login_asks_the_terminal_where_stderr_is_none(program: Program) -> None:
+    """With stderr in a file the token is still asked for, and still not echoed."""
+    redirect = "import os; os.dup2(os.open('err.log', os.O_WRONLY | os.O_CREAT), 2)"
+    (program.home / "sitecustomize.py").write_text(redirect)
+    path = os.pathsep.join([str(program.home), program.env["PYTHONPATH"]])
+    screen = program.on_terminal("auth", "login", env={"PYTHONPATH": path}, typed=[("Token", "tok_typed_in\n")])
+
+    assert screen.code == 0
+    assert "tok_typed_in" not in screen.raw
+    assert 'token = "tok_typed_in"' in program.config.read_text()
+
+
+@posix
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+def test_ctrl_c_at_the_prompt(program: Program, key: str) -> None:
+    """Ctrl-C at the prompt ends with 130 on a line of its own, and nothing is kept."""
+    screen = program.on_terminal("auth", "login", typed=[("Token", key)])
 
     assert screen.code == 130
+    assert screen.text.endswith("\n")
     assert "Traceback" not in screen.text
     assert not program.config.exists()
 

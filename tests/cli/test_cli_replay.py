@@ -157,6 +157,16 @@ def test_a_terminal_is_asked_and_no_means_no(online: Program, service: FaultServ
     assert online("runs", "list", "--json").json == []
 
 
+def test_ctrl_c_at_the_question(online: Program, service: FaultServer, sales: Path) -> None:
+    """Ctrl-C where the preview asks ends with 130 on a line of its own; nothing is sent and nothing kept."""
+    screen = online.on_terminal("sale", "--from-csv", str(sales), typed=[("Send them?", "\x03")])
+
+    assert screen.code == 130
+    assert screen.text.endswith("\n")
+    assert not service.requests
+    assert online("runs", "list", "--json").json == []
+
+
 def test_a_terminal_that_says_yes_sees_the_table(online: Program, service: FaultServer, sales: Path) -> None:
     """After a yes the rows go out and the report is drawn."""
     screen = online.on_terminal("sale", "--from-csv", str(sales), "--rate", "none", typed=[("Send them?", "y\n")])
