@@ -23,9 +23,9 @@ def locate(name: str, profile: str | None) -> tuple[str, str]:
     """
     section = profile or ""
     key = name.replace("-", "_")
-    if name.startswith("profiles."):
+    if "." in name:
         parts = name.split(".")
-        if len(parts) != 3 or profile:
+        if parts[0] != "profiles" or len(parts) != 3 or profile:
             raise CommandError(f"{name}: a profile's key is written profiles.NAME.KEY, or KEY with --profile NAME")
         section, key = parts[1], parts[2].replace("-", "_")
     if section:

@@ -22,7 +22,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
@@ -226,6 +226,11 @@ def _section_problems(section: Mapping[str, Any], name: str, text: str) -> list[
     found = []
     for key, value in section.items():
         full = f"{name}.{key}" if name else key
+        if isinstance(value, dict) and not name:  # [profile.shop], where [profiles.shop] is meant
+            heads = [_line(text, key, ""), *(_line(text, f"{key}.{under}", "") for under in value)]
+            where = next(filter(None, heads), "") or _line(text, "", key)
+            found.append((where, f"unknown table {key}{_nearest(key, _TABLES)}"))
+            continue
         if key not in KEYS or (name and not KEYS[key].in_profiles):
             found.append((_line(text, name, key), f"unknown key {full}{nearest(key, bool(name))}"))
             continue
@@ -238,10 +243,12 @@ def _section_problems(section: Mapping[str, Any], name: str, text: str) -> list[
 
 def nearest(key: str, in_profile: bool) -> str:
     """Give ``; did you mean host?`` for a key that is nearly one of ours, else the list of ours."""
+    return _nearest(key, [name for name, each in KEYS.items() if each.in_profiles or not in_profile])
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
     import difflib
 
-    known = [name for name, each in KEYS.items() if each.in_profiles or not in_profile]
-    known += [] if in_profile else list(_TABLES)
     near = difflib.get_close_matches(key.replace("-", "_").lower(), known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
 

@@ -140,6 +140,9 @@ def test_a_token_that_others_can_read(program: Program) -> None:
         ("profiles = 3\n", "line 1", "profiles must be a table"),
         ("[profiles]\nshop = 3\n", "line 2", "profiles.shop must be a table"),
         ('[profiles.shop]\nprofile = "x"\n', "line 2", "unknown key profiles.shop.profile"),
+        ('\n[profile.shop]\ntoken = "x"\n', "line 2", "unknown table profile; did you mean profiles?"),
+        ('[profil]\nshop = {host = "x"}\n', "line 1", "unknown table profil; did you mean profiles?"),
+        ("host.name = 3\n", "line 1", "unknown table host; there are profiles, mappings"),
         ("output = \n", "line 1", "is not TOML"),
     ],
 )
@@ -185,6 +188,8 @@ def test_a_misspelled_key_can_be_removed(program: Program) -> None:
         (("set", "token", "tok_123"), "cms auth login"),
         (("set", "profile", "a b"), "letters, digits"),
         (("set", "profiles.shop.profile", "a"), "unknown key"),
+        (("set", "profiles", "a"), "did you mean profile?"),
+        (("set", "profile.shop.host", "https://a.b"), "written profiles.NAME.KEY"),
         (("get", "hots"), "did you mean host?"),
         (("set", "host"), "VALUE"),
     ],
