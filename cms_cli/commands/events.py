@@ -38,6 +38,20 @@ _OF_A_FILE = (
     *("fresh", "retry_unknown", "retry_refused", "yes"),
 )
 
+# What to do about a value, where the parser's hint speaks of a file's column, or of a flag that only a file has.
+_HINTS: Mapping[str, str] = {
+    "amount_empty": "write 0 for a free order",
+    "amount_not_a_number": "write 4999 for 49.99, or 49.99 with --amount-unit major",
+    "amount_not_minor": "write 4999 for 49.99, or say --amount-unit major",
+    "amount_negative": "",
+    "amount_too_large": "",
+    "amount_too_many_decimals": "nothing is rounded: correct it, or check the currency",
+    "time_empty": "leave the flag out, and the service dates the event",
+    "time_bare_number": "",
+    "time_not_a_time": "write it as 2026-04-10T12:34:56Z",
+    "time_order_unknown": "write it as 2026-04-10",
+}
+
 
 def track_or_replay(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
     """Track one event, or replay a file of them where one is named.
@@ -168,12 +182,11 @@ def _amount(text: str, parameters: Mapping[str, Any], problems: dict[str, str]) 
         return None  # --currency is required, and without it this amount means nothing yet
     amount = parse_cli_amount(text, currency) if major else parse_minor(text)
     if isinstance(amount, MoneyProblem):
-        # The hint of the parser speaks of a file's column.
-        cents = f"{amount.message} (for 49.99, say --amount-unit major)"
-        problems["amount"] = _with_hint(amount) if major else cents
+        problems["amount"] = _with_hint(amount)
         return None
     return amount
 
 
 def _with_hint(problem: Any) -> str:
-    return f"{problem.message} ({problem.hint})" if problem.hint else str(problem.message)
+    hint = _HINTS.get(problem.code, problem.hint)
+    return f"{problem.message} ({hint})" if hint else str(problem.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -161,6 +162,29 @@ def test_every_broken_rule_is_named_at_once(online: Program, service: FaultServe
     ]
     assert "--amount-unit major" in result.stderr
     assert service.requests == []
+
+
+@pytest.mark.parametrize("unit", ["minor", "major"])
+@pytest.mark.parametrize("text", ["", "abc", "-5", "4,99", "1.234", "9" * 20])
+def test_the_way_out_of_a_wrong_amount(program: Program, unit: str, text: str) -> None:
+    """What is said of one amount speaks of no column, and of no flag that one event does not take."""
+    sale = [*SALE, "--dry-run", "--amount-unit", unit, f"--amount={text}"]
+    result = program(*sale)
+
+    assert result.code == 2
+    assert not re.findall(r"--where|--decimal|--date-format|column", result.stderr)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "04/05/2026", "30/13/2026", "45123", "2026-02-30", "2026-03-29 02:30"]
+)
+def test_the_way_out_of_a_wrong_time(program: Program, text: str) -> None:
+    """Nor does what is said of its time."""
+    result = program(*LEAD, "--dry-run", "--timezone", "Europe/Berlin", "--timestamp", text)
+
+    assert result.code == 2
+    assert "--timestamp" in result.stderr
+    assert not re.findall(r"--where|--decimal|--date-format|column|map ", result.stderr)
 
 
 def test_a_deferred_lead_needs_its_click(online: Program) -> None:
