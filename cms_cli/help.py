@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
@@ -65,6 +65,30 @@ def _write_flags(command: Any, ctx: Any, formatter: Any) -> None:
         formatter.dedent()
 
 
+def _takes(command: Any, ctx: Any, flag: str) -> bool:
+    """Whether a command has a flag, or one of those under it has."""
+    if any(flag in param.opts for param in command.params):
+        return True
+    under = (
+        (command.get_command(ctx, name) for name in command.list_commands(ctx))
+        if isinstance(command, Group)
+        else ()
+    )
+    return any(_takes(each, ctx, flag) for each in under)
+
+
+def _as_flag(words: Iterable[str]) -> str:
+    """Give ``; did you mean --from-csv sales.csv?`` where one of the words is a file."""
+    import shlex
+    from pathlib import Path
+
+    for word in words:
+        if Path(word).is_file():
+            flag = "--from-jsonl" if Path(word).suffix in (".jsonl", ".ndjson") else "--from-csv"
+            return f"; did you mean {flag} {shlex.quote(word)}?"
+    return ""
+
+
 def _heading(text: str) -> str:
     return Console(no_color="--no-color" in sys.argv).heading(f"{text}:")
 
@@ -74,11 +98,15 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Read the arguments, and have every mistake in them name the command whose help page there is."""
+        given = list(args)
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             if getattr(error, "ctx", ctx) is None:
                 error.ctx = ctx  # type: ignore[attr-defined]
+            message = str(getattr(error, "message", ""))
+            if "unexpected extra argument" in message and _takes(self, ctx, "--from-csv"):
+                error.message = message + _as_flag(word for word in given if word in message)  # type: ignore[attr-defined]
             raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -98,7 +126,18 @@ class Group(TyperGroup):
         if not args and not ctx.resilient_parsing:
             write(sys.stdout, self.first_page(ctx) + "\n")
             ctx.exit(0)
-        return super().parse_args(ctx, args)
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            flag = getattr(error, "option_name", None)
+            name = next((word for word in given if self.get_command(ctx, word) is not None), None)
+            if flag and name and _takes(self.get_command(ctx, name), ctx, flag):
+                path = f"{ctx.command_path} {name}"
+                raise CommandError(
+                    f"{flag} goes after the command: {path} ... {flag}", f"see: {path} --help"
+                ) from None
+            raise
 
     def first_page(self, ctx: Any) -> str:
         """Give what is shown when nothing is asked for."""

@@ -133,6 +133,7 @@ def test_purposes_agree(name: str) -> None:
         (("lead", "--output", "xml"), "--output"),
         (("lead", "--timeout", "soon"), "--timeout"),
         (("--nope",), "--nope"),
+        (("--nope", "lead"), "No such option: --nope"),
         (("config", "get"), "missing: KEY\n"),
         (("config", "set"), "missing: KEY, VALUE\n"),
     ],
@@ -148,6 +149,36 @@ def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: st
     page = max((page for page in PAGES if page == arguments[: len(page)]), key=len)
     assert result.stderr.endswith(f"see: {' '.join(('cms', *page))} --help\n")
     assert "\u256d" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "page"),
+    [
+        (("--json", "lead", "--deferred"), "cms lead"),
+        (("--profile", "shop", "auth", "status"), "cms auth"),
+        (("-q", "sale"), "cms sale"),
+        (("auth", "--config", "a.toml", "status"), "cms auth status"),
+    ],
+    ids=str,
+)
+def test_a_flag_before_its_command(program: Program, arguments: tuple[str, ...], page: str) -> None:
+    """A flag that other tools take in front is told its place, and nothing else is guessed."""
+    result = program(*arguments)
+
+    flag = next(word for word in arguments if word.startswith("-"))
+    assert result.code == 2
+    assert result.stderr == f"error: {flag} goes after the command: {page} ... {flag}\nsee: {page} --help\n"
+
+
+def test_a_file_without_its_flag(program: Program) -> None:
+    """A file behind `cms sale` is told the flag that it wants; what is no file is not."""
+    (program.home / "my sales.csv").write_text("a\n")
+    (program.home / "leads.jsonl").write_text("{}\n")
+
+    assert "did you mean --from-csv 'my sales.csv'?" in program("sale", "my sales.csv").stderr
+    assert "did you mean --from-jsonl leads.jsonl?" in program("lead", "leads.jsonl", "--dry-run").stderr
+    assert "did you mean" not in program("sale", "none.csv").stderr
+    assert "did you mean" not in program("runs", "list", "leads.jsonl").stderr
 
 
 def complete(program: Program, line: str, shell: str = "bash") -> list[str]:
