@@ -80,7 +80,8 @@ def _draw(
 
     rich = console.rich()
     cells = [[masked(shown(cell)) for cell in row] for row in rows]
-    if header and not _fits(header, cells, rich.width):
+    widths = _widths(header, cells, right, rich.width)
+    if widths is None:
         for row in cells:
             _draw(console, (), list(zip(header, row))[1:], frozenset(), row[0], styles=styles)
         return
@@ -100,9 +101,9 @@ def _draw(
             Text(header[at]) if header else "",
             justify="right" if at in right else "left",
             style="bold" if name else "",
-            no_wrap=widest <= (names if name else _NARROW if header else 0),
+            no_wrap=name and widest <= names,
             overflow="fold",
-            min_width=width(header[at]) if header else None,
+            width=widths[at] if header else None,
             max_width=names if name else None,
         )
     colours = {text: _RICH_NAMES[colour] for text, colour in (styles or {}).items()}
@@ -114,10 +115,36 @@ def _draw(
     rich.print(drawn)
 
 
-def _fits(header: Sequence[str], cells: Sequence[Sequence[str]], columns: int) -> bool:
-    """Whether a table can be read in so many columns; if not, its rows are shown one by one."""
-    least = 1
-    for at, name in enumerate(header):
-        widest = max(width(row[at]) for row in cells) if cells else 0
-        least += max(width(name), widest if widest <= _NARROW else _LEAST) + 2
-    return least <= columns
+def _widths(
+    header: Sequence[str], cells: Sequence[Sequence[str]], right: frozenset[int], columns: int
+) -> list[int] | None:
+    """Give how wide each column of a table is; None where it cannot be read in so many columns.
+
+    Left to rich, a column may become narrower than its words while another one has room to spare.
+    """
+    contents = [[row[at] for row in cells] for at in range(len(header))]
+    most = [max(map(width, (name, *content))) for name, content in zip(header, contents)]
+    for whole in (range(len(header)), right):  # what is narrow is broken, between words, only where it has to be
+        least = [_least(name, content, at in whole) for at, (name, content) in enumerate(zip(header, contents))]
+        room = columns - sum(least) - 2 * len(least) - 1
+        if room >= 0:
+            return _shared(least, most, room)
+    return None
+
+
+def _least(name: str, content: Sequence[str], whole: bool) -> int:
+    """How narrow a column may become: no word is broken but for what is as long as a path or a URL."""
+    widest = max(map(width, content), default=0)
+    if whole and widest <= _NARROW:
+        return max(width(name), widest)
+    words = (width(word) for cell in content for word in cell.split())
+    return max(width(name), min(widest, _LEAST), *(size for size in words if size <= _NARROW))
+
+
+def _shared(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
+    """Give the narrowest columns what room there is, until each has all that it can use."""
+    widths = list(least)
+    while room and widths != most:
+        room -= 1
+        widths[min((size, at) for at, size in enumerate(widths) if size < most[at])[1]] += 1
+    return widths

@@ -233,6 +233,22 @@ def test_a_table_in_a_pipe_is_complete(slow: Program, service: FaultServer) -> N
     assert "6 accepted" in line
 
 
+def test_no_word_of_a_table_is_broken(online: Program, service: FaultServer) -> None:
+    """Runs at two hosts, the widest table, on 80 columns: lines break between words, and only a URL inside one."""
+    rows = [f"c{n},buy,u{n},i{n},{100 + n if n else ''},USD\n" for n in range(3)]
+    (online.home / "sales.csv").write_text(HEADER + "".join(rows), encoding="utf-8")
+    assert online(*REPLAY, "--skip-invalid", "--limit", "1").code == 1
+    assert online(*REPLAY, "--skip-invalid", "--sandbox").code == 1
+
+    screen = online.on_terminal("runs", "list")
+
+    lines = screen.text.splitlines()
+    assert lines[1].split() == ["run", "state", "begun", "(UTC)", "rows", "outcomes", "file", "host"]
+    assert all(width(line) <= 80 for line in lines)
+    words = set(screen.text.split())
+    assert {"accepted,", "pending,", "invalid", "finished", "unfinished", "sales.csv", "sandbox"} <= words
+
+
 def test_words_are_cut_by_columns() -> None:
     """A line is cut by the columns that it takes, not by its characters."""
     assert cut("abc", 3) == "abc"
