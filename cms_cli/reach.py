@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest
+    from requests import PreparedRequest, Response
 
 _LONGEST = 64 * 1024
 
@@ -45,15 +46,19 @@ def ask(host: str, timeout: float) -> Reach:
             headers={"Accept": "application/json"},
             auth=_no_login,
         ) as answer:
-            return _read(answer.status_code, answer.headers, answer.raw.read(_LONGEST))
+            return _read(answer.status_code, answer.headers, partial(_beginning, answer))
     except requests.exceptions.SSLError:
         return Reach(False, None, "no secure connection: check the clock, the CA bundle, and for a proxy")
     except requests.exceptions.ProxyError:
         return Reach(False, None, "the proxy did not let the request through")
     except requests.exceptions.Timeout:
         return Reach(False, None, f"no answer within {timeout:g} s")
-    except (requests.RequestException, OSError) as error:
+    except requests.RequestException as error:
         return Reach(False, None, _reason(error))
+    except OSError:  # a CA bundle that is not there
+        return Reach(
+            False, None, "the connection's settings cannot be used: check the proxy and CA bundle variables"
+        )
 
 
 def _no_login(request: PreparedRequest) -> PreparedRequest:
@@ -61,13 +66,25 @@ def _no_login(request: PreparedRequest) -> PreparedRequest:
     return request
 
 
-def _read(status: int, headers: Mapping[str, str], body: bytes) -> Reach:
+def _beginning(answer: Response) -> bytes:
+    """Read the first byte that tells something of a body; none where it breaks off: the host has answered."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return bytes(answer.raw.read(_LONGEST)).lstrip()[:1]
+    except (HTTPError, OSError):
+        return b""
+
+
+def _read(status: int, headers: Mapping[str, str], beginning: Callable[[], bytes]) -> Reach:
     kind = headers.get("Content-Type", "").lower()
     if 300 <= status < 400:
         return Reach(True, False, f"answers with a redirect ({status}): probably not the API")
-    if "json" in kind or body.lstrip()[:1] in (b"{", b"["):
+    # A body is read only where the headers leave it open: it may be endless, or never come.
+    first = b"" if "json" in kind or "html" in kind else beginning()
+    if "json" in kind or first in (b"{", b"["):
         return Reach(True, True, f"answers as an API does ({status})")
-    if "html" in kind or body.lstrip()[:1] == b"<":
+    if "html" in kind or first == b"<":
         return Reach(True, False, f"answers with a web page ({status}): perhaps not the API")
     return Reach(True, None, f"answers ({status})")
 
@@ -78,4 +95,6 @@ def _reason(error: BaseException) -> str:
         return "no such host: check its spelling and the network"
     if "refused" in text:
         return "nothing answers there: the connection was refused"
+    if "aborted" in text:
+        return "the connection was lost before an answer came"
     return f"nothing answers there ({type(error).__name__})"

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from faultserver import FaultServer, Reply, html_reply, json_reply
+from faultserver import DROP, FaultServer, Reply, html_reply, json_reply
 from program import TOKEN, Program
 
 
@@ -161,6 +161,54 @@ def test_status_tells_what_answers(
 
     assert (host["answers"], host["like_api"]) == (True, like_api)
     assert said in host["detail"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Reply(200, raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "answers (200)"),
+        (
+            Reply(200, b"<p>" * 900, (("Content-Type", "text/html"),), drip=5.0, drip_from="body"),
+            "a web page (200)",
+        ),
+    ],
+    ids=["broken", "endless"],
+)
+def test_status_of_a_host_that_breaks_off(program: Program, service: FaultServer, answer: Reply, said: str) -> None:
+    """A host whose answer breaks off or never ends has answered all the same, and that is no bug of the program."""
+    service.script(answer)
+
+    result = program("auth", "status", env={"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": service.url}, timeout=30)
+
+    assert (result.code, result.stderr) == (0, "")
+    assert said in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (DROP, "the connection was lost before an answer came"),
+        (Reply(raw=b"SSH-2.0\r\n"), "the connection was lost"),
+    ],
+    ids=["dropped", "no HTTP"],
+)
+def test_status_of_what_gives_no_answer(program: Program, service: FaultServer, answer: Reply, said: str) -> None:
+    """Somebody who hangs up is told apart from nobody."""
+    service.script(answer)
+
+    result = program("auth", "status", env={"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": service.url})
+
+    assert result.code == 5
+    assert said in result.stdout
+
+
+def test_status_with_a_ca_bundle_that_is_not_there(program: Program) -> None:
+    """A variable that names no file is said to be wrong, and not the host."""
+    env = {"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": "https://127.0.0.1:1", "REQUESTS_CA_BUNDLE": "/nowhere.pem"}
+    result = program("auth", "status", env=env)
+
+    assert result.code == 5
+    assert "CA bundle variables" in result.stdout
 
 
 def test_status_codes(program: Program) -> None:
