@@ -32,6 +32,7 @@ def shape_of(kind: EventKind, parameters: Mapping[str, Any], settings: Settings)
     lines = parameters["from_jsonl"] is not None
     if lines and parameters["delimiter"]:
         raise CommandError("--delimiter means nothing with --from-jsonl")
+    _check_decimal(parameters.get("decimal"))
     fields = LEAD_FIELDS if kind is EventKind.LEAD else SALE_FIELDS
     constants = {name: parameters[name] for name in fields if parameters.get(name) is not None}
     if parameters.get("deferred"):
@@ -52,6 +53,17 @@ def shape_of(kind: EventKind, parameters: Mapping[str, Any], settings: Settings)
         delimiter=parameters["delimiter"] or "",
     )
     return _with_rules(shape, kind, parameters, settings)
+
+
+def _check_decimal(text: str | None) -> None:
+    """Refuse a sign that no amount has, also for a file whose amounts have none."""
+    if not text:
+        return
+    from cms_cli.replay.money import AmountColumn, MoneyProblem
+
+    found = AmountColumn().decide(text)
+    if isinstance(found, MoneyProblem):
+        raise CommandError(f"--decimal {found.message}", found.hint)
 
 
 def _with_rules(shape: Shape, kind: EventKind, parameters: Mapping[str, Any], settings: Settings) -> Shape:

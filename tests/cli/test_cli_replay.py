@@ -243,6 +243,15 @@ def test_runs_are_listed_shown_and_pruned(online: Program, sales: Path) -> None:
     assert online("runs", "list", "--json").json == []
 
 
+def test_a_decimal_sign_that_is_none_is_refused(program: Program, sales: Path) -> None:
+    """--decimal is checked by its own name, also for a file of whole numbers that would not show it."""
+    wrong = program("sale", "--from-csv", str(sales), "--decimal", "x", "--dry-run")
+    right = program("sale", "--from-csv", str(sales), "--decimal", ",", "--dry-run")
+
+    assert (wrong.code, right.code) == (2, 0)
+    assert '--decimal "x" is no decimal sign' in wrong.stderr
+
+
 def test_flags_of_a_file_are_for_a_file(online: Program) -> None:
     """A replay's flag without a file is an error that names it."""
     result = online("sale", "--limit", "5", "--fresh")
