@@ -249,3 +249,15 @@ def test_json_is_utf8_and_complete(online: Program) -> None:
     for env in ({}, {"PYTHONIOENCODING": "ascii"}):
         document = online("sale", "--from-csv", name, "--dry-run", "--json", env=env).stdout
         assert json.loads(document)["file"] == name
+
+
+@posix
+def test_a_stdin_that_is_closed(program: Program) -> None:
+    """`--from-csv -` with a closed stdin is bad usage in words, and no bug of the program."""
+    command = f'"{sys.executable}" -m cms_cli sale --from-csv - --dry-run <&-'
+    done = subprocess.run(
+        ["sh", "-c", command], env=program.env, cwd=program.home, capture_output=True, text=True, timeout=60
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: standard input is closed\n")
