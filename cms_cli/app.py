@@ -164,7 +164,7 @@ def _missing(error: Any) -> list[str]:
 
 def _failure(console: Console, error: Exception) -> int:
     if isinstance(error, OSError) and not os.environ.get("CMS_DEBUG"):
-        console.error(str(error))
+        console.error(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
         return ExitCode.INTERNAL
     console.error(
         f"cms itself failed: {type(error).__name__}: {error}",

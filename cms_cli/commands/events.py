@@ -103,7 +103,12 @@ def track(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
             output.dry_run(console, settings.output, f"{target.url}/track/{kind.value}", event.to_wire())
             return ExitCode.OK
         outcome = _send(event, kind, target, settings, console)
-        output.outcome(console, settings.output, kind, outcome)
+        try:
+            output.outcome(console, settings.output, kind, outcome)
+        except OSError:
+            # Who reads only that the disk is full sends a lead again that was accepted.
+            console.error(f"what became of the {kind.value}: {output.headline(kind, outcome)}")
+            raise
     return of_event(kind, outcome)
 
 

@@ -237,6 +237,9 @@ def write(stream: TextIO | None, text: str) -> None:
 
     What the stream's encoding lacks is written as an escape. Nobody listening any more (a closed pipe) is no
     error: what is left goes nowhere, and the command still ends with the code of what it did.
+
+    Raises:
+        OSError: stdout cannot take it (a full disk).
     """
     if stream is None:  # closed before we began (``>&-``)
         return
@@ -249,9 +252,11 @@ def write(stream: TextIO | None, text: str) -> None:
         stream.flush()
     except OSError as error:
         # EIO is what a terminal that was closed answers.
-        if error.errno not in (errno.EPIPE, errno.EIO):
-            raise
-        _stop_writing_to(stream)
+        if error.errno in (errno.EPIPE, errno.EIO):
+            _stop_writing_to(stream)
+        elif stream is sys.stdout:
+            raise OSError(error.errno, error.strerror, "the result cannot be written") from error
+        # A log that takes no more does not keep a replay from going on, and there is nobody to tell.
 
 
 def _stop_writing_to(stream: TextIO) -> None:

@@ -49,6 +49,11 @@ def outcome(console: Console, form: str, kind: EventKind, found: Outcome) -> Non
         _failure(console, kind, found)
 
 
+def headline(kind: EventKind, found: Outcome) -> str:
+    """Give what became of an event in a few words."""
+    return _HEADLINES[found.status].format(kind=kind.value)
+
+
 def _rows(kind: EventKind, found: Outcome) -> list[tuple[str, str]]:
     rows = [(kind.value, _HEADLINES[found.status]), ("message", found.message)]
     return rows + [(name, _plain(value)) for name, value in {**found.data, **found.details}.items()]
@@ -56,7 +61,7 @@ def _rows(kind: EventKind, found: Outcome) -> list[tuple[str, str]]:
 
 def _failure(console: Console, kind: EventKind, found: Outcome) -> None:
     code = f" ({found.status_code})" if found.status_code and str(found.status_code) not in found.message else ""
-    lines = [f"{_HEADLINES[found.status].format(kind=kind.value)}: {shown(found.message)}{code}"]
+    lines = [f"{headline(kind, found)}: {shown(found.message)}{code}"]
     lines += [f"  {name}: {shown(_plain(value))}" for name, value in found.details.items()]
     if kind is EventKind.LEAD and found.may_have_arrived:
         lines.append("It may have been recorded: sending it again might count it twice.")

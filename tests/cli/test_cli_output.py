@@ -267,7 +267,26 @@ def test_a_full_disk_under_stdout(online: Program, command: tuple[str, ...]) -> 
         )
 
     assert done.returncode == 3
-    assert b"No space left" in done.stderr
+    assert b"error: the result cannot be written: No space left" in done.stderr
+    assert (b"what became of the lead: accepted" in done.stderr) == (command[0] == "lead")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(("command", "code"), [((*LEAD, "-v", "--json"), 0), (("lead",), 2), (("nope",), 2)])
+def test_a_full_disk_under_stderr(online: Program, command: tuple[str, ...], code: int) -> None:
+    """A log that takes nothing changes neither what is done nor the exit code."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cms_cli", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            env=online.env,
+            timeout=30,
+        )
+
+    assert done.returncode == code
+    assert bool(done.stdout) == (code == 0)
 
 
 def test_an_encoding_that_lacks_characters(online: Program, service: FaultServer) -> None:
