@@ -114,3 +114,19 @@ def test_the_readme_names_no_flag_that_is_not_there(program: Program) -> None:
     others = {"--quiet", "--editable"}  # of pip, in the commands that set everything up
     for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - others:
         assert flag in known, flag
+
+
+def test_the_readme_names_every_key_of_the_json(program: Program) -> None:
+    """What a script can look for in --json and in JSON Lines is named where scripts are spoken of."""
+    (program.home / "s.csv").write_text(
+        "click_id,event_name,customer_external_id,invoice_id,amount,currency\nc,buy,u,i,1,USD\nc,buy,u,j,x,USD\n"
+    )
+    *rows, summary = program(
+        *("sale", "--from-csv", "s.csv", "--sandbox", "--skip-invalid", "--output", "jsonl")
+    ).json_lines
+    event = program(*("lead", "--event-name", "a", "--customer-external-id", "b", "--dry-run", "--json")).json
+    section = README.split("\n## In CI\n")[1].split("\n## ")[0]
+
+    assert len(rows) == 2
+    for key in {*rows[0], *summary, *summary["problems"][0], *event}:
+        assert f"`{key}`" in section, key
