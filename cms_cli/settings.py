@@ -160,6 +160,13 @@ class Settings:
         """The folder of journal, ledger and sandbox; not made yet."""
         return Path(self.get("state_dir").value).expanduser()
 
+    @property
+    def profile_has_own_state(self) -> bool:
+        """Whether it takes the profile to find the state folder, and not only to find the token."""
+        found = self.config.value("state_dir", self.profile.value)
+        overridden = self.flags.state_dir is not None or bool(self._environment.get(_VARIABLES["state_dir"]))
+        return found is not None and found[1] != "state_dir" and not overridden
+
     def get(self, key: str) -> Setting[Any]:
         """Give any setting but the token; its value is None where nothing says and there is no default.
 

@@ -27,21 +27,28 @@ def begin(parameters: Mapping[str, Any], *, creating: bool = False) -> Session:
     Raises:
         CommandError: A flag, a variable or the config file cannot be used.
     """
-    console = console_of(parameters)
     settings = Settings(Flags.of(parameters), creating=creating)
+    console = console_of(parameters, own_state=settings.profile_has_own_state)
     for warning in settings.warnings:
         console.warn(warning)
     return Session(console, settings)
 
 
-def console_of(parameters: Mapping[str, Any]) -> Console:
-    """Make the console that a command's flags ask for."""
+def console_of(parameters: Mapping[str, Any], *, own_state: bool = False) -> Console:
+    """Make the console that a command's flags ask for.
+
+    Args:
+        parameters: All parameters of the command, by name.
+        own_state: Whether the profile says where the state folder is, so that every next command needs it.
+    """
+    place, account = ["config", "state_dir"], ["token_file"]
+    (place if own_state else account).append("profile")
     return Console(
         quiet=bool(parameters.get("quiet")),
         verbose=bool(parameters.get("verbose")),
         no_color=bool(parameters.get("no_color")),
-        place=_as_given(parameters, "config", "state_dir"),
-        account=_as_given(parameters, "profile", "token_file"),
+        place=_as_given(parameters, *place),
+        account=_as_given(parameters, *account),
     )
 
 

@@ -90,7 +90,10 @@ def _folders(ctx: typer.Context) -> list[Path]:
     from cms_cli.commands.target import sandbox_dir
     from cms_cli.settings import Flags, Settings
 
-    settings = Settings(Flags(config=ctx.params.get("config"), state_dir=ctx.params.get("state_dir")))
+    given = ctx.params
+    settings = Settings(
+        Flags(config=given.get("config"), state_dir=given.get("state_dir"), profile=given.get("profile"))
+    )
     return [settings.state_dir, sandbox_dir(settings)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from cms_cli.commands.target import SANDBOX, Target, open_target
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.output import replay as output
+from cms_cli.output.console import Console
 from cms_cli.output.event import log_requests
 from cms_cli.output.progress import ReplayView
 from cms_cli.replay.identity import RunConflictError
@@ -28,6 +30,8 @@ from cms_cli.replay.runs import Run, RunBusyError
 from cms_cli.replay.stop import Stop
 from cms_cli.settings import Settings
 from cms_python import CMSClient, EventKind
+
+_RESUME = re.compile(r"cms (runs resume \S+)$")
 
 
 def replay_file(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
@@ -45,7 +49,10 @@ def replay_file(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
     delivery = delivery_of(parameters, settings)
     sending = not parameters["dry_run"]
     view = ReplayView(console, settings.output, delivery, ask=not parameters["yes"])
-    with explained(), open_target(settings, console, sandbox=parameters["sandbox"], sending=sending) as target:
+    with (
+        explained(console),
+        open_target(settings, console, sandbox=parameters["sandbox"], sending=sending) as target,
+    ):
         request = request_for(kind, input_of(parameters), shape, delivery, target)
         if not sending:
             with view:
@@ -73,7 +80,7 @@ def resume_run(run: Run, parameters: Mapping[str, Any]) -> ExitCode:
     console, settings = begin({**parameters, "host": None if sandbox else run.host})
     delivery = delivery_of({**parameters, "sandbox": sandbox}, settings)
     view = ReplayView(console, settings.output, delivery, ask=not parameters["yes"])
-    with explained(), open_target(settings, console, sandbox=sandbox) as target:
+    with explained(console), open_target(settings, console, sandbox=sandbox) as target:
         _check_subject(run, target)
         log_requests(console)
         request = request_for(EventKind(run.kind), run.file, Shape.from_json(run.shape), delivery, target)
@@ -141,12 +148,15 @@ def client_for(target: Target, settings: Settings) -> CMSClient:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turn what a replay raises into what ends a command."""
+def explained(console: Console | None = None) -> Iterator[None]:
+    """Turn what a replay raises into what ends a command; a console knows the flags that a next command needs."""
     try:
         yield
     except (InputError, RunConflictError) as error:
-        raise CommandError(error.message, error.hint) from error
+        hint = error.hint
+        if console is not None:
+            hint = _RESUME.sub(lambda found: console.next_command(found[1], sends=True), hint)
+        raise CommandError(error.message, hint) from error
     except RunBusyError as error:
         raise CommandError(
             "another cms is at work on this run", "Wait for it, or stop it first.", ExitCode.UNAVAILABLE

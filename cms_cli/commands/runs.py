@@ -39,6 +39,7 @@ def runs() -> None:
 @app.command("list", cls=Command, epilog="cms runs list\ncms runs list --json")
 def list_runs(
     state_dir: o.StateDir = None,
+    profile: o.Profile = None,
     config: o.Config = None,
     json: o.Json = False,
     output: o.OutputFormat = None,
@@ -63,6 +64,7 @@ def list_runs(
 def show(
     name: Name,
     state_dir: o.StateDir = None,
+    profile: o.Profile = None,
     config: o.Config = None,
     json: o.Json = False,
     output: o.OutputFormat = None,
@@ -130,6 +132,7 @@ def resume(
 def failures(
     name: Name,
     state_dir: o.StateDir = None,
+    profile: o.Profile = None,
     config: o.Config = None,
     no_color: o.NoColor = False,
 ) -> int:
@@ -170,6 +173,7 @@ def prune(
     ] = False,
     yes: r.Yes = False,
     state_dir: o.StateDir = None,
+    profile: o.Profile = None,
     config: o.Config = None,
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,

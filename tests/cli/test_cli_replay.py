@@ -322,3 +322,27 @@ def test_a_row_that_could_not_be_read_is_not_mended_by_being_written(
     (online.home / "mended.csv").write_text(text, encoding="utf-8")
     assert online(*sale, "--from-csv", "mended.csv").code == 0
     assert [each.json["eventName"] for each in service.requests] == ["buy", "buyer"]
+
+
+def test_a_profile_with_a_state_folder_of_its_own(program: Program, sales: Path) -> None:
+    """Every command that looks into the state folder takes --profile, and what is to be copied has it."""
+    program.config.write_text('[profiles.shop]\nstate_dir = "shop-state"\ntoken = "tok_12345"\n')
+    del program.env["CMS_STATE_DIR"]
+    shop = ("--profile", "shop")
+    sales.write_text(sales.read_text() + row(9, amount="x"))
+    replay = ("sale", "--from-csv", str(sales), "--sandbox", "--skip-invalid", *shop)
+    first, fresh = program(*replay, "--limit", "1"), program(*replay, "--fresh")
+    copied = re.findall(r": (cms .+)$", first.stderr, re.MULTILINE)
+
+    assert [command.split()[1:3] for command in copied] == [
+        *(["sandbox", "events"], ["runs", "resume"], ["runs", "failures"])
+    ]
+    assert fresh.stderr.splitlines()[-1] == f"Go on with it: {copied[1]}"
+    for command in copied:
+        assert program(*shlex.split(command)[1:]).stdout, command
+    (run,) = program("runs", "list", "--json", *shop).json
+    assert program("runs", "show", run["run"], *shop).code == 0
+    for command in ("report", "reset"):
+        assert program("sandbox", command, *shop).code == 0
+    assert program("runs", "prune", *shop).code == 0
+    assert not list(program.state.glob("*"))
