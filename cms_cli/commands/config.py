@@ -45,9 +45,9 @@ def config() -> None:
 
 
 @app.command("path", cls=Command, epilog="cms config path\ncms config path --config shop.toml")
-def path(config: o.Config = None) -> None:
+def path(config: o.Config = None, quiet: o.Quiet = False, no_color: o.NoColor = False) -> None:
     """Show where the config file is, or would be."""
-    console_of({}).result(str(config_path(Flags(config=config)).value))
+    console_of(locals()).result(str(config_path(Flags(config=config)).value))
 
 
 @app.command("list", cls=Command, epilog="cms config list\ncms config list --profile shop --json")
@@ -72,6 +72,7 @@ def get(
     config: o.Config = None,
     json: o.Json = False,
     output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> None:
     """Show the value of a setting that holds, or nothing where none does.

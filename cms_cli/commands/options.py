@@ -198,7 +198,10 @@ OutputFormat = Annotated[
     typer.Option("--output", help="How to write the result. [env: CMS_OUTPUT]", rich_help_panel=OUTPUT),
 ]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Say nothing but errors; --json still shows.", rich_help_panel=OUTPUT)
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Say nothing but errors; --json and lists still show.", rich_help_panel=OUTPUT
+    ),
 ]
 Verbose = Annotated[
     bool,

@@ -34,6 +34,7 @@ def presets(
     config: o.Config = None,
     json: o.Json = False,
     output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
     """The exports that are known by name, and what one maps.

@@ -43,6 +43,7 @@ def list_runs(
     config: o.Config = None,
     json: o.Json = False,
     output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
     """Show every replay that the journal knows, the newest first."""
@@ -68,6 +69,7 @@ def show(
     config: o.Config = None,
     json: o.Json = False,
     output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
     """Show how far a replay has come; also while it runs."""
@@ -134,6 +136,7 @@ def failures(
     state_dir: o.StateDir = None,
     profile: o.Profile = None,
     config: o.Config = None,
+    quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
     """Write the rows that were invalid, refused or unknown as CSV, with their own columns and why.

@@ -19,6 +19,7 @@ from cms_python import __version__
 ENTRIES = app.info.cls.entries  # type: ignore[union-attr]
 COMMANDS = list(ENTRIES)
 LOADED = {name: typer.main.get_command(import_module(entry.module).app) for name, entry in ENTRIES.items()}
+GROUPS = [(name,) for name, command in LOADED.items() if hasattr(command, "commands")]
 PAGES = [
     (),
     *((name,) for name in COMMANDS),
@@ -101,6 +102,15 @@ def test_help_names_the_defaults_that_hold(program: Program) -> None:
     timeout, max_wait = (program("config", "get", key).stdout.strip() for key in ("timeout", "max_wait"))
     assert f"Seconds a request may take, {timeout} by default." in page
     assert f"{max_wait} by default, {Delivery().max_wait:.0f} in a replay." in page
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page and page not in GROUPS], ids=" ".join)
+def test_every_command_takes_the_flags_of_output(program: Program, page: tuple[str, ...]) -> None:
+    """A script may give -q and --no-color to whatever it runs."""
+    flags = program(*page, "--help").stdout
+
+    assert "-q, --quiet" in flags
+    assert "--no-color" in flags
 
 
 def test_short_help(program: Program) -> None:
