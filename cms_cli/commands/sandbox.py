@@ -37,9 +37,7 @@ Customer = Annotated[
     Optional[str], typer.Option("--customer-external-id", metavar="ID", help="Only of this customer.")
 ]
 Invoice = Annotated[Optional[str], typer.Option("--invoice-id", metavar="ID", help="Only this invoice.")]
-OneToken = Annotated[
-    Optional[str], typer.Option("--token", metavar="TOKEN", help="Accept only this token.")
-]
+OneToken = Annotated[Optional[str], typer.Option("--token", metavar="TOKEN", help="Accept only this token.")]
 TokenRequests = Annotated[
     Optional[int],
     typer.Option("--token-requests", metavar="N", min=1, help="A token expires after this many requests."),
