@@ -31,7 +31,7 @@ from cms_cli.replay.stop import Stop
 from cms_cli.settings import Settings
 from cms_python import CMSClient, EventKind
 
-_RESUME = re.compile(r"cms (runs resume \S+)$")
+_RUNS_COMMAND = re.compile(r"cms (runs (resume|show|failures) (?:lead|sale)-\w+)")
 
 
 def replay_file(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
@@ -148,14 +148,12 @@ def client_for(target: Target, settings: Settings) -> CMSClient:
 
 
 @contextmanager
-def explained(console: Console | None = None) -> Iterator[None]:
-    """Turn what a replay raises into what ends a command; a console knows the flags that a next command needs."""
+def explained(console: Console) -> Iterator[None]:
+    """Turn what a replay raises into what ends a command; commands in its hints get the flags that they need."""
     try:
         yield
     except (InputError, RunConflictError) as error:
-        hint = error.hint
-        if console is not None:
-            hint = _RESUME.sub(lambda found: console.next_command(found[1], sends=True), hint)
+        hint = _RUNS_COMMAND.sub(lambda it: console.next_command(it[1], sends=it[2] == "resume"), error.hint)
         raise CommandError(error.message, hint) from error
     except RunBusyError as error:
         raise CommandError(

@@ -10,11 +10,12 @@ import typer
 from cms_cli.commands import completions
 from cms_cli.commands import options as o
 from cms_cli.commands import replay_options as r
-from cms_cli.commands.begin import begin
+from cms_cli.commands.begin import begin, console_of
 from cms_cli.commands.target import sandbox_dir
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.help import Command, Group
+from cms_cli.output.console import Console
 from cms_cli.settings import Flags, Settings
 
 EXAMPLES = """
@@ -53,7 +54,7 @@ def list_runs(
 
     console, settings = begin(locals())
     found = []
-    with _journals(settings) as journals:
+    with _journals(console, settings) as journals:
         for journal in journals:
             found += [(run, run.counts or rowbook.counts(journal, run)) for run in book.all_runs(journal)]
     found.sort(key=lambda each: each[0].created, reverse=True)
@@ -77,7 +78,7 @@ def show(
     from cms_cli.replay.run import problems_of
 
     console, settings = begin(locals())
-    with _journals(settings) as journals:
+    with _journals(console, settings) as journals:
         journal, run = _find(journals, name)
         from cms_cli.replay import rowbook
 
@@ -121,7 +122,7 @@ def resume(
     from cms_cli.commands.replay import resume_run
 
     parameters = locals()
-    with _journals(Settings(Flags.of(parameters))) as journals:
+    with _journals(console_of(parameters), Settings(Flags.of(parameters))) as journals:
         _, run = _find(journals, name)
     return resume_run(run, parameters)
 
@@ -148,7 +149,7 @@ def failures(
     from cms_cli.replay.runs import RunState
 
     console, settings = begin(locals())
-    with _journals(settings) as journals, ExitStack() as stack:
+    with _journals(console, settings) as journals, ExitStack() as stack:
         journal, _ = _find(journals, name)
         # Should it be finished just now, its rows move to another file.
         stack.enter_context(journal.snapshot())
@@ -196,9 +197,9 @@ def prune(
         if not typer.confirm("Forget what was accepted? The same sales could then be sent again.", err=True):
             raise typer.Abort
     gone = 0
-    with explained():
+    with explained(console):
         if names:
-            with _journals(settings) as journals:
+            with _journals(console, settings) as journals:
                 for name in names:
                     _find(journals, name)
         for folder in _folders(settings):
@@ -216,11 +217,11 @@ def _folders(settings: Settings) -> list[Path]:
 
 
 @contextmanager
-def _journals(settings: Settings) -> Iterator[list[Any]]:
+def _journals(console: Console, settings: Settings) -> Iterator[list[Any]]:
     from cms_cli.commands.replay import explained
     from cms_cli.replay.journal import Journal
 
-    with explained(), ExitStack() as stack:
+    with explained(console), ExitStack() as stack:
         opened = [Journal.open_to_read(folder) for folder in _folders(settings)]
         yield [stack.enter_context(journal) for journal in opened if journal is not None]
 
