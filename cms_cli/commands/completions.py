@@ -37,7 +37,7 @@ def _config(ctx: typer.Context) -> Optional[configfile.ConfigFile]:
 
 def currencies(incomplete: str) -> list[str]:
     """Offer the currencies of ISO 4217, in the case that was begun with; both are taken."""
-    from cms_cli.replay.currencies import EXPONENTS
+    from cms_cli.replay.values.currencies import EXPONENTS
 
     codes = [code.lower() for code in EXPONENTS] if incomplete.islower() else EXPONENTS
     return sorted(code for code in codes if code.startswith(incomplete))
@@ -98,8 +98,8 @@ def _folders(ctx: typer.Context) -> list[Path]:
 
 
 def _read(folder: Path) -> list[Any]:
-    from cms_cli.replay import runs as book
-    from cms_cli.replay.journal import Journal
+    from cms_cli.replay.storage import runs as book
+    from cms_cli.replay.storage.journal import Journal
 
     journal = Journal.open_to_read(folder)
     if journal is None:

@@ -164,7 +164,7 @@ def read_event(kind: EventKind, parameters: Mapping[str, Any], zone: str) -> Eve
 
 
 def _timestamp(text: str, zone: str, problems: dict[str, str]) -> Optional[datetime]:
-    from cms_cli.replay.times import TimeProblem, parse_instant, zone_named
+    from cms_cli.replay.values.times import TimeProblem, parse_instant, zone_named
 
     where = zone_named(zone)
     if isinstance(where, TimeProblem):
@@ -180,7 +180,7 @@ def _amount(text: str, parameters: Mapping[str, Any], problems: dict[str, str]) 
     major = getattr(parameters.get("amount_unit"), "value", None) == "major"
     if not major and text.isascii() and text.isdigit() and len(text) < 16:
         return int(text)
-    from cms_cli.replay.money import MoneyProblem, parse_cli_amount, parse_minor
+    from cms_cli.replay.values.money import MoneyProblem, parse_cli_amount, parse_minor
 
     currency = parameters.get("currency") or ""
     if major and not currency:

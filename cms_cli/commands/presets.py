@@ -42,7 +42,7 @@ def presets(
     With a name, the preset is shown as a mapping file, ready to copy and to change.
     """
     from cms_cli.output import presets as render
-    from cms_cli.replay import presets as book
+    from cms_cli.replay.mapping import presets as book
     from cms_cli.replay.model import InputError
 
     console, settings = begin(locals())

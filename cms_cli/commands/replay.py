@@ -20,14 +20,14 @@ from cms_cli.output import replay as output
 from cms_cli.output.console import Console
 from cms_cli.output.event import log_requests
 from cms_cli.output.progress import ReplayView
-from cms_cli.replay.identity import RunConflictError
-from cms_cli.replay.journal import Journal, JournalError
-from cms_cli.replay.model import InputError
+from cms_cli.replay.model import InputError, MachineError
 from cms_cli.replay.options import DEFAULT_CONCURRENCY, DEFAULT_MAX_WAIT, Delivery, Shape
-from cms_cli.replay.pacing import DOCUMENTED_RATE, parse_rate
 from cms_cli.replay.run import Request, rehearse, replay, resume
-from cms_cli.replay.runs import Run, RunBusyError
-from cms_cli.replay.stop import Stop
+from cms_cli.replay.sending.pacing import DOCUMENTED_RATE, parse_rate
+from cms_cli.replay.sending.stop import Stop
+from cms_cli.replay.storage.identity import RunConflictError
+from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.storage.runs import Run, RunBusyError
 from cms_cli.settings import Settings
 from cms_python import CMSClient, EventKind
 
@@ -159,7 +159,7 @@ def explained(console: Console) -> Iterator[None]:
         raise CommandError(
             "another cms is at work on this run", "Wait for it, or stop it first.", ExitCode.UNAVAILABLE
         ) from error
-    except JournalError as error:
+    except MachineError as error:
         raise CommandError(error.message, error.hint, ExitCode.INTERNAL) from error
 
 

@@ -49,8 +49,8 @@ def list_runs(
 ) -> int:
     """Show every replay that the journal knows, the newest first."""
     from cms_cli.output import runs as render
-    from cms_cli.replay import rowbook
-    from cms_cli.replay import runs as book
+    from cms_cli.replay.storage import rowbook
+    from cms_cli.replay.storage import runs as book
 
     console, settings = begin(locals())
     found = []
@@ -80,7 +80,7 @@ def show(
     console, settings = begin(locals())
     with _journals(console, settings) as journals:
         journal, run = _find(journals, name)
-        from cms_cli.replay import rowbook
+        from cms_cli.replay.storage import rowbook
 
         counts = run.counts or rowbook.counts(journal, run)
         render.details(console, settings.output, run, counts, problems_of(journal, run))
@@ -144,9 +144,9 @@ def failures(
 
     Mend them and feed the file back as it is.
     """
-    from cms_cli.replay import rowbook
     from cms_cli.replay.rowfiles import layout_of
-    from cms_cli.replay.runs import RunState
+    from cms_cli.replay.storage import rowbook
+    from cms_cli.replay.storage.runs import RunState
 
     console, settings = begin(locals())
     with _journals(console, settings) as journals, ExitStack() as stack:
@@ -187,8 +187,8 @@ def prune(
     What was accepted stays in the ledger, as hashes, so that it is not sent twice.
     """
     from cms_cli.commands.replay import explained
-    from cms_cli.replay import runs as book
-    from cms_cli.replay.journal import Journal
+    from cms_cli.replay.storage import runs as book
+    from cms_cli.replay.storage.journal import Journal
 
     console, settings = begin(locals())
     if ledger and not yes:
@@ -211,7 +211,7 @@ def prune(
 
 def _folders(settings: Settings) -> list[Path]:
     """Give the folders that have a journal: that of the service, and that of the sandbox."""
-    from cms_cli.replay.journal import FILE_NAME
+    from cms_cli.replay.storage.journal import FILE_NAME
 
     return [folder for folder in (settings.state_dir, sandbox_dir(settings)) if (folder / FILE_NAME).exists()]
 
@@ -219,7 +219,7 @@ def _folders(settings: Settings) -> list[Path]:
 @contextmanager
 def _journals(console: Console, settings: Settings) -> Iterator[list[Any]]:
     from cms_cli.commands.replay import explained
-    from cms_cli.replay.journal import Journal
+    from cms_cli.replay.storage.journal import Journal
 
     with explained(console), ExitStack() as stack:
         opened = [Journal.open_to_read(folder) for folder in _folders(settings)]
@@ -227,7 +227,7 @@ def _journals(console: Console, settings: Settings) -> Iterator[list[Any]]:
 
 
 def _find(journals: list[Any], name: str) -> Any:
-    from cms_cli.replay import runs as book
+    from cms_cli.replay.storage import runs as book
 
     for journal in journals:
         run = book.by_name(journal, name)

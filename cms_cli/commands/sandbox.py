@@ -287,8 +287,8 @@ def reset(
 
 def _forget_replays(folder: Path) -> None:
     """Remove the journal of what was sent to the sandbox, and nothing else: the folder may be a project's own."""
-    from cms_cli.replay.contents import ENDING
-    from cms_cli.replay.journalfile import FILE_NAME
+    from cms_cli.replay.storage.contents import ENDING
+    from cms_cli.replay.storage.journalfile import FILE_NAME
 
     journal = (folder / f"{FILE_NAME}{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
     contents = (file for kind in ("lead", "sale") for file in folder.glob(f"{kind}-*{ENDING}"))

@@ -9,10 +9,10 @@ from typing import Any
 
 from cms_cli.errors import CommandError
 from cms_cli.origin import OriginKind
-from cms_cli.replay import mapping_file, presets
+from cms_cli.replay.mapping import mapping_file, presets
+from cms_cli.replay.mapping.rules import Rules
 from cms_cli.replay.model import InputError
 from cms_cli.replay.options import Shape
-from cms_cli.replay.rules import Rules
 from cms_cli.settings import Settings
 from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind
 
@@ -59,7 +59,7 @@ def _check_decimal(text: str | None) -> None:
     """Refuse a sign that no amount has, also for a file whose amounts have none."""
     if not text:
         return
-    from cms_cli.replay.money import AmountColumn, MoneyProblem
+    from cms_cli.replay.values.money import AmountColumn, MoneyProblem
 
     found = AmountColumn().decide(text)
     if isinstance(found, MoneyProblem):

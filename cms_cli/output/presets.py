@@ -8,7 +8,7 @@ from typing import Any
 
 from cms_cli.output.console import Console
 from cms_cli.output.table import table
-from cms_cli.replay.presets import Preset
+from cms_cli.replay.mapping.presets import Preset
 
 
 def listing(console: Console, form: str, presets: Sequence[Preset]) -> None:

@@ -9,12 +9,13 @@ from cms_cli.output import actions
 from cms_cli.output.console import RED, YELLOW, Console
 from cms_cli.output.table import GREEN, table
 from cms_cli.output.text import cut, shown, width
-from cms_cli.replay.currencies import exponent
-from cms_cli.replay.preview import MappedColumn, Preview
+from cms_cli.replay.model import MappedColumn
+from cms_cli.replay.preview import Preview
 from cms_cli.replay.problems import ProblemGroup
 from cms_cli.replay.report import ReplayReport
-from cms_cli.replay.rowbook import RowStatus, SettledRow
-from cms_cli.replay.stop import Stop
+from cms_cli.replay.sending.stop import Stop
+from cms_cli.replay.storage.rowbook import RowStatus, SettledRow
+from cms_cli.replay.values.currencies import exponent
 
 _MEANINGS = {
     RowStatus.ACCEPTED: "the service took them",

@@ -9,10 +9,10 @@ from cms_cli.output.console import YELLOW, Console
 from cms_cli.output.replay import rows
 from cms_cli.output.table import pairs, table
 from cms_cli.output.text import shown
-from cms_cli.replay import rowbook
 from cms_cli.replay.report import Problem
-from cms_cli.replay.rowbook import RowStatus
-from cms_cli.replay.runs import Run, RunState
+from cms_cli.replay.storage import rowbook
+from cms_cli.replay.storage.rowbook import RowStatus
+from cms_cli.replay.storage.runs import Run, RunState
 
 _FIRST = 5
 

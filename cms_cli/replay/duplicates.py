@@ -107,7 +107,7 @@ class Repeats:
             content: What has to be the same in every row with this key.
 
         Raises:
-            JournalError: When the temporary file cannot be written.
+            MachineError: When the temporary file cannot be written.
         """
         self.add_all((row,), (line,), (key,), (content,))
 
@@ -123,7 +123,7 @@ class Repeats:
             contents: Columns whose texts together are the content; put together only where that is needed.
 
         Raises:
-            JournalError: When the temporary file cannot be written.
+            MachineError: When the temporary file cannot be written.
         """
         if not rows:
             return
@@ -141,7 +141,7 @@ class Repeats:
         """The rows that repeat or contradict others, in the order of the file. Called once, after the last row.
 
         Raises:
-            JournalError: When the temporary file cannot be written.
+            MachineError: When the temporary file cannot be written.
         """
         self._note_hashes()
         twice = self._hashes_seen_twice()

@@ -17,16 +17,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cms_cli.replay.dialect import delimiter_named
-from cms_cli.replay.journal import JournalError
-from cms_cli.replay.jsonl import SURPLUS
-from cms_cli.replay.model import InputError, RowProblem, SourceRow
-from cms_cli.replay.rowbook import OUTCOME_UNKNOWN, RowStatus, SettledRow
-
-LINE, STATUS, ERROR = "_line", "_status", "_error"
-"""The columns that are added. A file that is fed back may have them; they are never sent."""
-
-ADDED = (LINE, STATUS, ERROR)
+from cms_cli.replay.model import (
+    ADDED,
+    ERROR,
+    LINE,
+    STATUS,
+    SURPLUS,
+    InputError,
+    MachineError,
+    RowProblem,
+    SourceRow,
+)
+from cms_cli.replay.reading.dialect import delimiter_named
+from cms_cli.replay.storage.rowbook import OUTCOME_UNKNOWN, RowStatus, SettledRow
 
 # Rows that could not be read would be good ones for being written here, with an empty cell where one is missing.
 _MENDED_BY_WRITING = ("too_few_cells", "bad_quotes")
@@ -137,7 +140,7 @@ class RowFile:
         """Write rows whose outcome is on disk.
 
         Raises:
-            JournalError: The disk is full, or failing.
+            MachineError: The disk is full, or failing.
         """
         written = self._layout.json if self._json else self._layout.csv
         piece = b""
@@ -164,7 +167,7 @@ class RowFile:
         except OSError as error:
             with suppress(OSError):  # a pipe cannot be cut
                 self._file.truncate(self._size)
-            raise JournalError(
+            raise MachineError(
                 f"{self._name}: {error.strerror or error}",
                 "Make room; the same command then goes on, and writes the file anew.",
             ) from error

@@ -8,8 +8,19 @@ tuple is built in a quarter of the time.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
+
+SAMPLES = 3
+"""How many values of a column, and how many events, are shown."""
+
+LINE, STATUS, ERROR = "_line", "_status", "_error"
+ADDED = (LINE, STATUS, ERROR)
+"""The columns that a file of failures, or of results, has beside those of the input."""
+
+SURPLUS = "_surplus"
+"""The key under which such a file as JSON Lines has what is beyond a row's columns, or a line that was no row."""
 
 
 class InputError(Exception):
@@ -21,6 +32,20 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class MachineError(Exception):
+    """This machine fails, not the input or the service: a full disk, a folder's rights. The command exits with 3.
+
+    Attributes:
+        message: What is wrong, one line.
+        hint: What to do about it, one line.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -118,3 +143,20 @@ class PlannedEvent(NamedTuple):
     currency: str
     timestamp: str
     refunded: int = 0
+
+
+@dataclass(frozen=True)
+class MappedColumn:
+    """A field, the columns it is read from, and a few of its values.
+
+    Attributes:
+        field: The field's Python name.
+        column: The columns as ``--map`` has them; "" where the value is always the constant.
+        samples: Up to three values, as they stand in the file.
+        constant: The value for rows that have none, or None.
+    """
+
+    field: str
+    column: str
+    samples: tuple[str, ...]
+    constant: str | None = None

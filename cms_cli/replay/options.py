@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from cms_cli.replay.pacing import Rate
-from cms_cli.replay.rules import Rules
+from cms_cli.replay.mapping.rules import Rules
+from cms_cli.replay.sending.pacing import Rate
 
 DEFAULT_CONCURRENCY = 8
 """Requests in flight at once, unless somebody says otherwise. More of them cost less of the processor each."""
@@ -24,7 +24,7 @@ class Shape:
     Attributes:
         format: What the input is: ``csv`` or ``jsonl``.
         preset: The name of a known export, or "".
-        rules: What the preset or mapping file says, as :func:`cms_cli.replay.rules.to_json` writes it, or "".
+        rules: What the preset or mapping file says, as :func:`~cms_cli.replay.mapping.rules.to_json` has it, or "".
         mapping: Pairs of a field's Python name and the column expression it is read from.
         constants: Pairs of a field's Python name and the text used where a row has none.
         where: ``COLUMN=VALUE`` and ``COLUMN!=VALUE`` conditions, as written.

@@ -6,20 +6,22 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from cms_cli.replay import jsonl, presets, rowbook
-from cms_cli.replay.amounts import amount_format
-from cms_cli.replay.blueprint import settle
-from cms_cli.replay.contents import ContentsWriter
-from cms_cli.replay.journal import Journal
-from cms_cli.replay.mapping import Mapper
+from cms_cli.replay.mapping import presets
+from cms_cli.replay.mapping.amounts import amount_format
+from cms_cli.replay.mapping.blueprint import settle
+from cms_cli.replay.mapping.mapper import Mapper
 from cms_cli.replay.options import Shape
-from cms_cli.replay.pacing import ideal_seconds
 from cms_cli.replay.preview import Preview
-from cms_cli.replay.rowbook import RowStatus, StagedRow
-from cms_cli.replay.rows import Table, open_table
-from cms_cli.replay.runs import Run
-from cms_cli.replay.source import Source
+from cms_cli.replay.reading import jsonl
+from cms_cli.replay.reading.rows import Table, open_table
+from cms_cli.replay.reading.source import Source
+from cms_cli.replay.sending.pacing import ideal_seconds
 from cms_cli.replay.staging import Ledger, Stager
+from cms_cli.replay.storage import rowbook
+from cms_cli.replay.storage.contents import ContentsWriter
+from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.storage.rowbook import RowStatus, StagedRow
+from cms_cli.replay.storage.runs import Run
 from cms_python import EventKind
 
 if TYPE_CHECKING:

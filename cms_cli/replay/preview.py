@@ -7,32 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from cms_cli.replay.model import PlannedEvent, RowProblem
+from cms_cli.replay.model import MappedColumn, PlannedEvent, RowProblem
 from cms_cli.replay.problems import ProblemGroup, ProblemGroups
 from cms_cli.replay.report import MOST_PROBLEMS, Problem
-from cms_cli.replay.rowbook import RowStatus
-
-SAMPLES = 3
-"""How many values of a column, and how many events, are shown."""
+from cms_cli.replay.storage.rowbook import RowStatus
 
 _day_of = itemgetter(slice(10))
-
-
-@dataclass(frozen=True)
-class MappedColumn:
-    """A field, the columns it is read from, and a few of its values.
-
-    Attributes:
-        field: The field's Python name.
-        column: The columns as ``--map`` has them; "" where the value is always the constant.
-        samples: Up to three values, as they stand in the file.
-        constant: The value for rows that have none, or None.
-    """
-
-    field: str
-    column: str
-    samples: tuple[str, ...]
-    constant: str | None = None
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cms_cli.exit_codes import ExitCode, first_of
-from cms_cli.replay.rowbook import RowStatus
-from cms_cli.replay.stop import Stop
+from cms_cli.replay.sending.stop import Stop
+from cms_cli.replay.storage.rowbook import RowStatus
 
 SCHEMA_VERSION = 1
 """Of the JSON report; raised when a key changes its meaning or goes."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from cms_cli.replay import rowbook
 from cms_cli.replay.exports import Layout, RowFile, with_cells
-from cms_cli.replay.journal import Journal
 from cms_cli.replay.options import Delivery, Shape
-from cms_cli.replay.rowbook import FAILED, RowStatus, SettledRow
-from cms_cli.replay.rows import Table
-from cms_cli.replay.runs import Run
+from cms_cli.replay.reading.rows import Table
+from cms_cli.replay.storage import rowbook
+from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.storage.rowbook import FAILED, RowStatus, SettledRow
+from cms_cli.replay.storage.runs import Run
 
 _SETTLED = frozenset(RowStatus) - {RowStatus.PENDING}
 
@@ -27,7 +27,7 @@ class RowFiles:
         """Write rows whose outcome is on disk.
 
         Raises:
-            JournalError: The disk is full, or failing.
+            MachineError: The disk is full, or failing.
         """
         for file, statuses in self._files:
             file.add(row for row in rows if row.status in statuses)
@@ -47,7 +47,7 @@ def row_files(
 
     Raises:
         InputError: A file cannot be written.
-        JournalError: The disk is full, or failing.
+        MachineError: The disk is full, or failing.
     """
     with ExitStack() as stack:
         files = []

@@ -9,23 +9,24 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from cms_cli.replay import plan, rowbook, runs
-from cms_cli.replay.clock import Clock
-from cms_cli.replay.delivery import Dispatcher, Ended, Listener, Progress
+from cms_cli.replay import plan
 from cms_cli.replay.exports import check_outputs
-from cms_cli.replay.identity import RunConflictError, clear_the_way, known_run
-from cms_cli.replay.journal import Journal
 from cms_cli.replay.options import Delivery, Shape
-from cms_cli.replay.pacing import SharedWindow
 from cms_cli.replay.preview import Preview
+from cms_cli.replay.reading.rows import Table
+from cms_cli.replay.reading.source import Source, open_source
 from cms_cli.replay.report import MOST_PROBLEMS, Problem, ReplayReport
-from cms_cli.replay.rowbook import FAILED, RowStatus, SettledRow
 from cms_cli.replay.rowfiles import RowFiles, row_files
-from cms_cli.replay.rows import Table
-from cms_cli.replay.runs import Run, RunState
-from cms_cli.replay.source import Source, open_source
+from cms_cli.replay.sending.clock import Clock
+from cms_cli.replay.sending.delivery import Dispatcher, Ended, Listener, Progress
+from cms_cli.replay.sending.pacing import SharedWindow
+from cms_cli.replay.sending.stop import BY_SIGNAL, Stop
 from cms_cli.replay.staging import Ledger, Stager
-from cms_cli.replay.stop import BY_SIGNAL, Stop
+from cms_cli.replay.storage import rowbook, runs
+from cms_cli.replay.storage.identity import RunConflictError, clear_the_way, known_run
+from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.storage.rowbook import FAILED, RowStatus, SettledRow
+from cms_cli.replay.storage.runs import Run, RunState
 from cms_python import EventKind, Outcome, WireEvent
 
 _TOLD_TOGETHER = 1000  # rows that a watcher hears of in one go

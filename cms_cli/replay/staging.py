@@ -12,17 +12,26 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
 
-from cms_cli.replay import ledger, rowbook
-from cms_cli.replay.bulk import Bulk, Mapped
 from cms_cli.replay.duplicates import Finding, Repeats
-from cms_cli.replay.exports import ADDED, STATUS
-from cms_cli.replay.journal import Journal
-from cms_cli.replay.mapping import Mapper, Planned, mapped_columns
-from cms_cli.replay.model import Block, PlannedEvent, RowProblem, SkippedRow, SourceRow
-from cms_cli.replay.preview import SAMPLES, MappedColumn, Tally
-from cms_cli.replay.rowbook import RowStatus, StagedRow
-from cms_cli.replay.rows import Table
-from cms_cli.replay.selection import Selection
+from cms_cli.replay.mapping.bulk import Bulk, Mapped
+from cms_cli.replay.mapping.mapper import Mapper, Planned, mapped_columns
+from cms_cli.replay.mapping.selection import Selection
+from cms_cli.replay.model import (
+    ADDED,
+    SAMPLES,
+    STATUS,
+    Block,
+    MappedColumn,
+    PlannedEvent,
+    RowProblem,
+    SkippedRow,
+    SourceRow,
+)
+from cms_cli.replay.preview import Tally
+from cms_cli.replay.reading.rows import Table
+from cms_cli.replay.storage import ledger, rowbook
+from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.storage.rowbook import RowStatus, StagedRow
 from cms_python import EventKind
 
 _BATCH = 256  # rows mapped, looked up in the ledger and set right at a time: what they take fits into a cache

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from cms_cli.replay.journalfile import JournalError
+from cms_cli.replay.model import MachineError
 
 
 def temporary(folder: Path | None = None) -> IO[bytes]:
@@ -31,12 +31,12 @@ def room_for(what: str) -> Iterator[None]:
         what: What is to be written to it, for the message.
 
     Raises:
-        JournalError: It cannot be made, or written.
+        MachineError: It cannot be made, or written.
     """
     try:
         yield
     except OSError as error:
-        raise JournalError(
+        raise MachineError(
             f"a temporary file for {what}: {error.strerror or error}",
             "Make room for it, or name a folder that has some in TMPDIR.",
         ) from error

@@ -13,7 +13,7 @@ from program import Program
 
 from cms_cli.app import app
 from cms_cli.replay.options import Delivery
-from cms_cli.replay.pacing import DOCUMENTED_RATE
+from cms_cli.replay.sending.pacing import DOCUMENTED_RATE
 from cms_python import __version__
 
 ENTRIES = app.info.cls.entries  # type: ignore[union-attr]

@@ -17,10 +17,10 @@ from cms_cli.output import progress
 from cms_cli.output.console import Console
 from cms_cli.output.progress import ReplayView
 from cms_cli.output.text import cut, width
-from cms_cli.replay.delivery import Progress
 from cms_cli.replay.options import Delivery
-from cms_cli.replay.pacing import Rate
-from cms_cli.replay.rowbook import SettledRow
+from cms_cli.replay.sending.delivery import Progress
+from cms_cli.replay.sending.pacing import Rate
+from cms_cli.replay.storage.rowbook import SettledRow
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
 

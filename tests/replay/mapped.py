@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from cms_cli.replay import rules
-from cms_cli.replay.blueprint import Blueprint, settle
-from cms_cli.replay.mapping import Mapper, Planned
+from cms_cli.replay.mapping import rules
+from cms_cli.replay.mapping.blueprint import Blueprint, settle
+from cms_cli.replay.mapping.mapper import Mapper, Planned
 from cms_cli.replay.model import PlannedEvent, SourceRow
-from cms_cli.replay.money import AmountFormat
 from cms_cli.replay.options import Shape
+from cms_cli.replay.values.money import AmountFormat
 from cms_python import EventKind
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=timezone.utc)

@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
-from cms_cli.replay import health, rowbook, runs
-from cms_cli.replay.delivery import Progress
-from cms_cli.replay.journal import Journal
 from cms_cli.replay.options import Delivery, Shape
 from cms_cli.replay.report import ReplayReport
-from cms_cli.replay.rowbook import RowStatus, SettledRow
 from cms_cli.replay.run import Request, Watcher, replay, resume
-from cms_cli.replay.runs import Run
-from cms_cli.replay.stop import Stop
+from cms_cli.replay.sending import health
+from cms_cli.replay.sending.delivery import Progress
+from cms_cli.replay.sending.stop import Stop
+from cms_cli.replay.storage import rowbook, runs
+from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.storage.rowbook import RowStatus, SettledRow
+from cms_cli.replay.storage.runs import Run
 from cms_cli.sandbox import Attempt, SandboxEvent
 from cms_python import CMSClient, EventKind, Outcome, WireEvent
 

@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 
-from cms_cli.replay import encoding, lines
 from cms_cli.replay.model import InputError, RowProblem, SourceRow
-from cms_cli.replay.rows import open_table
+from cms_cli.replay.reading import encoding, lines
+from cms_cli.replay.reading.rows import open_table
 
 
 def table(data: bytes | str, **options: str) -> list[SourceRow | RowProblem]:

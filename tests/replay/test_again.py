@@ -23,11 +23,11 @@ from replays import (
 )
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay import runs
-from cms_cli.replay.identity import RunConflictError
-from cms_cli.replay.journal import Journal
 from cms_cli.replay.options import Shape
 from cms_cli.replay.run import Watcher
+from cms_cli.replay.storage import runs
+from cms_cli.replay.storage.identity import RunConflictError
+from cms_cli.replay.storage.journal import Journal
 
 NO = json_reply(422, {"error": "it said no"})
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tables import pieces_of
 
 from cms_cli.replay.model import Block, InputError, RowProblem, SourceRow
-from cms_cli.replay.rows import Table, open_table
+from cms_cli.replay.reading.rows import Table, open_table
 
 PARTS = ["a", "b,c", '"', '""', ",", "\n", "\r\n", "\r", " ", "\0", "ä", '"x\ny",', "1,2,3\n", "x" * 40, "a,b,c\n"]
 

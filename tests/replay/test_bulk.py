@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mapped import NOW, SALE, mapper, shape
 
-from cms_cli.replay.bulk import Bulk
+from cms_cli.replay.mapping.bulk import Bulk
 from cms_cli.replay.model import PlannedEvent, SourceRow
-from cms_cli.replay.money import AmountFormat
 from cms_cli.replay.options import Shape
-from cms_cli.replay.times import TimeColumn, parse_instant
+from cms_cli.replay.values.money import AmountFormat
+from cms_cli.replay.values.times import TimeColumn, parse_instant
 from cms_python import LEAD_FIELDS, SALE_FIELDS
 
 TEXT = st.one_of(
@@ -276,7 +276,7 @@ def test_addresses_that_pass_at_once_pass_the_rule(text: str) -> None:
 @given(st.lists(TIME, max_size=5), st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
 def test_times_read_together_are_those_read_alone(texts: list[str], zone: str) -> None:
     """A column's times at once, and each by itself, in zones with odd hours too."""
-    from cms_cli.replay.times import TimeProblem, to_wire, zone_named
+    from cms_cli.replay.values.times import TimeProblem, to_wire, zone_named
 
     found = zone_named(zone)
     assert not isinstance(found, TimeProblem)

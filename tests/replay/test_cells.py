@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cms_cli.replay.cells import bare, folded, value_in
+from cms_cli.replay.values.cells import bare, folded, value_in
 
 
 @pytest.mark.parametrize(

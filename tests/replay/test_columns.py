@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from mapped import SALE, blueprint
 
-from cms_cli.replay.columns import Joined, Source, absent, by_name, column_index, every, field_named, like
+from cms_cli.replay.mapping.columns import Joined, Source, absent, by_name, column_index, every, field_named, like
 from cms_cli.replay.model import InputError
 from cms_python import LEAD_FIELDS, SALE_FIELDS
 

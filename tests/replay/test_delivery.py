@@ -14,10 +14,10 @@ from faultserver import DROP, SUCCESS, FaultServer, Received, json_reply
 from replays import LEAD_HEADER, Bench, as_csv, counted, hurry, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay import delivery
 from cms_cli.replay.options import Shape
-from cms_cli.replay.pacing import Rate
-from cms_cli.replay.stop import Stop
+from cms_cli.replay.sending import delivery
+from cms_cli.replay.sending.pacing import Rate
+from cms_cli.replay.sending.stop import Stop
 from cms_cli.sandbox import Fault, FaultPlan, Poison, SandboxServer, Step
 from cms_python import CMSClient, Outcome, WireEvent
 

@@ -8,7 +8,7 @@ import pytest
 from tables import cells, header, refusal, table
 
 from cms_cli.replay.model import RowProblem, SourceRow
-from cms_cli.replay.rows import open_table
+from cms_cli.replay.reading.rows import open_table
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

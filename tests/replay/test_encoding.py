@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tables import cells, pieces_of, refusal, table
 
 from cms_cli.replay.model import InputError
-from cms_cli.replay.rows import open_table
+from cms_cli.replay.reading.rows import open_table
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import table
 
-from cms_cli.replay.exports import ADDED, Layout, RowFile, check_outputs
-from cms_cli.replay.model import InputError, SourceRow
-from cms_cli.replay.rowbook import SettledRow
+from cms_cli.replay.exports import Layout, RowFile, check_outputs
+from cms_cli.replay.model import ADDED, InputError, SourceRow
+from cms_cli.replay.storage.rowbook import SettledRow
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=12)
 
@@ -102,7 +102,7 @@ _FULL = """
 import resource, signal, sys
 from pathlib import Path
 from test_exports import Layout, RowFile, row
-from cms_cli.replay.journal import JournalError
+from cms_cli.replay.model import MachineError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 file = RowFile(Path(sys.argv[1]), Layout(["a"]), "--results")
@@ -110,7 +110,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 try:
     for number in range(1000):
         file.add([row(["cell"] , number=number), row(["cell"], number=number)])
-except JournalError as error:
+except MachineError as error:
     print(error.message)
 """
 

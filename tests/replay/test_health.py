@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cms_cli.replay.health import ALARMING, LONGEST_ASIDE, LONGEST_COSTLY_PAUSE, LONGEST_PAUSE, Health
+from cms_cli.replay.sending.health import ALARMING, LONGEST_ASIDE, LONGEST_COSTLY_PAUSE, LONGEST_PAUSE, Health
 from cms_python import Outcome, Status
 
 NOW = 1000.0

@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tables import pieces_of
 
-from cms_cli.replay.jsonl import open_lines
 from cms_cli.replay.model import InputError, RowProblem, SourceRow
-from cms_cli.replay.rows import Table
+from cms_cli.replay.reading.jsonl import open_lines
+from cms_cli.replay.reading.rows import Table
 
 
 def _table(text: str | bytes, **options: Any) -> Table:

@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cms_cli.replay.journal import Journal
-from cms_cli.replay.pacing import DOCUMENTED_RATE, Rate, ServiceLimit, SharedWindow, ideal_seconds, parse_rate
+from cms_cli.replay.sending.pacing import (
+    DOCUMENTED_RATE,
+    Rate,
+    ServiceLimit,
+    SharedWindow,
+    ideal_seconds,
+    parse_rate,
+)
+from cms_cli.replay.storage.journal import Journal
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cms_cli.replay import mapping_file, presets, rules
-from cms_cli.replay.blueprint import settle
+import cms_cli.presets
+from cms_cli.replay.mapping import mapping_file, presets, rules
+from cms_cli.replay.mapping.blueprint import settle
 from cms_cli.replay.model import InputError
 from cms_cli.replay.options import Shape
 from cms_python import EventKind
@@ -31,7 +32,7 @@ def _sources(name: str, **constants: str) -> dict[str, str]:
 
 def test_every_preset_has_its_file_and_every_file_its_preset() -> None:
     """The names, the files in the package, and those with fixtures are the same."""
-    folder = Path(presets.__file__).parent.parent / "presets"
+    folder = Path(cms_cli.presets.__file__).parent
     assert sorted(path.stem for path in folder.glob("*.toml")) == sorted(presets.NAMES)
     assert {name.split("_")[0] for name in FILES} == set(presets.NAMES)
 

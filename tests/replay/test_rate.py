@@ -15,7 +15,7 @@ from replays import Bench, counted, hurry, leads_csv, sales_csv
 from services import served
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay.pacing import Rate
+from cms_cli.replay.sending.pacing import Rate
 from cms_cli.sandbox import Attempt, SandboxServer, read_attempts
 
 RATE = Rate(20, 1.0)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import cells, pieces_of, refusal, table
 
-from cms_cli.replay import lines
 from cms_cli.replay.model import InputError, RowProblem, SourceRow
-from cms_cli.replay.rows import open_table
+from cms_cli.replay.reading import lines
+from cms_cli.replay.reading.rows import open_table
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

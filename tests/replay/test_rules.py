@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cms_cli import tomltext
-from cms_cli.replay import mapping_file, rules
+from cms_cli.replay.mapping import mapping_file, rules
+from cms_cli.replay.mapping.rules import FieldRule, FoldRule, RefundRule, Rules, SkipRule
 from cms_cli.replay.model import InputError
-from cms_cli.replay.rules import FieldRule, FoldRule, RefundRule, Rules, SkipRule
 
 FULL = """
 event = "sale"

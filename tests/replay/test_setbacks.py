@@ -15,9 +15,11 @@ import pytest
 from replays import Bench, counted, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay import clearance, delivery, rowbook
-from cms_cli.replay.journal import FILE_NAME, JournalError
+from cms_cli.replay.model import MachineError
 from cms_cli.replay.rowfiles import RowFiles
+from cms_cli.replay.sending import clearance, delivery
+from cms_cli.replay.storage import rowbook
+from cms_cli.replay.storage.journal import FILE_NAME, JournalError
 from cms_cli.sandbox import SandboxServer
 from cms_python import CMSClient, Outcome, WireEvent
 
@@ -202,7 +204,7 @@ def test_a_results_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pyte
         nonlocal calls
         calls += 1
         if calls > 5:
-            raise JournalError("--results r.csv: no space", "make room")
+            raise MachineError("--results r.csv: no space", "make room")
         real(self, rows)
 
     with sandbox(tmp_path, latency_ms=5) as server:
@@ -210,7 +212,7 @@ def test_a_results_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pyte
         path = bench.file(leads_csv(range(60)))
         with monkeypatch.context() as patch:
             patch.setattr(RowFiles, "add", failing)
-            with pytest.raises(JournalError, match="no space"):
+            with pytest.raises(MachineError, match="no space"):
                 bench.replay(path, results=tmp_path / "r.csv")
         report = bench.replay(path, results=tmp_path / "r.csv")
         assert counted(report) == {"accepted": 60}

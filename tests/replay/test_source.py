@@ -14,7 +14,7 @@ from replays import Bench, sales_csv
 
 from cms_cli.replay import staging
 from cms_cli.replay.model import InputError
-from cms_cli.replay.source import open_source
+from cms_cli.replay.reading.source import open_source
 
 
 def test_a_file(tmp_path: Path) -> None:

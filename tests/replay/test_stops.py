@@ -13,8 +13,8 @@ from faultserver import HANG, SUCCESS, FaultServer, Received, Reply, html_reply,
 from replays import Bench, Notes, counted, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay import delivery
-from cms_cli.replay.stop import Stop
+from cms_cli.replay.sending import delivery
+from cms_cli.replay.sending.stop import Stop
 from cms_cli.sandbox import SandboxServer
 from cms_python import CMSClient
 

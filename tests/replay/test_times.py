@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cms_cli.replay.times import (
+from cms_cli.replay.values.times import (
     TimeColumn,
     TimeProblem,
     check_date_format,

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 import cms_cli.sandbox
-from cms_cli.replay.currencies import EXPONENTS
+from cms_cli.replay.values.currencies import EXPONENTS
 from cms_cli.sandbox import SandboxServer
 from cms_cli.sandbox.report import open_report
 from cms_cli.sandbox.timeline import read_timeline, steps

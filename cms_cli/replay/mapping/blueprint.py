@@ -1,0 +1,178 @@
+"""How the rows of one file become events: its header, the rules of a preset or mapping file, the flags, settled.
+
+A flag goes before a rule, and a rule before a column that is called like a field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cms_cli.replay.mapping import columns, presets, rules
+from cms_cli.replay.mapping.columns import AnySource
+from cms_cli.replay.mapping.rules import FieldRule, Rules
+from cms_cli.replay.mapping.selection import Selection
+from cms_cli.replay.model import InputError
+from cms_cli.replay.options import Shape
+from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """Where everything comes from, in one file.
+
+    Attributes:
+        kind: Lead or sale.
+        header: The file's column names.
+        shape: The flags, with the rules' settings filled in.
+        rules: The preset or mapping file; empty where there is none.
+        sources: By field, what it is read from: the first that is not empty.
+        constants: By field, the text for rows that have nothing.
+        nothing: By field, the values that stand for nothing.
+        required: The fields that an event cannot do without.
+        amount_unit: ``minor`` or ``major``; "" for a lead.
+        refunds: Where it says how much was paid back; empty where nothing does.
+        selection: Which rows are left out.
+    """
+
+    kind: EventKind
+    header: Sequence[str]
+    shape: Shape
+    rules: Rules
+    sources: Mapping[str, tuple[AnySource, ...]]
+    constants: Mapping[str, str]
+    nothing: Mapping[str, frozenset[str]]
+    required: tuple[str, ...]
+    amount_unit: str
+    refunds: tuple[AnySource, ...]
+    selection: Selection
+
+    @property
+    def timestamp_mapped(self) -> bool:
+        """Whether events get their own time, rather than the service's."""
+        return "timestamp" in self.sources or "timestamp" in self.constants
+
+    def read(self, field: str, cells: Sequence[str]) -> tuple[str, AnySource | None]:
+        """Give a field's text and where it stood; the constant, or "", and None where no column has it."""
+        for source in self.sources.get(field, ()):
+            text = source.read(cells)
+            if text and text not in self.nothing.get(field, ()):
+                return text, source
+        return self.constants.get(field, ""), None
+
+
+def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
+    """Find out where everything comes from.
+
+    Args:
+        kind: Lead or sale.
+        header: The file's column names.
+        shape: What the flags say, and the preset or mapping file.
+
+    Raises:
+        InputError: A required field has no source, a column is not there, or a flag cannot be understood.
+    """
+    ruled = rules.from_json(shape.rules)
+    fields = columns.fields_of(kind)
+    own = _mapped(kind, shape)
+    sources: dict[str, tuple[AnySource, ...]] = {}
+    by_rule = dict(ruled.fields)
+    for name in fields:
+        if name in own:
+            found = columns.every(header, own[name], f"--map {name}")
+        elif name in by_rule:
+            found = _by_rule(header, name, by_rule[name])
+        else:
+            found = columns.by_name(fields, header, name)
+        if found:
+            sources[name] = found
+    constants = _constants(header, ruled, shape, fields)
+    required = LEAD_REQUIRED if kind is EventKind.LEAD else SALE_REQUIRED
+    missing = [name for name in required if name not in sources and name not in constants]
+    if "click_id" in missing and shape.skip_unattributed:
+        missing.remove("click_id")
+    if missing:
+        raise _lacking(kind, header, shape, ruled, missing)
+    sale = kind is EventKind.SALE
+    return Blueprint(
+        kind,
+        header,
+        shape,
+        ruled,
+        sources,
+        constants,
+        {name: frozenset(values) for name, values in ruled.nothing if name not in own},
+        required,
+        amount_unit(sources, shape) if sale else "",
+        _refunds(header, ruled) if sale else (),
+        Selection(header, ruled, shape.where),
+    )
+
+
+def amount_unit(sources: Mapping[str, tuple[AnySource, ...]], shape: Shape) -> str:
+    """Give the unit that amounts are in: ``minor`` or ``major``.
+
+    Raises:
+        InputError: The amount comes from a column that is not called ``amount``, and nothing says its unit.
+    """
+    if shape.amount_unit:
+        return shape.amount_unit
+    other = [source.label for source in sources.get("amount", ()) if columns.folded(source.label) != "amount"]
+    if other:
+        raise InputError(
+            f'the column "{other[0]}" may hold 49.99 or 4999 for the same price, and nothing says which',
+            "Say --amount-unit major (49.99) or --amount-unit minor (4999, cents).",
+        )
+    return "minor"
+
+
+def _mapped(kind: EventKind, shape: Shape) -> dict[str, str]:
+    """Give the ``--map`` flags by field."""
+    fields = columns.fields_of(kind)
+    found: dict[str, str] = {}
+    for name, expression in shape.mapping:
+        field = columns.field_named(fields, name, f"a {kind.value}")
+        if field in found:
+            raise InputError(f"--map names {field} twice", f"Write --map '{field}=A|B' to try several columns.")
+        found[field] = expression
+    return found
+
+
+def _by_rule(header: Sequence[str], field: str, rule: FieldRule) -> tuple[AnySource, ...]:
+    found: list[AnySource] = []
+    for expression in rule.expressions:
+        if rule.strict and isinstance(expression, str):
+            found += columns.every(header, expression, f"map.{field}")
+            continue
+        alike = columns.like(header, expression, any_spelling=not rule.strict)
+        if rule.strict and not alike:
+            lost = next(part for part in expression if not columns.like(header, part))
+            raise columns.absent(header, lost, f"map.{field}")
+        # The same column may be meant by several spellings of a list.
+        found += [source for source in alike if source not in found]
+    return tuple(found)
+
+
+def _constants(header: Sequence[str], ruled: Rules, shape: Shape, fields: Mapping[str, object]) -> dict[str, str]:
+    found = dict(ruled.defaults)
+    for column, values in ruled.defaults_with:
+        if columns.like(header, column):
+            found.update(values)
+    found.update(shape.constants)
+    return {name: value for name, value in found.items() if name in fields}
+
+
+def _refunds(header: Sequence[str], ruled: Rules) -> tuple[AnySource, ...]:
+    names = ruled.refunds.columns if ruled.refunds is not None else ()
+    return tuple(source for name in names for source in columns.like(header, name)[:1])
+
+
+def _lacking(
+    kind: EventKind, header: Sequence[str], shape: Shape, ruled: Rules, missing: Sequence[str]
+) -> InputError:
+    error = columns.lacking(kind, header, missing, dict(ruled.lacking))
+    # Whoever wrote a mapping of their own knows what the file is.
+    known = presets.suggested(header) if shape.preset or not shape.rules else None
+    if known is not None and known.name != shape.preset and kind is EventKind.SALE:
+        error.hint = f"It looks like an export of {known.title}: try --preset {known.name}."
+    return error

@@ -1,0 +1,272 @@
+"""Which columns an event's fields are read from: by name, or as ``--map FIELD=COLUMN`` says."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Union
+
+from cms_cli.replay.model import ADDED, InputError
+from cms_cli.replay.values import cells as cell_texts
+from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind, Field
+
+_KEYED = re.compile(r"(.+?)((?:\[[^\[\]]+\])+)")
+# What a shell does not take as it is between double quotes.
+_MEANS_MORE = re.compile(r'["$`\\]|!(?!=)')
+_KEY = re.compile(r"\[([^\[\]]+)\]")
+
+
+class Source(NamedTuple):
+    """Where one value may come from.
+
+    Attributes:
+        column: The header of the column.
+        place: Its place in the row.
+        keys: The way to the value within the cell, one key a level; empty for the whole cell.
+    """
+
+    column: str
+    place: int
+    keys: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The source as ``--map`` writes it."""
+        return self.column + "".join(f"[{key}]" for key in self.keys)
+
+    def read(self, cells: Sequence[str]) -> str:
+        """Give the value, without the white space around it; "" where there is none."""
+        text = cell_texts.bare(cells[self.place])
+        for key in self.keys:
+            if not text:
+                break
+            text = cell_texts.value_in(text, key)
+        return text
+
+
+class Joined(NamedTuple):
+    """Several columns that make one value: a date and a time of day, a first name and a last name.
+
+    Attributes:
+        parts: Where its parts come from, in order.
+    """
+
+    parts: tuple[Source, ...]
+
+    @property
+    def column(self) -> str:
+        """The headers of its columns."""
+        return " + ".join(part.column for part in self.parts)
+
+    @property
+    def label(self) -> str:
+        """The source as people read it."""
+        return " + ".join(part.label for part in self.parts)
+
+    def read(self, cells: Sequence[str]) -> str:
+        """Give the parts with a blank between; one that begins with the date before it stands for both.
+
+        (Gumroad's column for the time of day holds the date once more. A person may well be called Ali Ali.)
+        """
+        text = ""
+        for part in self.parts:
+            more = part.read(cells)
+            again = text[:1].isdigit() and (more == text or more.startswith((f"{text} ", f"{text}T")))
+            text = more if again else f"{text} {more}".strip()
+        return text
+
+
+AnySource = Union[Source, Joined]
+
+Expression = Union[str, "tuple[str, ...]"]
+"""A column expression without fallbacks: ``COLUMN``, ``COLUMN[key]``, or a tuple of those that make one value."""
+
+
+def fields_of(kind: EventKind) -> Mapping[str, Field]:
+    """Give the fields of a kind of event by Python name."""
+    return LEAD_FIELDS if kind is EventKind.LEAD else SALE_FIELDS
+
+
+folded = cell_texts.folded
+
+
+def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
+    """Give the Python name of a field that may be written in any of its spellings.
+
+    Args:
+        fields: Those to look among.
+        name: The name as somebody wrote it.
+        what: What has these fields: ``a sale``.
+
+    Raises:
+        InputError: There is no such field.
+    """
+    wanted = folded(name)
+    for field in fields.values():
+        if wanted in (folded(field.name), folded(field.wire)):
+            return field.name
+    close = difflib.get_close_matches(name.replace("-", "_"), fields, 1)
+    hint = f"Did you mean {close[0]}?" if close else f"{what.capitalize()} has: {', '.join(fields)}."
+    raise InputError(f'{what} has no field "{name}"', hint)
+
+
+def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tuple[Source, ...]:
+    """Find the column that is called like a field; gives nothing where there is none.
+
+    Raises:
+        InputError: Two are.
+    """
+    wanted = {folded(name), folded(fields[name].wire)}
+    found = [place for place, column in enumerate(header) if folded(column) in wanted]
+    if len(found) > 1:
+        columns = " and ".join(f'"{header[place]}"' for place in found)
+        raise InputError(
+            f"columns {columns} both look like {name}", f"Say which: --map {argument(f'{name}={header[found[0]]}')}"
+        )
+    return tuple(Source(header[place], place) for place in found)
+
+
+def every(header: Sequence[str], expression: str, wanted_by: str) -> tuple[AnySource, ...]:
+    """Find the columns of ``A|B[key]``, each of which has to be there.
+
+    Args:
+        header: The file's column names. One that is the very expression is meant by it.
+        expression: What was written.
+        wanted_by: Who wrote it, for messages: ``--map amount``.
+
+    Raises:
+        InputError: A column is not there, or none is named.
+    """
+    parts = [expression] if expression in header else expression.split("|")
+    sources = []
+    for part in parts:
+        if not part.strip():
+            raise InputError(f"{wanted_by}={expression} names an empty column", "Write it as COLUMN, or as A|B.")
+        found = like(header, part)
+        if len(found) > 1:
+            columns = " and ".join(f'"{source.column}"' for source in found)
+            raise InputError(
+                f'{wanted_by} names the column "{part.strip()}", which may be {columns}',
+                "Write it exactly as in the file.",
+            )
+        if not found:
+            raise absent(header, part.strip(), wanted_by)
+        sources.append(found[0])
+    return tuple(sources)
+
+
+def like(header: Sequence[str], expression: Expression, *, any_spelling: bool = False) -> list[AnySource]:
+    """Find the columns that an expression may mean: its very name, else all that differ from it in spelling only.
+
+    Spelling is letter case, blanks, ``-`` and ``_``. A name goes before the same text taken as ``COLUMN[key]``.
+
+    Args:
+        header: The file's column names.
+        expression: What was written.
+        any_spelling: Give the others too, after the very name.
+    """
+    if not isinstance(expression, str):
+        parts = [like(header, part) for part in expression]
+        return [Joined(tuple(_single(found[0]) for found in parts))] if all(parts) else []
+    text = expression.strip()
+    found = _places(header, text, any_spelling=any_spelling)
+    if found:
+        return [Source(header[place], place) for place in found]
+    keyed = _KEYED.fullmatch(text)
+    if not keyed:
+        return []
+    keys = _KEY.findall(keyed[2])
+    # The longest name first: of `meta[x][y]` the column may be called `meta[x]`.
+    for many in range(1, len(keys) + 1):
+        kept = "".join(f"[{key}]" for key in keys[: len(keys) - many])
+        found = _places(header, keyed[1].rstrip() + kept, any_spelling=any_spelling)
+        if found:
+            way = tuple(key.strip() for key in keys[len(keys) - many :])
+            return [Source(header[place], place, way) for place in found]
+    return []
+
+
+def column_index(header: Sequence[str], column: str, wanted_by: str) -> int:
+    """Give the place of a column that has to be there.
+
+    Raises:
+        InputError: There is none, or several that differ from the name in spelling only.
+    """
+    found = _places(header, column.strip())
+    if len(found) == 1:
+        return found[0]
+    raise absent(header, column, wanted_by)
+
+
+def absent(header: Sequence[str], column: str, wanted_by: str) -> InputError:
+    """Give the error for a column that is not there."""
+    keyed = _KEYED.fullmatch(column)
+    wanted = keyed[1] if keyed else column
+    close = difflib.get_close_matches(wanted, header, 1, 0.5)
+    hint = f'Did you mean "{close[0]}"? ' if close else ""
+    return InputError(
+        f'{wanted_by} names the column "{wanted}", which is not in the file', f"{hint}It has: {listed(header)}."
+    )
+
+
+def argument(text: str) -> str:
+    """Give text from a file as an argument to copy into a shell, which has to take it for nothing else."""
+    if not _MEANS_MORE.search(text):
+        return f'"{text}"'
+    import shlex
+
+    return shlex.quote(text)
+
+
+def listed(header: Sequence[str]) -> str:
+    """Give the column names as one line of text."""
+    return ", ".join(f'"{name}"' if not name.isidentifier() else name for name in header)
+
+
+def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hints: Mapping[str, str]) -> InputError:
+    """Give the error for a header that leaves required fields without a source, with the likely ``--map``.
+
+    Args:
+        kind: Lead or sale.
+        header: The file's column names.
+        missing: The fields.
+        hints: What a preset or mapping file has to say about a field that its export lacks.
+    """
+    unused = [name for name in header if folded(name)]
+    suggestions = []
+    for name in missing:
+        close = difflib.get_close_matches(folded(name), [folded(column) for column in unused], 1, 0.5)
+        if close:
+            column = next(column for column in unused if folded(column) == close[0])
+            suggestions.append(f"--map {argument(f'{name}={column}')}")
+        elif name == "event_name":
+            default = "purchase_completed" if kind is EventKind.SALE else "signup_started"
+            suggestions.append(f"--event-name {default}")
+        elif name == "currency":
+            suggestions.append("--currency USD")
+        else:
+            suggestions.append(f'--map "{name}=COLUMN"')
+    told = [f"{name}: {hints[name]}" for name in missing if name in hints]
+    return InputError(
+        f"no column for {', '.join(missing)}; the file has: {listed(header)}",
+        "\n".join([*told, f"Say where they are, for example: {' '.join(suggestions)}"]),
+    )
+
+
+def _places(header: Sequence[str], name: str, *, any_spelling: bool = False) -> list[int]:
+    exact = [header.index(name)] if name in header else []
+    if exact and not any_spelling:
+        return exact
+    # A file of failures has a `_status` beside the shop's own `Status`.
+
+    wanted = folded(name)
+    alike = (
+        place for place, column in enumerate(header) if wanted and folded(column) == wanted and column not in ADDED
+    )
+    return list(dict.fromkeys((*exact, *alike)))
+
+
+def _single(source: AnySource) -> Source:
+    assert isinstance(source, Source)
+    return source

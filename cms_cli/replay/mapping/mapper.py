@@ -1,0 +1,244 @@
+"""A row of cells to an event that can be sent, to why it is left out, or to all that is wrong with it. Pure.
+
+Rows are looked at one by one here, with care. What :mod:`~cms_cli.replay.mapping.bulk` can vouch for never gets
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Callable, NamedTuple, Union
+
+from cms_cli.replay.mapping.blueprint import Blueprint
+from cms_cli.replay.mapping.columns import AnySource, Source, argument, fields_of
+from cms_cli.replay.model import SAMPLES, InputError, MappedColumn, PlannedEvent, RowProblem, SkippedRow, SourceRow
+from cms_cli.replay.problems import shown
+from cms_cli.replay.values import refunds
+from cms_cli.replay.values.money import AmountFormat, MoneyProblem, parse_cli_amount, parse_minor
+from cms_cli.replay.values.times import TimeProblem, check_date_format, parse_instant, zone_for_header, zone_named
+from cms_python import Field, encode_wire
+
+Planned = Union[PlannedEvent, SkippedRow, "list[RowProblem]"]
+
+_ANOTHER = "fill it in; or try another column, as in --map {name}=A|B; or leave such rows out with {{where}}"
+_WAYS_OUT = {
+    "click_id": "rows that no link brought can be left out with --skip-unattributed",
+    "event_name": "fill it in, or say --event-name for the rows that have none",
+    "customer_external_id": _ANOTHER.format(name="customer_external_id"),
+    "invoice_id": _ANOTHER.format(name="invoice_id"),
+    "amount": "fill it in, 0 for a free order; or leave such rows out with {where}",
+    "currency": "fill it in, or say --currency for the rows that have none",
+}
+"""What to do about a row that lacks a field."""
+
+UNATTRIBUTED = "no click id: no link brought this customer"
+
+
+class BadValueError(Exception):
+    """One value breaks a rule; carries code, message and hint of its problem."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class _Step(NamedTuple):
+    field: Field
+    read: Callable[[str, AnySource | None, str], object]
+
+
+class Mapper:
+    """Maps the rows of one file. Made once, when the header and the column formats are known.
+
+    Attributes:
+        blueprint: Where everything comes from.
+        now: What ``now`` means.
+        amount_format: How amounts of major units are written in this file; None where none are read.
+    """
+
+    def __init__(self, blueprint: Blueprint, now: datetime, amount_format: AmountFormat | None) -> None:
+        """Get ready.
+
+        Raises:
+            InputError: A flag cannot be understood.
+        """
+        self.blueprint = blueprint
+        self.now = now
+        self.amount_format = amount_format
+        shape = blueprint.shape
+        zone = zone_named(shape.timezone or "UTC")
+        if isinstance(zone, TimeProblem):
+            raise InputError(f"--timezone {zone.message}", zone.hint)
+        self.zone = zone
+        if shape.date_format and (problem := check_date_format(shape.date_format)):
+            raise InputError(f"--date-format {problem.message}", problem.hint)
+        self._steps = [
+            _Step(field, self._reader(field))
+            for name, field in fields_of(blueprint.kind).items()
+            if name in blueprint.sources or name in blueprint.constants
+        ]
+
+    def event_of(self, row: SourceRow) -> Planned:
+        """Give the event of a row that is not left out by its place or a condition."""
+        blueprint, cells = self.blueprint, row.cells
+        if blueprint.shape.skip_unattributed and not blueprint.read("click_id", cells)[0]:
+            return SkippedRow(row.row, row.line, cells, "unattributed", UNATTRIBUTED)
+        wire: dict[str, object] = {}
+        problems: list[RowProblem] = []
+        wrong: set[str] = set()
+        currency = blueprint.read("currency", cells)[0].upper()
+        for field, read in self._steps:
+            text, source = blueprint.read(field.name, cells)
+            if not text:
+                continue
+            try:
+                wire[field.wire] = read(text, source, currency)
+            except BadValueError as bad:
+                column = source.column if source else None
+                message = f"{column or field.name} {bad.message}"
+                problems.append(RowProblem(row.row, row.line, cells, column, bad.code, message, bad.hint))
+                wrong.add(field.name)
+        problems += self._missing(row, wire, wrong)
+        if problems:
+            return problems
+        refunded = self._refunded(row, wire)
+        return _event(row, wire, refunded) if isinstance(refunded, int) else refunded
+
+    def constant(self, name: str) -> object:
+        """Give a constant as it goes on the wire.
+
+        Raises:
+            BadValueError: It breaks a rule.
+        """
+        read = next(step.read for step in self._steps if step.field.name == name)
+        return read(self.blueprint.constants[name], None, "")
+
+    def _refunded(self, row: SourceRow, wire: dict[str, object]) -> int | SkippedRow | list[RowProblem]:
+        """Give how much of an order was paid back; why it is left out where that was all of it."""
+        rule = self.blueprint.rules.refunds
+        if rule is None or not self.blueprint.refunds:
+            return 0
+        amount = _as_int(wire["amount"])
+        for source in self.blueprint.refunds:
+            found = refunds.read(source.read(row.cells), rule.each, str(wire["currency"]), self._amount)
+            if isinstance(found, MoneyProblem):
+                message = f"{source.column} {found.message}"
+                return [RowProblem(row.row, row.line, row.cells, source.column, found.code, message, found.hint)]
+            if found:
+                if rule.in_full and found >= amount:
+                    return SkippedRow(row.row, row.line, row.cells, "rule", rule.in_full)
+                return found
+        return 0
+
+    def _missing(self, row: SourceRow, wire: dict[str, object], wrong: set[str]) -> list[RowProblem]:
+        fields = fields_of(self.blueprint.kind)
+        found = []
+        for name in self.blueprint.required:
+            sources = self.blueprint.sources.get(name, ())
+            if fields[name].wire in wire or name in wrong:
+                continue  # it is there; or it is there and wrong, which is said already
+            column = "|".join(source.label for source in sources) or name
+            by_itself = len(sources) == 1 and isinstance(sources[0], Source)
+            where = f"--where {argument(f'{column}!=')}" if by_itself else "--where"
+            hint = _WAYS_OUT[name].format(where=where)
+            code, message = f"{name}_missing", f"{column} is empty"
+            found.append(RowProblem(row.row, row.line, row.cells, column, code, message, hint))
+        if wire.get("mode") == "deferred" and "clickId" not in wire:
+            message = 'mode is "deferred", which needs a click id'
+            found.append(RowProblem(row.row, row.line, row.cells, None, "click_id_missing", message))
+        return found
+
+    def _reader(self, field: Field) -> Callable[[str, AnySource | None, str], object]:
+        """Give what turns a field's text into what goes on the wire, or raises BadValueError.
+
+        It gets the text, where it stood (None for a constant), and the row's currency.
+        """
+        if field.name == "amount":
+            return self._read_amount
+        if field.name == "timestamp":
+            return self._read_time
+
+        def read(text: str, _source: AnySource | None, _currency: str) -> object:
+            try:
+                return field.check(text)
+            except ValueError as problem:
+                raise BadValueError(f"{field.name}_invalid", f"{shown(text)} {problem}") from None
+
+        return read
+
+    def _read_amount(self, text: str, source: AnySource | None, currency: str) -> object:
+        if source is not None:
+            amount = self._amount(text, currency)
+        elif self.blueprint.amount_unit == "minor":
+            amount = parse_minor(text)
+        else:
+            amount = parse_cli_amount(text, currency)
+        if isinstance(amount, MoneyProblem):
+            raise BadValueError(amount.code, amount.message, amount.hint)
+        return amount
+
+    def _amount(self, text: str, currency: str) -> int | MoneyProblem:
+        """Read an amount out of a cell."""
+        if self.blueprint.amount_unit == "minor":
+            return parse_minor(text)
+        assert self.amount_format is not None
+        found = self.amount_format.parse(text, currency)
+        if isinstance(found, MoneyProblem) and self.blueprint.rules.zero_decimals:
+            whole, sign, fraction = text.partition(self.amount_format.decimal)
+            shorter = f"{whole}{sign}{fraction.rstrip('0')}".rstrip(sign or " ")
+            # Three digits may be thousands: 15.000 pesos.
+            if found.code == "amount_too_many_decimals" and shorter != text and len(fraction) != 3:
+                found = self.amount_format.parse(shorter, currency)
+        return found if isinstance(found, MoneyProblem) else found.minor
+
+    def _read_time(self, text: str, source: AnySource | None, _currency: str) -> object:
+        zone = zone_for_header(source.column, self.zone) if source else self.zone
+        date_format = self.blueprint.shape.date_format or None
+        # --date-format is of the file; --timestamp takes what it takes for one event, too.
+        instant = parse_instant(text, zone, date_format=date_format if source else None, now=self.now)
+        if isinstance(instant, TimeProblem) and date_format and not source:
+            instant = parse_instant(text, zone, date_format=date_format)
+        if isinstance(instant, TimeProblem):
+            raise BadValueError(instant.code, instant.message, instant.hint)
+        return fields_of(self.blueprint.kind)["timestamp"].check(instant)
+
+
+def _event(row: SourceRow, wire: dict[str, object], refunded: int) -> PlannedEvent:
+    text = wire.get
+    return PlannedEvent(
+        row.row,
+        row.line,
+        row.cells,
+        encode_wire(wire).decode(),
+        str(wire["customerExternalId"]),
+        str(text("invoiceId", "")),
+        str(text("clickId", "")),
+        _as_int(text("amount", 0)),
+        str(text("currency", "")),
+        str(text("timestamp", "")),
+        refunded,
+    )
+
+
+def _as_int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def mapped_columns(blueprint: Blueprint, rows: Sequence[Sequence[str]]) -> tuple[MappedColumn, ...]:
+    """Give every field, what it is read from, and a few of its values among some rows."""
+    found = []
+    for name in fields_of(blueprint.kind):
+        sources = blueprint.sources.get(name, ())
+        constant = blueprint.constants.get(name)
+        if not sources and constant is None:
+            continue
+        texts = (text for cells in rows for text, source in (blueprint.read(name, cells),) if source is not None)
+        samples = tuple(islice(dict.fromkeys(texts), SAMPLES))
+        places = [source.label for source in sources]
+        found.append(MappedColumn(name, " | ".join(places), samples, constant))
+    return tuple(found)

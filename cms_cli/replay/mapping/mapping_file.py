@@ -1,0 +1,76 @@
+"""Mapping files: TOML text, or a table of the config file, to rules; and what is wrong with one, by its line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cms_cli import tomltext
+from cms_cli.replay.mapping import rules
+from cms_cli.replay.mapping.rules import Rules, RulesError
+from cms_cli.replay.model import InputError
+
+_HOW_TO_WRITE_ONE = "cms presets shopify shows what such a file looks like."
+
+
+def read(path: Path) -> tuple[Rules, str]:
+    """Read a mapping file; gives its rules, and what of them shapes events as JSON.
+
+    Raises:
+        InputError: It cannot be read or used; file, line and key are named.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8", "Save it as UTF-8.") from None
+    except OSError as error:
+        hint = "Name a mapping file, or a table of the config file's [mappings]."
+        raise InputError(f"{path}: {error.strerror or error}", hint) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> tuple[Rules, str]:
+    """Read the text of a mapping file.
+
+    Args:
+        text: TOML.
+        name: How it is called in messages.
+
+    Raises:
+        InputError: It is not TOML, or not what a mapping file holds.
+    """
+    try:
+        table = tomltext.loads(text)
+    except ValueError as error:
+        raise InputError(f"{name}: is not TOML: {error}", _HOW_TO_WRITE_ONE) from None
+    return checked(table, name, text)
+
+
+def checked(table: Mapping[str, Any], name: str, text: str, within: str = "") -> tuple[Rules, str]:
+    """Check the table of a mapping.
+
+    Args:
+        table: What it holds.
+        name: What the file is called in messages.
+        text: The whole file, to find lines in.
+        within: The table's own name in the file: ``mappings.shop``; "" where it is the file.
+
+    Raises:
+        InputError: It is not what a mapping holds.
+    """
+    try:
+        found = rules.read(table)
+    except RulesError as error:
+        lines = []
+        for wrong in error.wrong:
+            section = ".".join(filter(None, (within, wrong.section)))
+            outer, _, last = section.rpartition(".")
+            line = (
+                tomltext.line_of(text, section, wrong.key, wrong.nth)
+                or tomltext.line_of(text, section, "", wrong.nth)
+                or tomltext.line_of(text, outer, last)  # map = { amount = "Total" }
+            )
+            lines.append(f"{name}{f', line {line}' if line else ''}: {wrong.message}")
+        raise InputError("\n".join(lines), _HOW_TO_WRITE_ONE) from None
+    return found, rules.to_json(table)

@@ -1,0 +1,369 @@
+"""What a preset or a mapping file says, checked: the schema that both share.
+
+::
+
+    event = "sale"                    # only for these; left out, for leads too
+    amount_unit = "major"             # and decimal, timezone, date_format, encoding, delimiter: as the flags
+    zero_decimals = true              # amounts may have decimals that the currency lacks, where these are zeros
+    skip_unattributed = true
+    where = ["Source=web"]
+
+    [map]                             # by field
+    invoice_id = "Order"              # as --map has it: A|B, COLUMN[key]; the columns have to be there
+    click_id = ["click_id", "cms_rf"] # those of them that the file has
+    timestamp = { join = ["Date", "Time"] }
+
+    [defaults]                        # where a row has nothing
+    event_name = "purchase_completed"
+
+    [defaults_with."Price ($)"]       # where the file has this column
+    currency = "USD"
+
+    [nothing]                         # values that stand for nothing
+    customer_external_id = ["0"]
+
+    [[skip]]                          # rows to leave out; the first rule that holds gives the reason
+    column = "Status"                 # or a list: the first that the file has
+    is_not = ["paid"]                 # or is = [...]; letter case aside
+    reason = "not paid"
+    optional = true                   # no rule where the file lacks the column
+
+    [fold]                            # rows that go on with the order above them
+    by = "Name"
+    empty = ["Status", "Total"]
+    reason = "further line item"
+
+    [refunds]                         # rows that were paid back in part; counted, sent in full
+    column = ["Amount Refunded"]
+    each = "amount"                   # the cell is a list of `amount:1.00|reason:x` pieces
+    in_full = "refunded"              # why a row is left out that was paid back in full
+
+    [lacking]                         # what to say where a field has no column
+    click_id = "..."
+
+``about``, ``known_by`` and ``local_times`` are for presets: what the export is, the headers that it is known by,
+and whether its times are in the shop's own zone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cms_cli.replay.mapping.columns import Expression, field_named
+from cms_cli.replay.model import InputError
+from cms_cli.replay.values.times import TimeProblem, check_date_format, zone_named
+from cms_python import LEAD_FIELDS, SALE_FIELDS
+
+SETTINGS = ("amount_unit", "decimal", "timezone", "date_format", "encoding", "delimiter")
+"""The keys that say what a flag of the same name does."""
+
+_FIELDS = {**LEAD_FIELDS, **SALE_FIELDS}
+_ONLY = {"event": ("sale", "lead"), "amount_unit": ("minor", "major"), "decimal": (".", ",")}
+_WORDS = ("event", *SETTINGS, "about")
+_SECTIONS = ("map", "defaults", "defaults_with", "nothing", "skip", "fold", "refunds", "lacking")
+_KEYS = (*_WORDS, "zero_decimals", "skip_unattributed", "local_times", "where", "known_by", *_SECTIONS)
+
+
+class FieldRule(NamedTuple):
+    """Where a field is read from.
+
+    Attributes:
+        expressions: The columns, tried in this order.
+        strict: Whether each of them has to be there.
+    """
+
+    expressions: tuple[Expression, ...]
+    strict: bool
+
+
+class SkipRule(NamedTuple):
+    """Which rows are left out.
+
+    Attributes:
+        columns: The first of these that the file has is looked at.
+        values: The values, folded.
+        negated: Whether rows with other values are left out, rather than those with these.
+        reason: Why, for people.
+        optional: Whether a file without the column is fine.
+    """
+
+    columns: tuple[str, ...]
+    values: tuple[str, ...]
+    negated: bool
+    reason: str
+    optional: bool
+
+
+class FoldRule(NamedTuple):
+    """Which rows go on with the order above: ``by`` repeats its value or is empty, and ``empty`` are."""
+
+    by: str
+    empty: tuple[str, ...]
+    reason: str
+
+
+class RefundRule(NamedTuple):
+    """Where it says how much was paid back; see the module."""
+
+    columns: tuple[str, ...]
+    each: str
+    in_full: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A preset or mapping file; the attributes are those of the schema."""
+
+    event: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
+    zero_decimals: bool = False
+    skip_unattributed: bool = False
+    where: tuple[str, ...] = ()
+    fields: tuple[tuple[str, FieldRule], ...] = ()
+    defaults: tuple[tuple[str, str], ...] = ()
+    defaults_with: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    nothing: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    skip: tuple[SkipRule, ...] = ()
+    fold: FoldRule | None = None
+    refunds: RefundRule | None = None
+    lacking: tuple[tuple[str, str], ...] = ()
+    local_times: bool = False
+    about: str = ""
+    known_by: tuple[tuple[str, ...], ...] = ()
+
+
+class Wrong(NamedTuple):
+    """Something that is wrong in a file of rules.
+
+    Attributes:
+        section: The section it stands in; "" for the top.
+        key: The key it stands under.
+        message: What it is.
+        nth: Which section of this name, where there are several.
+    """
+
+    section: str
+    key: str
+    message: str
+    nth: int = 1
+
+
+class RulesError(Exception):
+    """A file of rules cannot be used.
+
+    Attributes:
+        wrong: All that is wrong with it.
+    """
+
+    def __init__(self, wrong: Sequence[Wrong]) -> None:
+        super().__init__("; ".join(each.message for each in wrong))
+        self.wrong = wrong
+
+
+def to_json(table: Mapping[str, Any]) -> str:
+    """Give what shapes events in a table, as text that is equal exactly when the rules are."""
+    shaping = {key: value for key, value in table.items() if key not in ("about", "known_by")}
+    return json.dumps(shaping, sort_keys=True)
+
+
+def from_json(text: str) -> Rules:
+    """Read what :func:`to_json` wrote; no text is no rules.
+
+    Raises:
+        InputError: What was right when it was written is not on this machine: it lacks a time zone.
+    """
+    try:
+        return read(json.loads(text)) if text else Rules()
+    except RulesError as error:
+        raise InputError(str(error)) from None
+
+
+def read(table: Mapping[str, Any]) -> Rules:
+    """Check a table of the schema.
+
+    Raises:
+        RulesError: Keys or values cannot be; all of them are told at once.
+    """
+    reader = _Reader()
+    rules = reader.rules(table)
+    if reader.wrong:
+        raise RulesError(reader.wrong)
+    return rules
+
+
+class _Reader:
+    """Reads a table and collects what is wrong with it."""
+
+    def __init__(self) -> None:
+        self.wrong: list[Wrong] = []
+        self._nth = 1  # which of the sections that have the same name is being read
+
+    def rules(self, table: Mapping[str, Any]) -> Rules:
+        self._known(table, _KEYS, "")
+        for section in _SECTIONS:
+            if section != "skip" and not isinstance(table.get(section, {}), dict):
+                self._say("", section, f"{section} must be a table, [{section}]")
+                table = {key: value for key, value in table.items() if key != section}
+        word = {key: self._word(table, "", key) for key in _WORDS}
+        for key, allowed in _ONLY.items():
+            if word[key] and word[key] not in allowed:
+                self._say("", key, f"{key} must be {' or '.join(allowed)}")
+        self._check_times(word["timezone"], word["date_format"])
+        return Rules(
+            event=word["event"],
+            settings=tuple((key, word[key]) for key in SETTINGS if word[key]),
+            zero_decimals=self._flag(table, "", "zero_decimals"),
+            skip_unattributed=self._flag(table, "", "skip_unattributed"),
+            where=self._words(table, "", "where"),
+            fields=tuple((name, self._field(key, value)) for name, key, value in self._fields(table, "map")),
+            defaults=self._texts(table, "defaults"),
+            defaults_with=tuple(
+                (column, self._texts(table["defaults_with"], column, f"defaults_with.{column}"))
+                for column in table.get("defaults_with", {})
+            ),
+            nothing=tuple(
+                (name, self._words(table["nothing"], "nothing", key))
+                for name, key, _ in self._fields(table, "nothing")
+            ),
+            skip=tuple(self._skips(table.get("skip", []))),
+            fold=self._fold(table.get("fold")),
+            refunds=self._refunds(table.get("refunds")),
+            lacking=self._texts(table, "lacking"),
+            local_times=self._flag(table, "", "local_times"),
+            about=word["about"],
+            known_by=self._known_by(table.get("known_by", [])),
+        )
+
+    def _check_times(self, zone: str, date_format: str) -> None:
+        if zone and isinstance(found := zone_named(zone), TimeProblem):
+            self._say("", "timezone", f"timezone {found.message}; {found.hint}")
+        if date_format and (problem := check_date_format(date_format)):
+            self._say("", "date_format", f"date_format {problem.message}; {problem.hint}")
+
+    def _fields(self, table: Mapping[str, Any], section: str, path: str = "") -> Iterator[tuple[str, str, Any]]:
+        """Give the entries of a section by field: its Python name, the key as written, and the value."""
+        path = path or section
+        seen: set[str] = set()
+        for key, value in table.get(section, {}).items():
+            try:
+                name = field_named(_FIELDS, key, "an event")
+            except InputError as error:
+                self._say(path, key, f"{path}.{key}: {error.message}. {error.hint}")
+                continue
+            if name in seen:
+                self._say(path, key, f"{path}.{key}: {name} is there twice")
+            seen.add(name)
+            yield name, key, value
+
+    def _field(self, key: str, value: object) -> FieldRule:
+        if isinstance(value, str) and value.strip():
+            return FieldRule((value,), strict=True)
+        found = [self._expression(each) for each in value] if isinstance(value, list) else [self._expression(value)]
+        expressions = tuple(each for each in found if each is not None)
+        if not expressions or len(expressions) != len(found):
+            self._say("map", key, f'map.{key} must be a column, a list of columns, or {{ join = ["A", "B"] }}')
+        return FieldRule(expressions, strict=not isinstance(value, list))
+
+    @staticmethod
+    def _expression(value: object) -> Expression | None:
+        if isinstance(value, str) and value.strip():
+            return value
+        if isinstance(value, dict) and set(value) == {"join"} and isinstance(value["join"], list):
+            parts = value["join"]
+            if len(parts) > 1 and all(isinstance(part, str) and part.strip() for part in parts):
+                return tuple(parts)
+        return None
+
+    def _skips(self, rules: object) -> Iterator[SkipRule]:
+        if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+            self._say("", "skip", "skip must be tables, each [[skip]]")
+            return
+        for number, rule in enumerate(rules, 1):
+            self._nth = number
+            self._known(rule, ("column", "is", "is_not", "reason", "optional"), "skip")
+            if ("is" in rule) == ("is_not" in rule):
+                self._say("skip", "", "skip needs either is or is_not")
+            test = "is" if "is" in rule else "is_not"
+            yield SkipRule(
+                self._words(rule, "skip", "column", needed=True),
+                tuple(value.strip().casefold() for value in self._words(rule, "skip", test)),
+                test == "is_not",
+                self._word(rule, "skip", "reason", needed=True),
+                self._flag(rule, "skip", "optional"),
+            )
+        self._nth = 1
+
+    def _fold(self, rule: Mapping[str, Any] | None) -> FoldRule | None:
+        if rule is None:
+            return None
+        self._known(rule, ("by", "empty", "reason"), "fold")
+        by = self._word(rule, "fold", "by", needed=True)
+        empty = self._words(rule, "fold", "empty", needed=True)
+        return FoldRule(by, empty, self._word(rule, "fold", "reason", needed=True))
+
+    def _refunds(self, rule: Mapping[str, Any] | None) -> RefundRule | None:
+        if rule is None:
+            return None
+        self._known(rule, ("column", "each", "in_full"), "refunds")
+        columns = self._words(rule, "refunds", "column", needed=True)
+        return RefundRule(columns, self._word(rule, "refunds", "each"), self._word(rule, "refunds", "in_full"))
+
+    def _known_by(self, headers: object) -> tuple[tuple[str, ...], ...]:
+        lists = [each for each in headers if isinstance(each, list)] if isinstance(headers, list) else []
+        if lists != headers or not all(isinstance(name, str) for header in lists for name in header):
+            self._say("", "known_by", "known_by must be lists of columns")
+            return ()
+        return tuple(map(tuple, lists))
+
+    def _texts(self, table: Mapping[str, Any], section: str, path: str = "") -> tuple[tuple[str, str], ...]:
+        found = []
+        inner = table.get(section, {})
+        if not isinstance(inner, dict):
+            self._say(path, "", f"{path} must be a table")
+            return ()
+        for name, key, value in self._fields(table, section, path):
+            if isinstance(value, str) and value.strip():
+                found.append((name, value.strip()))
+            else:
+                self._say(path or section, key, f"{path or section}.{key} must be text that is not empty")
+        return tuple(found)
+
+    def _word(self, table: Mapping[str, Any], section: str, key: str, *, needed: bool = False) -> str:
+        value = table.get(key, "")
+        if isinstance(value, str) and (value.strip() or key not in table) and (value or not needed):
+            return value
+        self._say(section, key, f"{_path(section, key)} must be text that is not empty")
+        return ""
+
+    def _words(self, table: Mapping[str, Any], section: str, key: str, *, needed: bool = False) -> tuple[str, ...]:
+        value = table.get(key, [])
+        words = [value] if isinstance(value, str) else value
+        if isinstance(words, list) and all(isinstance(word, str) for word in words) and (words or not needed):
+            return tuple(words)
+        self._say(section, key, f"{_path(section, key)} must be text, or a list of texts")
+        return ()
+
+    def _flag(self, table: Mapping[str, Any], section: str, key: str) -> bool:
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            self._say(section, key, f"{_path(section, key)} must be true or false")
+        return value is True
+
+    def _known(self, table: Mapping[str, Any], known: Sequence[str], section: str) -> None:
+        import difflib
+
+        for key in table:
+            if key not in known:
+                close = difflib.get_close_matches(str(key), known, 1)
+                meant = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+                self._say(section, str(key), f"unknown key {_path(section, str(key))}{meant}")
+
+    def _say(self, section: str, key: str, message: str) -> None:
+        self.wrong.append(Wrong(section, key, message, self._nth))
+
+
+def _path(section: str, key: str) -> str:
+    return f"{section}.{key}" if section else key

@@ -1,0 +1,192 @@
+"""What separates a file's cells, found by reading its header.
+
+The header is read once with each delimiter that files come with, and one reading has to make sense where the others
+do not. The rows are no evidence: those of a German file may have as many commas as semicolons. Where two readings
+make sense, nobody guesses; the user says which.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from cms_cli.replay.model import InputError
+from cms_cli.replay.problems import shown
+from cms_cli.replay.reading.encoding import hint_at_utf16
+from cms_cli.replay.reading.lines import NUL_STAND_IN
+from cms_cli.replay.reading.quotes import find_stray_quote
+
+_CANDIDATES = (",", ";", "\t", "|")
+_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+# Excel's own first line, which says what the delimiter is. Spreadsheets that save it again fill it up with cells.
+_SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?\1*[\r\n]*', re.IGNORECASE)
+# A header is not longer than this; what is has an open quote.
+_LONGEST_HEADER = 1 << 20
+_BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
+
+
+class Head(NamedTuple):
+    """What the first lines of a file say.
+
+    Attributes:
+        header: The names of the columns, without the white space around them. At least one, and none twice; empty
+            for a column without a name (pandas writes its index that way), which is never the last.
+        delimiter: Between cells.
+        skip_spaces: Whether a quote after spaces still quotes its cell (``"a", "b"``).
+        lines: How many lines there are up to the end of the header.
+    """
+
+    header: tuple[str, ...]
+    delimiter: str
+    skip_spaces: bool
+    lines: int
+
+
+class _Reading(NamedTuple):
+    cells: list[str]
+    lines: int
+
+
+def delimiter_named(asked: str) -> str:
+    """The delimiter that the user means: one character, or ``tab``, ``comma``, ``semicolon``, ``pipe``, ``space``.
+
+    Raises:
+        InputError: For what cannot separate cells.
+    """
+    delimiter = _NAMES.get(asked.strip().lower(), asked)
+    if len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n\0':
+        raise InputError(
+            f"{shown(asked)} cannot separate cells",
+            "give one character such as ';', or tab, comma, semicolon, pipe",
+        )
+    return delimiter
+
+
+def read_head(lines: Iterable[str], delimiter: str | None) -> Head:
+    """Read the lines up to the end of the header.
+
+    Args:
+        lines: The lines of the file, each with its line end.
+        delimiter: The user's word, or None to find it out.
+
+    Raises:
+        InputError: For a file without a header, and a header that cannot be used or read in only one way.
+    """
+    rest = iter(lines)
+    for skipped, line in enumerate(rest):
+        text = line[1:] if line.startswith("\ufeff") else line
+        sep = None if skipped else _SEP_LINE.fullmatch(text)
+        if sep:
+            delimiter = delimiter or delimiter_named(sep[1])
+        elif text.strip(f'{delimiter or ""},;|" \t\r\n\u00a0'):
+            return _read_header(_Replay(text, rest), skipped, delimiter)
+    raise InputError("the file is empty", "it needs a first line with the names of its columns")
+
+
+class _Replay:
+    """Lines that can be read more than once, and are taken from the file only when somebody wants them."""
+
+    def __init__(self, first: str, rest: Iterator[str]) -> None:
+        self.seen = [first]
+        self._rest = rest
+        self._length = len(first)
+
+    def __iter__(self) -> Iterator[str]:
+        place = 0
+        while True:
+            if place == len(self.seen):
+                line = next(self._rest, None)
+                if line is None or self._length > _LONGEST_HEADER:
+                    return
+                self._length += len(line)
+                self.seen.append(line)
+            yield self.seen[place]
+            place += 1
+
+
+def _read_header(lines: _Replay, skipped: int, delimiter: str | None) -> Head:
+    first = lines.seen[0]
+    _refuse_other_formats(first)
+    readings = {each: _reading(lines, each) for each in ((delimiter,) if delimiter else _CANDIDATES)}
+    sound = {each: reading for each, reading in readings.items() if reading}
+    broken = [each for each in readings if each not in sound]
+    # Where one delimiter shows an open quote, one that does not split the line makes no better sense of it.
+    if broken and all(len(reading.cells) == 1 for reading in sound.values()):
+        stray = find_stray_quote(lines, skipped + 1, broken[0], skip_spaces=False)
+        raise InputError(
+            f"line {stray.line}: a quote in the header is not closed as it should be",
+            "double the quotes inside a quoted name, or drop the stray one",
+        )
+    if delimiter is None:
+        delimiter = _choose({each: reading.cells for each, reading in sound.items()})
+    cells, count = sound[delimiter]
+    spaced = _reading(lines, delimiter, skip_spaces=True)
+    skip_spaces = spaced is not None and _bare(spaced.cells) != _bare(cells)
+    if spaced is not None and skip_spaces:
+        cells, count = spaced
+    return Head(_checked(cells), delimiter, skip_spaces, skipped + count)
+
+
+def _reading(lines: _Replay, delimiter: str, *, skip_spaces: bool = False) -> _Reading | None:
+    """The header with this delimiter, or None where its quotes make no sense with it."""
+    reader = csv.reader(iter(lines), delimiter=delimiter, strict=True, skipinitialspace=skip_spaces)
+    try:
+        return _Reading(next(reader), reader.line_num)
+    except (csv.Error, StopIteration):
+        return None
+
+
+def _choose(readings: dict[str, list[str]]) -> str:
+    """The one delimiter under which the header makes sense."""
+    splitting = [each for each, cells in readings.items() if sum(1 for cell in cells if cell.strip()) > 1]
+    if not splitting:
+        # One column. A delimiter after its name is still seen.
+        return max(readings, key=lambda each: len(readings[each]))
+    if "\t" in splitting:
+        return "\t"  # Nobody's column names hold tabs.
+    # "amount (EUR, gross);currency": commas that are followed by a space, or inside brackets, are prose.
+    likely = [each for each in splitting if not _cuts_prose(readings[each])] or splitting
+    if len(likely) == 1:
+        return likely[0]
+    raise InputError(
+        "the header can be read in more than one way: "
+        + "; ".join(f"with {shown(each)} it has {len(readings[each])} columns" for each in likely),
+        f"say which is right, as in --delimiter '{likely[0]}'",
+    )
+
+
+def _bare(cells: list[str]) -> list[str]:
+    return [cell.lstrip(" ") for cell in cells]
+
+
+def _cuts_prose(cells: list[str]) -> bool:
+    return all(cell.startswith(" ") for cell in cells[1:]) or any(
+        cell.count(left) != cell.count(right) for cell in cells for left, right in _BRACKETS
+    )
+
+
+def _checked(cells: list[str]) -> tuple[str, ...]:
+    names = [cell.strip() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    seen: dict[str, int] = {}
+    for place, name in enumerate(names, 1):
+        if name and name in seen:
+            raise InputError(
+                f"two columns are called {shown(name)}: number {seen[name]} and number {place}",
+                "rename one of them, or take it out",
+            )
+        seen[name] = place
+    return tuple(names)
+
+
+def _refuse_other_formats(line: str) -> None:
+    if NUL_STAND_IN in line:
+        raise InputError("the header holds NUL characters", hint_at_utf16(line.find(NUL_STAND_IN)))
+    text = line.lstrip().lower()
+    if text.startswith(("<!doctype", "<html", "<?xml")):
+        raise InputError("the file is a web page or XML, not CSV", "was it saved from a page that asks to sign in?")
+    if re.match(r'\{\s*"|\[\s*[{\]]|\{\s*$', text):
+        raise InputError("the file is JSON, not CSV", "JSON Lines, one object a line, is read with --from-jsonl")

@@ -1,0 +1,218 @@
+"""JSON Lines to rows of text: one object a line, its keys are the columns.
+
+* The header has every key of the file, in the order of their first appearance; a first pass collects them. A line
+  without a key has an empty cell there.
+* A text is its cell, and a number a cell with its very digits: it never becomes a float. Then there are ``true``
+  and ``false``; ``null`` is empty. An object or array is a cell with its own JSON text, for ``COLUMN[key]``.
+* Blank lines and objects without a value are ignored. A line that is no object, has a key twice, or holds half of a
+  surrogate pair is a problem. So is one of a file of failures that still has what did not fit its row.
+
+Memory depends on the longest line and the number of different keys only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+from json.decoder import JSONDecoder
+from typing import Any, BinaryIO, NoReturn
+
+from cms_cli.replay.model import SURPLUS, Block, InputError, RowProblem, SourceRow
+from cms_cli.replay.problems import shown
+from cms_cli.replay.reading.encoding import Encoding, find_encoding, hint_at_utf16
+from cms_cli.replay.reading.lines import NUL_STAND_IN, Lines
+from cms_cli.replay.reading.rows import Table
+
+_MOST_KEYS = 10_000
+_BLANK = re.compile(r"[ \t\r\n]*")
+_LONE = re.compile("[\ud800-\udfff]")
+_HINT = 'one JSON object a line, as in {"amount": 4999, "currency": "USD"}'
+
+
+class _Pairs(list[Any]):
+    """The members of an object as they stand there, repeated keys and all."""
+
+
+class _BadLineError(Exception):
+    """A line that is no row; carries the code and message of its problem."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def open_lines(stream: BinaryIO, *, encoding: str | None = None, header: tuple[str, ...] | None = None) -> Table:
+    """Read which keys a file of JSON Lines has.
+
+    Args:
+        stream: The file, seekable; nobody else may move it while the table is iterated over.
+        encoding: The user's word, or None for what a byte order mark says, or UTF-8.
+        header: The keys, where they are known from an earlier pass.
+
+    Raises:
+        InputError: It cannot be decoded, has no object in it, or is JSON of another form.
+    """
+    found = find_encoding(stream, encoding)
+    return _JsonTable(stream, found, _keys_of(stream, found) if header is None else header)
+
+
+class _JsonTable:
+    def __init__(self, stream: BinaryIO, encoding: Encoding, header: tuple[str, ...]) -> None:
+        self._stream = stream
+        self._encoding = encoding
+        self.header = header
+        self.encoding = encoding.name
+        self.delimiter = ""
+
+    def __iter__(self) -> Iterator[SourceRow | RowProblem]:
+        places = {key: place for place, key in enumerate(self.header)}
+        nothing = [""] * len(places)
+        row = 0
+        for number, line in _lines(self._stream, self._encoding):
+            try:
+                pairs = _pairs(line)
+            except _BadLineError as bad:
+                row += 1
+                # The line itself stands behind the cells, as what a ragged row has too much does.
+                cells = [*nothing, _LONE.sub("\ufffd", line)]
+                yield RowProblem(row, number, cells, None, bad.code, bad.message, _HINT)
+                continue
+            cells = nothing.copy()
+            for key, cell in pairs:
+                cells[places[key]] = cell
+            surplus = _surplus(cells[places[SURPLUS]]) if SURPLUS in places else []
+            if surplus:
+                row += 1
+                cells += surplus
+                message = f"still has what did not fit its row, as {SURPLUS}"
+                hint = f"put that where it belongs, and take {SURPLUS} out"
+                yield RowProblem(row, number, cells, None, "surplus", message, hint)
+            elif any(map(str.strip, cells)):
+                row += 1
+                yield SourceRow(row, number, cells)
+
+    def blocks(self, size: int) -> Iterator[Block | list[SourceRow | RowProblem]]:
+        rows = iter(self)
+        while some := list(islice(rows, size)):
+            yield some
+
+
+def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
+    keys: dict[str, None] = {}
+    objects = 0
+    bad: _BadLineError | None = None
+    first = 0
+    for number, line in _lines(stream, encoding):
+        try:
+            pairs = _pairs(line)
+        except _BadLineError as error:
+            if bad is None:
+                bad, first = error, number
+            if not objects and "\0" in line:
+                raise InputError(f"line {number} holds NUL characters", hint_at_utf16(line.find("\0"))) from None
+            if not objects and (line[0] == "[" or line == "{"):
+                raise _other_json(line[0]) from None
+            continue
+        objects += 1
+        keys.update((key, None) for key, _ in pairs)
+        if len(keys) > _MOST_KEYS:
+            raise InputError(
+                f"line {number}: the objects have more than {_MOST_KEYS:,} different keys",
+                "keys that are data (an id for each) belong into a value",
+            )
+    if not objects and bad is not None:
+        raise InputError(f"line {first}: {bad.message}", _HINT)
+    if not keys:
+        raise InputError("the file is empty", _HINT)
+    return tuple(keys)
+
+
+def _other_json(begin: str) -> InputError:
+    if begin == "[":
+        return InputError("the file is a JSON array, not JSON Lines", "write one object a line: jq -c '.[]' FILE")
+    return InputError(
+        "the file is JSON over several lines, not JSON Lines", "write one object a line: jq -c . FILE"
+    )
+
+
+def _lines(stream: BinaryIO, encoding: Encoding) -> Iterator[tuple[int, str]]:
+    lines = Lines(stream, encoding)
+    for number, line in enumerate(lines, 1):
+        text = line.strip(" \t\r\n")
+        if text:
+            # A NUL is no JSON, whatever stands in for it.
+            yield number, text.replace(NUL_STAND_IN, "\0") if lines.nul_seen else text
+
+
+def _pairs(line: str) -> list[tuple[str, str]]:
+    """Take a line apart into keys and cells.
+
+    Raises:
+        _BadLineError: It is no row.
+    """
+    try:
+        members = _VALUES.decode(line)
+    except RecursionError:
+        raise _BadLineError("not_json", "is nested too deeply") from None
+    except ValueError as error:
+        what = getattr(error, "msg", str(error))
+        raise _BadLineError("not_json", f"{shown(line)} is not JSON: {what}") from None
+    if not isinstance(members, _Pairs):
+        raise _BadLineError("not_an_object", f"{shown(line)} is JSON, but no object")
+    if len(dict(members)) < len(members):
+        keys = [key for key, _ in members]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _BadLineError("key_twice", f"has the key {shown(twice)} twice")
+    nested = any(isinstance(value, (list, _Pairs)) for _, value in members)
+    pairs = _as_written(line) if nested else [(key, _cell(value)) for key, value in members]
+    if not line.isascii() or "\\u" in line or "\\U" in line:
+        for key, cell in pairs:
+            if _LONE.search(key) or _LONE.search(cell):
+                raise _BadLineError("not_text", f"{shown(_LONE.sub('?', key))} holds half of a surrogate pair")
+    return pairs
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else "true" if value is True else "false"
+
+
+def _surplus(cell: str) -> list[str]:
+    """Give what a file of failures has beyond the columns of a row."""
+    try:
+        found = json.loads(cell, parse_float=str, parse_int=str) if cell.startswith("[") else []
+    except (ValueError, RecursionError):  # somebody's own text
+        return []
+    return found if all(isinstance(each, str) for each in found) else []
+
+
+def _as_written(line: str) -> list[tuple[str, str]]:
+    """Take an object apart that holds others; these stay as they are written. It was decoded before."""
+    pairs = []
+    at = _skip(line, line.index("{") + 1)
+    while line[at] != "}":
+        key, at = _VALUES.raw_decode(line, at)
+        begin = _skip(line, _skip(line, at) + 1)  # past the colon
+        value, at = _VALUES.raw_decode(line, begin)
+        pairs.append((key, line[begin:at] if isinstance(value, list) else _cell(value)))
+        at = _skip(line, at)
+        if line[at] == ",":
+            at = _skip(line, at + 1)
+    return pairs
+
+
+def _skip(line: str, at: int) -> int:
+    blank = _BLANK.match(line, at)
+    assert blank is not None
+    return blank.end()
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON")
+
+
+_VALUES = JSONDecoder(object_pairs_hook=_Pairs, parse_float=str, parse_int=str, parse_constant=_no_number)

@@ -1,0 +1,109 @@
+"""The input's bytes: a file or a pipe, read from the start as often as needed, and known by their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from cms_cli.replay.model import InputError
+from cms_cli.replay.tempfiles import room_for, temporary
+
+STDIN = "-"
+"""The path that stands for standard input."""
+
+_BLOCK = 1024 * 1024
+_COPY = "a copy of the input"
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open input.
+
+    Attributes:
+        name: How it was called, for people.
+        path: The file, or None for a pipe.
+        stream: Its bytes; seekable.
+        size: How many there are.
+        sha256: Their SHA-256, hexadecimal.
+    """
+
+    name: str
+    path: Path | None
+    stream: BinaryIO
+    size: int
+    sha256: str
+
+    def rewound(self) -> BinaryIO:
+        """Give the stream, at its beginning."""
+        self.stream.seek(0)
+        return self.stream
+
+    def check_unchanged(self) -> None:
+        """Make sure that what was read is what the SHA-256 was taken of.
+
+        Raises:
+            InputError: The file has been written to meanwhile.
+        """
+        if os.fstat(self.stream.fileno()).st_size != self.size or _sha256(self.rewound()) != self.sha256:
+            raise InputError(
+                f"{self.name} was changed while it was read", "Run the command again when it is complete."
+            )
+
+
+@contextmanager
+def open_source(path: str) -> Iterator[Source]:
+    """Open an input; a pipe's bytes are first copied to a temporary file that nobody else can read.
+
+    Raises:
+        InputError: It cannot be read.
+        MachineError: There is no room for the copy.
+    """
+    try:
+        stream: IO[bytes]
+        if path == STDIN:
+            if sys.stdin is None:  # as a shell's <&- leaves it
+                raise InputError("standard input is closed", "Write to it, or name a file.")
+            name, file, stream = "standard input", None, _spooled(sys.stdin.buffer)
+        else:
+            # Closed below, whichever of the two streams it became.
+            opened = Path(path).open("rb")  # noqa: SIM115
+            name, file, stream = path, Path(path), opened
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                with opened:
+                    file, stream = None, _spooled(opened)
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror or error}", "Name a file that can be read, or - for stdin."
+        ) from error
+    with stream:
+        sha256 = _sha256(stream)
+        size = stream.tell()
+        # A name that is not in the system's encoding is no text, and cannot be kept.
+        told = os.fsencode(name).decode(errors="backslashreplace")
+        yield Source(told, file, cast(BinaryIO, stream), size, sha256)
+
+
+def _spooled(pipe: IO[bytes]) -> IO[bytes]:
+    with room_for(_COPY):
+        copy = temporary()  # closed by open_source
+    while block := pipe.read(_BLOCK):
+        with room_for(_COPY):
+            copy.write(block)
+    with room_for(_COPY):
+        copy.flush()
+    return copy
+
+
+def _sha256(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    digest = hashlib.sha256()
+    while block := stream.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()

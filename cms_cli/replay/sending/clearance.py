@@ -1,0 +1,133 @@
+"""Which rows may leave now: not what another run has sent meanwhile, and no more than the limits allow."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from cms_cli.replay.sending.pacing import ServiceLimit, SharedWindow
+from cms_cli.replay.storage import doubt, ledger, rowbook
+from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.storage.rowbook import PendingRow, RowStatus
+from cms_cli.replay.storage.runs import Run
+from cms_python import Outcome
+
+WAITED_FOR = 40.0
+"""Seconds that another run's request for the same lead is waited for; after them that run is taken for dead."""
+
+_ELSEWHERE = "another run has sent it without an answer; it may have arrived"
+
+
+class Known(NamedTuple):
+    """A row that is not to be sent, and why.
+
+    Attributes:
+        row: The row.
+        status: Its outcome, or None where that is still to be seen: another run is sending the same lead just now.
+        code: A constant for programs.
+        error: The reason in words.
+    """
+
+    row: PendingRow
+    status: RowStatus | None
+    code: str
+    error: str
+
+
+class Clearance:
+    """What stands between a row that is due and its request. Every method is part of a transaction.
+
+    Attributes:
+        opens: Before this time no further request may leave, in the clock's seconds, unless an answer comes first.
+    """
+
+    def __init__(
+        self, journal: Journal, run: Run, window: SharedWindow | None, *, unknown_again: bool = False
+    ) -> None:
+        self._journal = journal
+        self._unknown_again = unknown_again  # what other runs have left in doubt
+        self._in_doubt: set[bytes] | None = set() if unknown_again else None  # sales; looked up when it is needed
+        self._run = run
+        self._window = window
+        self._service = ServiceLimit()
+        self._asked = False  # whether it is the service that opens no earlier
+        self.opens = 0.0
+
+    def known(self, rows: Iterable[PendingRow], now: float) -> list[Known]:
+        """Give those rows that another run has sent since they were staged, or is sending, or that are too old."""
+        rows = list(rows)
+        keys = [row.key for row in rows if row.key is not None]
+        found = []
+        if self._run.kind == "lead":
+            return list(self._known_leads(rows, keys, now)) if keys else []
+        sales = ledger.known_sales(self._journal, self._run.scope, keys) if keys else {}
+        if self._in_doubt is None:
+            self._in_doubt = doubt.sales_too_long_ago(self._journal, self._run, now)
+        for row in rows:
+            before = sales.get(row.key) if row.key is not None else None
+            if before is not None:
+                found.append(
+                    Known(row, *rowbook.compared(rowbook.invoice_in(row.body), before, (row.amount, row.currency)))
+                )
+            elif row.key in self._in_doubt or rowbook.is_too_long_ago(row, now):
+                found.append(Known(row, RowStatus.UNKNOWN, *rowbook.TOO_LONG_AGO))
+        return found
+
+    def _known_leads(self, rows: Iterable[PendingRow], keys: list[bytes], now: float) -> Iterator[Known]:
+        """Nothing at the service dedupes leads: what another run has begun to send is its alone."""
+        leads = ledger.known_leads(self._journal, self._run.scope, keys)
+        under_way = doubt.leads_under_way(self._journal, self._run, keys)
+        for row in rows:
+            if row.key is None:
+                continue
+            if leads.get(row.key):
+                yield Known(row, *rowbook.IN_LEDGER)
+            elif row.key in under_way and abs(now - under_way[row.key]) < WAITED_FOR:
+                yield Known(row, None, "", "")
+            elif row.key in leads or (row.key in under_way and not self._unknown_again):
+                yield Known(row, RowStatus.UNKNOWN, "unknown_elsewhere", _ELSEWHERE)
+
+    def take(self, db: sqlite3.Connection, now: float, wanted: int) -> list[int | None]:
+        """Clear up to ``wanted`` requests; gives the slot of each, None where none are kept."""
+        left = self._service.left(now)
+        allowed = wanted if left is None else min(wanted, left)
+        slots: list[int | None] = [None] * allowed
+        if self._window is not None:
+            slots = list(self._window.take(db, now, allowed))
+        self._service.sent(len(slots))
+        self.opens = 0.0
+        self._asked = len(slots) == allowed < wanted
+        if len(slots) < allowed and self._window is not None:
+            self.opens = self._window.next_free(db, now)
+        elif self._asked:
+            self.opens = self._service.renews
+        return slots
+
+    def given_up(self, now: float, max_wait: float) -> str:
+        """Say why there is no sense in waiting for the service's own limit; "" while there is."""
+        wait = self.opens - now
+        if not self._asked or wait <= max_wait:
+            return ""
+        return f"the service takes no more requests for {wait:.0f} s, which is more than --max-wait {max_wait:g}"
+
+    def landed(
+        self, db: sqlite3.Connection, slot: int | None, left_at: float, outcome: Outcome, others: int, now: float
+    ) -> None:
+        """Note that a request came back.
+
+        Args:
+            db: The connection, within a transaction.
+            slot: Its slot.
+            left_at: When it left.
+            outcome: What came back.
+            others: How many other requests are under way.
+            now: The time.
+        """
+        said = outcome.rate_limit
+        if said is not None:
+            # As of when the request left: then whatever the service had counted by its answer, we have too.
+            ours = said.remaining + 1 if self._window is None else self._window.free(db, left_at)
+            self._service.heard(said.remaining, said.reset, ours, others, now)
+        if slot is not None and self._window is not None:
+            self._window.give_back(db, slot, now)

@@ -1,0 +1,36 @@
+"""How much of an order was paid back, out of one cell."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable
+
+from cms_cli.replay.values.money import MoneyProblem
+
+
+def read(
+    text: str, each: str, currency: str, parse: Callable[[str, str], int | MoneyProblem]
+) -> int | MoneyProblem:
+    """Read a cell of refunds.
+
+    Args:
+        text: The cell: one amount, below zero or not, or ``amount:5.00|reason:late;amount:1.00|reason:broken``.
+        each: What the amounts are called in such a list; "" where the cell is never one.
+        currency: The row's.
+        parse: Reads an amount as those of the file are written.
+
+    Returns:
+        The sum in minor units; 0 for an empty cell.
+    """
+    parts = [text]
+    if each and re.search(rf"(?:^|[|;])\s*{re.escape(each)}:", text):
+        parts = re.findall(rf"(?:^|[|;])\s*{re.escape(each)}:\s*([^|;]*)", text)
+    total = 0
+    for part in parts:
+        amount = part.strip().lstrip("-\u2212").strip()
+        if amount.strip("0.,"):  # nothing is nothing, with as many decimals as there are
+            minor = parse(amount, currency)
+            if isinstance(minor, MoneyProblem):
+                return minor
+            total += minor
+    return total
