@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_LENGTH = 255
-"""The longest text the service takes, in characters."""
+"""The longest text the service takes, in characters; a URL may be longer."""
 
 MAX_AMOUNT = 2**53 - 1
 """The largest amount, in minor units: beyond it a JSON number loses cents in readers that use doubles."""
@@ -48,12 +48,12 @@ def _is(value: object, kind: type[T]) -> TypeGuard[T]:
     return issubclass(type(value), kind)
 
 
-def _text(value: object) -> str:
+def _text(value: object, longest: int | None = MAX_LENGTH) -> str:
     if not _is(value, str):
         raise ValueError(f"must be a string, not {type(value).__name__}")
     value = str.__str__(value)  # a plain one, whatever a kind of str makes of its methods
-    if len(value) > MAX_LENGTH:
-        raise ValueError(f"must be at most {MAX_LENGTH} characters, not {len(value)}")
+    if longest is not None and len(value) > longest:
+        raise ValueError(f"must be at most {longest} characters, not {len(value)}")
     if not value.isascii():
         try:
             value.encode()
@@ -77,7 +77,8 @@ def _email(value: object) -> str:
 
 
 def _web_url(value: object) -> str:
-    text = _text(value)
+    # Of all texts the one without a limit: signed addresses of pictures take a thousand characters and more.
+    text = _text(value, longest=None)
     if not _WEB_URL.fullmatch(text) or _CONTROL.search(text):
         raise ValueError("must be an http or https URL")
     return text

@@ -105,6 +105,11 @@ GOOD = [
     ("customer_email", "jäne+tag@bücher.example", "jäne+tag@bücher.example"),
     ("customer_avatar", "https://example.com/a.png?x=1#y", "https://example.com/a.png?x=1#y"),
     ("customer_avatar", "HTTP://example.com", "HTTP://example.com"),
+    (
+        "customer_avatar",
+        "https://cdn.example/a?signature=" + "y" * 1500,
+        "https://cdn.example/a?signature=" + "y" * 1500,
+    ),
     ("mode", "deferred", "deferred"),
     *[(name, None, None) for name in ("customer_name", "customer_email", "customer_avatar", "timestamp", "mode")],
 ]
@@ -134,7 +139,6 @@ BAD = [
         for value in ("", "jane", "@x.y", "j@x", "j @x.y", "j@x.y\n", "a@b@c.d", "é" * 300)
     ],
     *[("customer_avatar", value) for value in ("", "/a.png", "ftp://x/y", "javascript:x", "https://", "http:// x")],
-    ("customer_avatar", "https://x/" + "y" * 250),
     *[("timestamp", value) for value in ("2026-04-10", 1_700_000_000, 1.5, date(2026, 4, 10), True, Hostile())],
     ("timestamp", datetime(2026, 1, 1, tzinfo=BrokenZone())),
     ("timestamp", NotATime(2026, 1, 1)),
@@ -220,7 +224,7 @@ def check_sent(body: dict[str, Any], fields: Any, required: tuple[str, ...]) -> 
             assert value >= 0
             continue
         assert isinstance(value, str)
-        assert len(value) <= 255
+        assert len(value) <= 255 or name == "customerAvatar"
         assert len(value) >= (0 if name == "customerName" else 1)
         if name in FORMS:
             assert FORMS[name].fullmatch(value)
