@@ -42,6 +42,10 @@ class InvalidEventError(ValueError):
         self.problems = dict(problems)
         super().__init__("; ".join(f"{name} {problem}" for name, problem in self.problems.items()))
 
+    def __reduce__(self) -> tuple[type[InvalidEventError], tuple[dict[str, str]]]:
+        # An exception is made anew from its words unless told otherwise, and a pool of processes breaks on that.
+        return type(self), (self.problems,)
+
 
 @dataclass(frozen=True)
 class LeadEvent:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 # ruff: noqa: DTZ001, DTZ901, ARG002 - times without a zone are what is tested
+import copy
 import enum
 import json
+import multiprocessing
 import re
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -359,3 +362,18 @@ def test_events_are_frozen_and_typed() -> None:
     assert set(caught.value.problems) == set(SALE_REQUIRED)
     assert isinstance(caught.value, ValueError)
     assert event == SaleEvent(**SALE)
+
+
+def _no_event() -> None:
+    LeadEvent("", "user_42", mode="later")
+
+
+def test_what_is_wrong_with_an_event_comes_back_from_another_process() -> None:
+    """A pool of processes hands the error on with its problems, and goes on working."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with pytest.raises(InvalidEventError) as caught:
+            pool.submit(_no_event).result()
+        assert pool.submit(abs, -1).result() == 1
+    assert set(caught.value.problems) == {"event_name", "mode"}
+    assert "event_name must not be empty" in str(caught.value)
+    assert copy.copy(caught.value).problems == caught.value.problems
