@@ -73,7 +73,8 @@ class Answer(NamedTuple):
     @property
     def says_json(self) -> bool:
         """Whether the answer claims to be JSON, or begins like it: PHP calls everything HTML unless told."""
-        return "json" in self.content_type or self._first_byte in (b"{", b"[")
+        first = self._first_byte
+        return first in (b"{", b"[") or ("json" in self.content_type and first != b"<")
 
     @property
     def _first_byte(self) -> bytes:

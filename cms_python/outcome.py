@@ -246,13 +246,18 @@ def _is_error_code(code: object) -> bool:
 
 def _of_error(status: Status, answer: Answer, body: dict[str, object] | None) -> Outcome:
     own_words = _MEANINGS.get(answer.status, f"the service answered {answer.status}")
+    if answer.status < 300:
+        own_words = f"the service said no to this event, and not why (it answered {answer.status}): ask its support"
     said = body or {}
     error, kind, details = said.get("error"), said.get("type"), said.get("details")
     if isinstance(error, Mapping):
         # {"error": {"message": ..., "type": ...}}, as some gateways write it.
         kind = kind or error.get("type")
         error = error.get("message")
-    text = error or said.get("message") or ("" if body else answer.text_excerpt(_LONGEST_QUOTE))
+    # The third is where {"status": true, "data": "successful"} has its word.
+    text = error or said.get("message") or said.get("data")
+    if body is None:
+        text = answer.text_excerpt(_LONGEST_QUOTE)
     return Outcome(
         status,
         text if isinstance(text, str) and text else own_words,

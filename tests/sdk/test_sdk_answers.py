@@ -185,6 +185,22 @@ ERRORS: dict[str, tuple[Reply, dict[str, Any]]] = {
         json_reply(201, {"status": False, "message": "Bad", "type": "t"}),
         {"error": "Bad", "status_code": 201, "type": "t"},
     ),
+    "200 status false, and why as data": (
+        json_reply(200, {"status": False, "data": "No such click", "type": "t"}),
+        {"error": "No such click", "status_code": 200, "type": "t"},
+    ),
+    "200 status false, why as data, and a code": (
+        json_reply(200, {"status": False, "data": "No such click", "type": "t", "statusCode": 404}),
+        {"error": "No such click", "status_code": 404, "type": "t"},
+    ),
+    "an empty object": (
+        json_reply(422, {}),
+        {
+            "error": "the service found the event's values wrong",
+            "status_code": 422,
+            "type": "validation_error",
+        },
+    ),
     "200 status error": (
         json_reply(200, {"status": "error", "message": "Bad", "type": "t"}),
         {"error": "Bad", "status_code": 200, "type": "t"},
@@ -235,6 +251,17 @@ def test_error(server: FaultServer, client: CMSClient, kind: str, name: str) -> 
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("body", [{"success": False}, {"status": False}, {"success": True, "status": False}])
+def test_a_no_without_a_reason(server: FaultServer, client: CMSClient, kind: str, body: dict[str, bool]) -> None:
+    """A 2xx that says no and not why is told in words that cannot be taken for a success."""
+    server.script(json_reply(200, body))
+    answer = track(client, kind)
+    assert answer["success"] is False
+    assert answer["status_code"] == 200
+    assert "the service said no" in answer["error"]
+
+
 BODILESS = {
     "nothing": Reply,
     "a web page": lambda status: html_reply(status, "<html><body>Secret gateway page</body></html>"),
@@ -263,6 +290,11 @@ def test_error_from_a_gateway(
 STRANGERS = {
     "a 200 web page": (html_reply(200), 200, "web page"),
     "a 201 web page": (html_reply(201), 201, "web page"),
+    "a web page called JSON": (
+        Reply(200, b"<!doctype html><p>Hi", (("Content-Type", "application/json"),)),
+        200,
+        "web page",
+    ),
     "a web page called nothing": (Reply(200, b"\n <!DOCTYPE html><p>Hi"), 200, "web page"),
     "plain text": (Reply(200, b"OK", (("Content-Type", "text/plain"),)), 200, "not a JSON object"),
     "JSON of another kind": (json_reply(200, ["ok"]), 200, "not a JSON object"),
