@@ -46,8 +46,8 @@ _TIMESTAMP = re.compile(
     r"([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(?:\.[0-9]{1,9})?Z"
 )
-# What may stand in a mailbox name without quotes (RFC 5322 atext), and beyond ASCII (RFC 6531).
-_MAILBOX = r"[^\x00-\x20\x7f-\xa0\"(),.:;<>@\[\\\]]+"
+# A mailbox name without quotes: RFC 5322 atext, and what is beyond ASCII (RFC 6531) and no blank of any kind.
+_MAILBOX = r"[^\s\x00-\x20\x7f-\xa0\"(),.:;<>@\[\\\]]+"
 _LABEL = r"[^\W_](?:[^\W_]|-){0,62}"
 _EMAIL = re.compile(rf"(?P<local>{_MAILBOX}(?:\.{_MAILBOX})*)@(?P<domain>{_LABEL}(?:\.{_LABEL})+)")
 _HTTP_URL = re.compile(
