@@ -45,8 +45,11 @@ def cms_sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
     options = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
     with pytest.MonkeyPatch.context() as environment, SandboxServer(**options) as server:
         # A proxy that the environment names cannot reach this machine's own address.
-        for name in ("no_proxy", "NO_PROXY"):
-            environment.setenv(name, ",".join(filter(None, (os.environ.get(name), "127.0.0.1"))))
+        for name, other in (("no_proxy", "NO_PROXY"), ("NO_PROXY", "no_proxy")):
+            # Where one is set it is the only one that is asked, so it has to say what the other said alone.
+            known = os.environ.get(name) or os.environ.get(other)
+            if known != "*":
+                environment.setenv(name, ",".join(filter(None, (known, "127.0.0.1"))))
         yield server
         if server.failure is not None:
             pytest.fail(f"the sandbox itself failed: {server.failure!r}")

@@ -184,3 +184,24 @@ def test_the_fixture_is_listed_with_what_it_is_for(tmp_path: Path) -> None:
     folder = project(tmp_path / "project", THREE_LINES)
     assert "A stand-in for the CutMeShort API" in run_pytest(folder, "-p", PLUGIN, "--fixtures").stdout
     assert "@pytest.mark.cms_sandbox(**options)" in run_pytest(folder, "-p", PLUGIN, "--markers").stdout
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+@pytest.mark.parametrize("exceptions", ["intranet.example", "*"])
+def test_other_hosts_stay_exceptions_from_the_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, exceptions: str
+) -> None:
+    """A test that talks to the company's own hosts as well still reaches them, whichever variable names them."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for each in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, exceptions)
+    code = f"""{THREE_LINES}
+from urllib.request import proxy_bypass_environment
+
+def test_other_hosts(cms_sandbox):
+    assert proxy_bypass_environment("intranet.example")
+    assert proxy_bypass_environment("127.0.0.1")
+"""
+    result = run_pytest(project(tmp_path / "project", code), "-p", PLUGIN)
+    assert result.returncode == 0, result.stdout + result.stderr
