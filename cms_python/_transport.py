@@ -37,6 +37,7 @@ class Transport:
             host: The base URL, without a trailing slash.
             token: The bearer token; stays inside.
         """
+        self._made_of = host, token
         self._secret = token if len(token) >= SHORTEST_SECRET else ""
         self._headers = {
             "Authorization": f"Bearer {token}",
@@ -46,6 +47,10 @@ class Transport:
             "User-Agent": f"cms-python-client/{__version__}",
         }
         self._way = _way_to(host, self._headers)
+
+    def __reduce__(self) -> tuple[type[Transport], tuple[str, str]]:
+        # A copy, or one in another process, has connections of its own.
+        return type(self), self._made_of
 
     def close(self) -> None:
         """Close every idle connection; those in use close when their answer is there."""

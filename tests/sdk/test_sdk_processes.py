@@ -103,3 +103,49 @@ def test_never_closed(place: tuple[FaultServer, str, dict[str, str]]) -> None:
         done = run(NEVER_CLOSED, host, **environment)
         assert done.returncode == 0, done.stderr
         assert "unclosed" not in done.stderr
+
+
+PASSED_ON = """
+import copy, multiprocessing, pickle, sys
+from cms_python import CMSClient
+
+def track(client, who):
+    answer = client.track_lead("signup", who)
+    assert answer["success"] and answer["data"] == {"you": who}, answer
+
+if __name__ == "__main__":
+    client = CMSClient(sys.argv[1], sys.argv[2])
+    track(client, "before")
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(track, (client, "child"))
+    for other in (copy.deepcopy(client), pickle.loads(pickle.dumps(client))):
+        track(other, "a copy")
+        other.close()
+        track(client, "the first")
+    client.close()
+    for closed in (copy.deepcopy(client), pickle.loads(pickle.dumps(client))):
+        try:
+            track(closed, "nobody")
+        except RuntimeError:
+            continue
+        sys.exit("a closed one's copy sends")
+"""
+
+
+def test_a_client_in_use_can_be_passed_to_another_process(
+    place: tuple[FaultServer, str, dict[str, str]], tmp_path: Path
+) -> None:
+    """A copy has connections of its own; it makes no difference whether the client has sent something before."""
+    server, host, environment = place
+    file = tmp_path / "program.py"
+    file.write_text(PASSED_ON)
+    with server:
+        result = subprocess.run(
+            [sys.executable, "-X", "dev", str(file), TOKEN, host],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), **environment},
+        )
+        assert (result.returncode, result.stderr) == (0, "")
+        assert len(server.requests) == 6
