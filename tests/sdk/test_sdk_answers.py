@@ -251,17 +251,6 @@ def test_error(server: FaultServer, client: CMSClient, kind: str, name: str) -> 
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("body", [{"success": False}, {"status": False}, {"success": True, "status": False}])
-def test_a_no_without_a_reason(server: FaultServer, client: CMSClient, kind: str, body: dict[str, bool]) -> None:
-    """A 2xx that says no and not why is told in words that cannot be taken for a success."""
-    server.script(json_reply(200, body))
-    answer = track(client, kind)
-    assert answer["success"] is False
-    assert answer["status_code"] == 200
-    assert "the service said no" in answer["error"]
-
-
 BODILESS = {
     "nothing": Reply,
     "a web page": lambda status: html_reply(status, "<html><body>Secret gateway page</body></html>"),

@@ -254,3 +254,14 @@ def test_faults_under_tls(
         client = make_client(server.url, timeout=1.0, **ONCE)
         assert error_of(client)["type"] == ("timeout" if step is HANG else "connection_lost")
         assert track(client, "lead")["success"] is True
+
+
+@pytest.mark.parametrize("kind", ["lead", "sale"])
+@pytest.mark.parametrize("body", [{"success": False}, {"status": False}, {"success": True, "status": False}])
+def test_a_no_without_a_reason(server: FaultServer, client: CMSClient, kind: str, body: dict[str, bool]) -> None:
+    """A 2xx that says no and not why is told in words that cannot be taken for a success."""
+    server.script(json_reply(200, body))
+    answer = track(client, kind)
+    assert answer["success"] is False
+    assert answer["status_code"] == 200
+    assert "the service said no" in answer["error"]
