@@ -45,7 +45,8 @@ class CMSClient:
     Args:
         token: The bearer token, without "Bearer".
         host: The API's base URL, http or https.
-        timeout: Seconds that one attempt may take, from its first byte to the answer's last.
+        timeout: Seconds that one attempt may take, from its first byte to the answer's last. What they do not bound
+            is how long the system takes to look up the host's name.
         retries: Repeats after a first attempt that failed. A sale may be repeated, since the service keeps one
             sale per invoice; a lead is repeated only when it surely did not arrive. A 429, or an answer
             with ``Retry-After``, does not use them up: ``total_wait`` alone ends that. With 0 nothing is repeated.
@@ -272,7 +273,8 @@ class CMSClient:
             return self._timeout
         left = max(self._policy.total_wait - elapsed, SHORTEST_ATTEMPT)
         # A lead that got no answer is not repeated, so it need not leave time for that.
-        repeats = 0 if kind is EventKind.LEAD else min(self._policy.retries, PROMISED_ATTEMPTS - 1)
+        # retries may be math.inf, or a whole number that was read as a float.
+        repeats = 0 if kind is EventKind.LEAD else int(min(self._policy.retries, PROMISED_ATTEMPTS - 1))
         pauses = sum(backoff(failure, 1.0) for failure in range(failures + 1, repeats + 1))
         share = (left - pauses if left > pauses else left) / max(1, repeats + 1 - failures)
         return min(self._timeout, share)
@@ -286,7 +288,9 @@ def _transport(host: str, token: str) -> Transport:
 
 
 def _check_token(token: object) -> None:
-    if not isinstance(token, str) or not token.strip():
+    if token is not None and not isinstance(token, str):
+        raise ValueError(f"the token must be a str, not {type(token).__name__}")
+    if not token or not token.strip():
         raise ValueError("the token is empty: pass the bearer token of your CutMeShort account")
     # Neither message quotes the token.
     if token != token.strip() or not token.isascii() or not token.isprintable():

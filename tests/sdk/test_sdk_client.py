@@ -140,6 +140,16 @@ def test_bad_token(token: Any) -> None:
         assert token.strip() not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [(None, "is empty"), ("", "is empty"), (b"cms_live_0123", "must be a str, not bytes"), (5, "not int")],
+)
+def test_what_is_wrong_with_a_token_is_said(token: Any, why: str) -> None:
+    """The output of a program, as bytes, is not called empty; a variable that is not set is."""
+    with pytest.raises(ValueError, match=f"the token .*{why}"):
+        CMSClient(token)
+
+
 @pytest.mark.parametrize("token", ["abc", "cms_live_0123", TOKEN, "a" * 4000, "~+/=._-"])
 def test_good_token(server: FaultServer, token: str) -> None:
     """A JWT and an opaque key arrive as they were given."""

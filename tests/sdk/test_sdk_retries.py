@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from email.utils import formatdate
@@ -281,6 +282,17 @@ def test_no_retries(server: FaultServer, make_client: MakeClient, clock: Any) ->
         server.script(*[failure(503)] * (retries + 1))
         track(make_client(retries=retries, total_wait=100), "lead")
         assert len(server.requests) - before == retries + 1
+
+
+@pytest.mark.parametrize(("retries", "attempts"), [(1.0, 2), (2.0, 3), (math.inf, 6)])
+def test_retries_as_a_float(
+    server: FaultServer, make_client: MakeClient, clock: Any, retries: Any, attempts: int
+) -> None:
+    """A whole number that a configuration has as a float, and infinity, mean what they say, and do not raise."""
+    server.script(*[failure(503)] * 5)
+    answer = track(make_client(retries=retries, total_wait=100), "sale")
+    assert len(server.requests) == attempts
+    assert answer["success"] is (retries == math.inf)
 
 
 @pytest.mark.parametrize("headers", [(), (("Retry-After", "0"),)])
