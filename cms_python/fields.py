@@ -23,7 +23,7 @@ MAX_AMOUNT = 2**53 - 1
 """The largest amount, in minor units: beyond it a JSON number loses cents in readers that use doubles."""
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
-_WEB_URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
+_WEB_URL = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

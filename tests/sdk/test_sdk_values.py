@@ -142,6 +142,7 @@ BAD = [
         for value in ("", "jane", "@x.y", "j@x", "j @x.y", "j@x.y\n", "a@b@c.d", "é" * 300)
     ],
     *[("customer_avatar", value) for value in ("", "/a.png", "ftp://x/y", "javascript:x", "https://", "http:// x")],
+    ("customer_avatar", "https://x" + "y" * 1_000_000 + " "),
     *[("timestamp", value) for value in ("2026-04-10", 1_700_000_000, 1.5, date(2026, 4, 10), True, Hostile())],
     ("timestamp", datetime(2026, 1, 1, tzinfo=BrokenZone())),
     ("timestamp", NotATime(2026, 1, 1)),
