@@ -85,6 +85,7 @@ def stager(
         known,
         sink,
         now,
+        sha256=source.sha256,
         unknown_again=request.delivery.retry_unknown,
         progress=progress,
     )

@@ -32,6 +32,7 @@ from cms_cli.replay.reading.rows import Table
 from cms_cli.replay.storage import ledger, rowbook
 from cms_cli.replay.storage.journal import Journal
 from cms_cli.replay.storage.rowbook import RowStatus, StagedRow
+from cms_cli.replay.values.times import to_wire
 from cms_python import EventKind
 
 _BATCH = 256  # rows mapped, looked up in the ledger and set right at a time: what they take fits into a cache
@@ -82,6 +83,7 @@ class Stager:
         sink: Sink,
         now: datetime,
         *,
+        sha256: str,
         unknown_again: bool,
         progress: Callable[[int], None],
     ) -> None:
@@ -94,6 +96,7 @@ class Stager:
             known: What the service has accepted before.
             sink: Where the rows go.
             now: The time, in UTC.
+            sha256: Of the input's bytes.
             unknown_again: Whether rows that a failures file marks as unknown may be sent.
             progress: Told the number of rows read, now and then.
         """
@@ -104,6 +107,8 @@ class Stager:
         self._sink = sink
         self._progress = progress
         self._unknown_again = unknown_again
+        self._sha256 = sha256
+        self._now = to_wire(now)
         self._rows: list[StagedRow] = []  # still to be written
         self._shown: dict[int, tuple[int, int, list[str], str]] = {}  # by row: row, line, cells and body
         self.tally = Tally(now.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
@@ -227,10 +232,15 @@ class Stager:
         message = "; ".join(problem.message for problem in planned)
         return _unsent(item, RowStatus.INVALID, planned[0].code, message, planned[0].column)
 
-    def _key(self, event: PlannedEvent) -> bytes | None:
+    def _key(self, event: PlannedEvent) -> bytes:
         if self._kind is EventKind.SALE:
             return ledger.key_of(event.invoice_id)
-        return ledger.key_of(event.body) if event.timestamp else None
+        if event.timestamp and event.timestamp != self._now:
+            return ledger.key_of(event.body)
+        # Two that look alike may be two events, so one without a time of its own is known by its place in the file:
+        # when the run itself has been removed, the same file does not send it again. ("now" is another time then.)
+        body = event.body.replace(self._now, "now") if event.timestamp else event.body
+        return ledger.key_of(f"{self._sha256} {event.row} {body}")
 
     def _amend(self, findings: Iterable[Finding]) -> None:
         """Set right the rows that repeat or contradict others; reads the input again up to the last one."""

@@ -1,0 +1,81 @@
+"""What is known of a file's events once its run has been removed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faultserver import DROP, FaultServer, json_reply
+from program import Program
+from replays import Bench, as_csv, counted, lead
+
+from cms_cli.replay.options import Shape
+from cms_cli.replay.storage import runs
+from cms_cli.replay.storage.journal import Journal
+
+SUCCESS = json_reply(200, {"success": True, "message": "ok", "data": {}})
+HEADER = ("click_id", "event_name", "customer_external_id")
+NOW = Shape(constants=(("timestamp", "now"),))
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer(default=SUCCESS) as server:
+        yield server
+
+
+def undated(numbers: list[int]) -> str:
+    return as_csv(HEADER, [lead(number)[:3] for number in numbers])
+
+
+def prune(bench: Bench, *names: str) -> None:
+    with Journal.open(bench.state) as journal:
+        assert runs.prune(journal, names or None, ledger=False) == 1
+
+
+@pytest.mark.parametrize("shape", [Shape(), NOW], ids=["no time", "now"])
+def test_leads_without_a_time_of_their_own(tmp_path: Path, server: FaultServer, shape: Shape) -> None:
+    """The same command sends none of them again because their run was removed; two that look alike are two."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(undated([1, 2]))
+    assert counted(bench.replay(path, shape)) == {"accepted": 2}
+    prune(bench)
+    assert counted(bench.replay(path, shape)) == {"duplicate": 2}
+    prune(bench)
+    assert counted(bench.replay(path, shape)) == {"duplicate": 2}
+    assert len(server.requests) == 2
+    assert counted(bench.replay(path, shape, fresh=True)) == {"accepted": 2}
+    # Of another file nothing is known: they may be other events.
+    assert counted(bench.replay(bench.file(undated([1, 2, 3]), "other.csv"), shape)) == {"accepted": 3}
+
+
+@pytest.mark.parametrize("shape", [Shape(), NOW], ids=["no time", "now"])
+def test_a_lead_in_doubt_without_a_time_of_its_own(tmp_path: Path, server: FaultServer, shape: Shape) -> None:
+    """What may have arrived is not sent unasked after its run was removed, finished or not."""
+    server.script(SUCCESS, DROP)
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(undated([1, 2, 3, 4]))
+    first = bench.replay(path, shape, limit=3)
+    assert counted(first) == {"accepted": 2, "unknown": 1, "pending": 1}
+    bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 4", time.time())
+    prune(bench, str(first.run))
+    assert counted(bench.replay(path, shape)) == {"duplicate": 2, "invalid": 2}
+    assert len(server.requests) == 3
+    assert counted(bench.replay(path, shape, retry_unknown=True)) == {"accepted": 2, "duplicate": 2}
+
+
+def test_what_prune_says_of_leads(program: Program, server: FaultServer) -> None:
+    """From the command line: nothing is sent twice, and the second run's exit code says that all is well."""
+    program.env.update(CMS_HOST=server.url, CMS_BEARER_TOKEN="tok_of_the_test")
+    path = program.home / "leads.csv"
+    path.write_text(undated([1, 2]))
+    command = ("lead", "--from-csv", str(path), "--yes", "--json")
+    assert program(*command).json["counts"]["accepted"] == 2
+    assert program("runs", "prune").code == 0
+    rehearsed = program(*command, "--dry-run")
+    assert rehearsed.json["counts"]["duplicate"] == 2
+    again = program(*command)
+    assert (again.code, again.json["counts"]["duplicate"]) == (0, 2)
+    assert len(server.requests) == 2
