@@ -339,9 +339,14 @@ def test_a_lead_that_another_file_brought_is_not_sent_again(tmp_path: Path, serv
     assert len(server.requests) == 5
 
 
-@pytest.mark.parametrize(("hours", "becomes"), [(23.9, "accepted"), (24.1, "unknown")])
+@pytest.mark.parametrize(
+    ("hours", "becomes"), [(23.9, "accepted"), (24.1, "unknown"), (-23.9, "accepted"), (-24.1, "unknown")]
+)
 def test_a_sale_is_repeated_for_a_day(tmp_path: Path, server: FaultServer, hours: float, becomes: str) -> None:
-    """After that the service may have forgotten the invoice, and only --retry-unknown sends it again."""
+    """After that the service may have forgotten the invoice, and only --retry-unknown sends it again.
+
+    How long ago an attempt was that lies ahead, since a wrong clock was set back, nobody knows.
+    """
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     bench.replay(path, limit=1)

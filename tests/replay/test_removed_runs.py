@@ -1,19 +1,22 @@
-"""What is known of a file's events once its run has been removed."""
+"""What is known of a file's events once its run has been removed, or another one has grown old."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faultserver import DROP, FaultServer, json_reply
 from program import Program
-from replays import Bench, as_csv, counted, lead
+from replays import Bench, as_csv, counted, lead, sales_csv
 
 from cms_cli.replay.options import Shape
+from cms_cli.replay.sending import clearance
 from cms_cli.replay.storage import runs
 from cms_cli.replay.storage.journal import Journal
+from cms_python import CMSClient, Outcome, WireEvent
 
 SUCCESS = json_reply(200, {"success": True, "message": "ok", "data": {}})
 HEADER = ("click_id", "event_name", "customer_external_id")
@@ -79,3 +82,26 @@ def test_what_prune_says_of_leads(program: Program, server: FaultServer) -> None
     again = program(*command)
     assert (again.code, again.json["counts"]["duplicate"]) == (0, 2)
     assert len(server.requests) == 2
+
+
+def test_a_sale_of_another_run_that_grows_too_old_meanwhile(
+    tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that goes on for days looks again: what was young enough at its beginning to be repeated ages, too."""
+    monkeypatch.setattr(clearance, "_LOOK_AGAIN", 0.0)
+    bench = Bench(tmp_path, server.url)
+    bench.replay(bench.file(sales_csv(range(3))), limit=1)
+    bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 3", time.time() - 3600)
+    sent: list[Any] = []
+
+    def send(event: WireEvent) -> Outcome:
+        sent.append(event)
+        if len(sent) == 1:  # a day goes by
+            sql = "UPDATE rows SET sent_at = ? WHERE sent_at IS NOT NULL AND row = 3 AND run = 1"
+            Bench(tmp_path, server.url).change(sql, time.time() - 25 * 3600)
+        return client.attempt(event)
+
+    with CMSClient("tok", server.url, retries=0) as client:
+        report = bench.replay(bench.file(sales_csv(range(1, 4)), "next.csv"), send=send, concurrency=1)
+    assert counted(report) == {"accepted": 2, "unknown": 1}
+    assert len(sent) == 2

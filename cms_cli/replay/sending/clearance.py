@@ -16,6 +16,9 @@ from cms_python import Outcome
 WAITED_FOR = 40.0
 """Seconds that another run's request for the same lead is waited for; after them that run is taken for dead."""
 
+_LOOK_AGAIN = 600.0
+"""Seconds after which other runs' sales are looked through again: some may have become too old meanwhile."""
+
 _ELSEWHERE = "another run has sent it without an answer; it may have arrived"
 
 
@@ -47,7 +50,8 @@ class Clearance:
     ) -> None:
         self._journal = journal
         self._unknown_again = unknown_again  # what other runs have left in doubt
-        self._in_doubt: set[bytes] | None = set() if unknown_again else None  # sales; looked up when it is needed
+        self._in_doubt: set[bytes] = set()  # sales; looked up when it is needed
+        self._looked = float("-inf")
         self._run = run
         self._window = window
         self._service = ServiceLimit()
@@ -62,8 +66,8 @@ class Clearance:
         if self._run.kind == "lead":
             return list(self._known_leads(rows, keys, now)) if keys else []
         sales = ledger.known_sales(self._journal, self._run.scope, keys) if keys else {}
-        if self._in_doubt is None:
-            self._in_doubt = doubt.sales_too_long_ago(self._journal, self._run, now)
+        if not self._unknown_again and now - self._looked >= _LOOK_AGAIN:
+            self._looked, self._in_doubt = now, doubt.sales_too_long_ago(self._journal, self._run, now)
         for row in rows:
             before = sales.get(row.key) if row.key is not None else None
             if before is not None:

@@ -32,8 +32,8 @@ def sales_too_long_ago(journal: Journal, run: Run, now: float) -> set[bytes]:
         "SELECT key FROM rows INDEXED BY rows_by_status WHERE status = 'unknown' AND key IS NOT NULL"
         f" AND run IN {_OTHERS} UNION ALL"
         " SELECT key FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
-        f" AND sent_at < ? AND key IS NOT NULL AND run IN {_OTHERS} UNION ALL"
-        " SELECT invoice FROM sales_in_doubt WHERE scope = ? AND sent_at < ?",
-        (*others, now - SAFE_TO_RESEND, *others, run.scope, now - SAFE_TO_RESEND),
+        f" AND abs(? - sent_at) > ? AND key IS NOT NULL AND run IN {_OTHERS} UNION ALL"
+        " SELECT invoice FROM sales_in_doubt WHERE scope = ? AND abs(? - sent_at) > ?",
+        (*others, now, SAFE_TO_RESEND, *others, run.scope, now, SAFE_TO_RESEND),
     )
     return {key for (key,) in found}

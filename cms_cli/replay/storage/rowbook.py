@@ -236,7 +236,8 @@ def recover(journal: Journal, run: Run, now: float) -> list[SettledRow]:
 
 def is_too_long_ago(row: PendingRow, now: float) -> bool:
     """Tell whether a sale's unanswered attempt is so old that it may no longer be repeated."""
-    return row.sent_at is not None and now - row.sent_at > SAFE_TO_RESEND
+    # Either way: what lies ahead was noted before a wrong clock was set back, and how old that is nobody knows.
+    return row.sent_at is not None and abs(now - row.sent_at) > SAFE_TO_RESEND
 
 
 def settled_row(
