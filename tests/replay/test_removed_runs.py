@@ -14,8 +14,9 @@ from replays import Bench, as_csv, counted, lead, sales_csv
 
 from cms_cli.replay.options import Shape
 from cms_cli.replay.sending import clearance
-from cms_cli.replay.storage import runs
+from cms_cli.replay.storage import rowbook, runs
 from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.storage.rowbook import RowStatus
 from cms_python import CMSClient, Outcome, WireEvent
 
 SUCCESS = json_reply(200, {"success": True, "message": "ok", "data": {}})
@@ -105,3 +106,19 @@ def test_a_sale_of_another_run_that_grows_too_old_meanwhile(
         report = bench.replay(bench.file(sales_csv(range(1, 4)), "next.csv"), send=send, concurrency=1)
     assert counted(report) == {"accepted": 2, "unknown": 1}
     assert len(sent) == 2
+
+
+def test_a_finished_run_that_is_opened_again_is_not_finished(tmp_path: Path, server: FaultServer) -> None:
+    """From the very moment on in which it has rows to send: a kill then must not leave it to be pruned."""
+    server.script(SUCCESS, json_reply(422, {"error": "no"}))
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(3)))
+    assert counted(bench.replay(path)) == {"accepted": 2, "refused": 1}
+    with Journal.open(bench.state) as journal:
+        [run] = runs.all_runs(journal)
+        assert rowbook.reopen(journal, run, RowStatus.UNKNOWN) == 0
+        assert [each.state for each in runs.all_runs(journal)] == [runs.RunState.FINISHED]
+        assert rowbook.reopen(journal, run, RowStatus.REFUSED) == 1
+        assert [each.state for each in runs.all_runs(journal)] == [runs.RunState.UNFINISHED]
+        assert runs.prune(journal, None, ledger=False) == 0
+    assert counted(bench.replay(path)) == {"accepted": 3}

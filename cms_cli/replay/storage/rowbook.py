@@ -14,7 +14,7 @@ from cms_cli.replay.storage import ledger
 from cms_cli.replay.storage.contents import ENDING, Content, ContentsWriter
 from cms_cli.replay.storage.journal import Journal
 from cms_cli.replay.storage.journalfile import ROWS_A_BLOCK
-from cms_cli.replay.storage.runs import Run
+from cms_cli.replay.storage.runs import Run, RunState
 
 SAFE_TO_RESEND = 24 * 3600.0
 """Seconds for which a sale's unanswered attempt may be repeated.
@@ -265,7 +265,8 @@ def reopen(journal: Journal, run: Run, status: RowStatus) -> int:
             " WHERE run = ? AND status = ?",
             (run.id, status.value),
         )
-        db.execute("UPDATE runs SET counts = NULL WHERE id = ?", (run.id,))
+        if changed.rowcount:  # together: a finished run that has rows to send could be pruned, or begun afresh
+            db.execute("UPDATE runs SET counts = NULL, state = ? WHERE id = ?", (RunState.UNFINISHED.value, run.id))
         return changed.rowcount
 
 
