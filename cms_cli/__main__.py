@@ -24,9 +24,15 @@ def run() -> NoReturn:
     # Loading modules makes 50,000 objects that all stay. Looking through them for garbage every 700 objects, as
     # Python does, takes 6 of 140 ms. What a replay throws away needs no such looking; what does is found later.
     gc.set_threshold(50_000)
-    from cms_cli.app import main
+    try:
+        from cms_cli.app import main
 
-    _leave(main())
+        code = main()
+    except (
+        KeyboardInterrupt
+    ):  # while modules are loaded, or when everything is done: no traceback, and nothing lost
+        code = 130
+    _leave(code)
 
 
 def _version() -> str:

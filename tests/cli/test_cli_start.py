@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from importlib import import_module
@@ -292,6 +293,25 @@ def test_a_proxy_is_what_requests_is_loaded_for(online: Program) -> None:
 
     assert "requests" in names
     assert "cms_python._proxied" in names
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a process cannot interrupt itself elsewhere")
+def test_ctrl_c_while_modules_are_loaded(program: Program) -> None:
+    """It ends the program as at any other moment, and not with a traceback."""
+    (program.home / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where tests run in the background
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    paths = os.pathsep.join((str(program.home), program.env["PYTHONPATH"]))
+
+    result = program("runs", "list", env={"PYTHONPATH": paths})
+
+    assert (result.code, result.stdout, result.stderr) == (130, "", "")
 
 
 def test_places_are_those_of_platformdirs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
