@@ -6,7 +6,9 @@ import base64
 import inspect
 import json
 import re
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from replays import LEAD_HEADER, as_csv, lead, leads_csv, sales_csv
 
 from cms_cli.commands.runs import resume
 from cms_cli.commands.sale import sale
+from cms_cli.replay.storage.journal import FILE_NAME
 
 
 def token(subject: str, expires: float = 4_000_000_000) -> dict[str, str]:
@@ -46,6 +49,39 @@ def test_a_run_goes_on_under_its_own_account_only(online: Program, service: Faul
     again = online(*command, env=renewed)
     assert (again.code, len(service.requests)) == (0, 4)
     assert "finished before" in again.stderr
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_finished_file_and_a_renewed_token_that_is_no_jwt(
+    online: Program, service: FaultServer, kind: str
+) -> None:
+    """Whose it is nobody can tell: nothing is sent once more unasked, unless the service surely dedupes it."""
+    path = write(online, sales_csv(range(3)) if kind == "sale" else leads_csv(range(3)))
+    command = (kind, "--from-csv", path, "--yes", "--json")
+    old, new = {"CMS_BEARER_TOKEN": "tok_of_last_year"}, {"CMS_BEARER_TOKEN": "tok_of_this_year"}
+    run = online(*command, env=old).json["run"]
+    if kind == "sale":
+        with closing(sqlite3.connect(online.state / FILE_NAME)) as db, db:
+            db.execute("UPDATE runs SET touched = touched - 90000")
+    told = online(*command, env=new)
+    assert (told.code, len(service.requests)) == (2, 3)
+    assert f"cms runs show {run}" in told.stderr
+    assert "--fresh" in told.stderr
+    assert online(*command, env=token("ann")).code == 2
+    assert online(*command, "--fresh", env=new).json["counts"]["accepted"] == 3
+    again = online(*command, env=new)
+    assert (again.code, len(service.requests)) == (0, 6)
+
+
+def test_a_file_for_two_accounts_that_are_known(online: Program, service: FaultServer) -> None:
+    """A file may go to either; and a young sale goes out whosever token it is, since the service dedupes it."""
+    path = write(online, leads_csv(range(2)))
+    for name in ("ann", "bob"):
+        assert online("lead", "--from-csv", path, "--yes", env=token(name)).code == 0
+    path = write(online, sales_csv(range(2)))
+    for name in ("tok_of_last_year", "tok_of_this_year"):
+        assert online("sale", "--from-csv", path, "--yes", env={"CMS_BEARER_TOKEN": name}).code == 0
+    assert len(service.requests) == 8
 
 
 @pytest.mark.parametrize(

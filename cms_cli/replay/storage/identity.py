@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from cms_cli.replay.storage import runs
 from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.storage.rowbook import SAFE_TO_RESEND
 from cms_cli.replay.storage.runs import Run, RunState
+
+_UNNAMED = "token "  # what the key of an account begins with of which nothing is known but its token
 
 
 class RunConflictError(Exception):
@@ -59,6 +64,8 @@ def known_run(
             f"{others.name}, a run of this very file under another account, is not finished",
             f"Go on with it under a renewed token: cms runs resume {others.name}",
         )
+    if not fresh:
+        _refuse_what_another_token_sent(journal, scope, [run for run in alike if run.scope != scope])
     if kind == "lead" and not fresh:
         sent = next((run for run in ours if _sent_any(journal, run)), None)
         if sent is not None:
@@ -69,6 +76,27 @@ def known_run(
                 else f"See cms runs show {sent.name}; to send them again all the same, pass --fresh.",
             )
     return None
+
+
+def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[Run]) -> None:
+    """Refuse to send a finished file once more because its token was renewed.
+
+    A token that is no JWT and of no profile does not say whose it is, so its ledger is its own: whether the account
+    is another one only its owner knows. A young sale's invoice the service still has.
+
+    Raises:
+        RunConflictError: There is such a run.
+    """
+    (account,) = journal.db.execute("SELECT account FROM scopes WHERE id = ?", (scope,)).fetchone()
+    for run in others:
+        unclear = account.startswith(_UNNAMED) or run.account.startswith(_UNNAMED)
+        lasting = run.kind == "sale" and abs(time.time() - run.touched) <= SAFE_TO_RESEND
+        if unclear and not lasting and _sent_any(journal, run):
+            raise RunConflictError(
+                f"{run.name} has sent this very file with another token, which may be of the same account",
+                f"See cms runs show {run.name}; if the account is another one, pass --fresh. A token that is "
+                "kept in a profile counts as that profile's, renewed or not.",
+            )
 
 
 def clear_the_way(journal: Journal, run: Run) -> None:
