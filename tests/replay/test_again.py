@@ -465,3 +465,15 @@ def test_pruning_a_run_keeps_its_sales_in_doubt(
     third = bench.file(sales_csv(range(4)) + "\n", "third.csv")
     assert counted(bench.replay(third)) == {"duplicate": 4}
     assert counted(bench.replay(third, fresh=True)) == {"accepted": 4}
+
+
+def test_going_on_with_amounts_that_add_up_to_more_than_64_bits(tmp_path: Path, server: FaultServer) -> None:
+    """What is left is summed up exactly, however much it is: here an id was taken for the amount."""
+    bench = Bench(tmp_path, server.url)
+    most = 2**53 - 1
+    path = bench.file(sales_csv(range(1100), amount=most))
+    bench.replay(path, limit=1)
+    notes = Notes(yes=False)
+    with pytest.raises(RunConflictError, match="as you said"):
+        bench.replay(path, notes=notes)
+    assert notes.previews[0].sums == {"EUR": 1099 * most}

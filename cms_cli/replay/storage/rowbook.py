@@ -282,13 +282,14 @@ def sums_of(journal: Journal, run: Run, statuses: Sequence[RowStatus]) -> tuple[
     """Give the minor units of the rows of some statuses, by currency, and how many of those rows cost nothing."""
     sums: dict[str, int] = {}
     free = 0
-    for currency, total, zeros in journal.db.execute(
-        "SELECT currency, sum(amount), sum(amount = 0) FROM rows"
+    # In two halves: SQLite's numbers end at 64 bits, which a thousand of the largest amounts exceed.
+    for currency, high, low, zeros in journal.db.execute(
+        "SELECT currency, sum(amount >> 31), sum(amount & 0x7fffffff), sum(amount = 0) FROM rows"
         f" WHERE run = ? AND status IN ({','.join('?' * len(statuses))}) AND currency <> ''"
         " GROUP BY currency ORDER BY currency",
         (run.id, *(status.value for status in statuses)),
     ):
-        sums[currency] = total
+        sums[currency] = (high << 31) + low
         free += zeros
     return sums, free
 
