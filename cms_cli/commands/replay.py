@@ -81,7 +81,7 @@ def resume_run(run: Run, parameters: Mapping[str, Any]) -> ExitCode:
     delivery = delivery_of({**parameters, "sandbox": sandbox}, settings)
     view = ReplayView(console, settings.output, delivery, ask=not parameters["yes"])
     with explained(console), open_target(settings, console, sandbox=sandbox) as target:
-        _check_subject(run, target)
+        _check_account(run, target, console)
         log_requests(console)
         request = request_for(EventKind(run.kind), run.file, Shape.from_json(run.shape), delivery, target)
         client = client_for(target, settings)
@@ -91,17 +91,21 @@ def resume_run(run: Run, parameters: Mapping[str, Any]) -> ExitCode:
     return report.exit_code
 
 
-def _check_subject(run: Run, target: Target) -> None:
-    """Keep one account's sales from being sent as another's."""
-    prefix = "jwt "
-    account = target.account
-    if account is None or account.subject is None or not run.account.startswith(prefix):
+def _check_account(run: Run, target: Target, console: Console) -> None:
+    """Keep one account's sales from being sent as another's, as far as a token tells."""
+    account, jwt, profile = target.account, "jwt ", "profile "
+    if account is None or account.key == run.account:
         return
-    subject = json.loads(run.account[len(prefix) :])[1]
-    if subject != account.subject:
-        raise CommandError(
-            f"{run.name} belongs to the account {subject}, and this token to {account.subject}",
-            "Use a token of the run's own account.",
+    if account.subject is not None and run.account.startswith(jwt):
+        subject = json.loads(run.account[len(jwt) :])[1]
+        if subject != account.subject:
+            raise CommandError(
+                f"{run.name} belongs to the account {subject}, and this token to {account.subject}",
+                "Use a token of the run's own account.",
+            )
+    elif account.key.startswith(profile) and run.account.startswith(profile):  # it may have a new name
+        console.warn(
+            f"{run.name} was begun with the token of the {run.account}, and goes on with that of the {account.key}"
         )
 
 

@@ -84,6 +84,21 @@ def test_a_file_for_two_accounts_that_are_known(online: Program, service: FaultS
     assert len(service.requests) == 8
 
 
+def test_a_run_that_goes_on_with_another_profile(online: Program, service: FaultServer) -> None:
+    """It may be the same account under a new name, so it goes on, and says that the profile is another one."""
+    online.config.write_text("".join(f'[profiles.{name}]\ntoken = "tok_{name}_1234"\n' for name in ("ann", "bob")))
+    online.config.chmod(0o600)
+    path = write(online, sales_csv(range(3)))
+    command = ("sale", "--from-csv", path, "--yes", "--json", "--limit", "1", "--profile", "ann")
+    run = online(*command).json["run"]
+    own = online("runs", "resume", run, "--yes", "--limit", "1", "--profile", "ann")
+    assert (own.code, "was begun with" in own.stderr) == (0, False)
+    other = online("runs", "resume", run, "--yes", "--profile", "bob")
+    assert other.code == 0
+    said = f"{run} was begun with the token of the profile ann, and goes on with that of the profile bob"
+    assert said in " ".join(other.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("text", "flags", "expires", "said"),
     [
