@@ -94,8 +94,8 @@ def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[R
         if unclear and not lasting and _sent_any(journal, run):
             raise RunConflictError(
                 f"{run.name} has sent this very file with another token, which may be of the same account",
-                f"See cms runs show {run.name}; if the account is another one, pass --fresh. A token that is "
-                "kept in a profile counts as that profile's, renewed or not.",
+                f"It is finished: see cms runs show {run.name}; with --retry-refused or --retry-unknown use "
+                f"cms runs resume {run.name}. If the account is another one, pass --fresh.",
             )
 
 
