@@ -135,6 +135,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             return ExitCode.OK
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            # Pythons before 3.12 wrap what is raised while a class is made, as it is where a module is loaded.
+            return ExitCode.INTERRUPTED
         if _is_usage_error(error):
             return _usage_error(console, error)
         return _failure(console, error)

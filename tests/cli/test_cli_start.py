@@ -314,6 +314,26 @@ def test_ctrl_c_while_modules_are_loaded(program: Program) -> None:
     assert (result.code, result.stdout, result.stderr) == (130, "", "")
 
 
+def test_ctrl_c_while_a_class_is_made(program: Program) -> None:
+    """Also where Python wraps it, as those before 3.12 do for what is raised in a __set_name__."""
+    (program.home / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Field:\n"
+        "    def __set_name__(self, owner, name):\n"
+        "        raise KeyboardInterrupt\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'cms_cli.settings':\n"
+        "            type('Made', (), {'field': Field()})\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    paths = os.pathsep.join((str(program.home), program.env["PYTHONPATH"]))
+
+    result = program("runs", "list", env={"PYTHONPATH": paths})
+
+    assert (result.code, result.stdout, result.stderr) == (130, "", "")
+
+
 def test_places_are_those_of_platformdirs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The config file's place, which Linux's short cut finds without platformdirs, is the one that it names."""
     import platformdirs
