@@ -141,6 +141,14 @@ JSON = st.recursive(
 )
 
 
+def test_a_key_that_is_there_twice_among_many() -> None:
+    """It is found at once, and is the first of them that the line repeats."""
+    many = ",".join(f'"k{number}":1' for number in range(100_000))
+    [row] = _table(f'{{{many},"k99998":2,"k99999":2,"k99998":3}}\n', header=("a",))
+    assert isinstance(row, RowProblem)
+    assert row.message == 'has the key "k99998" twice'
+
+
 @settings(deadline=None)
 @given(
     st.lists(

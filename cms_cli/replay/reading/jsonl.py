@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from json.decoder import JSONDecoder
@@ -163,8 +164,8 @@ def _pairs(line: str) -> list[tuple[str, str]]:
     if not isinstance(members, _Pairs):
         raise _BadLineError("not_an_object", f"{shown(line)} is JSON, but no object")
     if len(dict(members)) < len(members):
-        keys = [key for key, _ in members]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        seen = Counter(key for key, _ in members)  # whose order is that of the line
+        twice = next(key for key, times in seen.items() if times > 1)
         raise _BadLineError("key_twice", f"has the key {shown(twice)} twice")
     nested = any(isinstance(value, (list, _Pairs)) for _, value in members)
     pairs = _as_written(line) if nested else [(key, _cell(value)) for key, value in members]
