@@ -272,6 +272,16 @@ def test_a_column_that_contradicts_itself_has_no_format() -> None:
     assert code_of(COMMA.parse("1.5", "USD")) == "amount_other_format"
 
 
+def test_what_is_no_amount_says_nothing_of_its_column() -> None:
+    """A number with something beside it that is no currency is refused, and for that; it decides for no other."""
+    for odd in ("12,5 %", "3,50 kg", "+17,99"):
+        assert code_of(column("1.000", odd).decide()) == "amount_ambiguous"
+        problem = POINT.parse(odd, "KWD")
+        assert code_of(problem) == "amount_not_a_number"
+        assert "is no currency known here" in problem[1]
+    assert column("1.000", "3,50 €").decide() == COMMA
+
+
 def test_a_column_without_separators_needs_no_decision() -> None:
     """Whole numbers are read, and an unknown --decimal is named."""
     assert isinstance(column("5", "1 000", "x").decide(), AmountFormat)

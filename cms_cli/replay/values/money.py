@@ -169,6 +169,9 @@ class AmountFormat(NamedTuple):
             return _not_a_number(text)
         if parts.negative:
             return _negative(text)
+        odd = _unknown_mark(parts)
+        if odd:
+            return _not_a_number(text, f": {shown(odd)} is no currency known here")
         split = _split(parts.number, self.decimal)
         if split is None:
             return MoneyProblem(
@@ -179,8 +182,6 @@ class AmountFormat(NamedTuple):
         seen: str | None = None
         for mark in parts.marks:
             meant = currencies_of(mark)
-            if not meant:
-                return _not_a_number(text, f": {shown(mark)} is no currency known here")
             if len(meant) == 1:
                 (code,) = meant
                 if seen not in (None, code):
@@ -218,7 +219,7 @@ class AmountColumn:
         if text[-3:-2] in self._decisive and text[-2:].isdigit():
             return
         parts = _parts(text.strip())
-        if parts is None:
+        if parts is None or _unknown_mark(parts):
             return
         sign = _decimal_sign(parts.number)
         if sign is None or sign in self._decisive:
@@ -274,6 +275,11 @@ def _parts(text: str) -> _Parts | None:
         return None
     marks = tuple(filter(None, (before, after)))
     return _Parts(number.translate(_ONE_OF_EACH), marks, bool(bracket or minus1 or minus2 or minus3 or minus4))
+
+
+def _unknown_mark(parts: _Parts) -> str:
+    """What stands beside a number and is no currency, as in ``12,5 %``; "" where nothing does."""
+    return next((mark for mark in parts.marks if not currencies_of(mark)), "")
 
 
 def _decimal_sign(number: str) -> str | None:
