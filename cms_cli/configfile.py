@@ -84,7 +84,8 @@ def _profile_name(value: object) -> object:
 
 
 def _zone(value: object) -> object:
-    from cms_cli.replay.values.times import TimeProblem, zone_named
+    from cms_cli.replay.values.times import TimeProblem
+    from cms_cli.replay.values.zones import zone_named
 
     zone = zone_named(str(_text(value)))
     if isinstance(zone, TimeProblem):

@@ -164,7 +164,8 @@ def read_event(kind: EventKind, parameters: Mapping[str, Any], zone: str) -> Eve
 
 
 def _timestamp(text: str, zone: str, problems: dict[str, str]) -> Optional[datetime]:
-    from cms_cli.replay.values.times import TimeProblem, parse_instant, zone_named
+    from cms_cli.replay.values.times import TimeProblem, parse_instant
+    from cms_cli.replay.values.zones import zone_named
 
     where = zone_named(zone)
     if isinstance(where, TimeProblem):

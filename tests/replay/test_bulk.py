@@ -276,7 +276,8 @@ def test_addresses_that_pass_at_once_pass_the_rule(text: str) -> None:
 @given(st.lists(TIME, max_size=5), st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
 def test_times_read_together_are_those_read_alone(texts: list[str], zone: str) -> None:
     """A column's times at once, and each by itself, in zones with odd hours too."""
-    from cms_cli.replay.values.times import TimeProblem, to_wire, zone_named
+    from cms_cli.replay.values.times import TimeProblem, to_wire
+    from cms_cli.replay.values.zones import zone_named
 
     found = zone_named(zone)
     assert not isinstance(found, TimeProblem)

@@ -21,7 +21,8 @@ from cms_cli.replay.mapping.mapper import UNATTRIBUTED, BadValueError, Mapper, P
 from cms_cli.replay.model import PlannedEvent, SkippedRow, SourceRow
 from cms_cli.replay.values.cells import are_all_like
 from cms_cli.replay.values.money import Amount, parse_minor
-from cms_cli.replay.values.times import TimeColumn, TimeProblem, zone_for_header
+from cms_cli.replay.values.times import TimeColumn, TimeProblem
+from cms_cli.replay.values.zones import zone_for_header
 from cms_python import Field
 
 _LONGEST = 255  # characters; the rules of the fields allow as many

@@ -17,7 +17,8 @@ from cms_cli.replay.model import SAMPLES, InputError, MappedColumn, PlannedEvent
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values import refunds
 from cms_cli.replay.values.money import AmountFormat, MoneyProblem, parse_cli_amount, parse_minor
-from cms_cli.replay.values.times import TimeProblem, check_date_format, parse_instant, zone_for_header, zone_named
+from cms_cli.replay.values.times import TimeProblem, check_date_format, parse_instant
+from cms_cli.replay.values.zones import zone_for_header, zone_named
 from cms_python import Field, encode_wire
 
 Planned = Union[PlannedEvent, SkippedRow, "list[RowProblem]"]

@@ -54,7 +54,8 @@ from typing import Any, NamedTuple
 
 from cms_cli.replay.mapping.columns import Expression, field_named
 from cms_cli.replay.model import InputError
-from cms_cli.replay.values.times import TimeProblem, check_date_format, zone_named
+from cms_cli.replay.values.times import TimeProblem, check_date_format
+from cms_cli.replay.values.zones import zone_named
 from cms_python import LEAD_FIELDS, SALE_FIELDS
 
 SETTINGS = ("amount_unit", "decimal", "timezone", "date_format", "encoding", "delimiter")

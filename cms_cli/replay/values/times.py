@@ -55,7 +55,6 @@ _CLOCK = re.compile(
     r"(,? |T)[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?(\.[0-9]{1,6})?"
     r"(?:([ \u00a0\u202f])?[AaPp][Mm])?(?:( )?([+-][0-9]{2}:?[0-9]{2}|Z))?"
 )
-_UTC_HEADER = re.compile(r"\( *utc(?: +time)?(?: *zone)? *\)", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"%(.)", re.DOTALL)
 _LONGEST = 64
 _TICKS = frozenset(f":{tick:02d}" for tick in range(60))
@@ -195,26 +194,6 @@ class TimeColumn:
         return wire[:13] if wire[13:] == ":00:00.000Z" and last - first == _TO_LAST_SECOND else ""
 
 
-def zone_named(name: str) -> tzinfo | TimeProblem:
-    """The zone of an IANA name (``Europe/Berlin``), or what is wrong with the name."""
-    # Late, since a command without a zone-less time has no use for either.
-    import zoneinfo
-
-    name = name.strip()
-    if name.upper() in ("UTC", "Z"):
-        return _UTC
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        # OSError: the name of a folder of the database, such as "America".
-        return _unknown_zone(name, sorted(zoneinfo.available_timezones()))
-
-
-def zone_for_header(header: str, default: tzinfo) -> tzinfo:
-    """UTC where the column's header says ``(UTC)`` or ``(UTC timezone)``, else the default."""
-    return _UTC if _UTC_HEADER.search(header) else default
-
-
 def check_date_format(date_format: str) -> TimeProblem | None:
     """What is wrong with a ``strptime`` pattern, if anything: it has to name a day, a month and a year."""
     found = set(_DIRECTIVE.findall(date_format.replace("%%", "")))
@@ -234,6 +213,13 @@ def check_date_format(date_format: str) -> TimeProblem | None:
             "date_format_zone",
             f"{shown(date_format)} has %Z, and a zone's short name does not say which zone it is",
             "use %z for offsets; or write the name itself into the format, and say --timezone",
+        )
+    if ("I" in found) != ("p" in found) or {"H", "I"} <= found:
+        # strptime ignores a PM beside %H, and takes every hour without one for one of the morning.
+        return TimeProblem(
+            "date_format_half_day",
+            f"{shown(date_format)} does not read the hour together with AM or PM",
+            "hours up to 12 are %I and %p together, hours up to 24 are %H alone",
         )
     try:
         datetime.strptime(datetime(2026, 4, 10, tzinfo=_UTC).strftime(date_format), date_format)  # noqa: DTZ007
@@ -357,38 +343,19 @@ def _order_unknown(text: str, found: re.Match[str]) -> TimeProblem:
         half = "M" in rest.upper()
         time = f"{begin}{'%I' if half else '%H'}:%M{second and ':%S'}{fraction and '.%f'}"
         time += f"{gap and ' '}{'%p' if half else ''}{offset_gap}{offset and '%z'}"
-    orders = [
-        order
-        for order, month in ((f"%d{sep}%m{sep}{year}", found["b"]), (f"%m{sep}%d{sep}{year}", found["a"]))
-        if 1 <= int(month) <= 12
-    ]
+    first, second, last = found["a"], found["b"], found["y"]
+    possible = [(f"%d{sep}%m{sep}{year}", first, second), (f"%m{sep}%d{sep}{year}", second, first)]
+    # 26-04-10 is some day of 2026 at least as likely as the 26th of one in 2010.
+    year_first = len(first) == len(last) == 2 and int(first) > 12
+    if year_first:
+        possible.append((f"%y{sep}%m{sep}%d", last, second))
+    orders = [order for order, day, month in possible if 1 <= int(day) <= 31 and 1 <= int(month) <= 12]
     formats = " or ".join(f'--date-format "{order}{time}"' for order in orders)
     return TimeProblem(
         "time_order_unknown",
-        f"{shown(text)} does not say which is the day and which the month",
+        f"{shown(text)} does not say which is the day{', which the month' if year_first else ''} and which the "
+        f"{'year' if year_first else 'month'}",
         f"say {formats}{', and add the form of the time' if rest and not clock else ''}"
         if formats
         else "write it as 2026-04-10",
-    )
-
-
-def _unknown_zone(name: str, known: list[str]) -> TimeProblem:
-    import difflib
-
-    if not known:
-        return TimeProblem(
-            "zone_database_missing",
-            f"{shown(name)} cannot be looked up: this machine has no time zone database",
-            "pip install tzdata",
-        )
-    folded = {each.casefold(): each for each in known}
-    wanted = name.casefold().replace(" ", "_")
-    # "Berlin" first: it is nearer to Europe/Berlin than its letters say.
-    near = [each for each in folded if each.rpartition("/")[2] == wanted] or difflib.get_close_matches(
-        wanted, folded, n=1
-    )
-    return TimeProblem(
-        "zone_unknown",
-        f"{shown(name)} is no time zone",
-        f"did you mean {folded[near[0]]}?" if near else "use a name such as Europe/Berlin or America/New_York",
     )

@@ -1,0 +1,53 @@
+"""Which zone a time that names none is read in."""
+
+from __future__ import annotations
+
+import re
+from datetime import timezone, tzinfo
+
+from cms_cli.replay.problems import shown
+from cms_cli.replay.values.times import TimeProblem
+
+_UTC_HEADER = re.compile(r"\( *utc(?: +time)?(?: *zone)? *\)", re.IGNORECASE)
+
+
+def zone_named(name: str) -> tzinfo | TimeProblem:
+    """The zone of an IANA name (``Europe/Berlin``), or what is wrong with the name."""
+    # Late, since a command without a zone-less time has no use for either.
+    import zoneinfo
+
+    name = name.strip()
+    if name.upper() in ("UTC", "Z"):
+        return timezone.utc
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        # OSError: the name of a folder of the database, such as "America".
+        return _unknown_zone(name, sorted(zoneinfo.available_timezones()))
+
+
+def zone_for_header(header: str, default: tzinfo) -> tzinfo:
+    """UTC where the column's header says ``(UTC)`` or ``(UTC timezone)``, else the default."""
+    return timezone.utc if _UTC_HEADER.search(header) else default
+
+
+def _unknown_zone(name: str, known: list[str]) -> TimeProblem:
+    import difflib
+
+    if not known:
+        return TimeProblem(
+            "zone_database_missing",
+            f"{shown(name)} cannot be looked up: this machine has no time zone database",
+            "pip install tzdata",
+        )
+    folded = {each.casefold(): each for each in known}
+    wanted = name.casefold().replace(" ", "_")
+    # "Berlin" first: it is nearer to Europe/Berlin than its letters say.
+    near = [each for each in folded if each.rpartition("/")[2] == wanted] or difflib.get_close_matches(
+        wanted, folded, n=1
+    )
+    return TimeProblem(
+        "zone_unknown",
+        f"{shown(name)} is no time zone",
+        f"did you mean {folded[near[0]]}?" if near else "use a name such as Europe/Berlin or America/New_York",
+    )
