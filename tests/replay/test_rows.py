@@ -69,6 +69,14 @@ def test_text_after_a_closing_quote_is_a_problem() -> None:
     assert [row.line for row in found] == [2, 3, 4]
 
 
+def test_a_line_of_many_cells_that_is_badly_quoted() -> None:
+    """It is looked through once, whether or not spaces may stand before a quote: no copy is made a cell."""
+    line = '1, "a"b' + ', "c"' * 300_000
+    found = table(f'"a", "b"\n{line}\n2, "d"\n')
+    assert [getattr(row, "code", "") for row in found] == ["bad_quotes", ""]
+    assert "closes on line 2 in the middle" in refusal(f'"a", "b"\n{line}, "open\n').message
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

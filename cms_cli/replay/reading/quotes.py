@@ -6,8 +6,11 @@ with one is text (``5" pipe``), as it is for csv and for Excel.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
+
+_SPACES = re.compile(" *")
 
 
 class StrayQuote(NamedTuple):
@@ -65,7 +68,7 @@ def find_stray_quote(lines: Iterable[str], first: int, delimiter: str, *, skip_s
         while place >= 0:
             if not quoted:
                 if skip_spaces:
-                    place = len(line) - len(line[place:].lstrip(" "))
+                    place = _past_spaces(line, place)
                 quoted = line.startswith('"', place)
                 if quoted:
                     opened = number
@@ -101,7 +104,7 @@ def ends_unquoted(line: str, delimiter: str, *, skip_spaces: bool) -> bool:
     place = 0
     while True:
         if skip_spaces:
-            place = len(line) - len(line[place:].lstrip(" "))
+            place = _past_spaces(line, place)
         if line.startswith('"', place):
             place += 1
             while True:
@@ -114,3 +117,10 @@ def ends_unquoted(line: str, delimiter: str, *, skip_spaces: bool) -> bool:
         place = line.find(delimiter, place) + 1
         if not place:
             return True
+
+
+def _past_spaces(line: str, place: int) -> int:
+    # Without a copy of the rest: a line may be long, and have a cell at every other place.
+    spaces = _SPACES.match(line, place)
+    assert spaces is not None
+    return spaces.end()
