@@ -56,6 +56,16 @@ def test_a_nul_is_a_problem_of_its_row() -> None:
     assert "utf-16-be" in refusal("a,b\n".encode("utf-16-be")).hint
 
 
+def test_what_stands_in_for_a_nul_is_no_nul_by_itself() -> None:
+    """A file that has U+FDD0 of its own is read as it is, also beside a ragged row; a NUL is given back as one."""
+    found = table("a,b\n1,\ufdd0\n2,x,y\n,\ufdd0\n")
+    assert [getattr(row, "code", "") for row in found] == ["", "too_many_cells", ""]
+    assert found[0].cells == ["1", "\ufdd0"]
+    [block] = open_table(io.BytesIO("a,b\n1,\ufdd0\n2,x,y\n".encode())).blocks(9)
+    assert list(block) == found[:2]
+    assert table('a,b\n1,"x"\0y\n')[0].cells == ["1", '"x"\0y']
+
+
 def test_quotes_inside_text_are_text() -> None:
     """Only a quote at the beginning of a cell quotes it."""
     assert cells('a,b\n5" pipe,the "x"\n') == [['5" pipe', 'the "x"']]

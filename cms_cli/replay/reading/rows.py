@@ -124,7 +124,7 @@ class _DelimitedTable:
                         row += 1
                         yield new(SourceRow, (row, line, cells))
                         continue
-                    found = self._unusual(row + 1, line, cells)
+                    found = self._unusual(row + 1, line, cells, lines)
                     if found is not None:
                         row += 1
                         yield found
@@ -174,7 +174,7 @@ class _DelimitedTable:
                 continue
             found: list[SourceRow | RowProblem] = []
             for cells in some:
-                item = self._unusual(row + 1, end + 1, cells)
+                item = self._unusual(row + 1, end + 1, cells, lines)
                 end += _height(cells)
                 if item is not None:
                     row += 1
@@ -203,14 +203,16 @@ class _DelimitedTable:
             raise self._open_quote(line) from None
         if not ends_unquoted(text, head.delimiter, skip_spaces=head.skip_spaces):
             raise self._open_quote(line) from None
+        if lines.nul_seen:
+            text = text.replace(NUL_STAND_IN, "\0")
         return _badly_quoted(row, line, text.split(head.delimiter))
 
-    def _unusual(self, row: int, line: int, cells: list[str]) -> SourceRow | RowProblem | None:
+    def _unusual(self, row: int, line: int, cells: list[str], lines: Lines) -> SourceRow | RowProblem | None:
         """A row that is not simply as long as the header; None for one to ignore."""
         width = len(self._head.header)
         if not any(map(str.strip, cells)):
             return None
-        if any(NUL_STAND_IN in cell for cell in cells):
+        if lines.nul_seen and any(NUL_STAND_IN in cell for cell in cells):
             return RowProblem(
                 row,
                 line,
