@@ -88,6 +88,16 @@ def test_what_is_to_be_copied_into_a_shell_says_what_it_means(column: str) -> No
     assert heard == f"--map|amount={column}|"
 
 
+def test_no_column_of_another_field_is_suggested() -> None:
+    """A click taken for an invoice would make one sale of all that a link brought; an address may be a customer."""
+    with pytest.raises(InputError) as caught:
+        blueprint(["click_id", "customer_name", "currency", "Amount paid"])
+    assert '--map "customer_external_id=COLUMN" --map "invoice_id=COLUMN" --map "amount=' in caught.value.hint
+    with pytest.raises(InputError) as caught:
+        blueprint(["click_id", "invoiceId", "event_name", "amount", "currency", "customer_email"])
+    assert caught.value.hint.endswith('for example: --map "customer_external_id=customer_email"')
+
+
 def test_several_columns_make_one_value() -> None:
     """Parts stand with a blank between; one that repeats what is before it stands for both."""
     (found,) = like(("Day", "Time"), ("day", "Time"))

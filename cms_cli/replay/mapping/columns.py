@@ -233,7 +233,9 @@ def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hint
         missing: The fields.
         hints: What a preset or mapping file has to say about a field that its export lacks.
     """
-    unused = [name for name in header if folded(name)]
+    # What is a field of its own is no other one: a click is no invoice. (An e-mail address may be a customer.)
+    own = {folded(text) for field in fields_of(kind).values() for text in field[:2]} - {"customeremail"}
+    unused = [name for name in header if folded(name) and folded(name) not in own]
     suggestions = []
     for name in missing:
         close = difflib.get_close_matches(folded(name), [folded(column) for column in unused], 1, 0.5)
