@@ -112,6 +112,7 @@ def test_sales_come_to_the_same(asked: Shape, rows: list[tuple[str, ...]]) -> No
 # Cells at the edge of each rule, by column.
 ODD_TEXTS = (
     *("", "0", "clk", "a|b", "x" * 254, "x" * 255, "x" * 256, "é" * 255, "日本", "a: b\nclick_id: zz", "null"),
+    *('{"a":"\\ud800"}', "/p?a=q%E9&cms_rf=r", "/p?a=%C3%A9", '{"a":"\\u00e9 x"}'),
     *('{"a":"j","k":1.50}', '[{"key":"a","value":"v"}]', "/p?a=q&cms_rf=r", "😀"),
 )
 ODD_AMOUNTS = (
@@ -299,6 +300,18 @@ def test_the_body_is_the_sdks_own_text() -> None:
     values: dict[str, Any] = {**SALE, "amount": 4999, "customer_name": odd}
     assert event.body.encode() == SaleEvent(**values).encode().body
     assert json.loads(event.body)["customerName"] == odd
+
+
+@pytest.mark.parametrize("cell", ['{"a":"\\ud800"}', "https://shop.example/?a=%E9", "x=1&a=%ED%A0%80", "a: é"])
+@pytest.mark.parametrize("field", ["click_id", "event_name", "customer_external_id", "invoice_id", "customer_name"])
+def test_what_stands_in_a_cell_may_be_no_text_where_the_cell_is(field: str, cell: str) -> None:
+    """Escapes in plain ASCII, of JSON and of addresses, can stand for what no request can hold."""
+    rows = [(*SALE.values(), "", "", "", ""), (*SALE.values(), "", "", "", cell)]
+    for asked in (
+        Shape(mapping=((field, f"Refunded[a]|{field}"),)),
+        shape({"map": {field: [{"join": [field, "Refunded[a]"]}]}}),
+    ):
+        _both(HEADER, asked, "sale", rows)
 
 
 @pytest.mark.parametrize("cell", ["|", "a|b", "| ", " |", "|=", '="|"'])

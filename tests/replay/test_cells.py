@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cms_cli.replay.values.cells import bare, folded, value_in
+from cms_python import SALE_FIELDS
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,14 @@ from cms_cli.replay.values.cells import bare, folded, value_in
 def test_a_value_is_found_in_every_form(cell: str, value: str) -> None:
     """Lines, JSON and addresses are looked into, in any spelling of the key; what is not there is empty."""
     assert value_in(cell, "click_id") == value
+
+
+def test_bytes_of_an_address_that_are_no_text_are_not_guessed() -> None:
+    """%C3%A9 is an e with an accent; %E9 alone is one in some encodings, and what the field's rule refuses here."""
+    assert value_in("https://shop.example/?click_id=caf%C3%A9", "click_id") == "café"
+    for address in ("https://shop.example/?click_id=caf%E9", "a=1&click_id=caf%E9"):
+        with pytest.raises(ValueError, match="UTF-8"):
+            SALE_FIELDS["click_id"].check(value_in(address, "click_id"))
 
 
 def test_the_scheme_of_an_address_is_no_key() -> None:

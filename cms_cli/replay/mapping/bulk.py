@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from cms_cli.replay.mapping.amounts import have_two_decimals, plain_minor
 from cms_cli.replay.mapping.batch import Batch
-from cms_cli.replay.mapping.columns import fields_of
+from cms_cli.replay.mapping.columns import Source, fields_of
 from cms_cli.replay.mapping.mapper import UNATTRIBUTED, BadValueError, Mapper, Planned
 from cms_cli.replay.model import PlannedEvent, SkippedRow, SourceRow
 from cms_cli.replay.values.cells import are_all_like
@@ -153,7 +153,9 @@ class Bulk:
         if name == "amount":
             found = self._amounts(texts, values.get("currency", []), doubtful)
         else:
-            found = _checked(texts, field, doubtful, ascii_only=batch.plain)
+            # What is taken out of a cell may be what the cell is not: {"key": "\\ud800"} is ASCII.
+            whole = all(isinstance(source, Source) and not source.keys for source in sources)
+            found = _checked(texts, field, doubtful, ascii_only=batch.plain and whole)
         return self._filled(found, name, doubtful)
 
     def _filled(self, values: _Values, name: str, doubtful: set[int]) -> _Values:

@@ -91,13 +91,18 @@ def _query(cell: str) -> Iterable[tuple[str, str]]:
     if "=" not in cell or "\n" in cell:
         return ()
     if "?" not in cell:
-        return parse_qsl(cell) if _QUERY.fullmatch(cell) else ()
+        return _pairs(cell) if _QUERY.fullmatch(cell) else ()
     try:
         url = urlsplit(cell)
     except ValueError:
         return ()
     # A page of one address (`/#/shop?cms_rf=x`) has its query in the fragment.
-    return [*parse_qsl(url.fragment.partition("?")[2]), *parse_qsl(url.query)]
+    return [*_pairs(url.fragment.partition("?")[2]), *_pairs(url.query)]
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    # Bytes that are no UTF-8 (%E9) are kept as such: a field's rule refuses them, and nobody guesses.
+    return parse_qsl(query, errors="surrogateescape")
 
 
 def _lines(cell: str) -> Iterable[tuple[str, str]]:
