@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
 import zoneinfo
 from datetime import datetime, timedelta, timezone, tzinfo
 
@@ -146,6 +148,19 @@ def test_the_way_out_of_a_shuffled_date_works(text: str, formats: list[str]) -> 
     for each in formats:
         assert check_date_format(each) is None
         assert wire(text, date_format=each)[:4] in ("2026", "2010", "2028")
+
+
+def test_a_text_of_any_length_is_no_time_at_once() -> None:
+    """No pattern is made of what stands in a cell unless it may be a time."""
+    long = "2026-03-12 09:14:00" + "x." * 10_000_000
+    before = sys.getsizeof(long)
+    tracemalloc.start()
+    try:
+        found = TimeColumn(UTC).wires([long, long])
+        assert tracemalloc.get_traced_memory()[1] < 5 * before
+    finally:
+        tracemalloc.stop()
+    assert [code_of(each) for each in found] == ["time_not_a_time"] * 2
 
 
 def test_the_way_out_says_what_it_leaves_out() -> None:

@@ -161,7 +161,8 @@ class TimeColumn:
     def wires(self, texts: Sequence[str]) -> Sequence[str | TimeProblem]:
         """The wire forms of many cells: at once where they have one form and whole hours, else one by one."""
         ending = texts[0][19:] if texts else ""
-        if self._format is None and are_all_like(_same_form(ending), texts):
+        # (No time is so long; and a pattern of megabytes would take as many seconds, and be remembered.)
+        if self._format is None and len(ending) <= _LONGEST and are_all_like(_same_form(ending), texts):
             hours: dict[str, str] = dict.fromkeys([text[:13] for text in texts], "")
             for hour in hours:
                 if hour + ending not in self._known:
