@@ -22,6 +22,7 @@ from cms_cli.replay.storage.contents import ContentsWriter
 from cms_cli.replay.storage.journal import Journal
 from cms_cli.replay.storage.rowbook import RowStatus, StagedRow
 from cms_cli.replay.storage.runs import Run
+from cms_cli.replay.values.zones import names_other_zone
 from cms_python import EventKind
 
 if TYPE_CHECKING:
@@ -193,6 +194,13 @@ def _about_times(staged: Stager) -> list[str]:
             "the times of this export are the shop's own and do not say their zone; they are read as UTC: "
             "if that is not the shop's, say --timezone"
         )
+    elif not blueprint.shape.timezone:
+        named = [each.column for each in blueprint.sources.get("timestamp", ()) if names_other_zone(each.column)]
+        if named:
+            found.append(
+                f'the header "{named[0]}" seems to name a zone, which is not gone by: times that do not say theirs '
+                "are read as UTC; say --timezone"
+            )
     if tally.future:
         found.append(f"{_rows(tally.future)} dated in the future: is --timezone right?")
     return found

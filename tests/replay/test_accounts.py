@@ -26,6 +26,9 @@ def token(subject: str, expires: float = 4_000_000_000) -> dict[str, str]:
     return {"CMS_BEARER_TOKEN": f"e30.{base64.urlsafe_b64encode(claims).rstrip(b'=').decode()}.sig"}
 
 
+ZONED = "timestamp (CET),event_name,customer_external_id\n2026-01-01 12:00,x,y\n"
+
+
 def write(program: Program, text: str) -> str:
     (program.home / "in.csv").write_text(text)
     return "in.csv"
@@ -107,6 +110,8 @@ def test_a_run_that_goes_on_with_another_profile(online: Program, service: Fault
         (sales_csv(range(3)), (), 1e9, "no column gives the time"),
         (as_csv(LEAD_HEADER, [lead(0, timestamp="2099-01-01"), lead(1)]), (), 1e9, "1 row is dated in the future"),
         (as_csv(LEAD_HEADER, [lead(0, timestamp=""), lead(1)]), (), 1e9, "1 row is without a time"),
+        (ZONED, ("--map", "timestamp=timestamp (CET)"), 1e9, '"timestamp (CET)" seems to name a zone'),
+        (ZONED, ("--map", "timestamp=timestamp (CET)", "--timezone", "Europe/Berlin"), 1e9, ""),
     ],
 )
 def test_warnings_before_a_run(
@@ -118,6 +123,7 @@ def test_warnings_before_a_run(
     checked = online(kind, "--from-csv", write(online, text), "--dry-run", *flags, env=env)
     assert checked.code == 0, checked.stderr
     assert said in checked.stderr
+    assert ("name a zone" in checked.stderr) is ("name a zone" in said)
     assert ("token expires" in checked.stderr) is (said == "token expires at")
 
 

@@ -18,7 +18,7 @@ from cms_cli.replay.values.times import (
     parse_instant,
     to_wire,
 )
-from cms_cli.replay.values.zones import zone_for_header, zone_named
+from cms_cli.replay.values.zones import names_other_zone, zone_for_header, zone_named
 
 UTC = timezone.utc
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -286,6 +286,30 @@ def test_a_header_that_says_utc_wins() -> None:
         assert zone_for_header(header, BERLIN) is UTC
     for header in ("Paid at", "Created (UTC+2)", "Created UTC", "(UTCX)", "Created (local)"):
         assert zone_for_header(header, BERLIN) is BERLIN
+
+
+def test_a_header_that_names_another_zone() -> None:
+    """It is told from one that says something else in brackets, or UTC."""
+    for header in (
+        "Date (CET)",
+        "Time (UTC+2)",
+        "Paid at [GMT-05:00]",
+        "Created (+0200)",
+        "When (PDT)",
+        "At (local time)",
+    ):
+        assert names_other_zone(header), header
+    for header in (
+        "Date (UTC)",
+        "Date (GMT)",
+        "Time",
+        "Date (2026)",
+        "Price (EUR)",
+        "Paid (net)",
+        "Order date (best)",
+        "Date (-)",
+    ):
+        assert not names_other_zone(header), header
 
 
 instants = st.datetimes(datetime(1972, 1, 1), datetime(2100, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001

@@ -9,6 +9,12 @@ from cms_cli.replay.problems import shown
 from cms_cli.replay.values.times import TimeProblem
 
 _UTC_HEADER = re.compile(r"\( *utc(?: +time)?(?: *zone)? *\)", re.IGNORECASE)
+# What a header may say of another zone. It is not gone by: CST is several, and an offset changes in summer.
+_OTHER_ZONE = re.compile(
+    r"[(\[] *(?:(?:utc|gmt)? *[+\-\u2212] *[0-9]{1,2}(?::?[0-9]{2})?"
+    r"|[aecmp][sd]t|[cew]es?t|bst|msk|ist|jst|kst|hkt|sgt|ae[sd]t|nz[sd]t|local(?: time)?) *[)\]]",
+    re.IGNORECASE,
+)
 
 
 def zone_named(name: str) -> tzinfo | TimeProblem:
@@ -29,6 +35,11 @@ def zone_named(name: str) -> tzinfo | TimeProblem:
 def zone_for_header(header: str, default: tzinfo) -> tzinfo:
     """UTC where the column's header says ``(UTC)`` or ``(UTC timezone)``, else the default."""
     return timezone.utc if _UTC_HEADER.search(header) else default
+
+
+def names_other_zone(header: str) -> bool:
+    """Whether a column's header seems to say a zone, ``(CET)`` or ``(UTC+2)``, that is not gone by."""
+    return bool(_OTHER_ZONE.search(header))
 
 
 def _unknown_zone(name: str, known: list[str]) -> TimeProblem:
