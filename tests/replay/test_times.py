@@ -276,6 +276,20 @@ def test_zones_are_iana_names() -> None:
         if isinstance(result, TimeProblem):  # A file system that ignores case finds some of them.
             assert code_of(result) == "zone_unknown"
             assert meant in result.hint
+    offsets = (
+        ("GMT+1", "Etc/GMT-1", "+01:00"),
+        ("UTC-05:00", "Etc/GMT+5", "-05:00"),
+        ("+0200", "Etc/GMT-2", "+02"),
+    )
+    for name, meant, offset in offsets:
+        result = zone_named(name)
+        assert code_of(result) == "zone_unknown"
+        assert f"; {meant} is always" in result.hint  # type: ignore[union-attr]
+        assert wire("2026-07-10 12:00", zoneinfo.ZoneInfo(meant)) == wire(f"2026-07-10 12:00 {offset}")
+    for name in ("CEST", "PST", "EDT", "BST", "IST", "GMT+5:30"):
+        result = zone_named(name)
+        assert code_of(result) == "zone_unknown"
+        assert "did you mean" not in result.hint  # type: ignore[union-attr]
     for name in ("", "qqqqqq", "America", "../../etc/passwd", "/etc/localtime", "a\0b", "CEST+2"):
         assert code_of(zone_named(name)) == "zone_unknown"
 

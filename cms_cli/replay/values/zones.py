@@ -15,6 +15,7 @@ _OTHER_ZONE = re.compile(
     r"|[aecmp][sd]t|[cew]es?t|bst|msk|ist|jst|kst|hkt|sgt|ae[sd]t|nz[sd]t|local(?: time)?) *[)\]]",
     re.IGNORECASE,
 )
+_OFFSET = re.compile(r"(?:utc|gmt)? *([+\-\u2212]) *([0-9]{1,2})(?::?00)?", re.IGNORECASE)
 
 
 def zone_named(name: str) -> tzinfo | TimeProblem:
@@ -51,11 +52,22 @@ def _unknown_zone(name: str, known: list[str]) -> TimeProblem:
             f"{shown(name)} cannot be looked up: this machine has no time zone database",
             "pip install tzdata",
         )
+    offset = _OFFSET.fullmatch(name)
+    if offset:
+        # The signs of the database's own zones are turned round: Etc/GMT-1 is an hour ahead of UTC.
+        turned = f"Etc/GMT{'+' if offset[1] != '+' else '-'}{int(offset[2])}"
+        fixed = f"; {turned} is always {offset[1]}{int(offset[2])} from UTC" if turned in known else ""
+        return TimeProblem(
+            "zone_unknown",
+            f"{shown(name)} is an offset, and no time zone",
+            f"use a name such as Europe/Berlin, which knows when the clocks change{fixed}",
+        )
     folded = {each.casefold(): each for each in known}
     wanted = name.casefold().replace(" ", "_")
-    # "Berlin" first: it is nearer to Europe/Berlin than its letters say.
-    near = [each for each in folded if each.rpartition("/")[2] == wanted] or difflib.get_close_matches(
-        wanted, folded, n=1
+    # "Berlin" first: it is nearer to Europe/Berlin than its letters say. And CEST is nowhere near to EST.
+    places = [each for each in folded if "/" in each and not each.startswith("etc/")]
+    near = [each for each in places if each.rpartition("/")[2] == wanted] or difflib.get_close_matches(
+        wanted, places, n=1
     )
     return TimeProblem(
         "zone_unknown",
