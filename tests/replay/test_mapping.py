@@ -167,7 +167,7 @@ def test_odd_conditions(where: str, kept: str) -> None:
     assert found == ["" if kept == "yes" else f"--where {where}"]
 
 
-@pytest.mark.parametrize("where", ["Status", "=x", "!=x", "Nothing=x", "A|a=b=x"])
+@pytest.mark.parametrize("where", ["Status", "=x", "!=x", "Nothing=x", "A|a=b=x", "A==x", "A!==x"])
 def test_what_is_no_condition_is_refused(where: str) -> None:
     """Without a column, a value, or with a column that is not there."""
     with pytest.raises(InputError, match="--where"):

@@ -121,7 +121,8 @@ def _condition(header: Sequence[str], text: str, flag: str) -> _Test:
     rest = text[len(column) :]
     if not own and column.endswith("!"):
         column, rest = column[:-1], f"!{rest}"
-    if not rest or not column.strip():
+    # No cell is meant to begin with "=", and a "==" would leave out every row.
+    if not rest or not column.strip() or rest.lstrip("!").startswith("=="):
         raise InputError(f'{flag} "{text}" is no condition', "Write COLUMN=VALUE or COLUMN!=VALUE.")
     keeps = not rest.startswith("!")
     wanted = rest.partition("=")[2].strip()
