@@ -107,7 +107,7 @@ def parse_minor(text: str) -> int | MoneyProblem:
     return MoneyProblem(
         "amount_not_minor",
         f"{shown(text)} is not a whole number of minor units (cents), digits only",
-        "if the column holds 49.99 for forty-nine ninety-nine, say --amount-unit major",
+        "cents are written as 4999; if the column holds 49.99 for as much, say --amount-unit major",
     )
 
 
