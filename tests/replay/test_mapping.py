@@ -454,3 +454,13 @@ def test_decimals_that_a_shop_always_writes(cell: str, currency: str, minor: int
     assert _problems({**SALE, "amount": "3000.00", "currency": "JPY"}, Shape(amount_unit="major")) == [
         ("amount", "amount_too_many_decimals")
     ]
+    for asked, wrong, way_out in (
+        (Shape(amount_unit="major"), "3000.00", True),
+        (Shape(amount_unit="major"), "3000.50", False),
+        (Shape(amount_unit="major"), "15.000", False),
+        (shape(table), "3000.50", False),
+    ):
+        found = planned({**SALE, "amount": wrong, "currency": "JPY"}, asked)
+        assert isinstance(found, list)
+        assert f'amount "{wrong}" has more decimals' in found[0].message
+        assert ("zero_decimals = true" in found[0].hint) is way_out

@@ -16,7 +16,7 @@ from cms_cli.replay.mapping.columns import AnySource, Source, argument, fields_o
 from cms_cli.replay.model import SAMPLES, InputError, MappedColumn, PlannedEvent, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values import refunds
-from cms_cli.replay.values.money import AmountFormat, MoneyProblem, parse_cli_amount, parse_minor
+from cms_cli.replay.values.money import Amount, AmountFormat, MoneyProblem, parse_cli_amount, parse_minor
 from cms_cli.replay.values.times import TimeProblem, check_date_format, parse_instant
 from cms_cli.replay.values.zones import zone_for_header, zone_named
 from cms_python import Field, encode_wire
@@ -193,7 +193,8 @@ class Mapper:
             shorter = f"{whole}{sign}{fraction.rstrip('0')}".rstrip(sign or " ")
             # Three digits may be thousands: 15.000 pesos.
             if found.code == "amount_too_many_decimals" and shorter != text and len(fraction) != 3:
-                found = self.amount_format.parse(shorter, currency)
+                without = self.amount_format.parse(shorter, currency)
+                found = without if isinstance(without, Amount) else found  # which shows what stands in the file
         return found if isinstance(found, MoneyProblem) else found.minor
 
     def _read_time(self, text: str, source: AnySource | None, _currency: str) -> object:

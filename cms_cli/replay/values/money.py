@@ -51,6 +51,7 @@ _VALUE = re.compile(
     rf"\s*([{_MINUS}])?\s*({_MARK})?\s*([{_MINUS}])?\s*(\))?"
 )
 _ONE_OF_EACH = str.maketrans({**dict.fromkeys(_SPACES, " "), **dict.fromkeys(_APOSTROPHES, "'")})
+_ONLY_ZEROS = "; or let zeros pass, by zero_decimals = true in a --mapping file"
 _DECIMAL_NAMES = {".": ".", ",": ",", "point": ".", "dot": ".", "period": ".", "comma": ","}
 _OTHER = {".": ",", ",": "."}
 
@@ -334,7 +335,8 @@ def _to_minor(text: str, whole: str, fraction: str, currency: str) -> int | Mone
         return MoneyProblem(
             "amount_too_many_decimals",
             f"{shown(text)} has more decimals than {currency.upper()} has ({places})",
-            "nothing is rounded: correct it, or check the currency and --decimal",
+            "nothing is rounded: correct it, or check the currency and --decimal"
+            + ("" if fraction[places:].strip("0") or len(fraction) == 3 else _ONLY_ZEROS),
         )
     digits = f"{whole}{fraction}{'0' * missing}"
     return int(digits) if len(digits) < _MAX_DIGITS else _within_limit(text, digits)
