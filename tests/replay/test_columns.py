@@ -9,7 +9,17 @@ import subprocess
 import pytest
 from mapped import SALE, blueprint
 
-from cms_cli.replay.mapping.columns import Joined, Source, absent, by_name, column_index, every, field_named, like
+from cms_cli.replay.mapping.columns import (
+    Joined,
+    Source,
+    absent,
+    by_name,
+    column_index,
+    every,
+    field_named,
+    like,
+    listed,
+)
 from cms_cli.replay.model import InputError
 from cms_python import LEAD_FIELDS, SALE_FIELDS
 
@@ -118,6 +128,13 @@ def test_values_are_read_without_their_white_space() -> None:
     assert Source("A", 0, ("k",)).read(["k:  x "]) == "x"
     assert Source("A", 0, ("a", "b")).read(['{"a": {"b": 1.50}}']) == "1.50"
     assert Source("A", 0, ("a", "b")).read(['{"a": null}']) == ""
+
+
+def test_a_header_of_any_length_is_told_in_a_line() -> None:
+    """A file that is no table may be one name of megabytes; and one may have thousands of columns."""
+    assert listed(["a", "b c", "d" * 40]) == f'a, "b c", {"d" * 40}'
+    assert listed(["x" * 1_000_000]) == f'"{"x" * 37}..."'
+    assert listed([f"c{number}" for number in range(5000)]).endswith(", c98, c99 and 4,900 more")
 
 
 def test_fields_have_their_names() -> None:
