@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 from faultserver import FaultServer
+from hypothesis import settings
 from program import TOKEN, Program
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
