@@ -179,6 +179,25 @@ def test_a_date_format_is_the_only_form_then() -> None:
     assert code_of(parse_instant("29/03/2026 02:30", BERLIN, date_format="%d/%m/%Y %H:%M")) == "time_skipped"
 
 
+def test_numbers_that_run_together_need_their_zeros() -> None:
+    """1122026 is the 1st of December without its zero, or the 11th of February; nobody guesses."""
+    assert wire("01122026", UTC, "%d%m%Y") == "2026-12-01T00:00:00.000Z"
+    assert wire("20261201 0905", UTC, "%Y%m%d %H%M") == "2026-12-01T09:05:00.000Z"
+    assert wire("20261201090501.5+0100", UTC, "%Y%m%d%H%M%S.%f%z") == "2026-12-01T08:05:01.500Z"
+    assert wire("2026-1201", UTC, "%Y-%m%d") == "2026-12-01T00:00:00.000Z"
+    assert wire("1/2/26", UTC, "%d/%m/%y") == "2026-02-01T00:00:00.000Z"
+    for text, form in (
+        ("1122026", "%d%m%Y"),
+        ("2026113", "%Y%m%d"),
+        ("20261201 905", "%Y%m%d %H%M"),
+        ("2026120190501.5+0100", "%Y%m%d%H%M%S.%f%z"),
+    ):
+        problem = parse_instant(text, UTC, date_format=form)
+        assert code_of(problem) == "time_other_format"
+        assert "too few digits" in problem.message  # type: ignore[union-attr]
+    assert wire("2026-10-25T02:30:00+02:00", BERLIN, "%Y%m%d") == "2026-10-25T00:30:00.000Z"
+
+
 def test_the_way_out_of_a_time_that_was_there_twice_works_beside_a_date_format() -> None:
     """Its hint says to write it with its offset, so this form is read in every column; nothing less exact is."""
     form = "%d/%m/%Y %H:%M"

@@ -56,6 +56,9 @@ _CLOCK = re.compile(
     r"(?:([ \u00a0\u202f])?[AaPp][Mm])?(?:( )?([+-][0-9]{2}:?[0-9]{2}|Z))?"
 )
 _DIRECTIVE = re.compile(r"%(.)", re.DOTALL)
+_RUN_TOGETHER = re.compile("%[dmyYHIMSj]%[dmyYHIMSj]")
+_DIGITS = {"d": 2, "m": 2, "y": 2, "Y": 4, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3}
+_BEHIND_A_TIME = re.compile(r"(?:\.[0-9]{1,6})? *(?:Z|[+-][0-9]{2}:?[0-9]{2})?$")
 _LONGEST = 64
 _TICKS = frozenset(f":{tick:02d}" for tick in range(60))
 _TO_LAST_SECOND = timedelta(minutes=59, seconds=59)
@@ -266,7 +269,22 @@ def _from_iso(found: re.Match[str], zone: tzinfo, text: str) -> datetime | TimeP
         return _no_such_time(text)
 
 
+@lru_cache(maxsize=8)
+def _digits_of(date_format: str) -> int:
+    """How many digits a format has at least whose numbers follow each other without a sign; 0 for all others."""
+    plain = date_format.replace("%%", "")
+    return sum(_DIGITS.get(each, 0) for each in _DIRECTIVE.findall(plain)) if _RUN_TOGETHER.search(plain) else 0
+
+
 def _by_format(text: str, zone: tzinfo, date_format: str) -> datetime | TimeProblem:
+    # strptime takes 1122026 for the 11th of February, where a spreadsheet has cut the zero off the 1st of December.
+    counted = _BEHIND_A_TIME.sub("", text) if "%z" in date_format or "%f" in date_format else text
+    if sum(map(str.isdigit, counted)) < _digits_of(date_format):
+        return TimeProblem(
+            "time_other_format",
+            f"{shown(text)} has too few digits for {shown(date_format)}",
+            "write each number with its zeros in front",
+        )
     try:
         parsed = datetime.strptime(text, date_format)  # noqa: DTZ007  (it gets its zone below)
         return _in_zone(parsed, zone, text) if parsed.tzinfo is None else _checked(parsed.astimezone(_UTC), text)
