@@ -109,6 +109,8 @@ def test_the_forms_that_are_read(text: str, expected: str) -> None:
         ("177582449612", "time_bare_number"),
         ("03/04/2026", "time_order_unknown"),
         ("13/04/2026", "time_order_unknown"),
+        ("0104202614", "time_bare_number"),  # an hour of a day, or somebody's telephone: not in 1973
+        ("0001775824496", "time_bare_number"),
         ("3.4.26", "time_order_unknown"),
         ("03-04-2026 10:00", "time_order_unknown"),
         ("99/99/2026", "time_order_unknown"),
