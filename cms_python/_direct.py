@@ -19,7 +19,7 @@ from cms_python._exchange import POOL_SIZE, Reply, no_answer, seconds_until
 from cms_python._reading import BrokenAnswerError, read_answer
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_KEPT_IN_PATHS = "!#$%&'()*+,/:;=?@[]~"  # what is not escaped in a path; a % is taken to be one escape's already
+_KEPT_IN_PATHS = "!#$%&'()*+,/:;=?@[]~"  # left as they are in a path; a % is taken for the beginning of an escape
 
 
 class _Connection:
@@ -31,7 +31,7 @@ class _Connection:
         self._process = os.getpid()
 
     def __del__(self) -> None:
-        self.close()  # of a client that nobody closed; Python would complain of the socket
+        self.close()  # where nobody closed the client: Python would warn of a socket that was left open
 
     def usable(self) -> bool:
         """Tell whether the next request may go over it: ours, not idle for long, and nothing came unasked."""
@@ -44,9 +44,9 @@ class _Connection:
         self._sock.settimeout(seconds_until(deadline))
         self._sock.sendall(request)
         if not self._last_used and hasattr(socket, "TCP_QUICKACK"):
-            # After its handshake a TLS server sends tickets for later ones. If it leaves Nagle's algorithm on, as
-            # Python's own http.server does, it keeps its answer back until they are acknowledged, with which
-            # Linux would take its time: 40 ms, a fifth of a whole `cms lead`.
+            # After the handshake a TLS server sends session tickets. If it leaves Nagle's algorithm on, as Python's
+            # own http.server does, it holds its answer back until they are acknowledged, and Linux delays that
+            # acknowledgement by 40 ms, a fifth of a whole `cms lead`.
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         found = read_answer(self._sock, deadline)
         self._last_used = time.monotonic()

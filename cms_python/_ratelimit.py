@@ -8,8 +8,8 @@ import time
 from cms_python._answer import RateLimit
 from cms_python._exchange import Headers
 
-_EPOCH = 1e9
-"""What is more than this is no number of seconds to wait but a time of day, as some write it."""
+_SMALLEST_UNIX_TIME = 1e9
+"""A larger ``reset`` is a Unix time, as some services send it, and not a number of seconds to wait."""
 
 
 def read_rate_limit(headers: Headers) -> RateLimit | None:
@@ -41,4 +41,4 @@ def _is_number(text: str) -> bool:
 
 
 def _seconds(reset: float) -> float:
-    return max(0.0, reset - time.time()) if reset > _EPOCH else reset
+    return max(0.0, reset - time.time()) if reset > _SMALLEST_UNIX_TIME else reset

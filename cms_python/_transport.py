@@ -24,7 +24,7 @@ SHORTEST_SECRET = 8
 _MASK = b"[token]"
 
 _FOR_EVER = 1e9
-"""Seconds that stand for a ``Retry-After`` nobody will see the end of."""
+"""The longest ``Retry-After`` that is passed on, in seconds: thirty years, so that no time overflows."""
 
 
 class Transport:
@@ -136,7 +136,7 @@ def _bundle() -> str:
     return certifi.where()
 
 
-def _seconds_to_wait(retry_after: str | None) -> float | None:
+def _seconds_to_wait(retry_after: str) -> float | None:
     """Read ``Retry-After`` (RFC 9110, 10.2.3): seconds, or a date."""
     if not retry_after:
         return None

@@ -26,7 +26,7 @@ CONNECT_TIMEOUT = 5.0
 """Seconds a connection may take to come about; less where ``timeout`` is less."""
 
 LONGEST_TIMEOUT = 86_400.0
-"""Seconds; what is far longer, sockets cannot count."""
+"""Seconds; a socket's timeout overflows where it is much longer."""
 
 PROMISED_ATTEMPTS = 3
 """Attempts that fit into a call's time if its retries allow as many, however slow they are."""
@@ -281,7 +281,8 @@ class CMSClient:
 
 
 def _transport(host: str, token: str) -> Transport:
-    # requests takes longer to import than everything else here together; what only builds events goes without.
+    # Sockets and TLS take longer to import than the rest of the SDK; a program that only builds events does not
+    # need them.
     from cms_python._transport import Transport
 
     return Transport(host, token)

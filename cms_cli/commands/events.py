@@ -30,6 +30,7 @@ MAX_WAIT = 90.0
 """Seconds that one event may take in all; the service may ask for 60 before it listens again."""
 
 RETRIES = 4
+"""Repeats of one event that fails; a 429, and an answer with ``Retry-After``, are not counted."""
 
 # Flags that mean nothing without a file; `--yes` is among them because one event asks nothing.
 _OF_A_FILE = (

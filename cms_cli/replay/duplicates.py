@@ -31,9 +31,12 @@ from typing import IO, Any, NamedTuple
 from cms_cli.replay.tempfiles import room_for, temporary
 
 _PARTITIONS = 64
-#: How many rows are held in memory before they are written out. (Four times as many leave the processor's cache and
-#: take half as long again.)
 BUFFERED = 1 << 12
+"""How many rows are held in memory before they are written out.
+
+Four times as many do not fit into the processor's cache, and take half as long again.
+"""
+
 # How many hashes, or rows, of a partition are looked through at a time.
 _AT_A_TIME = 1 << 15
 # Text up to this length is kept as it is, which is cheaper than a digest of it.

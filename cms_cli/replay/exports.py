@@ -1,9 +1,8 @@
 """``--failures`` and ``--results``: rows with what became of them, written as it goes.
 
-Whole lines are written in one go, and none over the end of a page of the file together with others, since that is
-where a kill cuts a write. So what a kill leaves is whole lines, and the same command writes the file anew. The
-original columns stay
-untouched, so that a failures file can be mended and fed back as it is.
+A kill can cut a write only where the file goes on to its next page. So whole lines are written: those within a page
+together, one that crosses into the next by itself. Should one be cut all the same, the same command writes the file
+anew. The original columns stay untouched, so that a failures file can be mended and fed back as it is.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from cms_cli.sandbox.answers import Answer, error
 # Opaque keys may hold more than RFC 6750's characters; blanks and control characters are in none.
 _BEARER = re.compile(r"Bearer ([!-~]+)")
 LONGEST_SECONDS = 1e9
-"""For which a token can be good: some thirty years."""
+"""Seconds that a token can be good for at most: some thirty years."""
 
 _MANY_TOKENS = 10_000
 _NS = 1_000_000_000

@@ -114,7 +114,7 @@ def test_the_temporary_file_is_private_and_goes_away(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("repeated", [True, False])
 def test_memory_does_not_grow_with_the_rows(repeated: bool) -> None:
-    """Five times the rows, repeats or not, take hardly more memory."""
+    """Three times the rows, repeats or not, take hardly more memory."""
     peaks = []
     for count in (8_000, 24_000):
         tracemalloc.start()

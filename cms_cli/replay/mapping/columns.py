@@ -13,11 +13,11 @@ from cms_cli.replay.values import cells as cell_texts
 from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind, Field
 
 _KEYED = re.compile(r"(.+?)((?:\[[^\[\]]+\])+)")
-# What a shell does not take as it is between double quotes.
+_KEY = re.compile(r"\[([^\[\]]+)\]")
+# What a shell expands between double quotes.
 _MEANS_MORE = re.compile(r'["$`\\]|!(?!=)')
 _LISTED = 100  # columns
 _LONGEST = 40  # characters of a name, as in any message
-_KEY = re.compile(r"\[([^\[\]]+)\]")
 
 
 class Source(NamedTuple):
@@ -265,9 +265,8 @@ def _places(header: Sequence[str], name: str, *, any_spelling: bool = False) -> 
     exact = [header.index(name)] if name in header else []
     if exact and not any_spelling:
         return exact
-    # A file of failures has a `_status` beside the shop's own `Status`.
-
     wanted = folded(name)
+    # Not a column of ours: a file of failures has a `_status` beside the shop's own `Status`.
     alike = (
         place for place, column in enumerate(header) if wanted and folded(column) == wanted and column not in ADDED
     )

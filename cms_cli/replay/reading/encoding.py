@@ -17,8 +17,8 @@ from typing import BinaryIO, NamedTuple
 from cms_cli.replay.model import InputError
 from cms_cli.replay.problems import shown
 
-#: How many bytes are read at a time. Larger is no faster, and costs memory.
 BLOCK = 1 << 17
+"""How many bytes are read at a time. More is no faster, and costs memory."""
 
 # The longer marks first: UTF-32's begins like UTF-16's.
 _MARKS = (
@@ -162,7 +162,7 @@ def _codec_name(asked: str) -> str:
         name = codecs.lookup(asked.strip()).name
         if name in _NOT_OF_FILES:
             raise LookupError
-        with suppress(UnicodeError):  # An encoding, in which this is no text.
+        with suppress(UnicodeError):  # a text encoding, in which this one byte is not valid: UTF-16
             b"a".decode(name)
     except (LookupError, ValueError):
         raise InputError(

@@ -16,11 +16,14 @@ from typing import BinaryIO, Callable
 from cms_cli.replay.reading.encoding import Encoding, Text
 from cms_cli.replay.reading.quotes import closing_distance
 
-#: Stands for NUL, which csv refuses to read before Python 3.11: a code point that Unicode never gives a meaning.
 NUL_STAND_IN = "\ufdd0"
-#: A row that goes on for so many characters may be an open quote that swallows the rest of the file: csv would hold
-#: all of it in memory, four bytes a character, before it said so. From here on, somebody looks ahead.
+"""Stands for NUL, which csv refuses before Python 3.11: a code point to which Unicode never gives a meaning."""
+
 LONG_ROW = 1 << 22
+"""From so many characters on, a row may be an open quote that swallows the rest of the file.
+
+csv would hold all of it in memory, four bytes a character, before it said so: the closing quote is looked for.
+"""
 
 
 class QuoteNeverClosesError(Exception):

@@ -19,10 +19,9 @@ from cms_cli.replay.storage.runs import Run, RunState
 SAFE_TO_RESEND = 24 * 3600.0
 """Seconds for which a sale's unanswered attempt may be repeated.
 
-How long the service remembers an invoice is not documented; the API that it is modelled on: 7 days. A day is well
-within that, and longer than any run waits.
+How long the service remembers an invoice is not documented; the API that it is modelled on does so for 7 days. A
+day is well within that, and longer than any run waits.
 """
-
 
 _FORGOTTEN_TOGETHER = 20_000  # rows whose contents are dropped in one transaction; others wait for its end
 
@@ -56,13 +55,18 @@ OUTCOME_UNKNOWN = "outcome_unknown"
 FAILED = (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN)
 """What goes into a failures file."""
 
-
 IN_LEDGER = (RowStatus.DUPLICATE, "in_ledger", "accepted in another run")
 """Status, code and error of a row whose event another run has had accepted."""
 
 
 class StagedRow(NamedTuple):
-    """A row as it is written when it is staged."""
+    """A row as it is written when it is staged; body and cells are JSON.
+
+    Attributes:
+        customer: The hash by which a customer's rows keep their order; None for a row that is no event.
+        key: The hash by which the ledger knows the event; None for a lead without a time of its own.
+        code: Why it is not to be sent, for programs, as ``error`` says it for people; None where it is.
+    """
 
     row: int
     line: int
@@ -79,7 +83,11 @@ class StagedRow(NamedTuple):
 
 
 class PendingRow(NamedTuple):
-    """A row that still has to be sent."""
+    """A row that still has to be sent.
+
+    Attributes:
+        sent_at: When its first request left that may have arrived, in seconds since the epoch, or None.
+    """
 
     row: int
     line: int
@@ -94,7 +102,7 @@ class PendingRow(NamedTuple):
 
 
 class SettledRow(NamedTuple):
-    """A row with its outcome, for reports and files."""
+    """A row with its outcome, for reports and files; body and cells are None where they are forgotten."""
 
     row: int
     line: int

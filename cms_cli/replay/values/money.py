@@ -32,9 +32,11 @@ from typing import NamedTuple
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values.currencies import EXPONENTS, currencies_of, exponent
 
-#: The largest amount taken, in minor units: 2 to the power of 53, less 1, the last one that every JSON reader holds
-#: exactly. The service documents no limit, but what is beyond this one has changed by the time it is read.
-MAX_MINOR = 9_007_199_254_740_991
+MAX_MINOR = 2**53 - 1
+"""The largest amount taken, in minor units: the last one that every JSON reader holds exactly.
+
+The service documents no limit; a larger amount could be another one by the time it is read.
+"""
 _MAX_DIGITS = len(str(MAX_MINOR))
 _ZEROS = ("", "0", "00", "000", "0000")
 # No amount is longer, with its sign and spaces. It also keeps the pattern below away from text of any length.

@@ -29,9 +29,8 @@ from typing import NamedTuple
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values.cells import are_all_like
 
-#: The years that are taken. Before them lie the zeros of Unix time that databases write for "no date", after them
-#: the slips of a keyboard.
 FIRST_YEAR, LAST_YEAR = 1971, 2100
+"""The years that are taken. Earlier is Unix time 0, which databases write for "no date"; later is a typo."""
 
 _UTC = timezone.utc
 _EPOCH = datetime(1970, 1, 1, tzinfo=_UTC)
