@@ -43,7 +43,7 @@ def _version() -> str:
     """
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - no pathlib
     try:
-        with open(f"{folder}/cms_python/_version.py", encoding="utf-8") as file:  # noqa: PTH123
+        with open(f"{folder}/cms_python/_version.py", encoding="utf-8") as file:  # noqa: PTH123 - no pathlib
             return file.read().partition('__version__ = "')[2].partition('"')[0]
     except OSError:  # a zip file, say
         return ""

@@ -102,6 +102,7 @@ class Command(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
+            # By its looks: Typer brings click along in some versions, and imports it in others.
             if getattr(error, "ctx", ctx) is None:
                 error.ctx = ctx  # type: ignore[attr-defined]
             message = str(getattr(error, "message", ""))
@@ -198,11 +199,11 @@ class LazyGroup(Group):
         """List the commands in the order of the help page."""
         return list(self.entries)
 
-    def summaries(self, ctx: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+    def summaries(self, ctx: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - the signature is click's
         """Give each command's name and purpose without loading it."""
         return [(name, entry.purpose) for name, entry in self.entries.items()]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the signature is click's
         """Load a command, or give None where there is no such command."""
         entry = self.entries.get(cmd_name)
         if entry is None:

@@ -100,7 +100,7 @@ def tls_context(bundle: str) -> ssl.SSLContext:
         ssl.SSLError: There is no such bundle, or it is none.
     """
     try:
-        folder = os.path.isdir(bundle)  # noqa: PTH112
+        folder = os.path.isdir(bundle)  # noqa: PTH112 - pathlib would be loaded for this alone
         context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])

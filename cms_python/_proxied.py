@@ -98,7 +98,10 @@ class _ResponseByDeadline(HTTPResponse):
 
 
 class _Watched:
-    """What every kind of connection adds: marks what was sent, and goes stale when it was idle."""
+    """What every kind of connection adds: marks what was sent, and goes stale when it was idle.
+
+    Mixed into one of urllib3's classes by :func:`_watched`; until then mypy knows of nothing that ``super()`` has.
+    """
 
     _last_used = 0.0
     _process = 0

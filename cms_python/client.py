@@ -225,7 +225,7 @@ class CMSClient:
             )
             may_have_arrived = outcome.may_have_arrived
             elapsed = time.monotonic() - start
-            pause = self._policy.pause(wire.kind, outcome, failures, elapsed, random.random())  # noqa: S311
+            pause = self._policy.pause(wire.kind, outcome, failures, elapsed, random.random())  # noqa: S311 - no secret
             if pause is None:
                 return outcome
             _log.info("attempt %d: %s; next in %.1f s", failures, outcome.message, pause)

@@ -13,6 +13,7 @@ SENDING = "Sending"
 CONFIGURATION = "Token, host and configuration"
 OUTPUT = "Output"
 
+# mypy wants the names written out a second time.
 Output = Enum("Output", {name: name for name in OUTPUTS})  # type: ignore[misc]
 """What ``--output`` takes."""
 

@@ -306,7 +306,7 @@ class _Spill:
             self._file.seek(place)  # which writes what is still in memory
         length = int.from_bytes(self._file.read(8), "little")
         # What is read was written by this process, to a file that no other one can open.
-        return marshal.loads(self._file.read(length))  # noqa: S302
+        return marshal.loads(self._file.read(length))  # noqa: S302 - see above
 
     def run(self, written: array[int], rest: list[tuple[Any, ...]]) -> Iterator[Finding]:
         """Findings in order: those of the chunks written, then the rest."""

@@ -109,7 +109,7 @@ class Service:
         draft = self._draft(request.method, request.path)
         try:
             return self._handle(request, draft)
-        except Exception as problem:
+        except Exception as problem:  # whatever it is: the client gets an answer, and `failure` tells the owner
             self._keep(problem)
             return Reply(error(500, f"The sandbox itself failed: {problem}"))
 

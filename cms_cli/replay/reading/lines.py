@@ -76,7 +76,7 @@ class Lines:
         for text in self._text:
             if "\0" in text:
                 self.nul_seen = True
-                text = text.replace("\0", NUL_STAND_IN)  # noqa: PLW2901
+                text = text.replace("\0", NUL_STAND_IN)  # noqa: PLW2901 - nobody wants the other one any more
             row_length = row_length + len(text) if self._in_row is not None and self._in_row() else 0
             if not row_length:
                 sure_until = LONG_ROW

@@ -73,7 +73,7 @@ def open_source(path: str) -> Iterator[Source]:
             name, file, stream = "standard input", None, _spooled(sys.stdin.buffer)
         else:
             # Closed below, whichever of the two streams it became.
-            opened = Path(path).open("rb")  # noqa: SIM115
+            opened = Path(path).open("rb")  # noqa: SIM115 - see above
             name, file, stream = path, Path(path), opened
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 with opened:

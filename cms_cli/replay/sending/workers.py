@@ -88,6 +88,6 @@ class Workers:
             ticket, event = task
             try:
                 returned = Returned(ticket, self._send(event), None)
-            except BaseException as error:
+            except BaseException as error:  # whatever it is: else the main thread would wait for ever
                 returned = Returned(ticket, None, error)
             self._returned.put(returned)

@@ -77,8 +77,8 @@ _SIGNS = {
     "лв": "BGN KGS",
     "лв.": "BGN KGS",
     "₽": "RUB",
-    "руб": "RUB BYN",  # noqa: RUF001
-    "руб.": "RUB BYN",  # noqa: RUF001
+    "руб": "RUB BYN",  # noqa: RUF001 - Cyrillic, as it is written
+    "руб.": "RUB BYN",  # noqa: RUF001 - Cyrillic, as it is written
     "₴": "UAH",
     "грн": "UAH",
     "грн.": "UAH",

@@ -225,7 +225,7 @@ def check_date_format(date_format: str) -> TimeProblem | None:
             "hours up to 12 are %I and %p together, hours up to 24 are %H alone",
         )
     try:
-        datetime.strptime(datetime(2026, 4, 10, tzinfo=_UTC).strftime(date_format), date_format)  # noqa: DTZ007
+        datetime.strptime(datetime(2026, 4, 10, tzinfo=_UTC).strftime(date_format), date_format)  # noqa: DTZ007 - only tried
     except (ValueError, re.error) as error:  # re.error: a part is named twice
         return TimeProblem("date_format_unknown", f"{shown(date_format)}: {error}", "see Python's strptime codes")
     return None
@@ -255,7 +255,7 @@ def _by_shape(text: str, zone: tzinfo) -> datetime | TimeProblem:
 def _from_iso(found: re.Match[str], zone: tzinfo, text: str) -> datetime | TimeProblem:
     year, month, day, hour, minute, second, fraction, named, sign, ahead_h, ahead_m = found.groups("0")
     try:
-        local = datetime(  # noqa: DTZ001  (it gets its zone below)
+        local = datetime(  # noqa: DTZ001 - it gets its zone below
             int(year), int(month), int(day), int(hour), int(minute), int(second), _micro(fraction)
         )
         if named == "0":
@@ -285,7 +285,7 @@ def _by_format(text: str, zone: tzinfo, date_format: str) -> datetime | TimeProb
             "write each number with its zeros in front",
         )
     try:
-        parsed = datetime.strptime(text, date_format)  # noqa: DTZ007  (it gets its zone below)
+        parsed = datetime.strptime(text, date_format)  # noqa: DTZ007 - it gets its zone below
         return _in_zone(parsed, zone, text) if parsed.tzinfo is None else _checked(parsed.astimezone(_UTC), text)
     except (ValueError, OverflowError):
         found = _ISO.fullmatch(text)
