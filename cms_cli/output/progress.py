@@ -106,7 +106,7 @@ class ReplayView(Watcher):
         del run
         self._pending = pending
         self._begin = self._said = time.monotonic()
-        self._progress = Progress(0, 0, 0, "", 0.0)
+        self._progress = Progress(0, "", 0.0)
         self._sign.start()
 
     def staged(self, rows: list[SettledRow]) -> None:

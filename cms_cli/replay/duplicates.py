@@ -100,30 +100,17 @@ class Repeats:
         """Give up the temporary file."""
         self._spill.close()
 
-    def add(self, row: int, line: int, key: str, content: str) -> None:
-        """Take one row; they come in the order of the file.
-
-        Args:
-            row: Its number.
-            line: The line it starts on.
-            key: What it is known by: a sale's invoice; for a lead, all that would be sent.
-            content: What has to be the same in every row with this key.
-
-        Raises:
-            MachineError: When the temporary file cannot be written.
-        """
-        self.add_all((row,), (line,), (key,), (content,))
-
     def add_all(
         self, rows: Sequence[int], lines: Sequence[int], keys: Sequence[str], *contents: Sequence[str]
     ) -> None:
-        """Take many rows at once, each as :meth:`add` takes it; the arguments are columns of the same length.
+        """Take rows, in the order of the file; the arguments are columns of the same length.
 
         Args:
-            rows: As for :meth:`add`.
-            lines: Likewise.
-            keys: Likewise.
-            contents: Columns whose texts together are the content; put together only where that is needed.
+            rows: The number of each.
+            lines: The line that each starts on.
+            keys: What each is known by: a sale's invoice; for a lead, all that would be sent.
+            contents: Columns whose texts together have to be the same in every row with this key; put together only
+                where that is needed.
 
         Raises:
             MachineError: When the temporary file cannot be written.

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from cms_cli.replay.model import RowProblem
@@ -105,14 +104,6 @@ class ProblemGroups:
         found = [tally.group(mixed=False) for tally in self._groups.values()]
         found += [tally.group(mixed=True) for tally in self._mixed.values()]
         return sorted(found, key=lambda group: group.lines[:1])
-
-
-def group(problems: Iterable[RowProblem], keep: int = 3) -> list[ProblemGroup]:
-    """Problems in the order of the file, grouped; see :class:`ProblemGroups`."""
-    groups = ProblemGroups(keep)
-    for problem in problems:
-        groups.add(problem)
-    return groups.groups()
 
 
 def shown(text: str) -> str:

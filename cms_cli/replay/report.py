@@ -46,7 +46,6 @@ class ReplayReport:
         problems: The first problems, in file order.
         stop: Why it ended before all rows had an outcome, if it did.
         reason: The same in words.
-        requests: Requests made in this invocation.
         finished_before: Whether the run had been finished by an earlier invocation, so that nothing was sent.
         blocked: Whether invalid rows kept everything from being sent.
     """
@@ -58,7 +57,6 @@ class ReplayReport:
     problems: list[Problem] = field(default_factory=list)
     stop: Stop = Stop.NONE
     reason: str = ""
-    requests: int = 0
     finished_before: bool = False
     blocked: bool = False
 

@@ -303,7 +303,7 @@ def _send(job: _Job, run: Run, table: Callable[[], Table] | None, *, finished_be
     journal, request, watcher = job.journal, job.request, job.watcher
     journal.make_durable(against_power_cuts=run.kind == "lead")
     pending = rowbook.counts(journal, run)[RowStatus.PENDING.value]
-    ended = Ended(Stop.NONE, "", 0, 0)
+    ended = Ended()
     with row_files(journal, run, request.delivery, table) as files:
         if pending:
             watcher.sending(run, pending)
@@ -335,7 +335,6 @@ def _finish(job: _Job, run: Run, ended: Ended, *, finished_before: bool) -> Repl
         problems_of(journal, run),
         ended.stop if stopped else Stop.NONE,
         ended.reason if stopped else "",
-        ended.requests,
         finished_before,
     )
     if not report.pending and not finished_before:

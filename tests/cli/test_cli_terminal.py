@@ -186,7 +186,7 @@ def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
         for number in range(1, 121):
             now += 0.5
             view.settled([SettledRow(**{**dict.fromkeys(SettledRow._fields), "status": "accepted"})])
-            view.progress(Progress(number, 1, 0, "the rate limit", 30.0))
+            view.progress(Progress(number, "the rate limit", 30.0))
 
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 12

@@ -16,10 +16,14 @@ from cms_cli.replay import duplicates
 from cms_cli.replay.duplicates import Finding, Repeats
 
 
+def add(repeats: Repeats, row: int, line: int, key: str, content: str) -> None:
+    repeats.add_all((row,), (line,), (key,), (content,))
+
+
 def findings(rows: list[tuple[str, str]], *, buffered: int = 5) -> list[Finding]:
     with Repeats(buffered=buffered) as repeats:
         for number, (key, content) in enumerate(rows, 1):
-            repeats.add(number, number + 1, key, content)
+            add(repeats, number, number + 1, key, content)
         return list(repeats.findings())
 
 
@@ -92,7 +96,7 @@ def test_a_small_file_leaves_no_trace_on_disk(tmp_path: Path) -> None:
     """Nothing is opened while everything fits into the buffer."""
     with Repeats(tmp_path / "missing", buffered=10) as repeats:
         for row in range(9):
-            repeats.add(row, row, "A", "1")
+            add(repeats, row, row, "A", "1")
         assert len(list(repeats.findings())) == 8
 
 
@@ -101,7 +105,7 @@ def test_the_temporary_file_is_private_and_goes_away(tmp_path: Path) -> None:
     """It is in the folder asked for, nobody else may read it, and leaving the context gives it up."""
     with Repeats(tmp_path, buffered=2) as repeats:
         for row in range(10):
-            repeats.add(row, row, str(row), "1")
+            add(repeats, row, row, str(row), "1")
         file = repeats._spill._file
         assert file is not None
         status = os.fstat(file.fileno())
@@ -120,7 +124,7 @@ def test_memory_does_not_grow_with_the_rows(repeated: bool) -> None:
         tracemalloc.start()
         with Repeats(buffered=4_000) as repeats:
             for row in range(count):
-                repeats.add(row, row, f"INV-{row // 2 if repeated else row}", "1999|USD|customer|click")
+                add(repeats, row, row, f"INV-{row // 2 if repeated else row}", "1999|USD|customer|click")
             assert sum(1 for _ in repeats.findings()) == (count // 2 if repeated else 0)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

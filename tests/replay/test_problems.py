@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 from cms_cli.replay.model import RowProblem
-from cms_cli.replay.problems import ProblemGroups, group, shown
+from cms_cli.replay.problems import ProblemGroup, ProblemGroups, shown
 
 
 def problem(
     line: int, message: str = 'amount "n/a" is not a number', code: str = "x", column: str = "amount"
 ) -> RowProblem:
     return RowProblem(line - 1, line, ["secret"], column, code, message, "correct it")
+
+
+def group(problems: Iterable[RowProblem], keep: int = 3) -> list[ProblemGroup]:
+    groups = ProblemGroups(keep)
+    for each in problems:
+        groups.add(each)
+    return groups.groups()
 
 
 def test_a_group_reads_as_one_line() -> None:

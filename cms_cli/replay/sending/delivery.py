@@ -44,14 +44,10 @@ class Ended:
     Attributes:
         stop: Why, where rows may be left.
         reason: The same in words, for people; "" where nothing stopped it.
-        requests: How many requests were made.
-        settled: How many rows got their outcome.
     """
 
-    stop: Stop
-    reason: str
-    requests: int
-    settled: int
+    stop: Stop = Stop.NONE
+    reason: str = ""
 
 
 class Progress(NamedTuple):
@@ -59,15 +55,11 @@ class Progress(NamedTuple):
 
     Attributes:
         settled: Rows that got their outcome in this invocation.
-        in_flight: Requests without an answer yet.
-        aside: Rows that failed and wait for another attempt.
         waiting: What everybody waits for, in words; "" while requests go out.
         until: When that ends, in the clock's seconds; 0 where nothing is waited for.
     """
 
     settled: int
-    in_flight: int
-    aside: int
     waiting: str
     until: float
 
@@ -168,7 +160,7 @@ class Dispatcher:
             raise
         finally:
             self._workers.close()
-        return Ended(self._stop, self._reason, self._requests, self._settled)
+        return Ended(self._stop, self._reason)
 
     def _look_around(self, now: float, begin: float) -> None:
         """Find out whether something outside the rows ends this."""
@@ -204,7 +196,7 @@ class Dispatcher:
     def _wait(self, now: float) -> None:
         """Wait for what comes back, or for the time at which something may leave."""
         waiting, until = self._waiting_for(now)
-        self._listener.progress(Progress(self._settled, len(self._flights), self._schedule.aside, waiting, until))
+        self._listener.progress(Progress(self._settled, waiting, until))
         ends = [now + _TICK, *(moment for moment in (until, self._schedule.next_due() or 0.0) if moment > now)]
         if self._may_send(now) and self._collect(now) and self._clearance.opens <= now:
             ends = [now]  # a turn settles only so many rows that need no request

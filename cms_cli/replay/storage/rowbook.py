@@ -264,10 +264,10 @@ def invoice_in(body: str | None) -> str | None:
     return invoice if isinstance(invoice, str) else None
 
 
-def reopen(journal: Journal, run: Run, status: RowStatus) -> int:
-    """Make the unknown or refused rows of a run pending again; gives how many there were."""
+def reopen(journal: Journal, run: Run, status: RowStatus) -> None:
+    """Make the unknown or refused rows of a run pending again."""
     with journal.transaction() as db:
-        changed = db.execute(
+        db.execute(
             "UPDATE rows INDEXED BY rows_by_status"
             " SET status = 'pending', sent_at = NULL, status_code = NULL, code = NULL, error = NULL"
             " WHERE run = ? AND status = ?",
@@ -275,7 +275,6 @@ def reopen(journal: Journal, run: Run, status: RowStatus) -> int:
         )
         if changed.rowcount:  # together: a finished run that has rows to send could be pruned, or begun afresh
             db.execute("UPDATE runs SET counts = NULL, state = ? WHERE id = ?", (RunState.UNFINISHED.value, run.id))
-        return changed.rowcount
 
 
 def counts(journal: Journal, run: Run) -> dict[str, int]:
