@@ -1,6 +1,6 @@
 """``cms config``: see and change settings."""
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -13,6 +13,7 @@ from cms_cli.errors import CommandError
 from cms_cli.help import Command, Group
 from cms_cli.origin import OriginKind
 from cms_cli.output import config as render
+from cms_cli.output.console import Console
 from cms_cli.settings import Flags, Settings, config_path
 
 EXAMPLES = """
@@ -130,7 +131,7 @@ def _checked(name: str, value: str) -> object:
         raise CommandError(f"{name} {problem}") from None
 
 
-def _tell_what_wins(console: Any, settings: Settings, section: str, name: str) -> None:
+def _tell_what_wins(console: Console, settings: Settings, section: str, name: str) -> None:
     if name in TOKEN_KEYS or (section and section != settings.profile.value):
         return
     origin = settings.get(name).origin

@@ -21,13 +21,14 @@ from cms_cli.replay.sending.clock import Clock
 from cms_cli.replay.sending.delivery import Dispatcher, Ended, Listener, Progress
 from cms_cli.replay.sending.pacing import SharedWindow
 from cms_cli.replay.sending.stop import BY_SIGNAL, Stop
+from cms_cli.replay.sending.workers import Send
 from cms_cli.replay.staging import Ledger, Stager
 from cms_cli.replay.storage import rowbook, runs
 from cms_cli.replay.storage.identity import RunConflictError, clear_the_way, known_run
 from cms_cli.replay.storage.journal import Journal
 from cms_cli.replay.storage.rowbook import FAILED, RowStatus, SettledRow
 from cms_cli.replay.storage.runs import Run, RunState
-from cms_python import EventKind, Outcome, WireEvent
+from cms_python import EventKind
 
 _TOLD_TOGETHER = 1000  # rows that a watcher hears of in one go
 
@@ -82,9 +83,6 @@ class Watcher(Listener):
 
     def on_stop(self, interrupt: Callable[[Stop], None]) -> None:
         """Get what ends the sending, for signals."""
-
-
-Send = Callable[[WireEvent], Outcome]
 
 
 @dataclass(frozen=True)

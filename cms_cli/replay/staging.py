@@ -363,7 +363,7 @@ def _may_have_arrived(row: SourceRow | PlannedEvent, column: str | None) -> RowP
         row.line,
         row.cells,
         column,
-        "outcome_unknown",
+        rowbook.OUTCOME_UNKNOWN,
         "it may have arrived already",
         "look it up at the service; to send it again all the same, pass --retry-unknown",
     )

@@ -188,9 +188,7 @@ class Reader:
         self.allow(budget if left > budget * 0.9 else left)
         try:
             data = self._socket.recv(65536)
-        except TimeoutError:
-            raise WireError(408, "The request did not come in time") from None
-        except socket.timeout:
+        except (TimeoutError, socket.timeout):  # one and the same from Python 3.10 on
             raise WireError(408, "The request did not come in time") from None
         self._buffer += data
         return bool(data)

@@ -122,7 +122,7 @@ class Bulk:
             numbers,
             lines,
             all_cells,
-            self._written(values, len(numbers)) if self._bodies else nothing,
+            self._written(values) if self._bodies else nothing,
             values.get("customer_external_id", nothing),
             values.get("invoice_id", nothing),
             clicks,
@@ -215,7 +215,7 @@ class Bulk:
             if not _NO_REFUND.issuperset(texts):
                 doubtful.update(at for at, text in enumerate(texts) if text not in _NO_REFUND)
 
-    def _written(self, values: dict[str, _Values], many: int) -> list[str]:
+    def _written(self, values: dict[str, _Values]) -> list[str]:
         """Write the requests' JSON, the very text that the SDK's own writer gives."""
         parts = []
         for field in self._fields:
@@ -227,8 +227,6 @@ class Bulk:
                 parts.append([key + encode_basestring(value) if value else "" for value in column])
             else:
                 parts.append([key + text for text in map(encode_basestring, column)])
-        if not parts:
-            return ["{}"] * many
         return ["{" + ",".join(filter(None, row)) + "}" for row in zip(*parts)]
 
 

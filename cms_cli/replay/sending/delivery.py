@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,7 +21,7 @@ from cms_cli.replay.sending.pacing import SharedWindow
 from cms_cli.replay.sending.schedule import Schedule
 from cms_cli.replay.sending.stop import BY_SIGNAL, Stop
 from cms_cli.replay.sending.verdict import judge
-from cms_cli.replay.sending.workers import Returned, Workers
+from cms_cli.replay.sending.workers import Returned, Send, Workers
 from cms_cli.replay.storage import rowbook
 from cms_cli.replay.storage.journal import Journal, JournalError
 from cms_cli.replay.storage.rowbook import PendingRow, RowStatus, SettledRow, settled_row
@@ -96,7 +95,7 @@ class Dispatcher:
         self,
         journal: Journal,
         run: Run,
-        send: Callable[[WireEvent], Outcome],
+        send: Send,
         window: SharedWindow | None,
         options: Delivery,
         listener: Listener,
