@@ -36,8 +36,17 @@ def _within(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-# The modules of a replay that put its stages together.
+# The modules of a replay that put its stages together, those that the stages share, and the stages, each with those
+# that it must not know.
 WIRING = ("run", "plan", "staging", "preview", "report", "duplicates", "exports", "rowfiles")
+SHARED = ("model", "problems", "tempfiles")
+STAGES = {
+    "reading": ("values", "mapping", "storage", "sending"),
+    "values": ("reading", "mapping", "storage", "sending"),
+    "mapping": ("storage", "sending"),
+    "storage": ("reading", "values", "mapping", "sending"),
+    "sending": ("reading", "values", "mapping"),
+}
 
 # Who must not know whom: importer, and what it must not import.
 FORBIDDEN = [
@@ -47,16 +56,6 @@ FORBIDDEN = [
         "cms_cli.replay",
         ("typer", "rich", "cms_cli.output", "cms_cli.commands", "cms_cli.settings", "cms_cli.sandbox"),
     ),
-    *(
-        (f"cms_cli.replay.{stage}", tuple(f"cms_cli.replay.{other}" for other in others))
-        for stage, others in {
-            "values": ("reading", "mapping", "storage", "sending", *WIRING),
-            "reading": ("values", "mapping", "storage", "sending", *WIRING),
-            "mapping": ("storage", "sending", *WIRING),
-            "storage": ("reading", "values", "mapping", "sending", *WIRING),
-            "sending": ("reading", "values", "mapping", *WIRING),
-        }.items()
-    ),
     ("cms_cli.sandbox", ("cms_python", "cms_cli.replay", "cms_cli.output", "cms_cli.commands", "typer", "rich")),
     ("cms_cli.output", ("cms_cli.commands",)),
 ]
@@ -64,7 +63,7 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize(("importer", "others"), FORBIDDEN)
 def test_imports_go_one_way(importer: str, others: tuple[str, ...]) -> None:
-    """The SDK knows nothing of the program, a replay nothing of the screen, a stage of it nothing of the next."""
+    """The SDK knows nothing of the program, a replay nothing of the screen, the sandbox nothing of either."""
     wrong = [
         f"{_name(path)} imports {module}"
         for path in FILES
@@ -74,6 +73,35 @@ def test_imports_go_one_way(importer: str, others: tuple[str, ...]) -> None:
         if _within(f"{module}.{name}", other)
     ]
     assert not wrong
+
+
+def _reached(package: str) -> set[str]:
+    """Give every module of the project that a package imports, and what those import in turn."""
+    imports = {_name(path): _imports(path) for path in FILES}
+    waiting = [name for name in imports if _within(name, package)]
+    found: set[str] = set()
+    while waiting:
+        for module, name in imports[waiting.pop()]:
+            target = f"{module}.{name}" if f"{module}.{name}" in imports else module
+            if target in imports and target not in found:
+                found.add(target)
+                waiting.append(target)
+    return found
+
+
+@pytest.mark.parametrize(("stage", "others"), STAGES.items())
+def test_no_stage_of_a_replay_knows_a_later_one(stage: str, others: tuple[str, ...]) -> None:
+    """Neither a stage's own imports nor what they import in turn leads to a stage that is none of its business."""
+    hidden = [f"cms_cli.replay.{other}" for other in (*others, *WIRING)]
+    assert not [name for name in _reached(f"cms_cli.replay.{stage}") for other in hidden if _within(name, other)]
+
+
+def test_every_module_of_a_replay_has_its_place() -> None:
+    """What stands beside the stages is known to wire them, or to be shared by them."""
+    folder = ROOT / "cms_cli" / "replay"
+    beside = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert beside == {*WIRING, *SHARED}
+    assert {path.parent.name for path in folder.glob("*/__init__.py")} == set(STAGES)
 
 
 def test_the_sandbox_is_a_second_opinion() -> None:

@@ -20,9 +20,10 @@ from cms_cli.output import replay as output
 from cms_cli.output.console import Console
 from cms_cli.output.event import log_requests
 from cms_cli.output.progress import ReplayView
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError, MachineError
-from cms_cli.replay.options import DEFAULT_CONCURRENCY, DEFAULT_MAX_WAIT, Delivery, Shape
 from cms_cli.replay.run import Request, rehearse, replay, resume
+from cms_cli.replay.sending.options import DEFAULT_CONCURRENCY, DEFAULT_MAX_WAIT, Delivery
 from cms_cli.replay.sending.pacing import DOCUMENTED_RATE, parse_rate
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.storage.identity import RunConflictError

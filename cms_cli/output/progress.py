@@ -12,10 +12,10 @@ from cms_cli.output.console import Console
 from cms_cli.output.text import cut, masked, width
 from cms_cli.output.text import shown as shown_text
 from cms_cli.output.waiting import draws_unicode
-from cms_cli.replay.options import Delivery
 from cms_cli.replay.preview import Preview
 from cms_cli.replay.run import Watcher
 from cms_cli.replay.sending.delivery import Progress
+from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import ideal_seconds
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.storage.rowbook import RowStatus, SettledRow

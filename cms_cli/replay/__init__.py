@@ -4,7 +4,8 @@ A pipeline, and a package for each of its stages::
 
     bytes -> reading -> SourceRow -> mapping (with values) -> PlannedEvent -> storage <-> sending -> ReplayReport
 
-What the stages hand to each other is in ``model``, and ``run`` wires them. ``staging`` takes rows into the journal,
-``plan`` looks at them first, and ``duplicates`` finds those that repeat others. No stage knows one that comes after
-it; a test holds that.
+What the stages hand to each other is in ``model``, and ``run`` wires them: ``plan`` gets a file ready and puts its
+preview together, ``staging`` takes every row into the journal, ``duplicates`` finds those that repeat others,
+``rowfiles`` and ``exports`` write the files that were asked for, and ``report`` says how it went. No stage knows a
+later one, not even by way of a third module; a test holds that.
 """

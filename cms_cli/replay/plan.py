@@ -10,7 +10,7 @@ from cms_cli.replay.mapping import presets
 from cms_cli.replay.mapping.amounts import amount_format
 from cms_cli.replay.mapping.blueprint import settle
 from cms_cli.replay.mapping.mapper import Mapper
-from cms_cli.replay.options import Shape
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.preview import Preview
 from cms_cli.replay.reading import jsonl
 from cms_cli.replay.reading.rows import Table, open_table

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from cms_cli.replay.exports import Layout, RowFile, with_cells
-from cms_cli.replay.options import Delivery, Shape
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.reading.rows import Table
+from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.storage import rowbook
 from cms_cli.replay.storage.journal import Journal
 from cms_cli.replay.storage.rowbook import FAILED, RowStatus, SettledRow

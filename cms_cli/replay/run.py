@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cms_cli.replay import plan
 from cms_cli.replay.exports import check_outputs
-from cms_cli.replay.options import Delivery, Shape
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.preview import Preview
 from cms_cli.replay.reading.rows import Table
 from cms_cli.replay.reading.source import Source, open_source
@@ -19,6 +19,7 @@ from cms_cli.replay.report import MOST_PROBLEMS, Problem, ReplayReport
 from cms_cli.replay.rowfiles import RowFiles, row_files
 from cms_cli.replay.sending.clock import Clock
 from cms_cli.replay.sending.delivery import Dispatcher, Ended, Listener, Progress
+from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import SharedWindow
 from cms_cli.replay.sending.stop import BY_SIGNAL, Stop
 from cms_cli.replay.sending.workers import Send

@@ -13,7 +13,7 @@ import typer
 from program import Program
 
 from cms_cli.app import app
-from cms_cli.replay.options import Delivery
+from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import DOCUMENTED_RATE
 from cms_python import __version__
 

@@ -17,8 +17,8 @@ from cms_cli.output import progress
 from cms_cli.output.console import Console
 from cms_cli.output.progress import ReplayView
 from cms_cli.output.text import cut, width
-from cms_cli.replay.options import Delivery
 from cms_cli.replay.sending.delivery import Progress
+from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.replay.storage.rowbook import SettledRow
 

@@ -10,8 +10,8 @@ from typing import Any
 from cms_cli.replay.mapping import rules
 from cms_cli.replay.mapping.blueprint import Blueprint, settle
 from cms_cli.replay.mapping.mapper import Mapper, Planned
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import PlannedEvent, SourceRow
-from cms_cli.replay.options import Shape
 from cms_cli.replay.values.money import AmountFormat
 from cms_python import EventKind
 

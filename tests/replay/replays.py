@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from cms_cli.replay.options import Delivery, Shape
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.run import Request, Watcher, replay, resume
 from cms_cli.replay.sending import health
 from cms_cli.replay.sending.delivery import Progress
+from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.storage import rowbook, runs
 from cms_cli.replay.storage.journal import Journal

@@ -23,7 +23,7 @@ from replays import (
 )
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay.options import Shape
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.run import Watcher
 from cms_cli.replay.storage import runs
 from cms_cli.replay.storage.identity import RunConflictError

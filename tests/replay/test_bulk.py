@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mapped import NOW, SALE, mapper, shape
 
 from cms_cli.replay.mapping.bulk import Bulk
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import PlannedEvent, SourceRow
-from cms_cli.replay.options import Shape
 from cms_cli.replay.values.money import AmountFormat
 from cms_cli.replay.values.times import TimeColumn, parse_instant
 from cms_python import LEAD_FIELDS, SALE_FIELDS

@@ -14,7 +14,7 @@ from faultserver import DROP, SUCCESS, FaultServer, Received, json_reply
 from replays import LEAD_HEADER, Bench, as_csv, counted, hurry, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay.options import Shape
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.sending import delivery
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.replay.sending.stop import Stop

@@ -11,8 +11,8 @@ from mapped import SALE, SENT, blueprint, body, planned, shape
 from cms_cli.replay.mapping import presets
 from cms_cli.replay.mapping.mapper import mapped_columns
 from cms_cli.replay.mapping.selection import LeftOut
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError, RowProblem, SkippedRow, SourceRow
-from cms_cli.replay.options import Shape
 
 
 def _problems(

@@ -10,8 +10,8 @@ import pytest
 import cms_cli.presets
 from cms_cli.replay.mapping import mapping_file, presets, rules
 from cms_cli.replay.mapping.blueprint import settle
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError
-from cms_cli.replay.options import Shape
 from cms_python import EventKind
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

@@ -16,7 +16,7 @@ from program import _OWN_TERMINAL as OWN_TERMINAL
 from program import Program
 from replays import leads_csv, sales_csv
 
-from cms_cli.replay.options import DEFAULT_CONCURRENCY
+from cms_cli.replay.sending.options import DEFAULT_CONCURRENCY
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 

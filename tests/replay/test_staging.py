@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from replays import LEAD_HEADER, SALE_HEADER, Bench, Notes, as_csv, counted, lead, sale, sales_csv
 
 from cms_cli.replay import staging
-from cms_cli.replay.options import Shape
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.preview import Preview
 from cms_cli.replay.run import Watcher, rehearse
 from cms_cli.replay.storage.identity import RunConflictError

@@ -12,8 +12,8 @@ from cms_cli.replay.mapping import columns, presets, rules
 from cms_cli.replay.mapping.columns import AnySource
 from cms_cli.replay.mapping.rules import FieldRule, Rules
 from cms_cli.replay.mapping.selection import Selection
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError
-from cms_cli.replay.options import Shape
 from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind
 
 

@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cms_cli.replay.options import Delivery
 from cms_cli.replay.sending.clearance import Clearance
 from cms_cli.replay.sending.clock import Clock
 from cms_cli.replay.sending.health import Health
+from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import SharedWindow
 from cms_cli.replay.sending.schedule import Schedule
 from cms_cli.replay.sending.stop import BY_SIGNAL, Stop

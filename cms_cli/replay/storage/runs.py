@@ -43,7 +43,7 @@ class Run:
         account: The key of the account.
         kind: ``lead`` or ``sale``.
         sha256: Of the input's bytes, hexadecimal.
-        shape: The flags that shape events, as :meth:`cms_cli.replay.options.Shape.to_json` writes them.
+        shape: The flags that shape events, as :meth:`cms_cli.replay.mapping.shape.Shape.to_json` writes them.
         file: The input's path as it was given, for people.
         header: The input's column names.
         state: How far it has come.
