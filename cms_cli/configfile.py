@@ -84,11 +84,11 @@ def _profile_name(value: object) -> object:
 
 
 def _zone(value: object) -> object:
-    from cms_cli.replay.values.times import TimeProblem
+    from cms_cli.replay.values.problem import ValueProblem
     from cms_cli.replay.values.zones import zone_named
 
     zone = zone_named(str(_text(value)))
-    if isinstance(zone, TimeProblem):
+    if isinstance(zone, ValueProblem):
         raise ValueError(f"{zone.message}; {zone.hint}")
     return value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from cms_cli.commands.begin import begin
 from cms_cli.commands.target import Target, open_target
@@ -23,6 +23,9 @@ from cms_python import (
     Outcome,
     SaleEvent,
 )
+
+if TYPE_CHECKING:
+    from cms_cli.replay.values.problem import ValueProblem
 
 Event = Union[LeadEvent, SaleEvent]
 
@@ -165,14 +168,15 @@ def read_event(kind: EventKind, parameters: Mapping[str, Any], zone: str) -> Eve
 
 
 def _timestamp(text: str, zone: str, problems: dict[str, str]) -> Optional[datetime]:
-    from cms_cli.replay.values.times import TimeProblem, parse_instant
+    from cms_cli.replay.values.problem import ValueProblem
+    from cms_cli.replay.values.times import parse_instant
     from cms_cli.replay.values.zones import zone_named
 
     where = zone_named(zone)
-    if isinstance(where, TimeProblem):
+    if isinstance(where, ValueProblem):
         raise CommandError(f"--timezone {where.message}", where.hint)
     instant = parse_instant(text, where, now=datetime.now(timezone.utc))
-    if isinstance(instant, TimeProblem):
+    if isinstance(instant, ValueProblem):
         problems["timestamp"] = _with_hint(instant)
         return None
     return instant
@@ -182,18 +186,19 @@ def _amount(text: str, parameters: Mapping[str, Any], problems: dict[str, str]) 
     major = getattr(parameters.get("amount_unit"), "value", None) == "major"
     if not major and text.isascii() and text.isdigit() and len(text) < 16:
         return int(text)
-    from cms_cli.replay.values.money import MoneyProblem, parse_cli_amount, parse_minor
+    from cms_cli.replay.values.money import parse_cli_amount, parse_minor
+    from cms_cli.replay.values.problem import ValueProblem
 
     currency = parameters.get("currency") or ""
     if major and not currency:
         return None  # --currency is required, and without it this amount means nothing yet
     amount = parse_cli_amount(text, currency) if major else parse_minor(text)
-    if isinstance(amount, MoneyProblem):
+    if isinstance(amount, ValueProblem):
         problems["amount"] = _with_hint(amount)
         return None
     return amount
 
 
-def _with_hint(problem: Any) -> str:
+def _with_hint(problem: ValueProblem) -> str:
     hint = _HINTS.get(problem.code, problem.hint)
-    return f"{problem.message} ({hint})" if hint else str(problem.message)
+    return f"{problem.message} ({hint})" if hint else problem.message

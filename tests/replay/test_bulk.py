@@ -277,13 +277,14 @@ def test_addresses_that_pass_at_once_pass_the_rule(text: str) -> None:
 @given(st.lists(TIME, max_size=5), st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
 def test_times_read_together_are_those_read_alone(texts: list[str], zone: str) -> None:
     """A column's times at once, and each by itself, in zones with odd hours too."""
-    from cms_cli.replay.values.times import TimeProblem, to_wire
+    from cms_cli.replay.values.problem import ValueProblem
+    from cms_cli.replay.values.times import to_wire
     from cms_cli.replay.values.zones import zone_named
 
     found = zone_named(zone)
-    assert not isinstance(found, TimeProblem)
+    assert not isinstance(found, ValueProblem)
     alone = [parse_instant(text, found, now=NOW) for text in texts]
-    expected = [each if isinstance(each, TimeProblem) else to_wire(each) for each in alone]
+    expected = [each if isinstance(each, ValueProblem) else to_wire(each) for each in alone]
     assert list(TimeColumn(found, now=NOW).wires(texts)) == expected
     same = [f"2026-03-12 09:14:{second:02d}" for second in range(60)]
     assert list(TimeColumn(timezone.utc).wires(same))[7] == "2026-03-12T09:14:07.000Z"

@@ -17,10 +17,10 @@ from cms_cli.replay.values.money import (
     Amount,
     AmountColumn,
     AmountFormat,
-    MoneyProblem,
     parse_cli_amount,
     parse_minor,
 )
+from cms_cli.replay.values.problem import ValueProblem
 
 POINT, COMMA = AmountFormat("."), AmountFormat(",")
 GROUPS = [",", ".", "'", "\u2019", " ", "\u00a0", "\u202f", "\u2009"]
@@ -62,7 +62,7 @@ def written(minor: int, places: int, decimal: str, separator: str, indian: bool 
 
 
 def code_of(result: object) -> str:
-    assert isinstance(result, MoneyProblem), result
+    assert isinstance(result, ValueProblem), result
     assert result.message
     assert result.hint
     return result.code
@@ -368,7 +368,7 @@ def test_a_column_in_one_style_is_never_misread(
         separator = ""
     texts = [written(minor, EXPONENTS[currency], decimal, separator) for minor in minors]
     found = column(*texts).decide()
-    if isinstance(found, MoneyProblem):
+    if isinstance(found, ValueProblem):
         assert found.code == "amount_ambiguous"
         return
     for minor, text in zip(minors, texts):
@@ -388,7 +388,7 @@ def test_any_text_is_an_amount_or_a_problem(text: str) -> None:
     ):
         if isinstance(result, Amount):
             result = result.minor  # noqa: PLW2901
-        assert isinstance(result, MoneyProblem) or 0 <= result <= money.MAX_MINOR
+        assert isinstance(result, ValueProblem) or 0 <= result <= money.MAX_MINOR
 
 
 @given(st.text(alphabet="0123456789.,", min_size=1, max_size=12))
@@ -398,7 +398,7 @@ def test_looking_twice_or_after_a_decision_changes_nothing(text: str) -> None:
         seen = column(first, text)
         number_says = money._decimal_sign(text) if money._parts(text) else None
         mixed = number_says in (".", ",") and number_says != first[2]
-        assert isinstance(seen.decide(), MoneyProblem) == mixed
+        assert isinstance(seen.decide(), ValueProblem) == mixed
 
 
 @pytest.mark.parametrize("path", BEFORE_THE_WIRE, ids=lambda path: path.stem)

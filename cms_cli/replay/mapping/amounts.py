@@ -12,7 +12,8 @@ from cms_cli.replay.model import Block, InputError, SourceRow
 from cms_cli.replay.reading.rows import Table
 from cms_cli.replay.values.cells import are_all_like
 from cms_cli.replay.values.currencies import EXPONENTS
-from cms_cli.replay.values.money import AmountColumn, AmountFormat, MoneyProblem
+from cms_cli.replay.values.money import AmountColumn, AmountFormat
+from cms_cli.replay.values.problem import ValueProblem
 
 _BLOCK = 256  # rows looked at together
 
@@ -31,7 +32,7 @@ def amount_format(blueprint: Blueprint, table: Table) -> AmountFormat | None:
     if decimal is None:
         _look_through(blueprint, table, column)
     found = column.decide(decimal)
-    if isinstance(found, MoneyProblem):
+    if isinstance(found, ValueProblem):
         raise InputError(f"{' | '.join(source.label for source in amounts)} {found.message}", found.hint)
     return found
 

@@ -21,7 +21,8 @@ from cms_cli.replay.mapping.mapper import UNATTRIBUTED, BadValueError, Mapper, P
 from cms_cli.replay.model import PlannedEvent, SkippedRow, SourceRow
 from cms_cli.replay.values.cells import are_all_like
 from cms_cli.replay.values.money import Amount, parse_minor
-from cms_cli.replay.values.times import TimeColumn, TimeProblem
+from cms_cli.replay.values.problem import ValueProblem
+from cms_cli.replay.values.times import TimeColumn
 from cms_cli.replay.values.zones import zone_for_header
 from cms_python import Field
 
@@ -204,9 +205,9 @@ class Bulk:
 
     def _instants(self, texts: list[str], doubtful: set[int]) -> _Values:
         found: _Values = list(self._times[0].wires(texts))
-        if TimeProblem in set(map(type, found)):
-            doubtful.update(at for at, value in enumerate(found) if type(value) is TimeProblem and texts[at])
-            return ["" if type(value) is TimeProblem else value for value in found]
+        if ValueProblem in set(map(type, found)):
+            doubtful.update(at for at, value in enumerate(found) if type(value) is ValueProblem and texts[at])
+            return ["" if type(value) is ValueProblem else value for value in found]
         return found
 
     def _doubt_refunds(self, batch: Batch, doubtful: set[int]) -> None:

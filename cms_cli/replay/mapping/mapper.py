@@ -16,8 +16,9 @@ from cms_cli.replay.mapping.columns import AnySource, Source, argument, fields_o
 from cms_cli.replay.model import SAMPLES, InputError, MappedColumn, PlannedEvent, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values import refunds
-from cms_cli.replay.values.money import Amount, AmountFormat, MoneyProblem, parse_cli_amount, parse_minor
-from cms_cli.replay.values.times import TimeProblem, check_date_format, parse_instant
+from cms_cli.replay.values.money import Amount, AmountFormat, parse_cli_amount, parse_minor
+from cms_cli.replay.values.problem import ValueProblem
+from cms_cli.replay.values.times import check_date_format, parse_instant
 from cms_cli.replay.values.zones import zone_for_header, zone_named
 from cms_python import Field, encode_wire
 
@@ -72,7 +73,7 @@ class Mapper:
         self.amount_format = amount_format
         shape = blueprint.shape
         zone = zone_named(shape.timezone or "UTC")
-        if isinstance(zone, TimeProblem):
+        if isinstance(zone, ValueProblem):
             raise InputError(f"--timezone {zone.message}", zone.hint)
         self.zone = zone
         if shape.date_format and (problem := check_date_format(shape.date_format)):
@@ -126,7 +127,7 @@ class Mapper:
         amount = _as_int(wire["amount"])
         for source in self.blueprint.refunds:
             found = refunds.read(source.read(row.cells), rule.each, str(wire["currency"]), self._amount)
-            if isinstance(found, MoneyProblem):
+            if isinstance(found, ValueProblem):
                 message = f"{source.column} {found.message}"
                 return [RowProblem(row.row, row.line, row.cells, source.column, found.code, message, found.hint)]
             if found:
@@ -178,33 +179,33 @@ class Mapper:
             amount = parse_minor(text)
         else:
             amount = parse_cli_amount(text, currency)
-        if isinstance(amount, MoneyProblem):
+        if isinstance(amount, ValueProblem):
             raise BadValueError(amount.code, amount.message, amount.hint)
         return amount
 
-    def _amount(self, text: str, currency: str) -> int | MoneyProblem:
+    def _amount(self, text: str, currency: str) -> int | ValueProblem:
         """Read an amount out of a cell."""
         if self.blueprint.amount_unit == "minor":
             return parse_minor(text)
         assert self.amount_format is not None
         found = self.amount_format.parse(text, currency)
-        if isinstance(found, MoneyProblem) and self.blueprint.rules.zero_decimals:
+        if isinstance(found, ValueProblem) and self.blueprint.rules.zero_decimals:
             whole, sign, fraction = text.partition(self.amount_format.decimal)
             shorter = f"{whole}{sign}{fraction.rstrip('0')}".rstrip(sign or " ")
             # Three digits may be thousands: 15.000 pesos.
             if found.code == "amount_too_many_decimals" and shorter != text and len(fraction) != 3:
                 without = self.amount_format.parse(shorter, currency)
                 found = without if isinstance(without, Amount) else found  # which shows what stands in the file
-        return found if isinstance(found, MoneyProblem) else found.minor
+        return found if isinstance(found, ValueProblem) else found.minor
 
     def _read_time(self, text: str, source: AnySource | None, _currency: str) -> object:
         zone = zone_for_header(source.column, self.zone) if source else self.zone
         date_format = self.blueprint.shape.date_format or None
         # --date-format is of the file; --timestamp takes what it takes for one event, too.
         instant = parse_instant(text, zone, date_format=date_format if source else None, now=self.now)
-        if isinstance(instant, TimeProblem) and date_format and not source:
+        if isinstance(instant, ValueProblem) and date_format and not source:
             instant = parse_instant(text, zone, date_format=date_format)
-        if isinstance(instant, TimeProblem):
+        if isinstance(instant, ValueProblem):
             raise BadValueError(instant.code, instant.message, instant.hint)
         return fields_of(self.blueprint.kind)["timestamp"].check(instant)
 

@@ -54,7 +54,8 @@ from typing import Any, NamedTuple
 
 from cms_cli.replay.mapping.columns import Expression, field_named
 from cms_cli.replay.model import InputError
-from cms_cli.replay.values.times import TimeProblem, check_date_format
+from cms_cli.replay.values.problem import ValueProblem
+from cms_cli.replay.values.times import check_date_format
 from cms_cli.replay.values.zones import zone_named
 from cms_python import LEAD_FIELDS, SALE_FIELDS
 
@@ -239,7 +240,7 @@ class _Reader:
         )
 
     def _check_times(self, zone: str, date_format: str) -> None:
-        if zone and isinstance(found := zone_named(zone), TimeProblem):
+        if zone and isinstance(found := zone_named(zone), ValueProblem):
             self._say("", "timezone", f"timezone {found.message}; {found.hint}")
         if date_format and (problem := check_date_format(date_format)):
             self._say("", "date_format", f"date_format {problem.message}; {problem.hint}")

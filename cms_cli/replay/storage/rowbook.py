@@ -267,7 +267,7 @@ def invoice_in(body: str | None) -> str | None:
 def reopen(journal: Journal, run: Run, status: RowStatus) -> None:
     """Make the unknown or refused rows of a run pending again."""
     with journal.transaction() as db:
-        db.execute(
+        changed = db.execute(
             "UPDATE rows INDEXED BY rows_by_status"
             " SET status = 'pending', sent_at = NULL, status_code = NULL, code = NULL, error = NULL"
             " WHERE run = ? AND status = ?",

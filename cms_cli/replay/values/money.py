@@ -20,8 +20,6 @@ What a value says about its column:
 
 Where the values of a column contradict each other, or none says anything and one of them would need it, there is
 no format and the user has to give ``--decimal``. The currency's number of decimals is never taken as a hint.
-
-A :class:`MoneyProblem`'s message reads on from the name of a field: ``amount`` + ``"n/a" is not a number``.
 """
 
 from __future__ import annotations
@@ -31,6 +29,7 @@ from typing import NamedTuple
 
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values.currencies import EXPONENTS, currencies_of, exponent
+from cms_cli.replay.values.problem import ValueProblem
 
 MAX_MINOR = 2**53 - 1
 """The largest amount taken, in minor units: the last one that every JSON reader holds exactly.
@@ -58,20 +57,6 @@ _DECIMAL_NAMES = {".": ".", ",": ",", "point": ".", "dot": ".", "period": ".", "
 _OTHER = {".": ",", ",": "."}
 
 
-class MoneyProblem(NamedTuple):
-    """Why a text is no amount.
-
-    Attributes:
-        code: A short constant for programs.
-        message: For people; reads on from the name of a field.
-        hint: The way out, in one line.
-    """
-
-    code: str
-    message: str
-    hint: str = ""
-
-
 class Amount(NamedTuple):
     """An amount of major units, read.
 
@@ -91,7 +76,7 @@ class _Parts(NamedTuple):
     negative: bool
 
 
-def parse_minor(text: str) -> int | MoneyProblem:
+def parse_minor(text: str) -> int | ValueProblem:
     """Read an amount of minor units: the digits 0 to 9, and nothing beside them but white space.
 
     ``4999.00`` and ``4,999`` are refused rather than understood: in a column of minor units they are the trace of
@@ -107,14 +92,14 @@ def parse_minor(text: str) -> int | MoneyProblem:
         return _not_a_number(text)
     if parts.negative:
         return _negative(text)
-    return MoneyProblem(
+    return ValueProblem(
         "amount_not_minor",
         f"{shown(text)} is not a whole number of minor units (cents), digits only",
         "cents are written as 4999; if the column holds 49.99 for as much, say --amount-unit major",
     )
 
 
-def parse_cli_amount(text: str, currency: str) -> int | MoneyProblem:
+def parse_cli_amount(text: str, currency: str) -> int | ValueProblem:
     """Read an amount of major units from the command line, where ``.`` is always the decimal sign.
 
     Digits and one point, no grouping and no currency sign: a comma there is more often a decimal sign than not.
@@ -132,7 +117,7 @@ def parse_cli_amount(text: str, currency: str) -> int | MoneyProblem:
         return _not_a_number(stripped)
     if parts.negative:
         return _negative(stripped)
-    return MoneyProblem(
+    return ValueProblem(
         "amount_not_plain",
         f"{shown(stripped)} is not a plain number",
         "write digits with a decimal point, as in 1234.56, and the currency as its own flag",
@@ -148,7 +133,7 @@ class AmountFormat(NamedTuple):
 
     decimal: str
 
-    def parse(self, text: str, currency: str) -> Amount | MoneyProblem:
+    def parse(self, text: str, currency: str) -> Amount | ValueProblem:
         """Read one value.
 
         Args:
@@ -165,7 +150,7 @@ class AmountFormat(NamedTuple):
             return Amount(minor, None) if isinstance(minor, int) else minor
         return self._parse_dressed(text.strip(), currency)
 
-    def _parse_dressed(self, text: str, currency: str) -> Amount | MoneyProblem:
+    def _parse_dressed(self, text: str, currency: str) -> Amount | ValueProblem:
         """The way of a value that has grouping, a sign or a code."""
         parts = _parts(text)
         if parts is None:
@@ -177,7 +162,7 @@ class AmountFormat(NamedTuple):
             return _not_a_number(text, f": {shown(odd)} is no currency known here")
         split = _split(parts.number, self.decimal)
         if split is None:
-            return MoneyProblem(
+            return ValueProblem(
                 "amount_other_format",
                 f"{shown(text)} does not fit a column whose decimal sign is {shown(self.decimal)}",
                 "correct it, or say --decimal if the other sign is meant throughout",
@@ -233,7 +218,7 @@ class AmountColumn:
         elif not self._ambiguous:
             self._ambiguous = where
 
-    def decide(self, decimal: str | None = None) -> AmountFormat | MoneyProblem:
+    def decide(self, decimal: str | None = None) -> AmountFormat | ValueProblem:
         """The column's format.
 
         Args:
@@ -243,12 +228,12 @@ class AmountColumn:
         if decimal is not None:
             sign = _DECIMAL_NAMES.get(decimal.strip().lower())
             if sign is None:
-                return MoneyProblem(
+                return ValueProblem(
                     "decimal_unknown", f"{shown(decimal)} is no decimal sign", "say --decimal . or --decimal ,"
                 )
             return AmountFormat(sign)
         if len(self._decisive) == 2:
-            return MoneyProblem(
+            return ValueProblem(
                 "amount_formats_mixed",
                 f"has a decimal point in {self._decisive['.']} and a decimal comma in {self._decisive[',']}",
                 "say which one is right with --decimal . or --decimal , (the other values are then invalid)",
@@ -257,7 +242,7 @@ class AmountColumn:
             (sign,) = self._decisive
             return AmountFormat(sign)
         if self._ambiguous:
-            return MoneyProblem(
+            return ValueProblem(
                 "amount_ambiguous",
                 f"{self._ambiguous} may be thousands or decimals, and no other value tells",
                 "say what the decimal sign is: --decimal . or --decimal ,",
@@ -326,7 +311,7 @@ def _well_grouped(groups: list[str], separator: str) -> bool:
     return (between <= {3} and len(groups[0]) <= 3) or (separator == "," and between == {2} and len(groups[0]) <= 2)
 
 
-def _to_minor(text: str, whole: str, fraction: str, currency: str) -> int | MoneyProblem:
+def _to_minor(text: str, whole: str, fraction: str, currency: str) -> int | ValueProblem:
     places = EXPONENTS.get(currency)
     if places is None:
         places = exponent(currency)
@@ -334,7 +319,7 @@ def _to_minor(text: str, whole: str, fraction: str, currency: str) -> int | Mone
             return _unknown_currency(text, currency)
     missing = places - len(fraction)
     if missing < 0:
-        return MoneyProblem(
+        return ValueProblem(
             "amount_too_many_decimals",
             f"{shown(text)} has more decimals than {currency.upper()} has ({places})",
             "nothing is rounded: correct it, or check the currency and --decimal"
@@ -344,11 +329,11 @@ def _to_minor(text: str, whole: str, fraction: str, currency: str) -> int | Mone
     return int(digits) if len(digits) < _MAX_DIGITS else _within_limit(text, digits)
 
 
-def _within_limit(text: str, digits: str) -> int | MoneyProblem:
+def _within_limit(text: str, digits: str) -> int | ValueProblem:
     # The length first: Python refuses to read a number of thousands of digits.
     digits = digits.lstrip("0") or "0"
     if len(digits) > _MAX_DIGITS or int(digits) > MAX_MINOR:
-        return MoneyProblem(
+        return ValueProblem(
             "amount_too_large",
             f"{shown(text)} is more than {MAX_MINOR} minor units",
             "check that the column holds amounts, and not numbers of orders or cards",
@@ -356,44 +341,44 @@ def _within_limit(text: str, digits: str) -> int | MoneyProblem:
     return int(digits)
 
 
-def _not_a_number(text: str, why: str = "") -> MoneyProblem:
+def _not_a_number(text: str, why: str = "") -> ValueProblem:
     if not text:
-        return MoneyProblem(
+        return ValueProblem(
             "amount_empty", "is empty", "fill it in, write 0 for a free order, or leave the row out with --where"
         )
     if any(char.isdigit() and not char.isascii() for char in text):
         why = ": its digits are not 0 to 9"
-    return MoneyProblem(
+    return ValueProblem(
         "amount_not_a_number",
         f"{shown(text)} is not a number{why}",
         "correct it, or leave such rows out with --where",
     )
 
 
-def _negative(text: str) -> MoneyProblem:
-    return MoneyProblem(
+def _negative(text: str) -> ValueProblem:
+    return ValueProblem(
         "amount_negative",
         f"{shown(text)} is negative, and a sale's amount is 0 or more",
         "leave refunds and corrections out with --where",
     )
 
 
-def _other_currency(text: str, currency: str) -> MoneyProblem:
-    return MoneyProblem(
+def _other_currency(text: str, currency: str) -> ValueProblem:
+    return ValueProblem(
         "amount_other_currency",
         f"{shown(text)} is not an amount of {currency.upper()}",
         "map the column that holds the currency, or correct the row",
     )
 
 
-def _unknown_currency(text: str, currency: str) -> MoneyProblem:
+def _unknown_currency(text: str, currency: str) -> ValueProblem:
     if not currency:
-        return MoneyProblem(
+        return ValueProblem(
             "currency_missing",
             f"{shown(text)} is in no known currency",
             "say --currency, or map the column that holds it",
         )
-    return MoneyProblem(
+    return ValueProblem(
         "currency_unknown",
         f"{shown(text)} is in {shown(currency)}, whose number of decimals ISO 4217 does not give",
         "correct the currency, or give the amount in minor units (--amount-unit minor)",

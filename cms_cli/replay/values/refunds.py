@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Callable
 
-from cms_cli.replay.values.money import MoneyProblem
+from cms_cli.replay.values.problem import ValueProblem
 
 
 def read(
-    text: str, each: str, currency: str, parse: Callable[[str, str], int | MoneyProblem]
-) -> int | MoneyProblem:
+    text: str, each: str, currency: str, parse: Callable[[str, str], int | ValueProblem]
+) -> int | ValueProblem:
     """Read a cell of refunds.
 
     Args:
@@ -30,7 +30,7 @@ def read(
         amount = part.strip().lstrip("-\u2212").strip()
         if amount.strip("0.,"):  # nothing is nothing, with as many decimals as there are
             minor = parse(amount, currency)
-            if isinstance(minor, MoneyProblem):
+            if isinstance(minor, ValueProblem):
                 return minor
             total += minor
     return total

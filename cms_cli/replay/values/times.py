@@ -14,8 +14,6 @@ Fractions are cut to the millisecond, not rounded: rounding could move a sale in
 A time without a zone is read in the zone given. One that this zone skips, or has twice, is refused: the file does
 not say which instant was meant. Dates whose order has to be guessed (``03/04/2026``) are refused without a date
 format.
-
-A :class:`TimeProblem`'s message reads on from the name of a field: ``timestamp`` + ``"soon" is not a time``.
 """
 
 from __future__ import annotations
@@ -24,10 +22,10 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import NamedTuple
 
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values.cells import are_all_like
+from cms_cli.replay.values.problem import ValueProblem
 
 FIRST_YEAR, LAST_YEAR = 1971, 2100
 """The years that are taken. Earlier is Unix time 0, which databases write for "no date"; later is a typo."""
@@ -64,23 +62,9 @@ _TO_LAST_SECOND = timedelta(minutes=59, seconds=59)
 _MOST_KNOWN = 1 << 13
 
 
-class TimeProblem(NamedTuple):
-    """Why a text is no instant.
-
-    Attributes:
-        code: A short constant for programs.
-        message: For people; reads on from the name of a field.
-        hint: The way out, in one line.
-    """
-
-    code: str
-    message: str
-    hint: str = ""
-
-
 def parse_instant(
     text: str, zone: tzinfo, *, date_format: str | None = None, now: datetime | None = None
-) -> datetime | TimeProblem:
+) -> datetime | ValueProblem:
     """Read one time.
 
     Args:
@@ -104,7 +88,9 @@ def parse_instant(
                 return _no_such_time(text)
     text = text.strip()
     if not text:
-        return TimeProblem("time_empty", "is empty", "fill it in, or map no timestamp: the service dates the event")
+        return ValueProblem(
+            "time_empty", "is empty", "fill it in, or map no timestamp: the service dates the event"
+        )
     if now is not None and text.lower() == "now":
         return now.astimezone(_UTC)
     if date_format is not None:
@@ -141,7 +127,7 @@ class TimeColumn:
         # An empty string is an hour that is not to be remembered.
         self._known: dict[str, str] = {}
 
-    def wire(self, text: str) -> str | TimeProblem:
+    def wire(self, text: str) -> str | ValueProblem:
         """The wire form of one cell."""
         if self._format is not None:
             return self._known.get(text) or self._slowly(text, text)
@@ -160,7 +146,7 @@ class TimeColumn:
             return f"{hour}{minute}{second}{thousandths}Z"
         return self._slowly(text, key if hour is None else "")
 
-    def wires(self, texts: Sequence[str]) -> Sequence[str | TimeProblem]:
+    def wires(self, texts: Sequence[str]) -> Sequence[str | ValueProblem]:
         """The wire forms of many cells: at once where they have one form and whole hours, else one by one."""
         ending = texts[0][19:] if texts else ""
         # (No time is so long; and a pattern of megabytes would take as many seconds, and be remembered.)
@@ -174,9 +160,9 @@ class TimeColumn:
                 return [f"{hours[text[:13]]}{text[13:19]}.000Z" for text in texts]
         return list(map(self.wire, texts))
 
-    def _slowly(self, text: str, key: str) -> str | TimeProblem:
+    def _slowly(self, text: str, key: str) -> str | ValueProblem:
         instant = parse_instant(text, self._zone, date_format=self._format, now=self._now)
-        if isinstance(instant, TimeProblem):
+        if isinstance(instant, ValueProblem):
             return instant
         wire = to_wire(instant)
         if key:
@@ -191,13 +177,13 @@ class TimeColumn:
             return ""
         first = parse_instant(f"{key[:13]}:00:00{key[13:]}", self._zone)
         last = parse_instant(f"{key[:13]}:59:59{key[13:]}", self._zone)
-        if isinstance(first, TimeProblem) or isinstance(last, TimeProblem):
+        if isinstance(first, ValueProblem) or isinstance(last, ValueProblem):
             return ""
         wire = to_wire(first)
         return wire[:13] if wire[13:] == ":00:00.000Z" and last - first == _TO_LAST_SECOND else ""
 
 
-def check_date_format(date_format: str) -> TimeProblem | None:
+def check_date_format(date_format: str) -> ValueProblem | None:
     """What is wrong with a ``strptime`` pattern, if anything: it has to name a day, a month and a year."""
     found = set(_DIRECTIVE.findall(date_format.replace("%%", "")))
     lacking = [
@@ -206,20 +192,20 @@ def check_date_format(date_format: str) -> TimeProblem | None:
         if not found & set(directives)
     ]
     if lacking:
-        return TimeProblem(
+        return ValueProblem(
             "date_format_incomplete",
             f"{shown(date_format)} leaves out the {' and the '.join(lacking)}",
             'as in "%d/%m/%Y" or "%m/%d/%y %H:%M"',
         )
     if "Z" in found:
-        return TimeProblem(
+        return ValueProblem(
             "date_format_zone",
             f"{shown(date_format)} has %Z, and a zone's short name does not say which zone it is",
             "use %z for offsets; or write the name itself into the format, and say --timezone",
         )
     if ("I" in found) != ("p" in found) or {"H", "I"} <= found:
         # strptime ignores a PM beside %H, and takes every hour without one for one of the morning.
-        return TimeProblem(
+        return ValueProblem(
             "date_format_half_day",
             f"{shown(date_format)} does not read the hour together with AM or PM",
             "hours up to 12 are %I and %p together, hours up to 24 are %H alone",
@@ -227,7 +213,7 @@ def check_date_format(date_format: str) -> TimeProblem | None:
     try:
         datetime.strptime(datetime(2026, 4, 10, tzinfo=_UTC).strftime(date_format), date_format)  # noqa: DTZ007 - only tried
     except (ValueError, re.error) as error:  # re.error: a part is named twice
-        return TimeProblem("date_format_unknown", f"{shown(date_format)}: {error}", "see Python's strptime codes")
+        return ValueProblem("date_format_unknown", f"{shown(date_format)}: {error}", "see Python's strptime codes")
     return None
 
 
@@ -238,7 +224,7 @@ def _same_form(ending: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{day}[ T][0-9]{{2}}:[0-5][0-9]:[0-5][0-9]{re.escape(ending)}\n)*")
 
 
-def _by_shape(text: str, zone: tzinfo) -> datetime | TimeProblem:
+def _by_shape(text: str, zone: tzinfo) -> datetime | ValueProblem:
     found = _ISO.fullmatch(text) or _BASIC.fullmatch(text)
     if found:
         return _from_iso(found, zone, text)
@@ -252,7 +238,7 @@ def _by_shape(text: str, zone: tzinfo) -> datetime | TimeProblem:
     return _not_a_time(text)
 
 
-def _from_iso(found: re.Match[str], zone: tzinfo, text: str) -> datetime | TimeProblem:
+def _from_iso(found: re.Match[str], zone: tzinfo, text: str) -> datetime | ValueProblem:
     year, month, day, hour, minute, second, fraction, named, sign, ahead_h, ahead_m = found.groups("0")
     try:
         local = datetime(  # noqa: DTZ001 - it gets its zone below
@@ -275,11 +261,11 @@ def _digits_of(date_format: str) -> int:
     return sum(_DIGITS.get(each, 0) for each in _DIRECTIVE.findall(plain)) if _RUN_TOGETHER.search(plain) else 0
 
 
-def _by_format(text: str, zone: tzinfo, date_format: str) -> datetime | TimeProblem:
+def _by_format(text: str, zone: tzinfo, date_format: str) -> datetime | ValueProblem:
     # strptime takes 1122026 for the 11th of February, where a spreadsheet has cut the zero off the 1st of December.
     counted = _BEHIND_A_TIME.sub("", text) if "%z" in date_format or "%f" in date_format else text
     if sum(map(str.isdigit, counted)) < _digits_of(date_format):
-        return TimeProblem(
+        return ValueProblem(
             "time_other_format",
             f"{shown(text)} has too few digits for {shown(date_format)}",
             "write each number with its zeros in front",
@@ -291,14 +277,14 @@ def _by_format(text: str, zone: tzinfo, date_format: str) -> datetime | TimeProb
         found = _ISO.fullmatch(text)
         if found and found[8] and text[10] in "Tt":
             return _from_iso(found, zone, text)
-        return TimeProblem(
+        return ValueProblem(
             "time_other_format",
             f"{shown(text)} does not have the form {shown(date_format)}",
             "correct it, or correct --date-format",
         )
 
 
-def _in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | TimeProblem:
+def _in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | ValueProblem:
     """The instant that a clock in the zone showed this at, once and only once."""
     if zone is _UTC:
         return _checked(local.replace(tzinfo=_UTC), text)
@@ -311,10 +297,10 @@ def _in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | TimeProblem
     return _checked(local.replace(tzinfo=_UTC) - before, text)
 
 
-def _checked(instant: datetime, text: str) -> datetime | TimeProblem:
+def _checked(instant: datetime, text: str) -> datetime | ValueProblem:
     if FIRST_YEAR <= instant.year <= LAST_YEAR:
         return instant
-    return TimeProblem(
+    return ValueProblem(
         "time_out_of_range",
         f"{shown(text)} is in the year {instant.year}",
         f"correct it: years from {FIRST_YEAR} to {LAST_YEAR} are taken",
@@ -325,32 +311,32 @@ def _micro(fraction: str) -> int:
     return int(fraction[:6].ljust(6, "0"))
 
 
-def _not_once(code: str, message: str) -> TimeProblem:
-    return TimeProblem(code, message, "give it with its offset, as in 2026-04-10T12:34:56+02:00")
+def _not_once(code: str, message: str) -> ValueProblem:
+    return ValueProblem(code, message, "give it with its offset, as in 2026-04-10T12:34:56+02:00")
 
 
-def _no_such_time(text: str) -> TimeProblem:
-    return TimeProblem("time_impossible", f"{shown(text)} is on no calendar or clock", "correct it")
+def _no_such_time(text: str) -> ValueProblem:
+    return ValueProblem("time_impossible", f"{shown(text)} is on no calendar or clock", "correct it")
 
 
-def _not_a_time(text: str) -> TimeProblem:
+def _not_a_time(text: str) -> ValueProblem:
     shuffled = _SHUFFLED.fullmatch(text)
     if shuffled:
         return _order_unknown(text, shuffled)
     if _NUMBER.fullmatch(text):
-        return TimeProblem(
+        return ValueProblem(
             "time_bare_number",
             f"{shown(text)} is a number, but not Unix seconds (ten digits) or milliseconds (thirteen)",
             "a spreadsheet's day number? Format the column as a date there, year first, and export it again",
         )
-    return TimeProblem(
+    return ValueProblem(
         "time_not_a_time",
         f"{shown(text)} is not a time",
         "write it as 2026-04-10T12:34:56Z, or say what it is with --date-format",
     )
 
 
-def _order_unknown(text: str, found: re.Match[str]) -> TimeProblem:
+def _order_unknown(text: str, found: re.Match[str]) -> ValueProblem:
     """A date in an order that only the user knows, with the formats it may be in."""
     sep, year = found["sep"], "%Y" if len(found["y"]) == 4 else "%y"
     rest = found["rest"] or ""
@@ -369,7 +355,7 @@ def _order_unknown(text: str, found: re.Match[str]) -> TimeProblem:
         possible.append((f"%y{sep}%m{sep}%d", last, second))
     orders = [order for order, day, month in possible if 1 <= int(day) <= 31 and 1 <= int(month) <= 12]
     formats = " or ".join(f'--date-format "{order}{time}"' for order in orders)
-    return TimeProblem(
+    return ValueProblem(
         "time_order_unknown",
         f"{shown(text)} does not say which is the day{', which the month' if year_first else ''} and which the "
         f"{'year' if year_first else 'month'}",
