@@ -20,7 +20,7 @@ from cms_cli.replay.mapping.columns import Source, fields_of
 from cms_cli.replay.mapping.mapper import UNATTRIBUTED, BadValueError, Mapper, Planned
 from cms_cli.replay.model import PlannedEvent, SkippedRow, SourceRow
 from cms_cli.replay.values.cells import are_all_like
-from cms_cli.replay.values.money import Amount, parse_minor
+from cms_cli.replay.values.money import parse_minor
 from cms_cli.replay.values.problem import ValueProblem
 from cms_cli.replay.values.times import TimeColumn
 from cms_cli.replay.values.zones import zone_for_header
@@ -198,7 +198,7 @@ class Bulk:
                 return plain
         parse = self._mapper.amount_format.parse
         read = [parse(text, currency) for text, currency in zip(texts, currencies or [""] * len(texts))]
-        found = [amount[0] if type(amount) is Amount else "" for amount in read]
+        found = [amount if type(amount) is int else "" for amount in read]
         if "" in found:
             doubtful.update(_empty(found))
         return found

@@ -16,7 +16,7 @@ from cms_cli.replay.mapping.columns import AnySource, Source, argument, fields_o
 from cms_cli.replay.model import SAMPLES, InputError, MappedColumn, PlannedEvent, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values import refunds
-from cms_cli.replay.values.money import Amount, AmountFormat, parse_cli_amount, parse_minor
+from cms_cli.replay.values.money import AmountFormat, parse_cli_amount, parse_minor
 from cms_cli.replay.values.problem import ValueProblem
 from cms_cli.replay.values.times import check_date_format, parse_instant
 from cms_cli.replay.values.zones import zone_for_header, zone_named
@@ -195,8 +195,8 @@ class Mapper:
             # Three digits may be thousands: 15.000 pesos.
             if found.code == "amount_too_many_decimals" and shorter != text and len(fraction) != 3:
                 without = self.amount_format.parse(shorter, currency)
-                found = without if isinstance(without, Amount) else found  # which shows what stands in the file
-        return found if isinstance(found, ValueProblem) else found.minor
+                found = without if isinstance(without, int) else found  # which shows what stands in the file
+        return found
 
     def _read_time(self, text: str, source: AnySource | None, _currency: str) -> object:
         zone = zone_for_header(source.column, self.zone) if source else self.zone

@@ -57,19 +57,6 @@ _DECIMAL_NAMES = {".": ".", ",": ",", "point": ".", "dot": ".", "period": ".", "
 _OTHER = {".": ",", ",": "."}
 
 
-class Amount(NamedTuple):
-    """An amount of major units, read.
-
-    Attributes:
-        minor: The amount in minor units, 0 or more.
-        currency_seen: The ISO 4217 code that stood beside the number, or whose sign did; None where there was
-            nothing, or a sign that several currencies share.
-    """
-
-    minor: int
-    currency_seen: str | None
-
-
 class _Parts(NamedTuple):
     number: str
     marks: tuple[str, ...]
@@ -133,24 +120,26 @@ class AmountFormat(NamedTuple):
 
     decimal: str
 
-    def parse(self, text: str, currency: str) -> Amount | ValueProblem:
+    def parse(self, text: str, currency: str) -> int | ValueProblem:
         """Read one value.
 
         Args:
             text: The cell.
             currency: The row's ISO 4217 code. Where it is empty, a code or sign beside the number stands in for it.
+
+        Returns:
+            The amount in minor units, 0 or more.
         """
         whole, sign, fraction = text.partition(self.decimal)
         if whole.isdigit() and text.isascii() and (fraction.isdigit() or not sign):
             # Nine in ten cells. In here so that they cost no further call.
             missing = EXPONENTS.get(currency, -1) - len(fraction)
             if missing >= 0 and len(text) + missing < _MAX_DIGITS:
-                return Amount(int(whole + fraction + _ZEROS[missing]), None)
-            minor = _to_minor(text, whole, fraction, currency)
-            return Amount(minor, None) if isinstance(minor, int) else minor
+                return int(whole + fraction + _ZEROS[missing])
+            return _to_minor(text, whole, fraction, currency)
         return self._parse_dressed(text.strip(), currency)
 
-    def _parse_dressed(self, text: str, currency: str) -> Amount | ValueProblem:
+    def _parse_dressed(self, text: str, currency: str) -> int | ValueProblem:
         """The way of a value that has grouping, a sign or a code."""
         parts = _parts(text)
         if parts is None:
@@ -177,8 +166,7 @@ class AmountFormat(NamedTuple):
                 seen = code
             if currency and currency.upper() not in meant:
                 return _other_currency(text, currency)
-        minor = _to_minor(text, split[0], split[1], currency or seen or "")
-        return Amount(minor, seen) if isinstance(minor, int) else minor
+        return _to_minor(text, split[0], split[1], currency or seen or "")
 
 
 class AmountColumn:
