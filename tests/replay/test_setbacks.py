@@ -43,8 +43,6 @@ def test_what_another_run_sends_meanwhile_is_not_sent_again(tmp_path: Path) -> N
 
 def test_an_amount_that_another_run_sent_otherwise(tmp_path: Path) -> None:
     """A sale whose invoice another run had accepted with another amount is invalid, not a silent duplicate."""
-    with sandbox(tmp_path):
-        pass
     with sandbox(tmp_path) as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(4)))
@@ -133,8 +131,6 @@ def test_a_journal_that_is_taken_away(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.slow
 def test_many_rows_that_need_no_request(tmp_path: Path) -> None:
     """They are settled without waiting, and without counting against --limit."""
-    with sandbox(tmp_path):
-        pass
     with sandbox(tmp_path) as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(1500)))

@@ -76,7 +76,11 @@ def test_closing_cuts_a_request_that_never_ends(sandbox: SandboxServer) -> None:
 
 
 def test_a_server_that_never_started_closes(tmp_path: Path) -> None:
-    SandboxServer(tmp_path / "sandbox.db").close()
+    sandbox = SandboxServer(tmp_path / "sandbox.db")
+    sandbox.close()
+    assert sandbox.wait(0) is True
+    with pytest.raises(OSError, match=r"."):
+        lead(sandbox)
 
 
 def test_waiting_ends_when_another_thread_closes(sandbox: SandboxServer) -> None:
