@@ -48,7 +48,7 @@ def _text(value: object) -> object:
 
 
 def _host(value: object) -> object:
-    # Whether plain http is allowed is for the command to say; all else is wrong already here.
+    # Whether plain http is allowed is for the command to say; everything else is checked here already.
     return checked_host(value, allow_http=True)
 
 
@@ -176,8 +176,8 @@ def read(path: Path) -> ConfigFile:
     """Read and check a config file; one that is missing is empty.
 
     Raises:
-        CommandError: It cannot be read, is not TOML, or has a key or value that cannot be; file, line and key are
-            named.
+        CommandError: It cannot be read, is not TOML, or has a key or value that is not allowed; file, line and key
+            are named.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -107,7 +107,7 @@ class Settings:
         self.profile: Setting[str] = self._find("profile", None)
         for key in KEYS:
             if getattr(flags, key, None) is not None:
-                self.get(key)  # a flag that cannot be is told before anything is done
+                self.get(key)  # a flag with a bad value is refused before anything is done
         if not creating:
             self._check_profile()
 
@@ -174,7 +174,7 @@ class Settings:
             key: A key of the config file.
 
         Raises:
-            CommandError: The flag or variable that wins has a value that cannot be.
+            CommandError: The flag or variable that wins has a value that is not allowed.
         """
         return self.profile if key == "profile" else self._find(key, self.profile.value)
 
@@ -198,7 +198,7 @@ class Settings:
         """Fetch the token that wins.
 
         Raises:
-            TokenError: There is none, or it cannot be had.
+            TokenError: There is none, or it cannot be fetched.
         """
         for source in self.token_sources():
             return source.token()
@@ -206,7 +206,7 @@ class Settings:
         raise TokenError(f"there is no token{where}", tokens.HOW_TO_GET_ONE)
 
     def token_at_hand(self) -> Token | None:
-        """Give the token that wins if it can be had without running a command or reading stdin, else None."""
+        """Give the token that wins if no command has to be run and stdin not be read for it, else None."""
         for source in self.token_sources():
             try:
                 return source.token() if source.at_hand else None

@@ -63,7 +63,7 @@ class TokenSource:
         """Get the token.
 
         Raises:
-            TokenError: It cannot be had, or cannot be one.
+            TokenError: It cannot be fetched, or what was fetched is no token.
         """
         return Token(checked(self.fetch(), str(self.origin)), self.origin, self.profile)
 

@@ -68,7 +68,7 @@ class CMSClient:
         total_wait: float = 20.0,
     ) -> None:
         _check_token(token)
-        # Said in this way round, not-a-number is out of range as well.
+        # Not the other way round: every comparison with nan is false, and nan is out of range, too.
         if not (0 < timeout <= LONGEST_TIMEOUT and total_wait >= 0 and retries >= 0):
             raise ValueError("timeout must be above 0 and at most a day, retries and total_wait 0 or more")
         self._host = _checked_host(host)

@@ -39,7 +39,7 @@ def console_of(parameters: Mapping[str, Any], *, own_state: bool = False) -> Con
 
     Args:
         parameters: All parameters of the command, by name.
-        own_state: Whether the profile says where the state folder is, so that every next command needs it.
+        own_state: Whether the profile has a state folder of its own: then commands to copy need ``--profile``.
     """
     place, account = ["config", "state_dir"], ["token_file"]
     (place if own_state else account).append("profile")
@@ -63,10 +63,10 @@ def _as_given(parameters: Mapping[str, Any], *names: str) -> str:
 
 
 def fetch_token(console: Console, settings: Settings) -> Token:
-    """Get the token, and tell what is waited for where that takes its time: a command, a file that is a pipe.
+    """Get the token; where that may take time (a command, a file that is a pipe), say what is waited for.
 
     Raises:
-        TokenError: There is none, or it cannot be had.
+        TokenError: There is none, or it cannot be fetched.
     """
     first = next(iter(settings.token_sources()), None)
     if first is None or (first.at_hand and settings.flags.token_file is None):

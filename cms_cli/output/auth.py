@@ -22,9 +22,9 @@ class Status:
         profile: The profile, and what chose it.
         host: The host, and what chose it.
         sources: The places that have a token; the first one wins.
-        account: Whose token it is; None where it cannot be had.
+        account: Whose token it is; None where there is no token to use.
         jwt: Whether it has a JWT's shape.
-        problem: Why it cannot be had.
+        problem: Why there is no token to use.
         reach: Whether the host answers; None where it was not asked.
     """
 

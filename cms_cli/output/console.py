@@ -178,7 +178,7 @@ class Console:
             timer.cancel()
 
     def waiting_with(self, words: Callable[[int], str]) -> Waiting:
-        """Give a sign of life with changing words, to be started; everything written makes way for it.
+        """Give a spinner with changing words, to be started; it makes way for everything that is written.
 
         Args:
             words: Gives what is shown in at most so many columns; called from another thread.

@@ -133,7 +133,7 @@ def _widths(
 
 
 def _least(name: str, content: Sequence[str], whole: bool) -> int:
-    """How narrow a column may become: no word is broken but for what is as long as a path or a URL."""
+    """How narrow a column may become: no word is broken, unless it is as long as a path or a URL."""
     widest = max(map(width, content), default=0)
     if whole and widest <= _NARROW:
         return max(width(name), widest)

@@ -42,7 +42,7 @@ _AT_A_TIME = 1 << 15
 # Text up to this length is kept as it is, which is cheaper than a digest of it.
 _LONG = 96
 _HASHES_A_CHUNK = 1 << 10
-# From so many hashes on that stand twice, all rows are compared: it takes as long, and less memory.
+# Where more hashes than this occur twice, all rows are compared: it takes no longer, and less memory.
 _MOST_SUSPECTS = 1 << 15
 _FINDINGS_A_CHUNK = 1 << 8
 

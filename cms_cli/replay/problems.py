@@ -107,7 +107,7 @@ class ProblemGroups:
 
 
 def shown(text: str) -> str:
-    """A value as a message quotes it, cut where it is long; what of it is no text (a byte of a flag) is escaped."""
+    """A value as a message quotes it: cut where it is long, and bytes of a flag that are no text escaped."""
     if not text.isascii():
         text = text.encode(errors="backslashreplace").decode()
     return f'"{text}"' if len(text) <= _LONGEST_VALUE else f'"{text[: _LONGEST_VALUE - 3]}..."'

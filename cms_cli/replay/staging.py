@@ -56,7 +56,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Ledger:
-    """What is known of the account from before; ``journal`` is None where nothing is, or nothing shall be."""
+    """What earlier runs have sent; ``journal`` is None where there were none, or where they are to be ignored."""
 
     journal: Journal | None
     scope: int

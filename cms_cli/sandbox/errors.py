@@ -8,7 +8,7 @@ class SandboxError(Exception):
 
 
 class OptionError(SandboxError, ValueError):
-    """An option that cannot be: a rate, a fault, a scenario, a success shape. The message says how to write it."""
+    """An option has a value that is not allowed: a rate, a fault, a scenario. The message says how to write it."""
 
 
 class StoreError(SandboxError):

@@ -249,7 +249,7 @@ def plan_faults(
         OptionError: A number is out of its range, or the rates add up to more than 1.
     """
     longest = KINDS["latency"].high
-    # Asked this way round, since nothing is true of a number that is none (nan).
+    # Not the other way round: every comparison with nan is false.
     if not (0 <= latency_ms <= longest and 0 <= fail <= 1 and 0 <= drop <= 1):
         raise OptionError(f"a latency is from 0 to {longest:.0f} milliseconds, and a rate is from 0 to 1")
     extra: list[Fault] = []

@@ -61,7 +61,7 @@ class SandboxServer:
         clock_ns: The monotonic clock of rate limit, token expiry and scenario, in nanoseconds.
 
     Raises:
-        OptionError: An option cannot be; the message says how to write it.
+        OptionError: An option has a value that is not allowed; the message says how to write it.
         StoreError: The store cannot be used.
         OSError: The port cannot be bound.
     """

@@ -74,7 +74,7 @@ class Options:
             raise OptionError(f"no such answer: {self.answer!r}; there are {', '.join(SUCCESS_SHAPES)}")
         if self.token is not None and not can_be_token(self.token):
             raise OptionError("a token is one or more printable ASCII characters, without blanks")
-        # Asked this way round, since nothing is true of a number that is none (nan).
+        # Not the other way round: every comparison with nan is false.
         if not (self.token_requests is None or self.token_requests >= 0):
             raise OptionError("a token is good for 0 requests or more")
         if not (self.token_seconds is None or 0 <= self.token_seconds <= LONGEST_SECONDS):

@@ -36,10 +36,12 @@ _Values = list[Any]  # by row: what goes on the wire, or "" where there is nothi
 
 
 class Mapped(NamedTuple):
-    """Rows as columns; see :class:`PlannedEvent`. None of them was paid back but those that were put aside.
+    """Rows as columns; see :class:`PlannedEvent`.
+
+    The columns do not apply to rows that are aside; those with a refund always are.
 
     Attributes:
-        aside: By place, rows to which the columns do not apply.
+        aside: By place, what becomes of the rows that were looked at one by one.
     """
 
     rows: Sequence[int]
@@ -134,7 +136,7 @@ class Bulk:
         )
 
     def _values(self, field: Field, batch: Batch, values: dict[str, _Values], doubtful: set[int]) -> _Values:
-        """Give a field's values; rows that need a careful look are added to the doubtful ones."""
+        """Give a field's values; rows that have to be looked at one by one are added to the doubtful ones."""
         name = field.name
         sources = self._blueprint.sources.get(name, ())
         if not sources:

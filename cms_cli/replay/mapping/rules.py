@@ -187,7 +187,7 @@ def read(table: Mapping[str, Any]) -> Rules:
     """Check a table of the schema.
 
     Raises:
-        RulesError: Keys or values cannot be; all of them are told at once.
+        RulesError: Keys or values are not allowed; all of them are named at once.
     """
     reader = _Reader()
     rules = reader.rules(table)

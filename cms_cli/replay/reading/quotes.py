@@ -14,7 +14,7 @@ _SPACES = re.compile(" *")
 
 
 class StrayQuote(NamedTuple):
-    """A quote that leaves open where its row ends.
+    """A quote because of which the end of its row is unknown.
 
     Attributes:
         line: The line that it opens a cell on.

@@ -39,7 +39,7 @@ class Known(NamedTuple):
 
 
 class Clearance:
-    """What stands between a row that is due and its request. Every method is part of a transaction.
+    """Decides whether a row that is due may be sent now. Every method is part of a transaction.
 
     Attributes:
         opens: Before this time no further request may leave, in the clock's seconds, unless an answer comes first.
@@ -49,7 +49,7 @@ class Clearance:
         self, journal: Journal, run: Run, window: SharedWindow | None, *, unknown_again: bool = False
     ) -> None:
         self._journal = journal
-        self._unknown_again = unknown_again  # what other runs have left in doubt
+        self._unknown_again = unknown_again  # whether what other runs left unknown is sent all the same
         self._in_doubt: set[bytes] = set()  # sales; looked up when it is needed
         self._looked = float("-inf")
         self._run = run

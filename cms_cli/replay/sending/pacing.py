@@ -99,7 +99,7 @@ class SharedWindow:
         db.execute("UPDATE slots SET ends = ? WHERE id = ?", (now, slot))
 
     def free(self, db: sqlite3.Connection, now: float) -> int:
-        """Give how many requests may leave now. May be less than none, where others keep to a wider limit."""
+        """Give how many requests may leave now; negative where replays with a higher limit hold more slots."""
         if self._rate is None:
             return _MOST_SLOTS
         held = db.execute(

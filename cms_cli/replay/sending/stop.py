@@ -25,4 +25,4 @@ class Stop(str, Enum):
 
 
 BY_SIGNAL = (Stop.INTERRUPTED, Stop.TERMINATED)
-"""What somebody asked for who waits for the process to end."""
+"""Those that a signal asked for: somebody waits for the process to end."""

@@ -26,10 +26,10 @@ SCHEMA_VERSION = 1
 """Raised when the schema changes; a journal of a newer version is refused."""
 
 ROWS_A_BLOCK = 14
-"""Power of two: so many rows' customers stand together in their index.
+"""The index of customers is made of blocks of 2 to this power rows.
 
-Without blocks each new row's entry would go somewhere into an index of the whole run, which SQLite's cache of 2 MB
-does not hold: staging a row of a million took three times as long as one of ten thousand.
+Without blocks each new entry would go anywhere into an index of the whole run, which SQLite's cache of 2 MB does
+not hold: a row of a file of a million took three times as long to stage as one of ten thousand.
 """
 
 _APPLICATION_ID = 0x434D5301  # "CMS", 1: tells our file from any other SQLite database
@@ -135,7 +135,7 @@ def private_folder(folder: Path) -> None:
 
 
 def private_file(path: Path) -> bool:
-    """Make the file ours alone to read; SQLite would not, and its -wal and -shm take after it.
+    """Make the file readable by its owner only; SQLite gives its -wal and -shm the same mode.
 
     Returns:
         Whether there was none.

@@ -192,7 +192,7 @@ def end_sending(
 def delete(journal: Journal, run: Run) -> None:
     """Remove a run with its rows; what it wrote into the ledger stays, and what it left in doubt goes there."""
     with journal.transaction() as db:
-        if run.kind == "lead" or run.latest:  # what --fresh took the place of, it has sent again
+        if run.kind == "lead" or run.latest:  # not a run of sales that --fresh has replaced: those were sent again
             keep_in_doubt(db, run.scope, run.kind, run.id)
         db.execute("DELETE FROM rows WHERE run = ?", (run.id,))
         db.execute("DELETE FROM runs WHERE id = ?", (run.id,))
