@@ -96,6 +96,18 @@ def test_stripe(program: Program) -> None:
     assert preview["sums"] == {"EUR": 124900, "JPY": 3000, "USD": 6999}
 
 
+def test_stripe_payments_in_test_mode_are_no_sales(program: Program, tmp_path: Path) -> None:
+    """Nobody paid them: they are skipped with a reason, and the others are sent."""
+    lines = (FIXTURES / "stripe.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    assert ",Live,pi_3Qa1," in lines[1]
+    lines[1] = lines[1].replace(",Live,", ",Test,")
+    export = tmp_path / "payments.csv"
+    export.write_text("".join(lines), encoding="utf-8")
+    preview = _preview(program, str(export), "--preset", "stripe")
+    assert preview["skipped"]["test mode"] == 1
+    assert preview["sums"] == {"EUR": 124900, "JPY": 3000, "USD": 2000}
+
+
 def test_stripe_of_2020(program: Program) -> None:
     """Older headers, the API's own statuses, and commas for decimals; what was refunded since is not sent."""
     result, events = _replayed(program, "stripe_2020.csv", "--preset", "stripe", "--event-name", "renewal")
