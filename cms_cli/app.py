@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn, Optional
 
 import typer
 
+from cms_cli import homes
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.help import Entry, LazyGroup
@@ -115,6 +116,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         sys.modules["rich"] = None  # type: ignore[assignment]
         mend_words()
     try:
+        homes.settle()
         name_the_shell(arguments)
         return int(
             take_over(typer.main.get_command(app)).main(args=arguments, prog_name="cms", standalone_mode=False) or 0

@@ -12,6 +12,7 @@ from typing import Any
 from cms_cli import configfile, tokens
 from cms_cli.configfile import DEFAULT_PROFILE, KEYS, ConfigFile
 from cms_cli.errors import CommandError
+from cms_cli.homes import expanded
 from cms_cli.hosts import checked_host
 from cms_cli.origin import Origin, OriginKind, Setting
 from cms_cli.tokens import Token, TokenError, TokenSource
@@ -158,7 +159,7 @@ class Settings:
     @property
     def state_dir(self) -> Path:
         """The folder of journal, ledger and sandbox; not made yet."""
-        return Path(self.get("state_dir").value).expanduser()
+        return expanded(self.get("state_dir").value)
 
     @property
     def profile_has_own_state(self) -> bool:
@@ -280,9 +281,9 @@ def config_path(flags: Flags, environment: Mapping[str, str] | None = None) -> S
         raise CommandError("--config must name a file")
     named = (os.environ if environment is None else environment).get("CMS_CONFIG")
     if flags.config:
-        return Setting(Path(flags.config).expanduser(), Origin(OriginKind.FLAG, "--config"))
+        return Setting(expanded(flags.config), Origin(OriginKind.FLAG, "--config"))
     if named:
-        return Setting(Path(named).expanduser(), Origin(OriginKind.ENV, "CMS_CONFIG"))
+        return Setting(expanded(named), Origin(OriginKind.ENV, "CMS_CONFIG"))
     return Setting(configfile.default_path(), Origin(OriginKind.DEFAULT))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
+from cms_cli.homes import expanded
 from cms_cli.origin import Origin
 
 COMMAND_SECONDS = 60.0
@@ -101,7 +101,7 @@ def from_file(name: str) -> str:
         if name == "-":
             data = sys.stdin.buffer.read(_LONGEST) if sys.stdin is not None else b""
         else:
-            with Path(name).expanduser().open("rb") as file:
+            with expanded(name).open("rb") as file:
                 data = file.read(_LONGEST)
     except OSError as error:
         raise TokenError(f"--token-file {name}: {error.strerror or error}") from None

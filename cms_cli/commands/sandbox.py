@@ -13,6 +13,7 @@ from cms_cli.commands.target import STORE_NAME, sandbox_dir
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.help import Command, Group
+from cms_cli.homes import expanded
 from cms_cli.output import sandbox as render
 from cms_cli.output.console import Console
 from cms_cli.settings import Settings
@@ -307,4 +308,4 @@ def _store_error(console: Console, problem: Any, db: Optional[str]) -> CommandEr
 
 
 def _store(settings: Settings, db: Optional[str]) -> Path:
-    return Path(db).expanduser() if db else sandbox_dir(settings) / STORE_NAME
+    return expanded(db) if db else sandbox_dir(settings) / STORE_NAME

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from cms_cli.errors import CommandError
+from cms_cli.homes import expanded
 from cms_cli.origin import OriginKind
 from cms_cli.replay.mapping import mapping_file, presets
 from cms_cli.replay.mapping.rules import Rules
@@ -99,7 +99,7 @@ def _mapping(name: str, settings: Settings) -> tuple[Rules, str]:
     if name in config.mappings:
         text = config.path.read_text(encoding="utf-8")
         return mapping_file.checked(config.mappings[name], str(config.path), text, f"mappings.{name}")
-    path = Path(name).expanduser()
+    path = expanded(name)
     if not path.exists() and path.name == name and not path.suffix:
         known = f"it has {', '.join(config.mappings)}" if config.mappings else "it has none"
         raise InputError(

@@ -231,3 +231,52 @@ def test_the_examples_are_for_github_and_gitlab() -> None:
     assert all(step.keys() & {"uses", "run"} for each in github["jobs"].values() for step in each["steps"])
     assert all("script" in gitlab[name] for name in ("check-sales", "send-sales"))
     assert "schema_version" not in json.dumps(gitlab)
+
+
+@pytest.fixture
+def homeless(program: Program, tmp_path: Path) -> Program:
+    """The program in a container, under a number that no account has, and without HOME."""
+    lib = tmp_path / "lib"
+    lib.mkdir()
+    (lib / "sitecustomize.py").write_text(
+        "import pwd\n\n\ndef nobody(key):\n    raise KeyError(key)\n\n\npwd.getpwuid = pwd.getpwnam = nobody\n"
+    )
+    program.env["PYTHONPATH"] = f"{lib}:{program.env['PYTHONPATH']}"
+    for name in [name for name in program.env if name.startswith(("XDG_", "CMS_")) or name == "HOME"]:
+        del program.env[name]
+    return program
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such accounts")
+def test_without_a_home_an_event_is_sent_and_folders_are_where_docker_has_them(homeless: Program) -> None:
+    """What needs no folder works without a home; the others are looked for in ``/``, and told."""
+    result = homeless(*LEAD, "--dry-run", "--json")
+    assert result.code == 0, result.stderr
+    assert result.json["body"]["clickId"] == "id_1"
+
+    settings = homeless("config", "list")
+    assert settings.code == 0, settings.stderr
+    assert re.search(r"^state_dir +/.*cms +default$", settings.stdout, re.MULTILINE)
+    assert "~" not in settings.stdout
+
+    state = str(homeless.home / "state")
+    replay = homeless("runs", "list", "--state-dir", state)
+    assert replay.code == 0, replay.stderr
+
+    relative = homeless("config", "path", env={"HOME": "here"})
+    assert relative.stdout.startswith(str(homeless.home / "here"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such accounts")
+def test_a_tilde_before_a_name_that_nobody_has_is_part_of_the_path(homeless: Program) -> None:
+    """As in a shell: such a file is missing, or found, and neither is a bug of the program."""
+    for flag, code in (("--config", 2), ("--token-file", 4)):
+        result = homeless(*LEAD, flag, "~nobody/x")
+        assert result.code == code, result.stderr
+        assert "~nobody/x" in result.stderr
+        assert "itself failed" not in result.stderr
+
+    (homeless.home / "~token").write_text("tok_1")
+    result = homeless("auth", "status", "--token-file", "~token", "--host", "https://127.0.0.1:1")
+    assert "--token-file" in result.stdout
+    assert "itself failed" not in result.stderr

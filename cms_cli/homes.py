@@ -1,0 +1,22 @@
+"""``~`` at the beginning of a path, also where nobody has a home."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def settle() -> None:
+    """Give everybody a home, before anything is looked for there; what looks would raise otherwise.
+
+    A container may run under a number that no account has, without HOME: its home is then ``/``, which Docker says
+    in that case. A relative HOME is one in the folder that the command runs in.
+    """
+    home = os.path.expanduser("~")  # noqa: PTH111 - pathlib raises
+    if not os.path.isabs(home):  # noqa: PTH117 - start-up cost
+        os.environ["HOME"] = "/" if home == "~" else os.path.abspath(home)  # noqa: PTH100 - pathlib keeps ".."
+
+
+def expanded(name: str) -> Path:
+    """Give the path that a name with ``~`` means; ``~name`` of no account stays as it is, as in a shell."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - pathlib raises
