@@ -89,6 +89,33 @@ def _as_flag(words: Iterable[str]) -> str:
     return ""
 
 
+def _check_values(command: Any, ctx: Any, words: Iterable[str]) -> None:
+    """Refuse a flag for the value of another one, where it stands apart from it.
+
+    It stands there where a variable of a script was empty: `--customer-name $NAME --dry-run` would send an event.
+
+    Raises:
+        CommandError: There is such a flag.
+    """
+    flags = {}
+    for param in command.get_params(ctx):
+        if param.param_type_name == "option":
+            flags.update(dict.fromkeys((*param.opts, *param.secondary_opts), param))
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return
+        param = flags.get(word)
+        if param is None or param.is_flag or param.count:
+            continue
+        value = next(rest, "")
+        if (value.partition("=")[0] if value.startswith("--") else value) in flags:
+            raise CommandError(
+                f"{word} has no value: {value} comes next",
+                f"An empty variable? Put it in quotation marks. If that is the value: {word}={value}",
+            )
+
+
 def _heading(text: str) -> str:
     return Console(no_color="--no-color" in sys.argv).heading(f"{text}:")
 
@@ -99,6 +126,8 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Read the arguments, and have every mistake in them name the command whose help page there is."""
         given = list(args)
+        if not ctx.resilient_parsing:
+            _check_values(self, ctx, given)
         try:
             return super().parse_args(ctx, args)
         except Exception as error:

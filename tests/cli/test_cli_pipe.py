@@ -261,3 +261,20 @@ def test_a_stdin_that_is_closed(program: Program) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: standard input is closed\n")
+
+
+@pytest.mark.parametrize("flag", ["--dry-run", "--json", "-q", "--customer-email=a@example.com"])
+def test_a_variable_that_is_empty_does_not_take_the_next_flag_for_a_value(
+    online: Program, service: FaultServer, flag: str
+) -> None:
+    """`--customer-name $NAME --dry-run` must not send an event for a customer called --dry-run."""
+    lead = ("lead", "--event-name", "signup", "--customer-external-id", "u", "--click-id", "c")
+    result = online(*lead, "--customer-name", flag)
+    assert result.code == 2
+    assert result.stdout == ""
+    assert f"--customer-name has no value: {flag} comes next" in result.stderr
+    assert service.requests == []
+
+    said = online(*lead, f"--customer-name={flag}", "--token-file", "-", "--json", stdin="tok_1\n")
+    assert said.code == 0, said.stderr
+    assert [request.json["customerName"] for request in service.requests] == [flag]
