@@ -229,6 +229,9 @@ def test_the_examples_are_for_github_and_gitlab() -> None:
     assert set(github["jobs"]) == {"check", "send"}
     assert {"pull_request", "push", "schedule"} <= set(github[True])  # YAML reads `on` as a truth
     assert all(step.keys() & {"uses", "run"} for each in github["jobs"].values() for step in each["steps"])
+    # At the top it would be the checks' as well, and GitHub cancels what waits in a group when more comes.
+    assert "concurrency" not in github
+    assert [name for name, each in github["jobs"].items() if "concurrency" in each] == ["send"]
     assert all("script" in gitlab[name] for name in ("check-sales", "send-sales"))
     assert "schema_version" not in json.dumps(gitlab)
 
