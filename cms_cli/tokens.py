@@ -154,5 +154,7 @@ def from_command(command: str | list[str], where: str) -> str:
 
 
 def _decoded(data: bytes) -> str:
-    # PowerShell writes a byte order mark; what is not text at all fails the check for a header's characters.
-    return data.decode("utf-8-sig", "replace")
+    # PowerShell writes a byte order mark, and before version 6 its `>` writes UTF-16. What is not text at all fails
+    # the check for a header's characters.
+    utf_16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return data.decode("utf-16" if utf_16 else "utf-8-sig", "replace")

@@ -127,6 +127,16 @@ def test_what_cannot_be_a_token(local: Program, service: FaultServer, text: str)
     assert not text.strip() or text.strip() not in result.stderr
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_token_file_that_a_shell_of_windows_wrote(local: Program, service: FaultServer, encoding: str) -> None:
+    """`echo token > token.txt` of PowerShell is UTF-16, or has a byte order mark; both are the token."""
+    (local.home / "token.txt").write_bytes("from_powershell\r\n".encode(encoding))
+
+    result = local(*LEAD, "--token-file", "token.txt")
+    assert result.code == 0, result.stderr
+    assert sent_by(service) == "from_powershell"
+
+
 def test_a_missing_token_file(local: Program) -> None:
     """A token file that is not there ends with 4, naming it."""
     result = local(*LEAD, "--token-file", "nowhere.txt")
