@@ -239,6 +239,11 @@ def test_woocommerce_of_2016_and_what_it_lacks(program: Program) -> None:
 
 def test_the_analytics_export_suffices_with_flags(program: Program) -> None:
     """What it has is read; what it lacks is said by flags, net amounts included, knowingly."""
+    export = str(FIXTURES / "woocommerce_analytics.csv")
+    lacking = program("sale", "--from-csv", export, "--preset", "woocommerce", "--dry-run")
+    assert lacking.code == 2
+    assert '--map "customer_external_id=COLUMN" --map "amount=COLUMN"' in lacking.stderr  # and not "Customer type"
+
     flags = ("--preset", "woocommerce", "--timezone", "UTC", "--currency", "EUR", "--map", "amount=N. Revenue")
     result, events = _replayed(
         program,

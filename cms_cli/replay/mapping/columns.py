@@ -243,7 +243,9 @@ def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hint
     unused = [name for name in header if folded(name) and folded(name) not in own]
     suggestions = []
     for name in missing:
-        close = difflib.get_close_matches(folded(name), [folded(column) for column in unused], 1, 0.5)
+        # What the export is known to lack is in none of its columns: "Customer type" is nobody's id.
+        columns = [] if name in hints else [folded(column) for column in unused]
+        close = difflib.get_close_matches(folded(name), columns, 1, 0.5)
         if close:
             column = next(column for column in unused if folded(column) == close[0])
             suggestions.append(f"--map {argument(f'{name}={column}')}")
