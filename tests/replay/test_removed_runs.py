@@ -12,7 +12,7 @@ from faultserver import DROP, FaultServer, json_reply
 from program import Program
 from replays import Bench, as_csv, counted, lead, sales_csv
 
-from cms_cli.replay.options import Shape
+from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.sending import clearance
 from cms_cli.replay.storage import rowbook, runs
 from cms_cli.replay.storage.journal import Journal
@@ -116,9 +116,9 @@ def test_a_finished_run_that_is_opened_again_is_not_finished(tmp_path: Path, ser
     assert counted(bench.replay(path)) == {"accepted": 2, "refused": 1}
     with Journal.open(bench.state) as journal:
         [run] = runs.all_runs(journal)
-        assert rowbook.reopen(journal, run, RowStatus.UNKNOWN) == 0
+        rowbook.reopen(journal, run, RowStatus.UNKNOWN)
         assert [each.state for each in runs.all_runs(journal)] == [runs.RunState.FINISHED]
-        assert rowbook.reopen(journal, run, RowStatus.REFUSED) == 1
+        rowbook.reopen(journal, run, RowStatus.REFUSED)
         assert [each.state for each in runs.all_runs(journal)] == [runs.RunState.UNFINISHED]
         assert runs.prune(journal, None, ledger=False) == 0
     assert counted(bench.replay(path)) == {"accepted": 3}
