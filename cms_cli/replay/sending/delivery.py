@@ -31,7 +31,7 @@ from cms_python import EventKind, Outcome, WireEvent
 GRACE = 5.0
 """Seconds that what is in flight has to settle after Ctrl-C or SIGTERM, and after a failure of this machine."""
 
-_TICK = 0.5  # seconds between two looks at the clock while nothing comes back
+_TICK = 1.0  # seconds between two looks at the clock while nothing comes back; answers and signals wake
 _MOST_ASIDE = 1000  # rows that wait for another attempt at most, before no fresh ones are begun: memory stays flat
 _AT_ONCE = 500  # rows settled without a request in one transaction
 
