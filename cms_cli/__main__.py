@@ -28,9 +28,8 @@ def run() -> NoReturn:
         from cms_cli.app import main
 
         code = main()
-    except (
-        KeyboardInterrupt
-    ):  # while modules are loaded, or when everything is done: no traceback, and nothing lost
+    except KeyboardInterrupt:
+        # While modules are loaded, or when everything is done: no traceback, and nothing is lost.
         code = 130
     _leave(code)
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from hashlib import sha256
 
+# What a key begins with says what is known of its account.
+_JWT, _PROFILE, _TOKEN = "jwt ", "profile ", "token "
+
 
 @dataclass(frozen=True)
 class Account:
@@ -45,12 +48,27 @@ def account_of(token: str, profile: str | None) -> Account:
     claims = _claims(token)
     subject, issuer = _text(claims.get("sub")), _text(claims.get("iss"))
     if subject is not None:
-        key = f"jwt {json.dumps([issuer, subject])}"
+        key = f"{_JWT}{json.dumps([issuer, subject])}"
     elif profile is not None:
-        key = f"profile {profile}"
+        key = f"{_PROFILE}{profile}"
     else:
-        key = f"token {sha256(token.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+        key = f"{_TOKEN}{sha256(token.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
     return Account(key, subject, issuer, _instant(claims.get("exp")))
+
+
+def subject_in(key: str) -> str | None:
+    """Give the JWT's ``sub`` that an account's key holds; None where the account is not known by a JWT."""
+    return str(json.loads(key[len(_JWT) :])[1]) if key.startswith(_JWT) else None
+
+
+def is_profile(key: str) -> bool:
+    """Whether an account is known by the profile of its token."""
+    return key.startswith(_PROFILE)
+
+
+def is_token_alone(key: str) -> bool:
+    """Whether nothing is known of an account but its token, so that a renewed one seems to be another account's."""
+    return key.startswith(_TOKEN)
 
 
 def is_jwt(token: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cms_cli.account import is_profile, subject_in
 from cms_cli.commands.begin import begin
 from cms_cli.commands.shape import input_of, shape_of
 from cms_cli.commands.target import SANDBOX, Target, open_target
@@ -94,17 +94,16 @@ def resume_run(run: Run, parameters: Mapping[str, Any]) -> ExitCode:
 
 def _check_account(run: Run, target: Target, console: Console) -> None:
     """Keep one account's sales from being sent as another's, as far as a token tells."""
-    account, jwt, profile = target.account, "jwt ", "profile "
+    account, subject = target.account, subject_in(run.account)
     if account is None or account.key == run.account:
         return
-    if account.subject is not None and run.account.startswith(jwt):
-        subject = json.loads(run.account[len(jwt) :])[1]
+    if account.subject is not None and subject is not None:
         if subject != account.subject:
             raise CommandError(
                 f"{run.name} belongs to the account {subject}, and this token to {account.subject}",
                 "Use a token of the run's own account.",
             )
-    elif account.key.startswith(profile) and run.account.startswith(profile):  # it may have a new name
+    elif is_profile(account.key) and is_profile(run.account):  # it may have a new name
         console.warn(
             f"{run.name} was begun with the token of the {run.account}, and goes on with that of the {account.key}"
         )

@@ -149,20 +149,19 @@ def failures(
     from cms_cli.replay.storage.runs import RunState
 
     console, settings = begin(locals())
-    with _journals(console, settings) as journals, ExitStack() as stack:
+    with _journals(console, settings) as journals:
         journal, _ = _find(journals, name)
-        # Should it be finished just now, its rows move to another file.
-        stack.enter_context(journal.snapshot())
-        _, run = _find([journal], name)
-        if run.state is RunState.STAGING:
-            raise CommandError(
-                f"{name} is still being read, or was interrupted then: nothing was sent",
-                "--failures FILE lists the bad rows once all are read; so does --dry-run.",
-            )
-        layout = layout_of(run)
-        console.data(layout.heading().rstrip("\n"), layout.encoding)
-        for row in rowbook.settled(journal, run, rowbook.FAILED):
-            console.data(layout.csv(row).rstrip("\n"), layout.encoding)
+        with journal.snapshot():  # should it be finished just now, its rows move to another file
+            _, run = _find([journal], name)
+            if run.state is RunState.STAGING:
+                raise CommandError(
+                    f"{name} is still being read, or was interrupted then: nothing was sent",
+                    "--failures FILE lists the bad rows once all are read; so does --dry-run.",
+                )
+            layout = layout_of(run)
+            console.data(layout.heading().rstrip("\n"), layout.encoding)
+            for row in rowbook.settled(journal, run, rowbook.FAILED):
+                console.data(layout.csv(row).rstrip("\n"), layout.encoding)
     return ExitCode.OK
 
 

@@ -9,7 +9,7 @@ import typer
 
 from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin
-from cms_cli.commands.target import STORE_NAME, sandbox_dir
+from cms_cli.commands.target import STORE_NAME, sandbox_dir, way_out
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.help import Command, Group
@@ -298,13 +298,7 @@ def _forget_replays(folder: Path) -> None:
 
 
 def _store_error(console: Console, problem: Any, db: Optional[str]) -> CommandError:
-    hint = ""
-    if problem.cleared_by_reset:
-        import shlex
-
-        named = f" --db {shlex.quote(db)}" if db else ""
-        hint = f"what it holds cannot be used; this empties it: {console.next_command(f'sandbox reset{named}')}"
-    return CommandError(str(problem), hint, ExitCode.INTERNAL)
+    return CommandError(str(problem), way_out(problem, console, db), ExitCode.INTERNAL)
 
 
 def _store(settings: Settings, db: Optional[str]) -> Path:

@@ -101,6 +101,22 @@ def _service(url: str, settings: Settings, token: Token | None) -> Target:
     return Target(url, url, settings, token.value, token.profile)
 
 
+def way_out(error: Exception, console: Console, db: str | None = None) -> str:
+    """Give the command that empties a sandbox's store which cannot be used; "" where that would not help.
+
+    Args:
+        error: Why it cannot be used.
+        console: Knows the flags that the command needs.
+        db: The store that ``--db`` names, or None.
+    """
+    if not getattr(error, "cleared_by_reset", False):
+        return ""
+    import shlex
+
+    named = f" --db {shlex.quote(db)}" if db else ""
+    return f"what it holds cannot be used; this empties it: {console.next_command(f'sandbox reset{named}')}"
+
+
 @contextmanager
 def _sandbox(settings: Settings, console: Console, sending: bool) -> Iterator[Target]:
     folder = sandbox_dir(settings)
@@ -112,10 +128,9 @@ def _sandbox(settings: Settings, console: Console, sending: bool) -> Iterator[Ta
     try:
         server = SandboxServer(folder / STORE_NAME)
     except (SandboxError, OSError) as error:
-        hint = ""
-        if getattr(error, "cleared_by_reset", False):
-            hint = f"what it holds cannot be used; this empties it: {console.next_command('sandbox reset')}"
-        raise CommandError(f"the sandbox cannot start: {error}", hint, ExitCode.INTERNAL) from error
+        raise CommandError(
+            f"the sandbox cannot start: {error}", way_out(error, console), ExitCode.INTERNAL
+        ) from error
     with server:
         events = console.next_command("sandbox events")
         console.note(f"sandbox: nothing leaves this machine; see what came in with: {events}")

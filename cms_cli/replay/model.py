@@ -23,8 +23,8 @@ SURPLUS = "_surplus"
 """The key under which such a file as JSON Lines has what is beyond a row's columns, or a line that was no row."""
 
 
-class InputError(Exception):
-    """The input as a whole cannot be used: nothing was sent, and the command exits with 2.
+class ReplayError(Exception):
+    """A replay cannot begin, or go on.
 
     Attributes:
         message: What is wrong, in one line.
@@ -37,18 +37,12 @@ class InputError(Exception):
         self.hint = hint
 
 
-class MachineError(Exception):
-    """This machine fails, not the input or the service: a full disk, a folder's rights. The command exits with 3.
+class InputError(ReplayError):
+    """The input as a whole cannot be used: nothing was sent, and the command exits with 2."""
 
-    Attributes:
-        message: What is wrong, one line.
-        hint: What to do about it, one line.
-    """
 
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+class MachineError(ReplayError):
+    """This machine fails, not the input or the service: a full disk, a folder's rights. It exits with 3."""
 
 
 class SourceRow(NamedTuple):

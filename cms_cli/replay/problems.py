@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from cms_cli.replay.model import RowProblem
 
-_LONGEST_VALUE = 40
+LONGEST_VALUE = 40
+"""Characters of a value that a message quotes at most."""
 
 
 class ProblemGroup(NamedTuple):
@@ -110,4 +111,4 @@ def shown(text: str) -> str:
     """A value as a message quotes it: cut where it is long, and bytes of a flag that are no text escaped."""
     if not text.isascii():
         text = text.encode(errors="backslashreplace").decode()
-    return f'"{text}"' if len(text) <= _LONGEST_VALUE else f'"{text[: _LONGEST_VALUE - 3]}..."'
+    return f'"{text}"' if len(text) <= LONGEST_VALUE else f'"{text[: LONGEST_VALUE - 3]}..."'

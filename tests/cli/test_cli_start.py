@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from program import Program
+from program import Program, Result
 
 from cms_cli.app import app
 from cms_cli.replay.sending.options import Delivery
@@ -295,41 +295,36 @@ def test_a_proxy_is_what_requests_is_loaded_for(online: Program) -> None:
     assert "cms_python._proxied" in names
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a process cannot interrupt itself elsewhere")
-def test_ctrl_c_while_modules_are_loaded(program: Program) -> None:
-    """It ends the program as at any other moment, and not with a traceback."""
+def interrupted(program: Program, module: str, *, before: str, by: str) -> Result:
+    """Run it, and have something happen when a module is looked for."""
     (program.home / "sitecustomize.py").write_text(
-        "import os, signal, sys\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where tests run in the background
+        f"import os, signal, sys\n{before}"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'typer':\n"
-        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        f"        if name == {module!r}:\n"
+        f"            {by}\n"
         "sys.meta_path.insert(0, Finder())\n"
     )
     paths = os.pathsep.join((str(program.home), program.env["PYTHONPATH"]))
+    return program("runs", "list", env={"PYTHONPATH": paths})
 
-    result = program("runs", "list", env={"PYTHONPATH": paths})
+
+@pytest.mark.skipif(os.name != "posix", reason="a process cannot interrupt itself elsewhere")
+def test_ctrl_c_while_modules_are_loaded(program: Program) -> None:
+    """It ends the program as at any other moment, and not with a traceback."""
+    # Ignored where tests run in the background.
+    before = "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+    result = interrupted(program, "typer", before=before, by="os.kill(os.getpid(), signal.SIGINT)")
 
     assert (result.code, result.stdout, result.stderr) == (130, "", "")
 
 
 def test_ctrl_c_while_a_class_is_made(program: Program) -> None:
     """Also where Python wraps it, as those before 3.12 do for what is raised in a __set_name__."""
-    (program.home / "sitecustomize.py").write_text(
-        "import sys\n"
-        "class Field:\n"
-        "    def __set_name__(self, owner, name):\n"
-        "        raise KeyboardInterrupt\n"
-        "class Finder:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'cms_cli.settings':\n"
-        "            type('Made', (), {'field': Field()})\n"
-        "sys.meta_path.insert(0, Finder())\n"
-    )
-    paths = os.pathsep.join((str(program.home), program.env["PYTHONPATH"]))
+    before = "class Field:\n    def __set_name__(self, owner, name):\n        raise KeyboardInterrupt\n"
 
-    result = program("runs", "list", env={"PYTHONPATH": paths})
+    result = interrupted(program, "cms_cli.settings", before=before, by="type('Made', (), {'field': Field()})")
 
     assert (result.code, result.stdout, result.stderr) == (130, "", "")
 

@@ -21,8 +21,15 @@ def limited(
     program: Program, blocks: int, *arguments: str, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run it where no file may grow beyond so many blocks of 512 bytes, which is what a full disk looks like."""
+    return by_shell(program, f'ulimit -f {blocks}; exec "$@"', *arguments, stdin=stdin)
+
+
+def by_shell(
+    program: Program, script: str, *arguments: str, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it as a script of the shell has it, which finds the command in ``"$@"``."""
     return subprocess.run(
-        ["sh", "-c", 'ulimit -f "$0"; exec "$@"', str(blocks), sys.executable, "-m", "cms_cli", *arguments],
+        ["sh", "-c", script, "sh", sys.executable, "-m", "cms_cli", *arguments],
         input=stdin,
         capture_output=True,
         text=True,
@@ -75,16 +82,7 @@ def test_no_room_for_a_temporary_file(program: Program, path: str) -> None:
 @POSIX
 def test_standard_input_that_is_closed(program: Program) -> None:
     """As a shell's <&- leaves it: exit 2, and no bug of ours."""
-    command = [sys.executable, "-m", "cms_cli", "sale", "--from-csv", "-", "--dry-run"]
-    result = subprocess.run(
-        ["sh", "-c", 'exec "$@" <&-', "sh", *command],
-        capture_output=True,
-        text=True,
-        env=program.env,
-        cwd=program.home,
-        timeout=60,
-        check=False,
-    )
+    result = by_shell(program, 'exec "$@" <&-', "sale", "--from-csv", "-", "--dry-run")
     assert result.returncode == 2
     assert result.stderr.startswith("error: standard input is closed\n")
 

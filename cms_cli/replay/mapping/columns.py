@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Union
 
 from cms_cli.replay.model import ADDED, InputError
-from cms_cli.replay.problems import shown
+from cms_cli.replay.problems import LONGEST_VALUE, shown
 from cms_cli.replay.values import cells as cell_texts
 from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind, Field
 
@@ -17,7 +17,6 @@ _KEY = re.compile(r"\[([^\[\]]+)\]")
 # What a shell expands between double quotes.
 _MEANS_MORE = re.compile(r'["$`\\]|!(?!=)')
 _LISTED = 100  # columns
-_LONGEST = 40  # characters of a name, as in any message
 
 
 class Source(NamedTuple):
@@ -224,7 +223,9 @@ def argument(text: str) -> str:
 
 def listed(header: Sequence[str]) -> str:
     """Give the column names as one line of text, which can still be read where it is another kind of file."""
-    names = [shown(name) if not name.isidentifier() or len(name) > _LONGEST else name for name in header[:_LISTED]]
+    names = [
+        shown(name) if not name.isidentifier() or len(name) > LONGEST_VALUE else name for name in header[:_LISTED]
+    ]
     more = len(header) - len(names)
     return ", ".join(names) + (f" and {more:,} more" if more else "")
 

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import time
 
+from cms_cli.account import is_token_alone
+from cms_cli.replay.model import ReplayError
 from cms_cli.replay.storage import runs
 from cms_cli.replay.storage.journal import Journal
 from cms_cli.replay.storage.rowbook import SAFE_TO_RESEND
 from cms_cli.replay.storage.runs import Run, RunState
 
-_UNNAMED = "token "  # what the key of an account begins with of which nothing is known but its token
 
-
-class RunConflictError(Exception):
-    """What is known of this input forbids to send it like this; nothing was sent.
-
-    Attributes:
-        message: What is known.
-        hint: What to do.
-    """
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+class RunConflictError(ReplayError):
+    """What is known of this input forbids to send it like this; nothing was sent."""
 
 
 def known_run(
@@ -89,7 +79,7 @@ def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[R
     """
     (account,) = journal.db.execute("SELECT account FROM scopes WHERE id = ?", (scope,)).fetchone()
     for run in others:
-        unclear = account.startswith(_UNNAMED) or run.account.startswith(_UNNAMED)
+        unclear = is_token_alone(account) or is_token_alone(run.account)
         lasting = run.kind == "sale" and abs(time.time() - run.touched) <= SAFE_TO_RESEND
         if unclear and not lasting and _sent_any(journal, run):
             raise RunConflictError(

@@ -74,12 +74,7 @@ def parse_minor(text: str) -> int | ValueProblem:
         if len(text) < _MAX_DIGITS:
             return int(text)
         return _within_limit(text, text)
-    parts = _parts(text)
-    if parts is None:
-        return _not_a_number(text)
-    if parts.negative:
-        return _negative(text)
-    return ValueProblem(
+    return _no_amount(text) or ValueProblem(
         "amount_not_minor",
         f"{shown(text)} is not a whole number of minor units (cents), digits only",
         "cents are written as 4999; if the column holds 49.99 for as much, say --amount-unit major",
@@ -99,12 +94,7 @@ def parse_cli_amount(text: str, currency: str) -> int | ValueProblem:
     plain = (whole + fraction).isdigit() and stripped.isascii() and bool(fraction) == bool(point)
     if plain:
         return _to_minor(stripped, whole or "0", fraction, currency)
-    parts = _parts(stripped)
-    if parts is None:
-        return _not_a_number(stripped)
-    if parts.negative:
-        return _negative(stripped)
-    return ValueProblem(
+    return _no_amount(stripped) or ValueProblem(
         "amount_not_plain",
         f"{shown(stripped)} is not a plain number",
         "write digits with a decimal point, as in 1234.56, and the currency as its own flag",
@@ -251,6 +241,14 @@ def _parts(text: str) -> _Parts | None:
         return None
     marks = tuple(filter(None, (before, after)))
     return _Parts(number.translate(_ONE_OF_EACH), marks, bool(bracket or minus1 or minus2 or minus3 or minus4))
+
+
+def _no_amount(text: str) -> ValueProblem | None:
+    """Why a text is no amount however it is written; None where it could be one."""
+    parts = _parts(text)
+    if parts is None:
+        return _not_a_number(text)
+    return _negative(text) if parts.negative else None
 
 
 def _unknown_mark(parts: _Parts) -> str:
