@@ -9,12 +9,12 @@ from typing import Annotated, Any, NoReturn, Optional
 
 import typer
 
-from cms_cli import homes
+from cms_cli.config import homes
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
-from cms_cli.help import Entry, LazyGroup
-from cms_cli.output.console import Console, write
-from cms_cli.shells import mend_words, name_the_shell, take_over
+from cms_cli.terminal.console import Console, write
+from cms_cli.terminal.help import Entry, LazyGroup
+from cms_cli.terminal.shells import mend_words, name_the_shell, take_over
 from cms_python import __version__
 
 ISSUES = "https://github.com/CutMeShort/cms-python-client/issues"

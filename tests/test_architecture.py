@@ -38,14 +38,15 @@ def _within(module: str, package: str) -> bool:
 
 # The modules of a replay that put its stages together, those that the stages share, and the stages, each with those
 # that it must not know.
-WIRING = ("run", "plan", "staging", "preview", "report", "duplicates", "exports", "rowfiles")
+WIRING = ("run", "plan", "report", "outputs", "rowfiles")
 SHARED = ("model", "problems", "tempfiles")
 STAGES = {
-    "reading": ("values", "mapping", "storage", "sending"),
-    "values": ("reading", "mapping", "storage", "sending"),
-    "mapping": ("storage", "sending"),
-    "storage": ("reading", "values", "mapping", "sending"),
-    "sending": ("reading", "values", "mapping"),
+    "reading": ("values", "mapping", "journal", "staging", "sending"),
+    "values": ("reading", "mapping", "journal", "staging", "sending"),
+    "mapping": ("journal", "staging", "sending"),
+    "journal": ("reading", "values", "mapping", "staging", "sending"),
+    "staging": ("sending",),
+    "sending": ("reading", "values", "mapping", "staging"),
 }
 
 # Who must not know whom: importer, and what it must not import.
@@ -54,10 +55,10 @@ FORBIDDEN = [
     ("cms_cli", ("click",)),
     (
         "cms_cli.replay",
-        ("typer", "rich", "cms_cli.output", "cms_cli.commands", "cms_cli.settings", "cms_cli.sandbox"),
+        ("typer", "rich", "cms_cli.terminal", "cms_cli.commands", "cms_cli.config.settings", "cms_cli.sandbox"),
     ),
-    ("cms_cli.sandbox", ("cms_python", "cms_cli.replay", "cms_cli.output", "cms_cli.commands", "typer", "rich")),
-    ("cms_cli.output", ("cms_cli.commands",)),
+    ("cms_cli.sandbox", ("cms_python", "cms_cli.replay", "cms_cli.terminal", "cms_cli.commands", "typer", "rich")),
+    ("cms_cli.terminal", ("cms_cli.commands",)),
 ]
 
 
@@ -126,15 +127,15 @@ def test_the_program_uses_public_names_of_the_sdk_only() -> None:
 def test_one_module_imports_requests() -> None:
     """Events go through requests in one place; `cms auth status` asks a host whether it is there with it."""
     users = {_name(path) for path in FILES for module, _ in _imports(path) if _within(module, "requests")}
-    assert users == {"cms_python._proxied", "cms_cli.reach"}
+    assert users == {"cms_python._proxied", "cms_cli.access.reach"}
 
 
 def test_only_output_prints() -> None:
     """stdout and stderr are written to in one package, besides the help that Typer itself writes."""
-    allowed = {"cms_cli.__main__", "cms_cli.help", "cms_cli.app"}
+    allowed = {"cms_cli.__main__", "cms_cli.terminal.help", "cms_cli.app"}
     for path in FILES:
         name = _name(path)
-        if _within(name, "cms_cli.output") or name in allowed:
+        if _within(name, "cms_cli.terminal") or name in allowed:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):

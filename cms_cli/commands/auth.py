@@ -7,18 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from cms_cli import configedit, configfile, tokens
-from cms_cli.account import account_of, is_jwt
+from cms_cli.access import tokens
+from cms_cli.access.account import account_of, is_jwt
+from cms_cli.access.hosts import checked_host, keep_off_proxies
+from cms_cli.access.tokens import TokenError
 from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin, fetch_token
+from cms_cli.config import edit as configedit
+from cms_cli.config import file as configfile
+from cms_cli.config.settings import Settings
 from cms_cli.exit_codes import ExitCode
-from cms_cli.help import Command, Group
-from cms_cli.hosts import checked_host, keep_off_proxies
-from cms_cli.output import auth as render
-from cms_cli.output.console import Console
-from cms_cli.output.text import hide
-from cms_cli.settings import Settings
-from cms_cli.tokens import TokenError
+from cms_cli.terminal import auth as render
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.help import Command, Group
+from cms_cli.terminal.text import hide
 
 EXAMPLES = """
 cms auth login                      # asks for the token, and does not show it
@@ -137,7 +139,7 @@ def status(
     except TokenError as problem:
         found.problem = problem
     if not offline:
-        from cms_cli.reach import ask
+        from cms_cli.access.reach import ask
 
         keep_off_proxies(settings.host.value)
         with console.waiting(f"asking {settings.host.value}"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from cms_cli.output.console import Console
-from cms_cli.settings import Flags, Settings
-from cms_cli.tokens import Token
+from cms_cli.access.tokens import Token
+from cms_cli.config.settings import Flags, Settings
+from cms_cli.terminal.console import Console
 
 
 class Session(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import typer
 
-from cms_cli import configfile
+from cms_cli.config import file as configfile
 
 
 def profiles(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -26,8 +26,8 @@ def mappings(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _config(ctx: typer.Context) -> Optional[configfile.ConfigFile]:
+    from cms_cli.config.settings import Flags, config_path
     from cms_cli.errors import CommandError
-    from cms_cli.settings import Flags, config_path
 
     try:
         return configfile.read(config_path(Flags(config=ctx.params.get("config"))).value)
@@ -88,7 +88,7 @@ def _runs(ctx: typer.Context, incomplete: str, *, unfinished: bool) -> list[str]
 
 def _folders(ctx: typer.Context) -> list[Path]:
     from cms_cli.commands.target import sandbox_dir
-    from cms_cli.settings import Flags, Settings
+    from cms_cli.config.settings import Flags, Settings
 
     given = ctx.params
     settings = Settings(
@@ -98,8 +98,8 @@ def _folders(ctx: typer.Context) -> list[Path]:
 
 
 def _read(folder: Path) -> list[Any]:
-    from cms_cli.replay.storage import runs as book
-    from cms_cli.replay.storage.journal import Journal
+    from cms_cli.replay.journal import runs as book
+    from cms_cli.replay.journal.journal import Journal
 
     journal = Journal.open_to_read(folder)
     if journal is None:

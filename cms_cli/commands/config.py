@@ -4,17 +4,19 @@ from typing import Annotated, Optional
 
 import typer
 
-from cms_cli import configedit, configfile, tokens
+from cms_cli.access import tokens
 from cms_cli.commands import completions
 from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin, console_of
-from cms_cli.configfile import KEYS, TOKEN_KEYS
+from cms_cli.config import edit as configedit
+from cms_cli.config import file as configfile
+from cms_cli.config.file import KEYS, TOKEN_KEYS
+from cms_cli.config.origin import OriginKind
+from cms_cli.config.settings import Flags, Settings, config_path
 from cms_cli.errors import CommandError
-from cms_cli.help import Command, Group
-from cms_cli.origin import OriginKind
-from cms_cli.output import config as render
-from cms_cli.output.console import Console
-from cms_cli.settings import Flags, Settings, config_path
+from cms_cli.terminal import config as render
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.help import Command, Group
 
 EXAMPLES = """
 cms config set output json

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from cms_cli.commands.begin import begin
 from cms_cli.commands.target import Target, open_target
+from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode, of_event
-from cms_cli.output import event as output
-from cms_cli.output.console import Console
-from cms_cli.settings import Settings
+from cms_cli.terminal import event as output
+from cms_cli.terminal.console import Console
 from cms_python import (
     LEAD_FIELDS,
     SALE_FIELDS,

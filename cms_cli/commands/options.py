@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from cms_cli.commands import completions
-from cms_cli.configfile import OUTPUTS
+from cms_cli.config.file import OUTPUTS
 
 EVENT = "Event"
 SENDING = "Sending"

@@ -9,7 +9,7 @@ from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
-from cms_cli.help import Command
+from cms_cli.terminal.help import Command
 
 EXAMPLES = """
 cms presets
@@ -41,9 +41,9 @@ def presets(
 
     With a name, the preset is shown as a mapping file, ready to copy and to change.
     """
-    from cms_cli.output import presets as render
     from cms_cli.replay.mapping import presets as book
     from cms_cli.replay.model import InputError
+    from cms_cli.terminal import presets as render
 
     console, settings = begin(locals())
     if name is None:

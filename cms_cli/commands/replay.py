@@ -10,26 +10,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cms_cli.account import is_profile, subject_in
+from cms_cli.access.account import is_profile, subject_in
 from cms_cli.commands.begin import begin
 from cms_cli.commands.shape import input_of, shape_of
 from cms_cli.commands.target import SANDBOX, Target, open_target
+from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
-from cms_cli.output import replay as output
-from cms_cli.output.console import Console
-from cms_cli.output.event import log_requests
-from cms_cli.output.progress import ReplayView
+from cms_cli.replay.journal.identity import RunConflictError
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.runs import Run, RunBusyError
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError, MachineError
 from cms_cli.replay.run import Request, rehearse, replay, resume
 from cms_cli.replay.sending.options import DEFAULT_CONCURRENCY, DEFAULT_MAX_WAIT, Delivery
 from cms_cli.replay.sending.pacing import DOCUMENTED_RATE, parse_rate
 from cms_cli.replay.sending.stop import Stop
-from cms_cli.replay.storage.identity import RunConflictError
-from cms_cli.replay.storage.journal import Journal
-from cms_cli.replay.storage.runs import Run, RunBusyError
-from cms_cli.settings import Settings
+from cms_cli.terminal import replay as output
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.event import log_requests
+from cms_cli.terminal.progress import ReplayView
 from cms_python import CMSClient, EventKind
 
 _RUNS_COMMAND = re.compile(r"cms (runs (resume|show|failures) (?:lead|sale)-\w+)")

@@ -12,11 +12,11 @@ from cms_cli.commands import options as o
 from cms_cli.commands import replay_options as r
 from cms_cli.commands.begin import begin, console_of
 from cms_cli.commands.target import sandbox_dir
+from cms_cli.config.settings import Flags, Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
-from cms_cli.help import Command, Group
-from cms_cli.output.console import Console
-from cms_cli.settings import Flags, Settings
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.help import Command, Group
 
 EXAMPLES = """
 cms runs list
@@ -48,9 +48,9 @@ def list_runs(
     no_color: o.NoColor = False,
 ) -> int:
     """Show every replay that the journal knows, the newest first."""
-    from cms_cli.output import runs as render
-    from cms_cli.replay.storage import rowbook
-    from cms_cli.replay.storage import runs as book
+    from cms_cli.replay.journal import rowbook
+    from cms_cli.replay.journal import runs as book
+    from cms_cli.terminal import runs as render
 
     console, settings = begin(locals())
     found = []
@@ -74,13 +74,13 @@ def show(
     no_color: o.NoColor = False,
 ) -> int:
     """Show how far a replay has come; also while it runs."""
-    from cms_cli.output import runs as render
     from cms_cli.replay.run import problems_of
+    from cms_cli.terminal import runs as render
 
     console, settings = begin(locals())
     with _journals(console, settings) as journals:
         journal, run = _find(journals, name)
-        from cms_cli.replay.storage import rowbook
+        from cms_cli.replay.journal import rowbook
 
         counts = run.counts or rowbook.counts(journal, run)
         render.details(console, settings.output, run, counts, problems_of(journal, run))
@@ -144,9 +144,9 @@ def failures(
 
     Mend them and feed the file back as it is.
     """
+    from cms_cli.replay.journal import rowbook
+    from cms_cli.replay.journal.runs import RunState
     from cms_cli.replay.rowfiles import layout_of
-    from cms_cli.replay.storage import rowbook
-    from cms_cli.replay.storage.runs import RunState
 
     console, settings = begin(locals())
     with _journals(console, settings) as journals:
@@ -186,8 +186,8 @@ def prune(
     What was accepted stays in the ledger, as hashes, so that it is not sent twice.
     """
     from cms_cli.commands.replay import explained
-    from cms_cli.replay.storage import runs as book
-    from cms_cli.replay.storage.journal import Journal
+    from cms_cli.replay.journal import runs as book
+    from cms_cli.replay.journal.journal import Journal
 
     console, settings = begin(locals())
     if ledger and not yes:
@@ -210,7 +210,7 @@ def prune(
 
 def _folders(settings: Settings) -> list[Path]:
     """Give the folders that have a journal: that of the service, and that of the sandbox."""
-    from cms_cli.replay.storage.journal import FILE_NAME
+    from cms_cli.replay.journal.journal import FILE_NAME
 
     return [folder for folder in (settings.state_dir, sandbox_dir(settings)) if (folder / FILE_NAME).exists()]
 
@@ -218,7 +218,7 @@ def _folders(settings: Settings) -> list[Path]:
 @contextmanager
 def _journals(console: Console, settings: Settings) -> Iterator[list[Any]]:
     from cms_cli.commands.replay import explained
-    from cms_cli.replay.storage.journal import Journal
+    from cms_cli.replay.journal.journal import Journal
 
     with explained(console), ExitStack() as stack:
         opened = [Journal.open_to_read(folder) for folder in _folders(settings)]
@@ -226,7 +226,7 @@ def _journals(console: Console, settings: Settings) -> Iterator[list[Any]]:
 
 
 def _find(journals: list[Any], name: str) -> Any:
-    from cms_cli.replay.storage import runs as book
+    from cms_cli.replay.journal import runs as book
 
     for journal in journals:
         run = book.by_name(journal, name)

@@ -5,7 +5,7 @@ import typer
 from cms_cli.commands import options as o
 from cms_cli.commands import replay_options as r
 from cms_cli.commands.events import track_or_replay
-from cms_cli.help import Command
+from cms_cli.terminal.help import Command
 from cms_python import EventKind
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

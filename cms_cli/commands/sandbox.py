@@ -10,13 +10,13 @@ import typer
 from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin
 from cms_cli.commands.target import STORE_NAME, sandbox_dir, way_out
+from cms_cli.config.homes import expanded
+from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
-from cms_cli.help import Command, Group
-from cms_cli.homes import expanded
-from cms_cli.output import sandbox as render
-from cms_cli.output.console import Console
-from cms_cli.settings import Settings
+from cms_cli.terminal import sandbox as render
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.help import Command, Group
 
 EXAMPLES = """
 cms lead --click-id c1 --event-name signup --customer-external-id u1 --sandbox
@@ -288,8 +288,8 @@ def reset(
 
 def _forget_replays(folder: Path) -> None:
     """Remove the journal of what was sent to the sandbox, and nothing else: the folder may be a project's own."""
-    from cms_cli.replay.storage.contents import ENDING
-    from cms_cli.replay.storage.journalfile import FILE_NAME
+    from cms_cli.replay.journal.contents import ENDING
+    from cms_cli.replay.journal.journalfile import FILE_NAME
 
     journal = (folder / f"{FILE_NAME}{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
     contents = (file for kind in ("lead", "sale") for file in folder.glob(f"{kind}-*{ENDING}"))

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from cms_cli.config.homes import expanded
+from cms_cli.config.origin import OriginKind
+from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
-from cms_cli.homes import expanded
-from cms_cli.origin import OriginKind
 from cms_cli.replay.mapping import mapping_file, presets
 from cms_cli.replay.mapping.rules import Rules
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError
-from cms_cli.settings import Settings
 from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind
 
 

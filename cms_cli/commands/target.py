@@ -9,17 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cms_cli.access.hosts import keep_off_proxies
+from cms_cli.access.tokens import Token
 from cms_cli.commands.begin import fetch_token
+from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
-from cms_cli.hosts import keep_off_proxies
-from cms_cli.output.console import Console
-from cms_cli.output.text import hide
-from cms_cli.settings import Settings
-from cms_cli.tokens import Token
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.text import hide
 
 if TYPE_CHECKING:
-    from cms_cli.account import Account
+    from cms_cli.access.account import Account
 
 SANDBOX = "sandbox"
 """The name of the sandbox where others have a host, and the token it is given."""
@@ -58,7 +58,7 @@ class Target:
     @cached_property
     def account(self) -> Account | None:
         """Whose token it is; None where there is none."""
-        from cms_cli.account import Account, account_of
+        from cms_cli.access.account import Account, account_of
 
         if self.sandbox:
             return Account(SANDBOX)

@@ -6,22 +6,22 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from cms_cli.replay.journal import rowbook
+from cms_cli.replay.journal.contents import ContentsWriter
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rowbook import RowStatus, StagedRow
+from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.mapping import presets
 from cms_cli.replay.mapping.amounts import amount_format
 from cms_cli.replay.mapping.blueprint import settle
 from cms_cli.replay.mapping.mapper import Mapper
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.preview import Preview
 from cms_cli.replay.reading import jsonl
 from cms_cli.replay.reading.rows import Table, open_table
 from cms_cli.replay.reading.source import Source
 from cms_cli.replay.sending.pacing import ideal_seconds
-from cms_cli.replay.staging import Ledger, Stager
-from cms_cli.replay.storage import rowbook
-from cms_cli.replay.storage.contents import ContentsWriter
-from cms_cli.replay.storage.journal import Journal
-from cms_cli.replay.storage.rowbook import RowStatus, StagedRow
-from cms_cli.replay.storage.runs import Run
+from cms_cli.replay.staging.preview import Preview
+from cms_cli.replay.staging.stager import Ledger, Stager
 from cms_cli.replay.values.zones import names_other_zone
 from cms_python import EventKind
 

@@ -5,12 +5,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from cms_cli.replay.model import RowProblem
 
 LONGEST_VALUE = 40
 """Characters of a value that a message quotes at most."""
+
+
+MOST_PROBLEMS = 1000
+"""Problems that a report lists one by one; the counts are always complete."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with one row.
+
+    Attributes:
+        row: The number of the data row, from 1.
+        line: The line that it starts on, from 1.
+        column: The column at fault, or None.
+        code: A constant for programs.
+        message: For people.
+    """
+
+    row: int
+    line: int
+    column: str | None
+    code: str
+    message: str
 
 
 class ProblemGroup(NamedTuple):

@@ -5,33 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cms_cli.exit_codes import ExitCode, first_of
+from cms_cli.replay.journal.rowbook import RowStatus
+from cms_cli.replay.problems import Problem
 from cms_cli.replay.sending.stop import Stop
-from cms_cli.replay.storage.rowbook import RowStatus
 
 SCHEMA_VERSION = 1
 """Of the JSON report; raised when a key changes its meaning or goes."""
-
-MOST_PROBLEMS = 1000
-"""Problems that a report lists one by one; the counts are always complete."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with one row.
-
-    Attributes:
-        row: The number of the data row, from 1.
-        line: The line that it starts on, from 1.
-        column: The column at fault, or None.
-        code: A constant for programs.
-        message: For people.
-    """
-
-    row: int
-    line: int
-    column: str | None
-    code: str
-    message: str
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from cms_cli.replay.exports import Layout, RowFile, with_cells
+from cms_cli.replay.journal import rowbook
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rowbook import FAILED, RowStatus, SettledRow
+from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.mapping.shape import Shape
+from cms_cli.replay.outputs import Layout, RowFile, with_cells
 from cms_cli.replay.reading.rows import Table
 from cms_cli.replay.sending.options import Delivery
-from cms_cli.replay.storage import rowbook
-from cms_cli.replay.storage.journal import Journal
-from cms_cli.replay.storage.rowbook import FAILED, RowStatus, SettledRow
-from cms_cli.replay.storage.runs import Run
 
 _SETTLED = frozenset(RowStatus) - {RowStatus.PENDING}
 

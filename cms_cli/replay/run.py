@@ -10,12 +10,17 @@ from itertools import islice
 from pathlib import Path
 
 from cms_cli.replay import plan
-from cms_cli.replay.exports import check_outputs
+from cms_cli.replay.journal import rowbook, runs
+from cms_cli.replay.journal.identity import RunConflictError, clear_the_way, known_run
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rowbook import FAILED, RowStatus, SettledRow
+from cms_cli.replay.journal.runs import Run, RunState
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.preview import Preview
+from cms_cli.replay.outputs import check_outputs
+from cms_cli.replay.problems import MOST_PROBLEMS, Problem
 from cms_cli.replay.reading.rows import Table
 from cms_cli.replay.reading.source import Source, open_source
-from cms_cli.replay.report import MOST_PROBLEMS, Problem, ReplayReport
+from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.rowfiles import RowFiles, row_files
 from cms_cli.replay.sending.clock import Clock
 from cms_cli.replay.sending.delivery import Dispatcher, Ended, Listener, Progress
@@ -23,12 +28,8 @@ from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import SharedWindow
 from cms_cli.replay.sending.stop import BY_SIGNAL, Stop
 from cms_cli.replay.sending.workers import Send
-from cms_cli.replay.staging import Ledger, Stager
-from cms_cli.replay.storage import rowbook, runs
-from cms_cli.replay.storage.identity import RunConflictError, clear_the_way, known_run
-from cms_cli.replay.storage.journal import Journal
-from cms_cli.replay.storage.rowbook import FAILED, RowStatus, SettledRow
-from cms_cli.replay.storage.runs import Run, RunState
+from cms_cli.replay.staging.preview import Preview
+from cms_cli.replay.staging.stager import Ledger, Stager
 from cms_python import EventKind
 
 _TOLD_TOGETHER = 1000  # rows that a watcher hears of in one go

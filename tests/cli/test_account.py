@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cms_cli.account import account_of, is_jwt
+from cms_cli.access.account import account_of, is_jwt
 
 
 def jwt(claims: object) -> str:

@@ -257,7 +257,7 @@ NOT_FOR_ONE_EVENT = {
     *("requests", "urllib3", "charset_normalizer", "idna", "certifi", "rich", "pydantic", "click"),
     *("sqlite3", "csv", "platformdirs", "filelock", "tomlkit", "tomllib", "tomli", "zoneinfo", "decimal"),
     *("asyncio", "concurrent.futures", "multiprocessing", "unittest", "encodings.idna", "importlib.metadata"),
-    *("importlib.resources", "http.cookiejar", "urllib.request", "cms_cli.account", "cms_python._proxied"),
+    *("importlib.resources", "http.cookiejar", "urllib.request", "cms_cli.access.account", "cms_python._proxied"),
     *("http.client", "email"),
 }
 """What one event does without; on Python 3.9 Typer brings click."""
@@ -324,7 +324,9 @@ def test_ctrl_c_while_a_class_is_made(program: Program) -> None:
     """Also where Python wraps it, as those before 3.12 do for what is raised in a __set_name__."""
     before = "class Field:\n    def __set_name__(self, owner, name):\n        raise KeyboardInterrupt\n"
 
-    result = interrupted(program, "cms_cli.settings", before=before, by="type('Made', (), {'field': Field()})")
+    result = interrupted(
+        program, "cms_cli.config.settings", before=before, by="type('Made', (), {'field': Field()})"
+    )
 
     assert (result.code, result.stdout, result.stderr) == (130, "", "")
 
@@ -333,7 +335,7 @@ def test_places_are_those_of_platformdirs(monkeypatch: pytest.MonkeyPatch, tmp_p
     """The config file's place, which Linux's short cut finds without platformdirs, is the one that it names."""
     import platformdirs
 
-    from cms_cli.configfile import default_path
+    from cms_cli.config.file import default_path
 
     monkeypatch.setenv("HOME", str(tmp_path))
     for folder in (None, str(tmp_path / "xdg")):

@@ -13,14 +13,14 @@ import pytest
 from faultserver import FaultServer, json_reply
 from program import Program
 
-from cms_cli.output import progress
-from cms_cli.output.console import Console
-from cms_cli.output.progress import ReplayView
-from cms_cli.output.text import cut, width
+from cms_cli.replay.journal.rowbook import SettledRow
 from cms_cli.replay.sending.delivery import Progress
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import Rate
-from cms_cli.replay.storage.rowbook import SettledRow
+from cms_cli.terminal import progress
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.progress import ReplayView
+from cms_cli.terminal.text import cut, width
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
 

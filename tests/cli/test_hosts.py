@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cms_cli.hosts import checked_host
+from cms_cli.access.hosts import checked_host
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from cms_cli.replay.journal import rowbook, runs
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rowbook import RowStatus, SettledRow
+from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.run import Request, Watcher, replay, resume
@@ -18,10 +22,6 @@ from cms_cli.replay.sending import health
 from cms_cli.replay.sending.delivery import Progress
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.stop import Stop
-from cms_cli.replay.storage import rowbook, runs
-from cms_cli.replay.storage.journal import Journal
-from cms_cli.replay.storage.rowbook import RowStatus, SettledRow
-from cms_cli.replay.storage.runs import Run
 from cms_cli.sandbox import Attempt, SandboxEvent
 from cms_python import CMSClient, EventKind, Outcome, WireEvent
 

@@ -18,7 +18,7 @@ from replays import LEAD_HEADER, as_csv, lead, leads_csv, sales_csv
 
 from cms_cli.commands.runs import resume
 from cms_cli.commands.sale import sale
-from cms_cli.replay.storage.journal import FILE_NAME
+from cms_cli.replay.journal.journal import FILE_NAME
 
 
 def token(subject: str, expires: float = 4_000_000_000) -> dict[str, str]:

@@ -23,11 +23,11 @@ from replays import (
 )
 
 from cms_cli.exit_codes import ExitCode
+from cms_cli.replay.journal import runs
+from cms_cli.replay.journal.identity import RunConflictError
+from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.run import Watcher
-from cms_cli.replay.storage import runs
-from cms_cli.replay.storage.identity import RunConflictError
-from cms_cli.replay.storage.journal import Journal
 
 NO = json_reply(422, {"error": "it said no"})
 

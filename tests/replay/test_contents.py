@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from replays import Bench, counted, leads_csv, sales_csv
 
-from cms_cli.replay.storage.contents import Content, ContentsReader, ContentsWriter, DamagedContentsError
-from cms_cli.replay.storage.journal import Journal, JournalError
+from cms_cli.replay.journal.contents import Content, ContentsReader, ContentsWriter, DamagedContentsError
+from cms_cli.replay.journal.journal import Journal, JournalError
 
 NO = json_reply(422, {"error": "no"})
 LINE = st.text(st.characters(blacklist_characters="\n"), max_size=20)

@@ -17,7 +17,7 @@ from program import Program
 from replays import leads_csv, sales_csv
 from services import served
 
-from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.journal.journal import Journal
 from cms_cli.sandbox import Attempt, read_attempts, read_events
 
 FAULTS = "503:0.03,500:0.01,drop-before:0.02,drop-after:0.03,502-after:0.01,429:0.002@0,latency@8~7"

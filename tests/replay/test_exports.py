@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import table
 
-from cms_cli.replay.exports import Layout, RowFile, check_outputs
+from cms_cli.replay.journal.rowbook import SettledRow
 from cms_cli.replay.model import ADDED, InputError, SourceRow
-from cms_cli.replay.storage.rowbook import SettledRow
+from cms_cli.replay.outputs import Layout, RowFile, check_outputs
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=12)
 

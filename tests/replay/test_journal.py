@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from cms_cli.replay.storage import runs
-from cms_cli.replay.storage.journal import FILE_NAME, LOCKS, SCHEMA_VERSION, Journal, JournalError
-from cms_cli.replay.storage.runs import Run
+from cms_cli.replay.journal import runs
+from cms_cli.replay.journal.journal import FILE_NAME, LOCKS, SCHEMA_VERSION, Journal, JournalError
+from cms_cli.replay.journal.runs import Run
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX matter")
 
@@ -192,8 +192,8 @@ def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
 _FULL = """
 import resource, signal, sys
 from pathlib import Path
-from cms_cli.replay.storage import runs
-from cms_cli.replay.storage.journal import Journal, JournalError
+from cms_cli.replay.journal import runs
+from cms_cli.replay.journal.journal import Journal, JournalError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Journal.open(Path(sys.argv[1])) as journal:

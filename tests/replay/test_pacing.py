@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.sending.pacing import (
     DOCUMENTED_RATE,
     Rate,
@@ -16,7 +17,6 @@ from cms_cli.replay.sending.pacing import (
     ideal_seconds,
     parse_rate,
 )
-from cms_cli.replay.storage.journal import Journal
 
 
 @pytest.mark.parametrize(

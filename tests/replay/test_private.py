@@ -9,7 +9,7 @@ import pytest
 from faultserver import DROP, SUCCESS, FaultServer, json_reply
 from program import TOKEN, Program
 
-from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.journal.journal import Journal
 
 HEADER = "click_id,event_name,customer_external_id,customer_name,customer_email,invoice_id,amount,currency\n"
 

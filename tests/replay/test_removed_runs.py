@@ -12,11 +12,11 @@ from faultserver import DROP, FaultServer, json_reply
 from program import Program
 from replays import Bench, as_csv, counted, lead, sales_csv
 
+from cms_cli.replay.journal import rowbook, runs
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rowbook import RowStatus
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.sending import clearance
-from cms_cli.replay.storage import rowbook, runs
-from cms_cli.replay.storage.journal import Journal
-from cms_cli.replay.storage.rowbook import RowStatus
 from cms_python import CMSClient, Outcome, WireEvent
 
 SUCCESS = json_reply(200, {"success": True, "message": "ok", "data": {}})

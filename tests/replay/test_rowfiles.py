@@ -22,8 +22,8 @@ from replays import (
 )
 
 from cms_cli.exit_codes import ExitCode
+from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.model import InputError
-from cms_cli.replay.storage.identity import RunConflictError
 
 NO = json_reply(422, {"error": "it said no"})
 

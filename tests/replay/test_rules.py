@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cms_cli import tomltext
+from cms_cli.config import tomltext
 from cms_cli.replay.mapping import mapping_file, rules
 from cms_cli.replay.mapping.rules import FieldRule, FoldRule, RefundRule, Rules, SkipRule
 from cms_cli.replay.model import InputError

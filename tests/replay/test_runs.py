@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from test_journal import begin_run
 
-from cms_cli.replay.storage import journal as journal_module
-from cms_cli.replay.storage import runs
-from cms_cli.replay.storage.identity import RunConflictError, known_run
-from cms_cli.replay.storage.journal import FILE_NAME, Journal, JournalError
-from cms_cli.replay.storage.runs import Run, RunBusyError, RunState
+from cms_cli.replay.journal import journal as journal_module
+from cms_cli.replay.journal import runs
+from cms_cli.replay.journal.identity import RunConflictError, known_run
+from cms_cli.replay.journal.journal import FILE_NAME, Journal, JournalError
+from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
 
 
 def known(
@@ -120,8 +120,8 @@ def test_fresh_takes_over_when_it_begins_to_send(tmp_path: Path) -> None:
 _HOLD = """
 import sys
 from pathlib import Path
-from cms_cli.replay.storage import runs
-from cms_cli.replay.storage.journal import Journal
+from cms_cli.replay.journal import runs
+from cms_cli.replay.journal.journal import Journal
 
 with Journal.open(Path(sys.argv[1])) as journal, runs.locked(journal, 1, sys.argv[2], "aa", "{}"):
     print("held", flush=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cms_cli.replay.journal import rowbook, runs
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.journalfile import ROWS_A_BLOCK
+from cms_cli.replay.journal.rowbook import PendingRow, StagedRow
 from cms_cli.replay.sending.schedule import Schedule
-from cms_cli.replay.storage import rowbook, runs
-from cms_cli.replay.storage.journal import Journal
-from cms_cli.replay.storage.journalfile import ROWS_A_BLOCK
-from cms_cli.replay.storage.rowbook import PendingRow, StagedRow
 
 
 class Book:

@@ -15,11 +15,11 @@ import pytest
 from replays import Bench, counted, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
+from cms_cli.replay.journal import rowbook
+from cms_cli.replay.journal.journal import FILE_NAME, JournalError
 from cms_cli.replay.model import MachineError
 from cms_cli.replay.rowfiles import RowFiles
 from cms_cli.replay.sending import clearance, delivery
-from cms_cli.replay.storage import rowbook
-from cms_cli.replay.storage.journal import FILE_NAME, JournalError
 from cms_cli.sandbox import SandboxServer
 from cms_python import CMSClient, Outcome, WireEvent
 

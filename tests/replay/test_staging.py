@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from replays import LEAD_HEADER, SALE_HEADER, Bench, Notes, as_csv, counted, lead, sale, sales_csv
 
-from cms_cli.replay import staging
+from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.preview import Preview
 from cms_cli.replay.run import Watcher, rehearse
-from cms_cli.replay.storage.identity import RunConflictError
+from cms_cli.replay.staging.preview import Preview
+from cms_cli.replay.staging.stager import stager as staging
 
 AHEAD = (datetime.now(timezone.utc) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 ROWS = st.lists(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cms_cli.replay.journal.rowbook import SAFE_TO_RESEND, PendingRow, RowStatus
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.sending.verdict import judge
-from cms_cli.replay.storage.rowbook import SAFE_TO_RESEND, PendingRow, RowStatus
 from cms_python import EventKind, Outcome, Status
 
 LEFT, NOW = 1000.0, 1001.0

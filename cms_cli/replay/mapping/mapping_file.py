@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cms_cli import tomltext
+from cms_cli.config import tomltext
 from cms_cli.replay.mapping import rules
 from cms_cli.replay.mapping.rules import Rules, RulesError
 from cms_cli.replay.model import InputError

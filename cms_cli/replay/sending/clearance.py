@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from cms_cli.replay.journal import doubt, ledger, rowbook
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rowbook import PendingRow, RowStatus
+from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.sending.pacing import ServiceLimit, SharedWindow
-from cms_cli.replay.storage import doubt, ledger, rowbook
-from cms_cli.replay.storage.journal import Journal
-from cms_cli.replay.storage.rowbook import PendingRow, RowStatus
-from cms_cli.replay.storage.runs import Run
 from cms_python import Outcome
 
 WAITED_FOR = 40.0

@@ -13,6 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cms_cli.replay.journal import rowbook
+from cms_cli.replay.journal.journal import Journal, JournalError
+from cms_cli.replay.journal.rowbook import PendingRow, RowStatus, SettledRow, settled_row
+from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.sending.clearance import Clearance
 from cms_cli.replay.sending.clock import Clock
 from cms_cli.replay.sending.health import Health
@@ -22,10 +26,6 @@ from cms_cli.replay.sending.schedule import Schedule
 from cms_cli.replay.sending.stop import BY_SIGNAL, Stop
 from cms_cli.replay.sending.verdict import judge
 from cms_cli.replay.sending.workers import Returned, Send, Workers
-from cms_cli.replay.storage import rowbook
-from cms_cli.replay.storage.journal import Journal, JournalError
-from cms_cli.replay.storage.rowbook import PendingRow, RowStatus, SettledRow, settled_row
-from cms_cli.replay.storage.runs import Run
 from cms_python import EventKind, Outcome, WireEvent
 
 GRACE = 5.0

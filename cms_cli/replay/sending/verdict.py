@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from cms_cli.replay.journal.rowbook import PendingRow, RowStatus, is_too_long_ago
 from cms_cli.replay.sending.stop import Stop
-from cms_cli.replay.storage.rowbook import PendingRow, RowStatus, is_too_long_ago
 from cms_python import EventKind, Outcome, Status
 
 _SETTLING = {

@@ -1,0 +1,1 @@
+"""Settings: what can be set, where each comes from, and the config file."""

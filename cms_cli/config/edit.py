@@ -1,0 +1,70 @@
+"""Changes to the config file, as edits of its document that keep everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cms_cli.config.file import DEFAULT_PROFILE, KEYS, nearest
+from cms_cli.errors import CommandError
+
+
+def locate(name: str, profile: str | None) -> tuple[str, str]:
+    """Take a key's name apart.
+
+    Args:
+        name: ``host``, or ``profiles.shop.host``.
+        profile: The profile that ``--profile`` names, or None for the keys on top.
+
+    Returns:
+        The profile, "" for the keys on top, and the key.
+
+    Raises:
+        CommandError: There is no such key.
+    """
+    section = profile or ""
+    key = name.replace("-", "_")
+    if "." in name:
+        parts = name.split(".")
+        if parts[0] != "profiles" or len(parts) != 3 or profile:
+            raise CommandError(f"{name}: a profile's key is written profiles.NAME.KEY, or KEY with --profile NAME")
+        section, key = parts[1], parts[2].replace("-", "_")
+    if section:
+        try:
+            KEYS["profile"].check(section)
+        except ValueError as problem:
+            raise CommandError(f"the profile's name {problem}") from None
+    if key not in KEYS or (section and not KEYS[key].in_profiles):
+        raise CommandError(f"unknown key {name}{nearest(key, bool(section))}")
+    return section, key
+
+
+def put(document: Any, section: str, key: str, value: object) -> None:
+    """Set a key on top (``section`` empty) or in a profile, which is made where it is missing."""
+    import tomlkit
+
+    if not section:
+        document[key] = value
+        return
+    profiles = document.get("profiles")
+    if profiles is None:
+        # The head [profiles] is left out: [profiles.NAME] alone says it.
+        profiles = document["profiles"] = tomlkit.table(is_super_table=True)
+    if section not in profiles:
+        profiles[section] = tomlkit.table()
+    profiles[section][key] = value
+
+
+def take(document: Any, section: str, key: str) -> bool:
+    """Remove a key; tell whether it was there. A profile stays, even an empty one."""
+    table = document if not section else document.get("profiles", {}).get(section, {})
+    if key not in table:
+        return False
+    del table[key]
+    return True
+
+
+def home_of_token(document: Any, profile: str) -> str:
+    """Give the section that a profile's token is kept in: on top for the default one, unless it is written out."""
+    if profile == DEFAULT_PROFILE and DEFAULT_PROFILE not in document.get("profiles", {}):
+        return ""
+    return profile

@@ -1,0 +1,322 @@
+"""The config file: TOML, keys on top and in ``[profiles.NAME]``, checked as a whole before any value is used.
+
+::
+
+    profile = "shop"                    # the profile to use when none is named
+    output = "json"                     # on top: for every profile that does not say otherwise
+
+    [profiles.shop]
+    token_command = "pass show cms"
+    host = "https://api.cme.sh"
+
+    [mappings.shop.map]                 # for --mapping shop; the form is that of a mapping file
+    invoice_id = "Order"
+
+A token on top belongs to the profile ``default``, and to no other: a profile is an account of its own, and events
+must not go to another one because its token is missing. ``[profiles.default]`` may be written out, and wins.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+from cms_cli.access.hosts import checked_host
+from cms_cli.config import tomltext
+from cms_cli.errors import CommandError
+
+DEFAULT_PROFILE = "default"
+OUTPUTS = ("table", "json", "jsonl")
+TOKEN_KEYS = ("token", "token_command")
+
+_TABLES = ("profiles", "mappings")
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""What a profile may be called, and what of a file's names a shell is offered."""
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be text that is not empty")
+    return value
+
+
+def _host(value: object) -> object:
+    # Whether plain http is allowed is for the command to say; everything else is checked here already.
+    return checked_host(value, allow_http=True)
+
+
+def _output(value: object) -> object:
+    if value not in OUTPUTS:
+        raise ValueError(f"must be {', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}")
+    return value
+
+
+def _seconds(value: object) -> object:
+    try:
+        seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else 0.0
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e7:  # also refuses nan, and what a socket cannot wait for
+        raise ValueError("must be a number of seconds above 0")
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+def _command(value: object) -> object:
+    if isinstance(value, list):
+        if value and all(isinstance(part, str) for part in value):
+            return list(value)
+    elif isinstance(value, str) and value.strip():
+        return value
+    raise ValueError('must be a command: text for the shell, or a list of its words, ["pass", "show", "cms"]')
+
+
+def _profile_name(value: object) -> object:
+    if not isinstance(value, str) or not PLAIN_NAME.fullmatch(value):
+        raise ValueError("must be a name of letters, digits, - and _")
+    return value
+
+
+def _zone(value: object) -> object:
+    from cms_cli.replay.values.problem import ValueProblem
+    from cms_cli.replay.values.zones import zone_named
+
+    zone = zone_named(str(_text(value)))
+    if isinstance(zone, ValueProblem):
+        raise ValueError(f"{zone.message}; {zone.hint}")
+    return value
+
+
+@dataclass(frozen=True)
+class Key:
+    """A setting that the config file may hold.
+
+    Attributes:
+        check: Takes a value of the file, or text, and gives the value to use; raises ValueError with words that
+            read on from the key's name.
+        about: What it is for, in a line.
+        in_profiles: Whether a profile may have it.
+    """
+
+    check: Callable[[object], object]
+    about: str
+    in_profiles: bool = True
+
+
+KEYS: Mapping[str, Key] = {
+    "profile": Key(_profile_name, "the profile to use when none is named", in_profiles=False),
+    "host": Key(_host, "the API's base URL"),
+    "token": Key(_text, "the bearer token; `cms auth login` keeps it"),
+    "token_command": Key(_command, "a command that prints the token, for password managers"),
+    "output": Key(_output, "table, json or jsonl"),
+    "timezone": Key(_zone, "the IANA zone of times without one"),
+    "timeout": Key(_seconds, "seconds that one request may take"),
+    "max_wait": Key(_seconds, "seconds to wait for retries and rate limits"),
+    "state_dir": Key(_text, "where journal, ledger and sandbox live"),
+}
+"""Every key, in the order in which `cms config list` shows them."""
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A config file, read and checked.
+
+    Attributes:
+        path: Where it is, or would be.
+        exists: Whether it is there.
+        top: The keys on top.
+        profiles: The keys of each profile.
+        mappings: The mappings for ``--mapping NAME``; checked when one is used.
+    """
+
+    path: Path
+    exists: bool = False
+    top: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    mappings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+
+    def value(self, key: str, profile: str) -> tuple[Any, str] | None:
+        """Find what a profile has for a key.
+
+        Returns:
+            The value, checked, and the key's full name (``profiles.shop.host``); None where nothing is said.
+        """
+        section = self.profiles.get(profile, {})
+        if key in section:
+            return KEYS[key].check(section[key]), f"profiles.{profile}.{key}"
+        inherits = key not in TOKEN_KEYS or (
+            profile == DEFAULT_PROFILE and not any(k in section for k in TOKEN_KEYS)
+        )
+        if key in self.top and inherits:
+            return KEYS[key].check(self.top[key]), key
+        return None
+
+    def has_profile(self, name: str) -> bool:
+        """Whether a profile can be used: it is written in the file, or is the default one."""
+        return name == DEFAULT_PROFILE or name in self.profiles
+
+    def holds_token(self) -> bool:
+        """Whether a token stands in the file itself."""
+        return "token" in self.top or any("token" in section for section in self.profiles.values())
+
+    def others_can_read(self) -> bool:
+        """Whether the file's mode lets other users read it. Windows has no such mode."""
+        if not self.exists or sys.platform == "win32":
+            return False
+        return bool(self.path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+
+
+def read(path: Path) -> ConfigFile:
+    """Read and check a config file; one that is missing is empty.
+
+    Raises:
+        CommandError: It cannot be read, is not TOML, or has a key or value that is not allowed; file, line and key
+            are named.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ConfigFile(path)
+    except UnicodeDecodeError:
+        raise CommandError(f"{path}: is not UTF-8") from None
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be read: {error.strerror or error}") from None
+    table = _parse(text, path)
+    problems = list(_problems(table, text))
+    if problems:
+        raise CommandError("\n".join(f"{path}{where}: {problem}" for where, problem in problems))
+    top = {key: value for key, value in table.items() if key not in _TABLES}
+    return ConfigFile(path, True, top, table.get("profiles", {}), table.get("mappings", {}))
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomltext.loads(text)
+    except ValueError as error:
+        raise CommandError(f"{path}: is not TOML: {error}") from None
+
+
+def _problems(table: Mapping[str, Any], text: str) -> list[tuple[str, str]]:
+    """Everything that is wrong with a file: where (``, line 3``), and what."""
+    found = _section_problems({k: v for k, v in table.items() if k not in _TABLES}, "", text)
+    for name, section in _tables(table.get("mappings", {})):
+        if not isinstance(section, dict):
+            where = _line(text, "mappings" if name else "", name or "mappings")
+            found.append((where, "mappings must be tables, as in [mappings.shop]"))
+    profiles = table.get("profiles", {})
+    if not isinstance(profiles, dict):
+        return [*found, (_line(text, "", "profiles"), "profiles must be a table, as in [profiles.shop]")]
+    for name, section in profiles.items():
+        where = _line(text, f"profiles.{name}", "")
+        if not isinstance(section, dict):
+            found.append((_line(text, "profiles", name), f"profiles.{name} must be a table, [profiles.{name}]"))
+        elif not PLAIN_NAME.fullmatch(name):
+            found.append((where, f'profile "{name}" must be a name of letters, digits, - and _'))
+        else:
+            found += _section_problems(section, f"profiles.{name}", text)
+    return found
+
+
+def _section_problems(section: Mapping[str, Any], name: str, text: str) -> list[tuple[str, str]]:
+    found = []
+    for key, value in section.items():
+        full = f"{name}.{key}" if name else key
+        if isinstance(value, dict) and not name:  # [profile.shop], where [profiles.shop] is meant
+            heads = [_line(text, key, ""), *(_line(text, f"{key}.{under}", "") for under in value)]
+            where = next(filter(None, heads), "") or _line(text, "", key)
+            found.append((where, f"unknown table {key}{_nearest(key, _TABLES)}"))
+            continue
+        if key not in KEYS or (name and not KEYS[key].in_profiles):
+            found.append((_line(text, name, key), f"unknown key {full}{nearest(key, bool(name))}"))
+            continue
+        try:
+            KEYS[key].check(value)
+        except ValueError as problem:
+            found.append((_line(text, name, key), f"{full} {problem}"))
+    return found
+
+
+def nearest(key: str, in_profile: bool) -> str:
+    """Give ``; did you mean host?`` for a key that is nearly one of ours, else the list of ours."""
+    return _nearest(key, [name for name, each in KEYS.items() if each.in_profiles or not in_profile])
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key.replace("-", "_").lower(), known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+
+
+def _tables(value: object) -> list[tuple[str, object]]:
+    return list(value.items()) if isinstance(value, dict) else [("", value)]
+
+
+def _line(text: str, section: str, key: str) -> str:
+    """Give ``, line 3`` for a key, or for a section's head where ``key`` is empty; "" if it is not found."""
+    number = tomltext.line_of(text, section, key)
+    return f", line {number}" if number else ""
+
+
+def default_path() -> Path:
+    """Give the config file's place where nobody names another: in the platform's config directory."""
+    if sys.platform == "linux" and not os.environ.keys() & {"XDG_CONFIG_HOME", "ANDROID_DATA"}:
+        # What platformdirs says there, without the 5 ms that loading it takes; a test holds the two together.
+        return Path("~/.config/cms/config.toml").expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_config_path("cms", appauthor=False)) / "config.toml"
+
+
+def change(path: Path, edit: Callable[[Any], None]) -> None:
+    """Change a config file, and keep what else is in it, comments included.
+
+    The new file takes the old one's place in one step, readable by its owner only. Where the path is a link, what
+    it points to is replaced.
+
+    Args:
+        path: The file; it and its folder are made where they are missing.
+        edit: Changes the file's document, a :class:`tomlkit.TOMLDocument`.
+
+    Raises:
+        CommandError: The file is not TOML, or no file.
+        OSError: It cannot be written.
+    """
+    import filelock
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise CommandError(f"{path} is not a regular file")  # as root, /dev/null would be replaced
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=10):
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        try:
+            document = tomlkit.parse(text)
+        except TOMLKitError as error:
+            raise CommandError(f"{path}: is not TOML: {error}") from None
+        edit(document)
+        _replace(path, tomlkit.dumps(document))
+
+
+def _replace(path: Path, text: str) -> None:
+    import tempfile
+
+    # mkstemp makes it with mode 0600, in the same folder, so that the last step is one rename.
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,292 @@
+"""flag > environment > config file > default, each value with its origin. Read once, and only what is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from cms_cli.access import tokens
+from cms_cli.access.hosts import checked_host
+from cms_cli.access.tokens import Token, TokenError, TokenSource
+from cms_cli.config import file as configfile
+from cms_cli.config.file import DEFAULT_PROFILE, KEYS, ConfigFile
+from cms_cli.config.homes import expanded
+from cms_cli.config.origin import Origin, OriginKind, Setting
+from cms_cli.errors import CommandError
+from cms_python import DEFAULT_HOST
+
+TOKEN_VARIABLE = "CMS_BEARER_TOKEN"  # noqa: S105 - a name
+
+_VARIABLES = {
+    "profile": "CMS_PROFILE",
+    "host": "CMS_HOST",
+    "output": "CMS_OUTPUT",
+    "state_dir": "CMS_STATE_DIR",
+}
+_DEFAULTS: Mapping[str, Any] = {
+    "profile": DEFAULT_PROFILE,
+    "host": DEFAULT_HOST,
+    "output": "table",
+    "timezone": "UTC",
+    "timeout": 30,
+    "max_wait": 90,
+}
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The common flags as they were given; None and False are those that were not.
+
+    Attributes:
+        config: ``--config``.
+        profile: ``--profile``.
+        host: ``--host``.
+        allow_http: ``--allow-http``.
+        token_file: ``--token-file``.
+        output: ``--output``; ``--json`` is ``json``.
+        timezone: ``--timezone``.
+        timeout: ``--timeout``, seconds.
+        max_wait: ``--max-wait``, seconds.
+        state_dir: ``--state-dir``.
+    """
+
+    config: str | None = None
+    profile: str | None = None
+    host: str | None = None
+    allow_http: bool = False
+    token_file: str | None = None
+    output: str | None = None
+    timezone: str | None = None
+    timeout: float | None = None
+    max_wait: float | None = None
+    state_dir: str | None = None
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> Flags:
+        """Pick the common flags out of a command's parameters; ``json`` stands in for ``output``."""
+        values = {each.name: parameters[each.name] for each in fields(cls) if each.name in parameters}
+        output = values.get("output")
+        if output is not None:
+            values["output"] = str(getattr(output, "value", output))
+        if parameters.get("json"):
+            if values.get("output") not in (None, "json"):
+                raise CommandError(f"--json and --output {values['output']} contradict each other")
+            values["output"] = "json"
+        return cls(**values)
+
+
+class Settings:
+    """What a command works with.
+
+    Args:
+        flags: The common flags.
+        environment: The environment's variables; an empty one counts as not set.
+        creating: Whether the command makes what is missing: a config file, a profile.
+
+    Attributes:
+        flags: The common flags, as given.
+        config_path: Where the config file is, or would be.
+        config: The config file.
+        profile: The profile that holds.
+
+    Raises:
+        CommandError: The config file cannot be used, or there is no such profile.
+    """
+
+    def __init__(
+        self, flags: Flags, environment: Mapping[str, str] | None = None, *, creating: bool = False
+    ) -> None:
+        self.flags = flags
+        self._environment = os.environ if environment is None else environment
+        self.config_path = config_path(flags, self._environment)
+        self.config: ConfigFile = configfile.read(self.config_path.value)
+        if flags.config and not self.config.exists and not creating:
+            raise CommandError(f"--config {flags.config}: there is no such file")
+        self.profile: Setting[str] = self._find("profile", None)
+        for key in KEYS:
+            if getattr(flags, key, None) is not None:
+                self.get(key)  # a flag with a bad value is refused before anything is done
+        if not creating:
+            self._check_profile()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong and does not keep the command from working."""
+        if self.config.holds_token() and self.config.others_can_read():
+            import shlex  # macOS keeps it under "Application Support"
+
+            path = self.config.path
+            mend = f"chmod 600 {shlex.quote(str(path))}"
+            return [f"{path} holds a token and can be read by others; mend it with: {mend}"]
+        return []
+
+    @cached_property
+    def host(self) -> Setting[str]:
+        """The API's base URL.
+
+        Raises:
+            CommandError: It cannot be used, or is plain http to another machine without ``--allow-http``.
+        """
+        found = self.get("host")
+        try:
+            return Setting(checked_host(found.value, allow_http=self.flags.allow_http), found.origin)
+        except ValueError as problem:
+            raise CommandError(f"{_named(found.origin)} {problem}") from None
+
+    @property
+    def output(self) -> str:
+        """``table``, ``json`` or ``jsonl``."""
+        return str(self.get("output").value)
+
+    @property
+    def timezone(self) -> str:
+        """The IANA name of the zone of times without one."""
+        return str(self.get("timezone").value)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one request may take."""
+        return float(self.get("timeout").value)
+
+    def max_wait(self, default: float) -> float:
+        """Seconds to wait before giving up: in all for one event, without any row settling for a replay."""
+        found = self.get("max_wait")
+        return default if found.origin.kind is OriginKind.DEFAULT else float(found.value)
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of journal, ledger and sandbox; not made yet."""
+        return expanded(self.get("state_dir").value)
+
+    @property
+    def profile_has_own_state(self) -> bool:
+        """Whether it takes the profile to find the state folder, and not only to find the token."""
+        found = self.config.value("state_dir", self.profile.value)
+        overridden = self.flags.state_dir is not None or bool(self._environment.get(_VARIABLES["state_dir"]))
+        return found is not None and found[1] != "state_dir" and not overridden
+
+    def get(self, key: str) -> Setting[Any]:
+        """Give any setting but the token; its value is None where nothing says and there is no default.
+
+        Args:
+            key: A key of the config file.
+
+        Raises:
+            CommandError: The flag or variable that wins has a value that is not allowed.
+        """
+        return self.profile if key == "profile" else self._find(key, self.profile.value)
+
+    def token_sources(self) -> list[TokenSource]:
+        """List every place that has a token for this command, the one that wins first. Nothing is fetched."""
+        sources = []
+        if self.flags.token_file is not None:
+            name = self.flags.token_file
+            origin = Origin(OriginKind.FLAG, "--token-file")
+            sources.append(TokenSource(origin, partial(tokens.from_file, name), at_hand=name != "-"))
+        in_file = self._file_sources()
+        variable = self._environment.get(TOKEN_VARIABLE, "").strip()
+        in_environment = []
+        if variable:
+            in_environment = [TokenSource(Origin(OriginKind.ENV, TOKEN_VARIABLE), lambda: variable)]
+        if self.profile.origin.kind is OriginKind.FLAG:
+            return [*sources, *in_file, *in_environment]
+        return [*sources, *in_environment, *in_file]
+
+    def token(self) -> Token:
+        """Fetch the token that wins.
+
+        Raises:
+            TokenError: There is none, or it cannot be fetched.
+        """
+        for source in self.token_sources():
+            return source.token()
+        where = "" if self.profile.value == DEFAULT_PROFILE else f" for the profile {self.profile.value}"
+        raise TokenError(f"there is no token{where}", tokens.HOW_TO_GET_ONE)
+
+    def token_at_hand(self) -> Token | None:
+        """Give the token that wins if no command has to be run and stdin not be read for it, else None."""
+        for source in self.token_sources():
+            try:
+                return source.token() if source.at_hand else None
+            except TokenError:
+                return None
+        return None
+
+    def _file_sources(self) -> list[TokenSource]:
+        profile, path = self.profile.value, str(self.config.path)
+        sources = []
+        token = self.config.value("token", profile)
+        if token is not None:
+            text = str(token[0])
+            origin = Origin(OriginKind.FILE, token[1], path)
+            sources.append(TokenSource(origin, lambda: text, profile))
+        command = self.config.value("token_command", profile)
+        if command is not None:
+            origin = Origin(OriginKind.FILE, command[1], path)
+            fetch = partial(tokens.from_command, command[0], command[1])
+            sources.append(TokenSource(origin, fetch, profile, at_hand=False))
+        return sources
+
+    def _find(self, key: str, profile: str | None) -> Setting[Any]:
+        flag = getattr(self.flags, key, None)
+        variable = _VARIABLES.get(key, "")
+        if flag is not None:
+            return self._checked(key, flag, Origin(OriginKind.FLAG, f"--{key.replace('_', '-')}"))
+        if self._environment.get(variable):
+            return self._checked(key, self._environment[variable], Origin(OriginKind.ENV, variable))
+        in_file = self.config.value(key, profile or DEFAULT_PROFILE)
+        if in_file is not None:
+            return Setting(in_file[0], Origin(OriginKind.FILE, in_file[1], str(self.config.path)))
+        value = default_state_dir() if key == "state_dir" else _DEFAULTS.get(key)
+        return Setting(value, Origin(OriginKind.DEFAULT))
+
+    @staticmethod
+    def _checked(key: str, value: object, origin: Origin) -> Setting[Any]:
+        try:
+            return Setting(KEYS[key].check(value), origin)
+        except ValueError as problem:
+            raise CommandError(f"{_named(origin)} {problem}") from None
+
+    def _check_profile(self) -> None:
+        name = self.profile.value
+        if self.config.has_profile(name):
+            return
+        import difflib
+
+        path = self.config.path
+        known = [DEFAULT_PROFILE, *self.config.profiles]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"make it with: cms auth login --profile {name}"
+        missing = "" if self.config.exists else ", which does not exist"
+        raise CommandError(f"{_named(self.profile.origin)}: there is no profile {name} in {path}{missing}", hint)
+
+
+def default_state_dir() -> str:
+    """Give the state folder's place where nobody names another: in the platform's directory for such things."""
+    import platformdirs
+
+    return platformdirs.user_state_dir("cms", appauthor=False)
+
+
+def config_path(flags: Flags, environment: Mapping[str, str] | None = None) -> Setting[Path]:
+    """Find the config file's place, whether or not there is a file.
+
+    Raises:
+        CommandError: ``--config`` names none: an unset variable in a script must not mean another account.
+    """
+    if flags.config is not None and not flags.config.strip():
+        raise CommandError("--config must name a file")
+    named = (os.environ if environment is None else environment).get("CMS_CONFIG")
+    if flags.config:
+        return Setting(expanded(flags.config), Origin(OriginKind.FLAG, "--config"))
+    if named:
+        return Setting(expanded(named), Origin(OriginKind.ENV, "CMS_CONFIG"))
+    return Setting(configfile.default_path(), Origin(OriginKind.DEFAULT))
+
+
+def _named(origin: Origin) -> str:
+    return "the default" if origin.kind is OriginKind.DEFAULT else str(origin)

@@ -1,0 +1,111 @@
+"""Which run a command goes on with, and when it must not begin another: events would be counted twice."""
+
+from __future__ import annotations
+
+import time
+
+from cms_cli.access.account import is_token_alone
+from cms_cli.replay.journal import runs
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rowbook import SAFE_TO_RESEND
+from cms_cli.replay.journal.runs import Run, RunState
+from cms_cli.replay.model import ReplayError
+
+
+class RunConflictError(ReplayError):
+    """What is known of this input forbids to send it like this; nothing was sent."""
+
+
+def known_run(
+    journal: Journal, *, scope: int, host: str, kind: str, sha256: str, shape: str, fresh: bool
+) -> Run | None:
+    """Find the run that a command goes on with; None where a new one is to begin. Call with the run's lock held.
+
+    Args:
+        journal: The journal.
+        scope: The number of the host and account.
+        host: The host.
+        kind: ``lead`` or ``sale``.
+        sha256: Of the input's bytes.
+        shape: The flags that shape events, as JSON.
+        fresh: Whether a new one is wanted whatever is known of the input.
+
+    Raises:
+        RunConflictError: Going on, or beginning, would count events twice.
+    """
+    alike = [run for run in runs.of_file(journal, sha256) if run.kind == kind and run.host == host]
+    for run in alike:
+        if run.state is RunState.STAGING and run.scope == scope and (run.shape == shape or kind == "lead"):
+            runs.delete(journal, run)  # a crash left it; nothing of it was sent
+    alike = [run for run in alike if run.state is not RunState.STAGING]
+    ours = [run for run in alike if run.scope == scope]
+    same = next((run for run in ours if run.shape == shape), None)
+    if same is not None and not fresh:
+        return same
+    unfinished = next((run for run in ours if run.state is RunState.UNFINISHED), None)
+    if fresh and unfinished is not None:
+        raise RunConflictError(
+            f"{unfinished.name}, a run of this file, is not finished, and --fresh would forget what it has sent",
+            f"Go on with it: cms runs resume {unfinished.name}",
+        )
+    others = next((run for run in alike if run.scope != scope and run.state is RunState.UNFINISHED), None)
+    if others is not None:
+        raise RunConflictError(
+            f"{others.name}, a run of this very file under another account, is not finished",
+            f"Go on with it under a renewed token: cms runs resume {others.name}",
+        )
+    if not fresh:
+        _refuse_what_another_token_sent(journal, scope, [run for run in alike if run.scope != scope])
+    if kind == "lead" and not fresh:
+        sent = next((run for run in ours if _sent_any(journal, run)), None)
+        if sent is not None:
+            raise RunConflictError(
+                f"leads of this very file were sent with other flags in {sent.name}, and nothing dedupes leads",
+                f"Go on with it: cms runs resume {sent.name}"
+                if sent.state is RunState.UNFINISHED  # which --fresh does not take
+                else f"See cms runs show {sent.name}; to send them again all the same, pass --fresh.",
+            )
+    return None
+
+
+def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[Run]) -> None:
+    """Refuse to send a finished file once more because its token was renewed.
+
+    A token that is no JWT and of no profile does not say whose it is, so its ledger is its own: whether the account
+    is another one only its owner knows. A young sale's invoice the service still has.
+
+    Raises:
+        RunConflictError: There is such a run.
+    """
+    (account,) = journal.db.execute("SELECT account FROM scopes WHERE id = ?", (scope,)).fetchone()
+    for run in others:
+        unclear = is_token_alone(account) or is_token_alone(run.account)
+        lasting = run.kind == "sale" and abs(time.time() - run.touched) <= SAFE_TO_RESEND
+        if unclear and not lasting and _sent_any(journal, run):
+            raise RunConflictError(
+                f"{run.name} has sent this very file with another token, which may be of the same account",
+                f"It is finished: see cms runs show {run.name}; with --retry-refused or --retry-unknown use "
+                f"cms runs resume {run.name}. If the account is another one, pass --fresh.",
+            )
+
+
+def clear_the_way(journal: Journal, run: Run) -> None:
+    """Remove other runs of the same leads, with other flags, of which nothing was sent; ``run`` takes their place.
+
+    Gone on with later, they would send the leads once more. Call with the run's lock held, before it sends.
+    """
+    if run.kind == "lead":
+        for other in runs.of_file(journal, run.sha256):
+            alike = other.kind == run.kind and other.scope == run.scope and other.id != run.id
+            if alike and other.state is RunState.UNFINISHED and not _sent_any(journal, other):
+                runs.delete(journal, other)
+
+
+def _sent_any(journal: Journal, run: Run) -> bool:
+    """Tell whether anything of a run may have arrived. What a rejected token or a wrong host got did not."""
+    found = journal.db.execute(
+        "SELECT 1 FROM rows WHERE run = ? AND (status = 'unknown'"
+        " OR attempts > 0 AND (status <> 'pending' OR sent_at IS NOT NULL)) LIMIT 1",
+        (run.id,),
+    )
+    return found.fetchone() is not None

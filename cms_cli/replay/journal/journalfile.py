@@ -1,0 +1,286 @@
+"""The journal's file: made, recognised, prepared, and refused in plain words where it cannot be trusted.
+
+WAL mode, so that ``cms runs show`` reads while a replay writes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cms_cli.replay.journal.contents import DamagedContentsError
+from cms_cli.replay.model import MachineError
+
+FILE_NAME = "journal.sqlite3"
+"""The journal's file in the state folder."""
+
+LOCKS = "locks"
+"""The folder beside it whose files are held by the processes that are at work on a run."""
+
+SCHEMA_VERSION = 1
+"""Raised when the schema changes; a journal of a newer version is refused."""
+
+ROWS_A_BLOCK = 14
+"""The index of customers is made of blocks of 2 to this power rows.
+
+Without blocks each new entry would go anywhere into an index of the whole run, which SQLite's cache of 2 MB does
+not hold: a row of a file of a million took three times as long to stage as one of ten thousand.
+"""
+
+_APPLICATION_ID = 0x434D5301  # "CMS", 1: tells our file from any other SQLite database
+BUSY_SECONDS = 30.0  # for another replay's transaction to end; the longest is a batch of staged rows
+_CHECKED_WHOLE = 32 * 1024 * 1024  # bytes up to which the file is read through when it is opened
+
+_SCHEMA = f"""
+CREATE TABLE scopes (
+    id INTEGER PRIMARY KEY,
+    host TEXT NOT NULL,
+    account TEXT NOT NULL,
+    UNIQUE (host, account)
+);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    scope INTEGER NOT NULL REFERENCES scopes (id),
+    kind TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    shape TEXT NOT NULL,
+    file TEXT NOT NULL,
+    header TEXT NOT NULL,
+    state TEXT NOT NULL,
+    latest INTEGER NOT NULL DEFAULT 1,
+    created REAL NOT NULL,
+    touched REAL NOT NULL,
+    exit_code INTEGER,
+    counts TEXT,
+    contents TEXT NOT NULL,
+    contents_size INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX runs_by_file ON runs (sha256);
+CREATE TABLE rows (
+    run INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    customer INTEGER,
+    key BLOB,
+    amount INTEGER,
+    currency TEXT,
+    place INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    sent_at REAL,
+    status_code INTEGER,
+    code TEXT,
+    error TEXT,
+    fault TEXT,
+    PRIMARY KEY (run, row)
+) WITHOUT ROWID;
+CREATE INDEX rows_by_status ON rows (run, status, row);
+CREATE INDEX rows_sent ON rows (run, row) WHERE status = 'pending' AND sent_at IS NOT NULL;
+CREATE INDEX rows_pending_by_customer ON rows (run, row >> {ROWS_A_BLOCK}, customer, row) WHERE status = 'pending';
+CREATE TABLE accepted_sales (
+    scope INTEGER NOT NULL,
+    invoice BLOB NOT NULL,
+    amount INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    PRIMARY KEY (scope, invoice)
+) WITHOUT ROWID;
+CREATE TABLE sent_leads (
+    scope INTEGER NOT NULL,
+    fingerprint BLOB NOT NULL,
+    arrived INTEGER NOT NULL,
+    PRIMARY KEY (scope, fingerprint)
+) WITHOUT ROWID;
+CREATE TABLE sales_in_doubt (
+    scope INTEGER NOT NULL,
+    invoice BLOB NOT NULL,
+    sent_at REAL NOT NULL,
+    PRIMARY KEY (scope, invoice)
+) WITHOUT ROWID;
+CREATE TABLE slots (
+    id INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    ends REAL NOT NULL
+);
+CREATE INDEX slots_by_end ON slots (scope, ends);
+"""
+
+
+_DAMAGED = (
+    "Restore the folder from a backup, or move it away and start anew: what was accepted is then no longer known "
+    "here, and only the service's own check for invoices keeps sales from being counted twice."
+)
+
+
+class JournalError(MachineError):
+    """The journal cannot be used."""
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder that only its owner can enter; an empty one that exists already is made so."""
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        if not any(folder.iterdir()):
+            # Refused where it is not ours: then it is for its owner to decide who may look at the names in it.
+            with suppress(OSError):
+                folder.chmod(0o700)
+
+
+def private_file(path: Path) -> bool:
+    """Make the file readable by its owner only; SQLite gives its -wal and -shm the same mode.
+
+    Returns:
+        Whether there was none.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        with suppress(FileExistsError):  # another process was quicker
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        return True
+    # Not opened here to have a look: closing it again would drop the locks that SQLite holds in this process.
+    if not stat.S_ISREG(found.st_mode):
+        raise JournalError(f"{path} is not a file", "Move it away, or name another folder with --state-dir.")
+    if os.name == "posix" and found.st_mode & 0o077:
+        with suppress(OSError):
+            path.chmod(0o600)
+    return False
+
+
+def refuse_emptied(path: Path) -> None:
+    """Tell a journal that was cut to nothing from a new one: what was sent would be sent again."""
+    give_up = time.monotonic() + 0.5  # another process may be about to fill it
+    while not path.stat().st_size and any((path.parent / LOCKS).glob("*")):
+        if time.monotonic() > give_up:
+            raise damaged(f"{path} is damaged: it is empty, although runs were made here")
+        time.sleep(0.02)
+
+
+def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """Open the file, which exists.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+    # A file name can hold what a URI gives a meaning to: as_uri() escapes it.
+    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rw")
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def prepare(db: sqlite3.Connection, path: Path) -> None:
+    """Check a file that is to be written, and make its tables where there are none.
+
+    Raises:
+        JournalError: It is damaged, of a newer version, or not ours.
+        sqlite3.Error: It cannot be read or written.
+    """
+    if path.stat().st_size <= _CHECKED_WHOLE:
+        damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if damage != "ok":
+            raise damaged(f"{path} is damaged: {damage}")
+    version_of(db, path)  # before anything of another program's file is changed
+    _use_wal(db)
+    db.execute("PRAGMA synchronous = NORMAL")
+    # What is deleted is people's names and addresses: overwrite it.
+    db.execute("PRAGMA secure_delete = ON")
+    if version_of(db, path) == 0:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            if version_of(db, path) == 0:  # nobody else was quicker
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    # SQLite does not wait for its busy timeout here when two processes begin at once.
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def version_of(db: sqlite3.Connection, path: Path) -> int:
+    """Give the version of the file's tables; 0 where there are none yet.
+
+    Raises:
+        JournalError: It is of a newer version, or not ours.
+        sqlite3.Error: It cannot be read.
+    """
+    # One look: between two of them another process may make the tables. A savepoint begins a transaction where
+    # there is none, and is part of the one that is there.
+    db.execute("SAVEPOINT look")
+    try:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        application = int(db.execute("PRAGMA application_id").fetchone()[0])
+        tables = int(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    finally:
+        db.execute("RELEASE look")
+    if version == 0 and application == 0 and tables == 0:
+        return 0
+    if application != _APPLICATION_ID:
+        raise JournalError(f"{path} is not a journal of cms", "Name another folder with --state-dir.")
+    if version > SCHEMA_VERSION:
+        raise JournalError(
+            f"{path} was written by a newer version of cms (format {version}; this one knows {SCHEMA_VERSION})",
+            "Upgrade cms-python-client, or name another folder with --state-dir.",
+        )
+    return version
+
+
+def damaged(what: object) -> JournalError:
+    """Make the error of a file that is not what was written; ``what`` begins with its path."""
+    return JournalError(str(what), _DAMAGED)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system say into what a person can act on."""
+    try:
+        with sqlite_explained(path):
+            yield
+    except DamagedContentsError as error:
+        raise damaged(error) from error
+    except OSError as error:
+        raise JournalError(
+            f"{error.filename or path}: {error.strerror or error}",
+            "Check that the folder can be written and the disk has room, or name another with --state-dir.",
+        ) from error
+
+
+@contextmanager
+def sqlite_explained(path: Path) -> Iterator[None]:
+    """The same for what SQLite alone says."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text or "too big" in text:
+            hint = "Make room on the disk; the same command then goes on where this one stopped."
+        elif "locked" in text or "busy" in text:
+            hint = "Another cms holds it for long; try again when that one has ended."
+        else:
+            hint = "Check that the folder exists and can be written, or name another with --state-dir."
+        raise JournalError(f"{path}: {text}", hint) from error
+    except sqlite3.DatabaseError as error:
+        raise damaged(f"{path} is damaged: {error}") from error

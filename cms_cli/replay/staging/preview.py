@@ -1,0 +1,164 @@
+"""What a replay is about to do, for somebody to look at before it does. Pure data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from cms_cli.replay.journal.rowbook import RowStatus
+from cms_cli.replay.model import MappedColumn, PlannedEvent, RowProblem
+from cms_cli.replay.problems import MOST_PROBLEMS, Problem, ProblemGroup, ProblemGroups
+
+_day_of = itemgetter(slice(10))
+
+
+@dataclass
+class Tally:
+    """Counts rows as they are planned, and corrects itself when one turns out to repeat another.
+
+    Attributes:
+        counts: Rows by outcome; what can be sent is ``pending``.
+        reasons: Skipped and duplicate rows by reason.
+        sums: By currency, the minor units of the rows that can be sent.
+        currencies: By currency, how many of those there are.
+        free: How many of them cost nothing.
+        days: By day in UTC, how many of them have a time on it.
+        future: How many of those lie ahead of now.
+        undated: How many have no time.
+        refunds: By currency, the minor units of those rows that were paid back since.
+        refunded: How many rows that were.
+        problems: The first problems, in the order in which they were found.
+        groups: All problems, grouped.
+    """
+
+    now: str
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    sums: Counter[str] = field(default_factory=Counter)
+    currencies: Counter[str] = field(default_factory=Counter)
+    free: int = 0
+    days: Counter[str] = field(default_factory=Counter)
+    future: int = 0
+    undated: int = 0
+    refunds: Counter[str] = field(default_factory=Counter)
+    refunded: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    groups: ProblemGroups = field(default_factory=ProblemGroups)
+
+    def can_be_sent(
+        self, amounts: Sequence[int], currencies: Sequence[str], times: Sequence[str], refunds: Sequence[int]
+    ) -> None:
+        """Count rows that can be sent.
+
+        Args:
+            amounts: Of each row, in minor units.
+            currencies: Of each row; "" for a lead.
+            times: Of each row, wire form; "" for a row without one.
+            refunds: Of each row, what was paid back, in minor units.
+        """
+        self.counts[RowStatus.PENDING.value] += len(amounts)
+        if any(currencies):
+            sums = self.sums
+            for currency, amount in zip(currencies, amounts):
+                sums[currency] += amount
+            self.currencies.update(currencies)
+            self.free += amounts.count(0)
+        if any(refunds):
+            for currency, refunded in zip(currencies, refunds):
+                if refunded:
+                    self.refunded += 1
+                    self.refunds[currency] += refunded
+        dated = list(filter(None, times))
+        self.undated += len(amounts) - len(dated)
+        if dated:
+            self.days.update(map(_day_of, dated))
+            if max(dated) > self.now:
+                self.future += sum(time > self.now for time in dated)
+
+    @property
+    def first(self) -> str:
+        """The earliest day; "" where there is none."""
+        return min(+self.days, default="")
+
+    @property
+    def last(self) -> str:
+        """The latest day; "" where there is none."""
+        return max(+self.days, default="")
+
+    def take_back(self, event: PlannedEvent) -> None:
+        """Take back a row that was counted as one that can be sent, and turned out not to be."""
+        self.counts[RowStatus.PENDING.value] -= 1
+        if event.timestamp:
+            self.days[_day_of(event.timestamp)] -= 1
+            self.future -= event.timestamp > self.now
+        else:
+            self.undated -= 1
+        if event.currency:
+            self.sums[event.currency] -= event.amount
+            self.currencies[event.currency] -= 1
+            self.free -= event.amount == 0
+        if event.refunded:
+            self.refunded -= 1
+            self.refunds[event.currency] -= event.refunded
+
+    def wrong(self, problems: list[RowProblem]) -> None:
+        """Count a row that is invalid."""
+        self.counts[RowStatus.INVALID.value] += 1
+        for problem in problems:
+            self.groups.add(problem)
+            if len(self.problems) < MOST_PROBLEMS:
+                self.problems.append(
+                    Problem(problem.row, problem.line, problem.column, problem.code, problem.message)
+                )
+
+    def left_out(self, status: RowStatus, reason: str) -> None:
+        """Count a row that is skipped, or a duplicate."""
+        self.counts[status.value] += 1
+        self.reasons[reason] += 1
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What somebody needs to see to trust a replay.
+
+    Attributes:
+        file: The input, as it was named.
+        run: The run's name; None in a dry run.
+        going_on: Whether an earlier invocation of the run has sent some of it.
+        counts: Rows by outcome; what would be sent is ``pending``.
+        reasons: Skipped and duplicate rows by reason.
+        sums: By currency, minor units of what would be sent.
+        free: How many of those rows cost nothing.
+        refunds: By currency, minor units of them that were paid back since; they are sent all the same.
+        refunded: How many rows that were.
+        first: The earliest day among them, in UTC, or "".
+        last: The latest.
+        limit: How many rows this invocation sends at most, or None.
+        seconds: How long sending takes at least at this rate.
+        columns: Where every field comes from, with sample values.
+        events: The first rows as they would be sent.
+        problems: What is wrong, grouped.
+        warnings: What a careful person would want to know.
+        blocked: Whether invalid rows keep everything from being sent.
+    """
+
+    file: str
+    run: str | None
+    going_on: bool
+    counts: dict[str, int]
+    reasons: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, int] = field(default_factory=dict)
+    free: int = 0
+    refunds: dict[str, int] = field(default_factory=dict)
+    refunded: int = 0
+    first: str = ""
+    last: str = ""
+    limit: int | None = None
+    seconds: float = 0.0
+    columns: tuple[MappedColumn, ...] = ()
+    events: tuple[str, ...] = ()
+    problems: tuple[ProblemGroup, ...] = ()
+    warnings: tuple[str, ...] = ()
+    blocked: bool = False

@@ -1,0 +1,118 @@
+"""Tokens, accounts and hosts, for people and for programs; never a token itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cms_cli.access.account import Account
+from cms_cli.access.reach import Reach
+from cms_cli.access.tokens import TokenError, TokenSource
+from cms_cli.config.origin import Setting
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.table import pairs
+
+
+@dataclass
+class Status:
+    """What ``cms auth status`` found out.
+
+    Attributes:
+        profile: The profile, and what chose it.
+        host: The host, and what chose it.
+        sources: The places that have a token; the first one wins.
+        account: Whose token it is; None where there is no token to use.
+        jwt: Whether it has a JWT's shape.
+        problem: Why there is no token to use.
+        reach: Whether the host answers; None where it was not asked.
+    """
+
+    profile: Setting[str]
+    host: Setting[str]
+    sources: Sequence[TokenSource]
+    account: Account | None = None
+    jwt: bool = False
+    problem: TokenError | None = None
+    reach: Reach | None = None
+
+
+def kept(console: Console, profile: str, path: str, account: Account, jwt: bool, now: datetime) -> None:
+    """Tell that a token was kept, and what it says of itself."""
+    console.note(f"kept the token of profile {profile} in {path}")
+    if account.subject:
+        console.note(f"it is the token of {account.subject}" + (f" at {account.issuer}" if account.issuer else ""))
+    if account.expires_at is not None:
+        if account.expired(now):
+            console.warn(f"it has expired: {_expiry(account, now)}")
+        else:
+            console.note(f"it expires {_expiry(account, now)}")
+    elif not jwt:
+        console.note("it is not a JWT, so it does not say whose it is and how long it is good for")
+
+
+def status(console: Console, form: str, found: Status, now: datetime) -> None:
+    """Show what ``cms auth status`` found out."""
+    if form != "table":
+        console.document(_document(found, now), form)
+        return
+    rows = [("profile", f"{found.profile.value} ({found.profile.origin})")]
+    rows.append(("token", str(found.sources[0].origin) if found.sources else "none"))
+    rows += [("shadowed", str(source.origin)) for source in found.sources[1:]]
+    if found.account is not None:
+        rows.append(("kind", "JWT" if found.jwt else "opaque: it does not say whose it is"))
+        rows += [(name, value) for name, value in _claims(found.account) if value]
+        if found.account.expires_at is not None:
+            over = "EXPIRED " if found.account.expired(now) else ""
+            rows.append(("expires", over + _expiry(found.account, now)))
+    rows.append(("host", f"{found.host.value} ({found.host.origin})"))
+    if found.reach is not None:
+        rows.append(("answer", found.reach.detail))
+    pairs(console, rows)
+    if found.problem is not None:
+        console.error(found.problem.message, found.problem.hint)
+
+
+def _claims(account: Account) -> list[tuple[str, str | None]]:
+    return [("subject", account.subject), ("issuer", account.issuer)]
+
+
+def _document(found: Status, now: datetime) -> dict[str, object]:
+    account = found.account
+    return {
+        "profile": {"value": found.profile.value, "origin": found.profile.origin.to_dict()},
+        "token": {
+            "usable": account is not None and not account.expired(now),
+            "origin": found.sources[0].origin.to_dict() if found.sources else None,
+            "shadowed": [source.origin.to_dict() for source in found.sources[1:]],
+            "problem": found.problem.message if found.problem else None,
+            "jwt": found.jwt,
+            "subject": account.subject if account else None,
+            "issuer": account.issuer if account else None,
+            "expires_at": account.expires_at.isoformat() if account and account.expires_at else None,
+            "expired": account.expired(now) if account else None,
+        },
+        "host": {
+            "value": found.host.value,
+            "origin": found.host.origin.to_dict(),
+            "answers": found.reach.answers if found.reach else None,
+            "like_api": found.reach.like_api if found.reach else None,
+            "detail": found.reach.detail if found.reach else None,
+        },
+    }
+
+
+def _expiry(account: Account, now: datetime) -> str:
+    if account.expires_at is None:
+        return ""
+    seconds = (account.expires_at - now).total_seconds()
+    text = f"{account.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{text} (in {_span(seconds)})" if seconds >= 0 else f"{text} ({_span(-seconds)} ago)"
+
+
+def _span(seconds: float) -> str:
+    for name, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {name}{'s' if count != 1 else ''}"
+    return "less than a minute"

@@ -1,0 +1,37 @@
+"""Presets for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from cms_cli.replay.mapping.presets import Preset
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.table import table
+
+
+def listing(console: Console, form: str, presets: Sequence[Preset]) -> None:
+    """Show what is built in."""
+    if form == "json":
+        console.json([_as_dict(preset) for preset in presets])
+        return
+    if form == "jsonl":
+        for preset in presets:
+            console.json_line(_as_dict(preset))
+        return
+    table(console, ("preset", "reads"), [(preset.name, preset.rules.about) for preset in presets])
+    console.note("see one, to copy and change: cms presets NAME; use one: cms sale --from-csv FILE --preset NAME")
+
+
+def one(console: Console, form: str, preset: Preset) -> None:
+    """Show a preset as the mapping file that it is; as JSON, what it says."""
+    if form == "table":
+        console.result(preset.text.rstrip("\n"))
+    else:
+        content: dict[str, Any] = json.loads(preset.content)
+        console.document({**_as_dict(preset), "known_by": preset.rules.known_by, **content}, form)
+
+
+def _as_dict(preset: Preset) -> dict[str, Any]:
+    return {"preset": preset.name, "about": preset.rules.about}

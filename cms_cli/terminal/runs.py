@@ -1,0 +1,100 @@
+"""Runs for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+
+from cms_cli.replay.journal import rowbook
+from cms_cli.replay.journal.rowbook import RowStatus
+from cms_cli.replay.journal.runs import Run, RunState
+from cms_cli.replay.problems import Problem
+from cms_cli.terminal.console import YELLOW, Console
+from cms_cli.terminal.replay import rows
+from cms_cli.terminal.table import pairs, table
+from cms_cli.terminal.text import shown
+
+_FIRST = 5
+
+
+def listing(console: Console, form: str, found: Sequence[tuple[Run, Mapping[str, int]]]) -> None:
+    """Show runs, a line each."""
+    if form == "jsonl":
+        for run, counts in found:
+            console.json_line(_as_dict(run, counts))
+    elif form == "json":
+        console.json([_as_dict(run, counts) for run, counts in found])
+    elif not found:
+        console.note("there are no runs yet; cms sale --from-csv FILE begins one")
+    else:
+        header = ["run", "state", "begun (UTC)", "rows", "outcomes", "file", "host"]
+        lines = [
+            [
+                run.name,
+                run.state.value,
+                _when(run.created)[:16],  # to the minute
+                f"{sum(counts.values()):,}",
+                _brief(counts),
+                run.file,
+                run.host,
+            ]
+            for run, counts in found
+        ]
+        if len({run.host for run, _ in found}) == 1:  # tells nothing, and leaves the others more room
+            header, lines = header[:-1], [line[:-1] for line in lines]
+        table(console, header, lines, right=frozenset({3}), styles={RunState.UNFINISHED.value: YELLOW})
+
+
+def details(console: Console, form: str, run: Run, counts: Mapping[str, int], problems: Sequence[Problem]) -> None:
+    """Show one run."""
+    if form != "table":
+        value = {**_as_dict(run, counts), "problems": [vars(problem) for problem in problems]}
+        console.document(value, form)
+        return
+    lines = [
+        ("run", run.name),
+        ("state", run.state.value),
+        ("file", run.file),
+        ("host", run.host),
+        ("account", run.account),
+        ("begun", _when(run.created) + " UTC"),
+        ("last change", _when(run.touched) + " UTC"),
+        *((status, f"{count:,}") for status, count in counts.items() if count),
+        ("total", f"{sum(counts.values()):,}"),
+    ]
+    pairs(console, lines)
+    for problem in problems[:_FIRST]:
+        console.note(f"line {problem.line}: {shown(problem.message)}")
+    more = sum(counts[status.value] for status in rowbook.FAILED) - _FIRST
+    if more > 0 and run.state is RunState.STAGING:
+        console.note(f"and {more:,} more so far")
+    elif more > 0:
+        console.note(f"and {more:,} more: {console.next_command(f'runs failures {run.name}')}")
+    if run.state is RunState.UNFINISHED and counts[RowStatus.PENDING.value]:
+        resume = console.next_command(f"runs resume {run.name}", sends=True)
+        console.note(f"{rows(counts[RowStatus.PENDING.value])} left; go on with: {resume}")
+
+
+def _as_dict(run: Run, counts: Mapping[str, int]) -> dict[str, object]:
+    return {
+        "run": run.name,
+        "kind": run.kind,
+        "state": run.state.value,
+        "file": run.file,
+        "sha256": run.sha256,
+        "host": run.host,
+        "account": run.account,
+        "created": _when(run.created).replace(" ", "T") + "Z",
+        "touched": _when(run.touched).replace(" ", "T") + "Z",
+        "exit_code": run.exit_code,
+        "counts": dict(counts),
+        "total": sum(counts.values()),
+    }
+
+
+def _brief(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items() if count)
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
