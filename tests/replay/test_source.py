@@ -14,7 +14,7 @@ from replays import Bench, sales_csv
 
 from cms_cli.replay.model import InputError
 from cms_cli.replay.reading.source import open_source
-from cms_cli.replay.staging.stager import stager as staging
+from cms_cli.replay.staging import stager as staging
 
 
 def test_a_file(tmp_path: Path) -> None:
