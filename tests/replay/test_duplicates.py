@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cms_cli.replay.staging.duplicates import Finding, Repeats
 from cms_cli.replay.staging import duplicates
+from cms_cli.replay.staging.duplicates import Finding, Repeats
 
 
 def add(repeats: Repeats, row: int, line: int, key: str, content: str) -> None:

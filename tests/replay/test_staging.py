@@ -16,8 +16,8 @@ from replays import LEAD_HEADER, SALE_HEADER, Bench, Notes, as_csv, counted, lea
 from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.run import Watcher, rehearse
-from cms_cli.replay.staging.preview import Preview
 from cms_cli.replay.staging import stager as staging
+from cms_cli.replay.staging.preview import Preview
 
 AHEAD = (datetime.now(timezone.utc) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 ROWS = st.lists(
