@@ -26,7 +26,7 @@ GROUPS = [",", ".", "'", "\u2019", " ", "\u00a0", "\u202f", "\u2009"]
 REPLAY = Path(cms_cli.replay.__file__).parent
 # Not those two that only compare the names of columns, by how alike they are.
 BEFORE_THE_WIRE = sorted(
-    [REPLAY / f"{name}.py" for name in ("duplicates", "model", "problems")]
+    [REPLAY / "model.py", REPLAY / "problems.py", REPLAY / "staging" / "duplicates.py"]
     + [
         path
         for stage in ("reading", "values", "mapping")
