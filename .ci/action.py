@@ -1,0 +1,76 @@
+"""Runs a replay for action.yml: inputs from the environment, outputs into the file named by GITHUB_OUTPUT.
+
+Needs `cms` on the PATH. Exits as `cms` does, except that a replay which --max-duration stopped is a success: the next
+job goes on with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+STOPPED = 7  # the exit code of --max-duration, and of --max-failures, which is a failure here
+
+
+def command(inputs: dict[str, str]) -> list[str]:
+    """Return the command line that the inputs ask for.
+
+    Args:
+        inputs: The inputs by the name of their variable, such as ``INPUT_FILE``; a missing one counts as empty.
+
+    Raises:
+        SystemExit: An input cannot be used; the message says which.
+    """
+    kind, file = inputs.get("INPUT_KIND") or "sale", inputs.get("INPUT_FILE", "")
+    if kind not in ("sale", "lead"):
+        sys.exit(f"kind must be sale or lead, not {kind}")
+    if not file:
+        sys.exit("file is empty: name the file to replay")
+    source = "--from-jsonl" if file.endswith((".jsonl", ".ndjson")) else "--from-csv"
+    line = ["cms", kind, source, file, "--json", "--yes"]
+    for flag, name in (("--preset", "PRESET"), ("--mapping", "MAPPING"), ("--state-dir", "STATE_DIR")):
+        if inputs.get(f"INPUT_{name}"):
+            line += [flag, inputs[f"INPUT_{name}"]]
+    if inputs.get("INPUT_DRY_RUN") == "true":
+        line.append("--dry-run")
+    elif inputs.get("INPUT_MAX_DURATION"):
+        line += ["--max-duration", inputs["INPUT_MAX_DURATION"]]
+    return line + shlex.split(inputs.get("INPUT_FLAGS", ""))
+
+
+def outputs(report: dict[str, object], exit_code: int) -> dict[str, str]:
+    """Return what the action hands on, by the names of its outputs."""
+    counts = report.get("counts")
+    # Without a run nothing was sent: a dry run, or a file with invalid rows.
+    complete = bool(report.get("run")) and isinstance(counts, dict) and counts.get("pending") == 0
+    return {
+        "exit-code": str(exit_code),
+        "complete": "true" if complete else "false",
+        "run": str(report.get("run") or ""),
+        "counts": json.dumps(counts if isinstance(counts, dict) else {}),
+    }
+
+
+def main() -> int:
+    """Run the replay, write the outputs, and return the exit code of the step."""
+    line = command(dict(os.environ))
+    done = subprocess.run(line, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
+    print(done.stdout, end="")
+    try:
+        report = json.loads(done.stdout)
+    except ValueError:
+        report = {}
+    with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
+        file.writelines(f"{name}={value}\n" for name, value in outputs(report, done.returncode).items())
+    if done.returncode == STOPPED and "--max-failures" not in line:
+        print("::notice::Stopped by max-duration; the next job goes on with the rows that are left")
+        return 0
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""The workflow action: what its script runs, hands on and exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from program import Program
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / ".ci" / "action.py"
+HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the action runs in bash on Linux and macOS")
+
+
+@pytest.fixture
+def action(tmp_path: Path):
+    """Run the script as the action does, with `cms` on the PATH; returns the process and its outputs."""
+    env = Program(tmp_path).env
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    cms = tools / "cms"
+    cms.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cms_cli "$@"\n', encoding="utf-8")
+    cms.chmod(0o755)
+    handed_on = tmp_path / "outputs"
+    (tmp_path / "sales.csv").write_text(HEADER + "".join(f"c,buy,u{n},inv_{n},100,USD\n" for n in range(4)))
+
+    def run(**inputs: str) -> tuple[subprocess.CompletedProcess[str], dict[str, str]]:
+        handed_on.write_text("")
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT)],
+            cwd=tmp_path,
+            env={
+                **env,
+                "PATH": f"{tools}{os.pathsep}{env['PATH']}",
+                "GITHUB_OUTPUT": str(handed_on),
+                **{f"INPUT_{name}": value for name, value in inputs.items()},
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done, dict(line.split("=", 1) for line in handed_on.read_text().splitlines())
+
+    return run
+
+
+def test_a_replay_hands_on_its_counts(action) -> None:
+    """Rows are sent, and the outputs say how many, that none is left, and which run it was."""
+    done, outputs = action(FILE="sales.csv", FLAGS="--sandbox")
+
+    assert done.returncode == 0, done.stderr
+    assert outputs["exit-code"] == "0"
+    assert outputs["complete"] == "true"
+    assert outputs["run"]
+    assert json.loads(outputs["counts"])["accepted"] == 4
+    assert json.loads(done.stdout)["run"] == outputs["run"]
+
+
+def test_a_stop_by_max_duration_is_no_red_job_and_the_next_one_goes_on(action) -> None:
+    """The step succeeds with complete=false; the same inputs bring the rest."""
+    done, outputs = action(FILE="sales.csv", FLAGS="--sandbox --rate 1/s", MAX_DURATION="1.5")
+
+    assert done.returncode == 0, done.stderr
+    assert (outputs["exit-code"], outputs["complete"]) == ("7", "false")
+    assert "::notice::" in done.stdout
+
+    done, outputs = action(FILE="sales.csv", FLAGS="--sandbox --rate none", MAX_DURATION="50")
+
+    assert (outputs["exit-code"], outputs["complete"]) == ("0", "true")
+    assert json.loads(outputs["counts"])["accepted"] == 4
+
+
+def test_a_bad_file_fails_the_step(action, tmp_path: Path) -> None:
+    """Exit 2 of the command is exit 2 of the step, and there is no run."""
+    (tmp_path / "bad.csv").write_text(HEADER + "c,buy,u,i,one,USD\n")
+
+    done, outputs = action(FILE="bad.csv", FLAGS="--sandbox")
+
+    assert done.returncode == 2
+    assert (outputs["exit-code"], outputs["run"], outputs["complete"]) == ("2", "", "false")
+    assert json.loads(outputs["counts"])["invalid"] == 1
+
+
+def test_a_dry_run_needs_no_token(action) -> None:
+    """A check on a pull request sends nothing and has no secret."""
+    done, outputs = action(FILE="sales.csv", DRY_RUN="true")
+
+    assert done.returncode == 0, done.stderr
+    assert (outputs["complete"], json.loads(outputs["counts"])["pending"]) == ("false", 4)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"), [({"FILE": ""}, "file is empty"), ({"KIND": "order"}, "sale or lead")]
+)
+def test_an_input_that_cannot_be_used_is_named(action, inputs: dict[str, str], message: str) -> None:
+    """Nothing is run, and the message says which input it is."""
+    done, outputs = action(**{"FILE": "sales.csv", **inputs})
+
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not outputs
+
+
+def test_the_action_passes_every_input_and_output_on() -> None:
+    """Each input reaches a step, and each output is one that the script writes."""
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    action = yaml.safe_load(text)
+    script = SCRIPT.read_text(encoding="utf-8")
+
+    for name in action["inputs"]:
+        assert f"inputs.{name}" in text, name
+    for name, output in action["outputs"].items():
+        assert output["value"] == f"${{{{ steps.replay.outputs.{name} }}}}"
+        assert f'"{name}":' in script
+    (replay,) = (step for step in action["runs"]["steps"] if step.get("id") == "replay")
+    for variable in replay["env"]:
+        assert variable == "CMS_BEARER_TOKEN" or variable.removeprefix("INPUT_") in script, variable
