@@ -34,18 +34,6 @@ class NoAnswer(NamedTuple):
     detail: str
 
 
-class RateLimit(NamedTuple):
-    """What an answer says of the service's rate limit.
-
-    Attributes:
-        remaining: Requests that it would still take.
-        reset: Seconds until it takes more.
-    """
-
-    remaining: int
-    reset: float
-
-
 class Answer(NamedTuple):
     """A whole HTTP answer.
 
@@ -55,7 +43,6 @@ class Answer(NamedTuple):
         body: The body, as it came.
         retry_after: Seconds from now that ``Retry-After`` asks for, or None.
         location: Where a redirect points, or "".
-        rate_limit: What the answer says of the service's rate limit, or None.
     """
 
     status: int
@@ -63,7 +50,6 @@ class Answer(NamedTuple):
     body: bytes
     retry_after: float | None = None
     location: str = ""
-    rate_limit: RateLimit | None = None
 
     @property
     def is_web_page(self) -> bool:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from cms_python._answer import Answer, NoAnswer, Silence
 from cms_python._direct import Direct
-from cms_python._ratelimit import read_rate_limit
 from cms_python._version import __version__
 
 if TYPE_CHECKING:
@@ -79,7 +78,6 @@ class Transport:
             self._masked(reply.body),
             _seconds_to_wait(reply.headers.get("Retry-After", "")),
             self._without_token(reply.headers.get("Location", "")),
-            read_rate_limit(reply.headers),
         )
 
     def _masked(self, echo: bytes) -> bytes:

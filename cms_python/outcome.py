@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from cms_python._answer import Answer, NoAnswer, RateLimit, Silence
+from cms_python._answer import Answer, NoAnswer, Silence
 from cms_python.events import EventKind
 from cms_python.fields import PYTHON_NAMES
 
@@ -94,8 +94,6 @@ class Outcome:
         data: What a success says.
         details: What an error says beyond its text, by field where it is about fields.
         retry_after: Seconds the service asked to wait, or None.
-        rate_limit: What the answer says of the service's rate limit (``remaining`` requests, ``reset`` seconds), or
-            None.
         attempts: How many requests were made.
         may_have_arrived: Whether this attempt or an earlier one may have been recorded without our knowing.
     """
@@ -107,7 +105,6 @@ class Outcome:
     data: Mapping[str, object] = field(default_factory=dict)
     details: Mapping[str, object] = field(default_factory=dict)
     retry_after: float | None = None
-    rate_limit: RateLimit | None = None
     attempts: int = 1
     may_have_arrived: bool = False
 
@@ -155,13 +152,6 @@ def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
         answer: What came back.
         host: The base URL it was sent to, for messages.
     """
-    outcome = _read(kind, answer, host)
-    if isinstance(answer, Answer) and answer.rate_limit is not None:
-        return replace(outcome, rate_limit=answer.rate_limit)
-    return outcome
-
-
-def _read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
     if isinstance(answer, NoAnswer):
         return _of_silence(answer, host)
     body = _json_object(answer.body)
@@ -175,7 +165,7 @@ def _read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
         if body is not None and _says_no(body):
             code = body.get("statusCode")
             if isinstance(code, int) and _is_error_code(code):
-                return _read(kind, answer._replace(status=code), host)
+                return read(kind, answer._replace(status=code), host)
             return _of_error(Status.REFUSED, answer, body)
         return _of_success(answer, body, host)
     if 300 <= answer.status < 400 or (body is None and _is_strange(answer)):

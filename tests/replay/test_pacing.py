@@ -12,7 +12,6 @@ from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.sending.pacing import (
     DOCUMENTED_RATE,
     Rate,
-    ServiceLimit,
     SharedWindow,
     ideal_seconds,
     parse_rate,
@@ -146,16 +145,3 @@ def test_without_a_limit_requests_are_noted_for_others(tmp_path: Path) -> None:
         assert len(free.take(db, 1000.0, 60)) == 60
         assert free.next_free(db, 1000.0) == 0
         assert paced.take(db, 1000.0, 1) == []
-
-
-def test_what_the_service_says_counts_only_where_it_is_less() -> None:
-    """As long as the service has as much left as we think, its whole seconds are not waited for."""
-    limit = ServiceLimit()
-    limit.heard(remaining=5, reset=60, ours=5, in_flight=0, now=1000.0)
-    assert limit.left(1000.0) is None
-    limit.heard(remaining=4, reset=60, ours=30, in_flight=3, now=1000.0)
-    assert limit.left(1000.0) == 1
-    limit.sent(1)
-    assert limit.left(1059.0) == 0
-    assert limit.renews == 1060.0
-    assert limit.left(1060.0) is None

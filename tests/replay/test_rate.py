@@ -14,7 +14,6 @@ from program import Program
 from replays import Bench, counted, hurry, leads_csv, sales_csv
 from services import served
 
-from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.sandbox import Attempt, SandboxServer, read_attempts
 
@@ -101,19 +100,19 @@ def test_processes_share_the_window(program: Program, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [Rate(50, 1.0), pytest.param(None, marks=pytest.mark.slow)])
 def test_a_stricter_server_slows_us_down(tmp_path: Path, rate: Rate | None) -> None:
-    """What its headers say is left is not exceeded by more than what was under way; nothing fails."""
+    """A 429 pauses everybody, so that there are no more of them a window than requests were under way."""
     with SandboxServer(tmp_path / "s.db", rate_limit="10/1s") as server:
         bench = Bench(tmp_path, server.url)
-        report = bench.replay(bench.file(sales_csv(range(30))), rate=rate, max_wait=30)
+        report = bench.replay(bench.file(sales_csv(range(30))), rate=rate, concurrency=4, max_wait=30)
         statuses = Counter(attempt.status for attempt in server.attempts())
     assert counted(report) == {"accepted": 30}
     assert statuses[200] == 30
-    assert statuses[429] <= 12, statuses
+    assert statuses[429] <= 12, statuses  # 4 in each of the windows that were full
 
 
 @pytest.mark.slow
-def test_a_stricter_server_that_says_nothing(tmp_path: Path) -> None:
-    """Without headers, each 429 is waited out, and is never a failure."""
+def test_every_429_is_waited_out(tmp_path: Path) -> None:
+    """Each 429 is waited out, and is never a failure."""
     replies = [SUCCESS, SUCCESS, json_reply(429, {"error": "slow down"}, ("Retry-After", "1"))] * 2
     with FaultServer() as server:
         server.script(*replies)
@@ -132,38 +131,3 @@ def test_retry_after_as_a_date(tmp_path: Path) -> None:
         assert counted(bench.replay(bench.file(sales_csv(range(4))), concurrency=1)) == {"accepted": 4}
         third = server.requests[2].at + time.time() - time.monotonic()
     assert third >= until - 0.01
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        (("RateLimit", '"default";r=0;t=1'),),
-        (("RateLimit", "limit=5, remaining=0, reset=1"),),
-        (("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "1")),
-    ],
-)
-def test_every_form_of_the_headers(tmp_path: Path, headers: tuple[tuple[str, str], ...]) -> None:
-    """A service that says that nothing is left is left alone for as long as it says."""
-    with FaultServer() as server:
-        server.script(json_reply(200, {"success": True}, *headers))
-        bench = Bench(tmp_path, server.url)
-        assert counted(bench.replay(bench.file(sales_csv(range(3))), rate=Rate(60, 60.0))) == {"accepted": 3}
-        first, second, _ = (received.at for received in server.requests)
-    assert second - first >= 0.99
-    assert "the rate limit" in bench.notes.waits
-
-
-def test_more_than_max_wait_is_not_waited_for(tmp_path: Path) -> None:
-    """A service that says it takes nothing until tomorrow ends the run resumably, as its Retry-After would."""
-    with FaultServer() as server:
-        for_a_day = (("RateLimit-Remaining", "0"), ("RateLimit-Reset", "86400"))
-        server.script(json_reply(200, {"success": True}, *for_a_day))
-        bench = Bench(tmp_path, server.url)
-        path = bench.file(sales_csv(range(3)))
-        report = bench.replay(path, rate=Rate(60, 60.0), max_wait=5)
-        assert (counted(report), report.exit_code) == ({"accepted": 1, "pending": 2}, ExitCode.UNAVAILABLE)
-        assert "more than --max-wait 5" in report.reason
-        # What it says with the last row keeps nobody.
-        server.script(SUCCESS, json_reply(200, {"success": True}, *for_a_day))
-        report = bench.replay(path, rate=Rate(60, 60.0), max_wait=5, concurrency=1)
-        assert (counted(report), report.exit_code) == ({"accepted": 3}, ExitCode.OK)

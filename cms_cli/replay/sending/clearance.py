@@ -10,8 +10,7 @@ from cms_cli.replay.journal import doubt, ledger, rowbook
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rowbook import PendingRow, RowStatus
 from cms_cli.replay.journal.runs import Run
-from cms_cli.replay.sending.pacing import ServiceLimit, SharedWindow
-from cms_python import Outcome
+from cms_cli.replay.sending.pacing import SharedWindow
 
 WAITED_FOR = 40.0
 """Seconds that another run's request for the same lead is waited for; after them that run is taken for dead."""
@@ -54,8 +53,6 @@ class Clearance:
         self._looked = float("-inf")
         self._run = run
         self._window = window
-        self._service = ServiceLimit()
-        self._asked = False  # whether it is the service that opens no earlier
         self.opens = 0.0
 
     def known(self, rows: Iterable[PendingRow], now: float) -> list[Known]:
@@ -94,44 +91,15 @@ class Clearance:
 
     def take(self, db: sqlite3.Connection, now: float, wanted: int) -> list[int | None]:
         """Clear up to ``wanted`` requests; gives the slot of each, None where none are kept."""
-        left = self._service.left(now)
-        allowed = wanted if left is None else min(wanted, left)
-        slots: list[int | None] = [None] * allowed
-        if self._window is not None:
-            slots = list(self._window.take(db, now, allowed))
-        self._service.sent(len(slots))
         self.opens = 0.0
-        self._asked = len(slots) == allowed < wanted
-        if len(slots) < allowed and self._window is not None:
+        if self._window is None:
+            return [None] * wanted
+        slots = self._window.take(db, now, wanted)
+        if len(slots) < wanted:
             self.opens = self._window.next_free(db, now)
-        elif self._asked:
-            self.opens = self._service.renews
-        return slots
+        return [*slots]
 
-    def given_up(self, now: float, max_wait: float) -> str:
-        """Say why there is no sense in waiting for the service's own limit; "" while there is."""
-        wait = self.opens - now
-        if not self._asked or wait <= max_wait:
-            return ""
-        return f"the service takes no more requests for {wait:.0f} s, which is more than --max-wait {max_wait:g}"
-
-    def landed(
-        self, db: sqlite3.Connection, slot: int | None, left_at: float, outcome: Outcome, others: int, now: float
-    ) -> None:
-        """Note that a request came back.
-
-        Args:
-            db: The connection, within a transaction.
-            slot: Its slot.
-            left_at: When it left.
-            outcome: What came back.
-            others: How many other requests are under way.
-            now: The time.
-        """
-        said = outcome.rate_limit
-        if said is not None:
-            # As of when the request left: then whatever the service had counted by its answer, we have too.
-            ours = said.remaining + 1 if self._window is None else self._window.free(db, left_at)
-            self._service.heard(said.remaining, said.reset, ours, others, now)
+    def landed(self, db: sqlite3.Connection, slot: int | None, now: float) -> None:
+        """Free the slot of a request that was answered, one window from now."""
         if slot is not None and self._window is not None:
             self._window.give_back(db, slot, now)

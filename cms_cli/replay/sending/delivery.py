@@ -170,12 +170,8 @@ class Dispatcher:
             self._stop, self._reason = self._signal, self._signal.value
         elif options.max_duration is not None and now - begin >= options.max_duration:
             self._end(Stop.MAX_DURATION, f"{options.max_duration:g} s are over (--max-duration)")
-        elif why := self._health.given_up(now) or self._limit_given_up(now):
+        elif why := self._health.given_up(now):
             self._end(Stop.UNREACHABLE, why)
-
-    def _limit_given_up(self, now: float) -> str:
-        # What is under way may bring other news of the limit.
-        return "" if self._flights else self._clearance.given_up(now, self._options.max_wait)
 
     def _end(self, stop: Stop, reason: str) -> None:
         if stop.outweighs(self._stop):  # a token that is rejected while the last answers come in, say
@@ -226,8 +222,8 @@ class Dispatcher:
         settled: list[SettledRow] = []
         leaving: dict[int, _Flight] = {}
         with self._journal.transaction() as db:
-            for number, item in enumerate(self._returned):
-                self._land(db, item, now, len(self._flights) - number - 1, settled)
+            for item in self._returned:
+                self._land(db, item, now, settled)
             # What came back may have ended it, or freed a customer's next row.
             if self._may_send(now):
                 leaving = self._take_off(db, now, settled)
@@ -302,15 +298,13 @@ class Dispatcher:
             leaving[self._requests] = _Flight(row, slot, now)
         return leaving
 
-    def _land(
-        self, db: sqlite3.Connection, returned: Returned, now: float, others: int, settled: list[SettledRow]
-    ) -> None:
+    def _land(self, db: sqlite3.Connection, returned: Returned, now: float, settled: list[SettledRow]) -> None:
         """Write down what came back."""
         flight = self._flights[returned.ticket]
         outcome = returned.outcome
         if outcome is None:  # a bug, raised when everything else is written; the row keeps its intent
             return
-        self._clearance.landed(db, flight.slot, flight.left_at, outcome, others, now)
+        self._clearance.landed(db, flight.slot, now)
         self._answered = self._answered or outcome.status_code is not None
         row, status, stop = judge(self._kind, outcome, flight.row, flight.left_at, now)
         if status is None:
@@ -375,7 +369,7 @@ class Dispatcher:
                 if self._returned:
                     with self._journal.transaction() as db:
                         for item in self._returned:
-                            self._land(db, item, now, len(self._flights), settled)
+                            self._land(db, item, now, settled)
                     for item in self._returned:
                         del self._flights[item.ticket]
                     self._returned = []
