@@ -16,9 +16,11 @@ request gets ``server.default``. A step is one of
 * a function that takes the :class:`Received` and returns one of these.
 
 ``FaultServer(tls=context)`` speaks TLS, ``handshake="drop"`` or ``"hang"`` spoils it, ``default=RELAY`` is a proxy.
-``server.requests`` has every request as it came, ``server.connections`` every connection, and
-``server.wait_for(condition)`` waits until something has been seen. ``refusing_port()`` and ``silent_port()`` give
-ports at which nothing answers. Only the standard library is needed; nothing of the project is imported.
+``FaultServer(on_request=look)`` calls ``look`` with each request that has arrived, before it is answered; what it
+raises hangs up, and fails the ``with`` block. ``server.requests`` has every request as it came,
+``server.connections`` every connection, and ``server.wait_for(condition)`` waits until something has been seen.
+``refusing_port()`` and ``silent_port()`` give ports at which nothing answers. Only the standard library is needed;
+nothing of the project is imported.
 """
 
 from __future__ import annotations
@@ -161,12 +163,14 @@ class FaultServer:
         self,
         *,
         default: Step = SUCCESS,
+        on_request: Callable[[Received], object] | None = None,
         tls: ssl.SSLContext | None = None,
         handshake: str = "",
         name: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         self.default = default
+        self.on_request = on_request
         self.requests: list[Received] = []
         self.connections: list[Connection] = []
         self.dropped_unread = 0
@@ -286,6 +290,8 @@ class FaultServer:
             self.requests.append(received)
             step: Step = self._steps.popleft() if self._steps else self.default
             self._changed.notify_all()
+        if self.on_request is not None:
+            self.on_request(received)
         answer = step if isinstance(step, (Reply, Fault)) else step(received)
         if isinstance(answer, Reply):
             if received.headers.get("Connection", "").lower() == "close":
