@@ -1,14 +1,76 @@
-"""A request's body to the JSON object in it, or to the answer that says why there is none."""
+"""Reads a request's body: its bytes, by their framing, and the JSON object in them."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from http.client import HTTPException, parse_headers
+from typing import Any, BinaryIO, NoReturn
 
 from cms_cli.sandbox.answers import Answer, error
 
+BODY_LIMIT = 64 * 1024
+_CHUNK_LINE_LIMIT = 256
 _CHARSETS = ("utf-8", "utf8")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]*)?\r?\n")
+
+
+class RequestError(Exception):
+    """A request that cannot be read; it gets ``status``, and its connection is closed."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def read_body(headers: Mapping[str, str], stream: BinaryIO) -> bytes:
+    """Read the bytes of a body, without transfer coding.
+
+    Raises:
+        RequestError: It is too long (413), ends early or is not framed as HTTP has it (400), or has a transfer
+            coding other than chunked (501).
+    """
+    coding, length = headers.get("transfer-encoding"), headers.get("content-length")
+    if coding is not None:
+        if length is not None:
+            raise RequestError(400, "Transfer-Encoding and Content-Length exclude each other")
+        if coding.strip().lower() != "chunked":
+            raise RequestError(501, "The only transfer coding accepted is chunked")
+        return _read_chunks(stream)
+    length = "0" if length is None else length.strip()
+    if not _LENGTH.fullmatch(length):
+        raise RequestError(400, "Content-Length is not a number")
+    return _read_exactly(stream, int(length), 0)
+
+
+def _read_chunks(stream: BinaryIO) -> bytes:
+    body = b""
+    while True:
+        match = _CHUNK.fullmatch(stream.readline(_CHUNK_LINE_LIMIT))
+        if match is None:
+            raise RequestError(400, "A chunk has no size")
+        size = int(match[1], 16)
+        if size == 0:
+            break
+        body += _read_exactly(stream, size, len(body))
+        if stream.readline(3).strip(b"\r\n"):
+            raise RequestError(400, "A chunk is longer than its size")
+    try:
+        parse_headers(stream)
+    except HTTPException as problem:
+        raise RequestError(431, "Too many trailers") from problem
+    return body
+
+
+def _read_exactly(stream: BinaryIO, size: int, before: int) -> bytes:
+    if before + size > BODY_LIMIT:
+        raise RequestError(413, f"The body is longer than {BODY_LIMIT} bytes")
+    data = stream.read(size)
+    if len(data) < size:
+        raise RequestError(400, "The request ended early")
+    return data
 
 
 def read_object(headers: Mapping[str, str], body: bytes) -> dict[str, Any] | Answer:

@@ -1,137 +1,231 @@
-"""One connection of a client: requests read, handed to the service, and replies sent in the manner asked for."""
+"""Speaks HTTP with the sandbox's clients: a server on the standard library's, one thread for each connection."""
 
 from __future__ import annotations
 
 import contextlib
+import io
+import re
 import socket
-import struct
+import sys
 import threading
-from typing import Protocol
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import Any
 
-from cms_cli.sandbox.play import DROP, HALF, RESET
-from cms_cli.sandbox.service import Reply
-from cms_cli.sandbox.wire import Reader, Request, WireError, render_head
+from cms_cli.sandbox.answers import Answer
+from cms_cli.sandbox.body import RequestError, read_body
+from cms_cli.sandbox.service import Reply, Request, Service
+from cms_cli.sandbox.wire import render_head, send_reply
 
-# A client that is still sending when its connection ends gets this long, and this much, before the line is cut.
+HOST = "127.0.0.1"
+LINE_LIMIT = 8 * 1024
+MOST_CONNECTIONS = 1024
+_POLL_SECONDS = 0.05
+_GRACE_SECONDS = 1.0
+_END_SECONDS = 2.0
+# A client that is still sending when it is refused gets this long, and this much, before the connection is closed.
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 8 * 1024 * 1024
-_DRIBS = 10
+_BUSY = Answer(503, headers=(("Retry-After", "1"),))
+_SINGLE = ("host", "content-length", "content-type", "content-encoding", "authorization", "transfer-encoding")
+_ABSOLUTE = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
 
-class Handler(Protocol):
-    """What answers requests: :class:`cms_cli.sandbox.service.Service`."""
-
-    def handle(self, request: Request) -> Reply:
-        """Answer a request."""
-
-    def refuse(self, problem: WireError) -> Reply:
-        """Answer what could not be read."""
-
-
-class Connection:
-    """Serves one accepted socket until either side closes it.
-
-    Attributes:
-        busy: Whether a request has come and is being answered; a connection that is not may be cut.
+class HttpServer(ThreadingHTTPServer):
+    """Accepts connections on this machine. The port is bound when it is made; :attr:`service` is set before start.
 
     Args:
-        sock: Owned from here on.
-        handler: Answers.
-        closing: Set when the server closes: delays end at once, and no further request is read.
-        idle_timeout: Seconds that the client may stay silent between requests.
+        port: 0 takes a free one.
+        idle_timeout: Seconds that a client may stay silent between requests.
         request_timeout: Seconds that a request may take from its first byte to its last.
     """
 
-    def __init__(
-        self,
-        sock: socket.socket,
-        handler: Handler,
-        closing: threading.Event,
-        *,
-        idle_timeout: float,
-        request_timeout: float,
-    ) -> None:
-        self._socket = sock
-        self._handler = handler
-        self._closing = closing
-        self._idle_timeout = idle_timeout
-        self._request_timeout = request_timeout
-        self._reader = Reader(sock)
-        self.busy = False
+    service: Service
+    request_queue_size = 512
+    # On Windows the option would let two servers share one port.
+    allow_reuse_address = sys.platform != "win32"
 
-    def serve(self) -> None:
-        """Run until the connection is closed. Never raises for what a client or the network does."""
+    def __init__(self, port: int, idle_timeout: float, request_timeout: float) -> None:
+        self.idle_timeout = idle_timeout
+        self.request_timeout = request_timeout
+        self.closing = threading.Event()
+        self.connections: set[Connection] = set()
+        super().__init__((HOST, port), Connection)
+
+    def server_bind(self) -> None:
+        """Bind without looking up the host's name, which can take seconds."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, self.server_address[1]
+
+    def run(self) -> None:
+        """Serve until :meth:`stop` is called by another thread."""
+        self.serve_forever(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Accept no more, close connections without a request, and give answers under way a second."""
+        self.server_close()
+        give_up = time.monotonic() + _GRACE_SECONDS
+        while self.connections and time.monotonic() < give_up + _END_SECONDS:
+            late = time.monotonic() >= give_up
+            for connection in tuple(self.connections):
+                if late or not connection.answering:
+                    connection.cut()
+            time.sleep(0.005)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the base class's
+        """Turn a client away when there are too many."""
+        if len(self.connections) < MOST_CONNECTIONS:
+            return True
+        with contextlib.suppress(OSError):
+            request.settimeout(0.1)
+            request.send(render_head(_BUSY, keep_alive=False))
+        return False
+
+
+class Connection(BaseHTTPRequestHandler):
+    """One client's connection.
+
+    Attributes:
+        answering: Whether a request has come and is being answered; a connection that is not may be cut.
+    """
+
+    server: HttpServer
+    protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # a first line that cannot be read gets a status line, too
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        """Read through deadlines instead of the base class's time limit for each read."""
+        super().setup()
+        threading.current_thread().name = "cms-sandbox-connection"
+        self.rfile.close()
+        self._source = _DeadlineReader(self.connection)
+        self.rfile = self._reader = io.BufferedReader(self._source)
+        self._idle_timeout = self.server.idle_timeout
+        self.answering = False
+        self.server.connections.add(self)
+
+    def finish(self) -> None:
+        """Let the server forget the connection."""
+        self.server.connections.discard(self)
+        super().finish()
+
+    def handle(self) -> None:
+        """Answer requests until either side closes."""
+        # An error of the socket means that the client is gone or the server is closing: there is nobody to tell.
+        with contextlib.suppress(OSError):
+            super().handle()
+
+    def handle_one_request(self) -> None:
+        """Read a request and answer it, whatever its method: the base class would send 501 for unknown ones."""
+        self.close_connection = True
+        self.answering = False
+        if self.server.closing.is_set() or not self._wait():
+            return
+        self.command, self.requestline, self.request_version = "", "", self.default_request_version
         try:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            idle = self._idle_timeout
-            while not self._closing.is_set() and self._reader.wait(idle):
-                reply = self._exchange()
-                self.busy = False
-                if reply is None:
-                    break
-                idle = self._idle_timeout if reply.idle is None else reply.idle
-        except OSError:
-            pass  # The client is gone, or the server is closing: either way there is nobody to tell.
-        finally:
-            self._socket.close()
+            self.raw_requestline = self._reader.readline(LINE_LIMIT + 1)
+            if len(self.raw_requestline) > LINE_LIMIT:
+                raise RequestError(414, f"The request line is longer than {LINE_LIMIT} bytes")
+            if not self.parse_request():
+                return
+            headers = self._single_headers()
+            body = read_body(headers, self._reader)
+        except socket.timeout:
+            self.send_error(408, "The request did not come in time")
+        except RequestError as problem:
+            self.send_error(problem.status, str(problem))
+        else:
+            self._answer(headers, body)
+
+    def handle_expect_100(self) -> bool:
+        """Ask for the body."""
+        self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what cannot be read as a request, in the contract's shape. The base class calls this, too."""
+        self.close_connection = True
+        path, _ = self._target() if self.command else ("", "")
+        self._send(self.server.service.refuse(self.command or "", path, int(code), message or explain or ""))
+        # Closing while bytes are still unread would reset the connection, and the client might not see the answer.
+        self.answering = False
+        self.connection.shutdown(socket.SHUT_WR)
+        self._source.allow(_LINGER_SECONDS)
+        left = _LINGER_BYTES
+        while left > 0 and (dropped := len(self._reader.read1(64 * 1024))):
+            left -= dropped
 
     def cut(self) -> None:
         """End the connection from another thread."""
         with contextlib.suppress(OSError):  # It may have ended by itself.
-            self._socket.shutdown(socket.SHUT_RDWR)
+            self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _exchange(self) -> Reply | None:
-        """Read and answer one request; ``None`` when the connection is not to go on."""
+    def _wait(self) -> bool:
+        """Wait for the first byte of a request."""
+        self._source.allow(self._idle_timeout)
         try:
-            request = self._reader.read(self._request_timeout)
-        except WireError as problem:
-            refusal = self._handler.refuse(problem)
-            head = render_head(refusal.answer, keep_alive=False, http_1_0=False)
-            self._send(head + (b"" if problem.method == "HEAD" else refusal.answer.body))
-            self._linger()
-            return None
-        self.busy = True
-        reply = self._handler.handle(request)
+            came = bool(self._reader.peek(1))
+        except socket.timeout:
+            return False
+        self._source.allow(self.server.request_timeout)
+        return came
+
+    def _target(self) -> tuple[str, str]:
+        """Path and query as they were sent: the base class's ``path`` has lost a second slash at its beginning."""
+        path, _, query = _ABSOLUTE.sub("", self.requestline.split()[1], count=1).partition("?")
+        return path or "/", query
+
+    def _single_headers(self) -> dict[str, str]:
+        """Return the headers by lower-case name; those that matter here mean nothing when given twice."""
+        for name in _SINGLE:
+            if len(self.headers.get_all(name, ())) > 1:
+                raise RequestError(400, f"The header {name} is given twice")
+        return {name.lower(): value for name, value in self.headers.items()}
+
+    def _answer(self, headers: dict[str, str], body: bytes) -> None:
+        self.answering = True
+        path, query = self._target()
+        reply = self.server.service.handle(Request(self.command, path, query, headers, body))
+        self._idle_timeout = self.server.idle_timeout if reply.idle is None else reply.idle
         if reply.delay:
-            self._closing.wait(reply.delay)
-        return reply if self._reply(request, reply) else None
+            self.server.closing.wait(reply.delay)
+        self._send(reply)
 
-    def _reply(self, request: Request, reply: Reply) -> bool:
-        """Send a reply; whether the connection goes on."""
-        if reply.ending in (DROP, RESET):
-            if reply.ending == RESET:
-                # Lingering for no time at all makes close() send RST instead of FIN.
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            return False
-        keep_alive = request.keep_alive and not self._closing.is_set()
-        head = render_head(reply.answer, keep_alive=keep_alive, http_1_0=request.http_1_0)
-        body = b"" if request.method == "HEAD" else reply.answer.body
-        if reply.ending == HALF:
-            message = head + body
-            # At least the status line, and never all of it.
-            self._send(message[: len(head) + len(body) // 2] if body else message[: len(head) // 2])
-            return False
-        if reply.dribble and body:
-            self._send(head)
-            self._dribble(body, reply.dribble)
-        else:
-            self._send(head + body)
-        if not keep_alive:
-            self._linger()
-        return keep_alive
+    def _send(self, reply: Reply) -> None:
+        self.close_connection |= self.server.closing.is_set()
+        head = render_head(
+            reply.answer, keep_alive=not self.close_connection, http_1_0=self.request_version == "HTTP/1.0"
+        )
+        body = b"" if self.command == "HEAD" else reply.answer.body
+        self.connection.settimeout(self.server.request_timeout)
+        if not send_reply(self.connection, reply, head, body, self.server.closing):
+            self.close_connection = True
 
-    def _linger(self) -> None:
-        """Say that this was all, and hear the client out: closing on unread bytes would reset the answer away."""
-        self.busy = False
-        self._socket.shutdown(socket.SHUT_WR)
-        self._reader.drain(_LINGER_SECONDS, _LINGER_BYTES)
 
-    def _dribble(self, body: bytes, seconds: float) -> None:
-        step = -(-len(body) // _DRIBS)
-        for start in range(0, len(body), step):
-            self._closing.wait(seconds / _DRIBS)
-            self._send(body[start : start + step])
+class _DeadlineReader(io.RawIOBase):
+    """The bytes of a socket, as long as time lasts: however slowly they come, a request has one limit in all."""
 
-    def _send(self, data: bytes) -> None:
-        self._reader.allow_at_least(self._request_timeout)
-        self._socket.sendall(data)
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._deadline = 0.0
+
+    def allow(self, seconds: float) -> None:
+        """Let reading go on for so many seconds from now."""
+        self._deadline = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Receive once.
+
+        Raises:
+            socket.timeout: The time is up.
+        """
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise socket.timeout
+        self._socket.settimeout(left)
+        return self._socket.recv_into(buffer)

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import selectors
-import socket
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Callable
 
 from cms_cli.sandbox.book import Attempt, PathLike, SandboxEvent, read_attempts, read_events
-from cms_cli.sandbox.connection import Connection
+from cms_cli.sandbox.connection import HOST, HttpServer
 from cms_cli.sandbox.faults import Fault, parse_faults
 from cms_cli.sandbox.limits import Rate
 from cms_cli.sandbox.plan import FaultPlan, plan_faults
 from cms_cli.sandbox.service import Options, Service
 from cms_cli.sandbox.store import Store
 from cms_cli.sandbox.web import pages
-
-HOST = "127.0.0.1"
-_BACKLOG = 512
-_MOST_CONNECTIONS = 1024
-_GRACE_SECONDS = 1.0
-_JOIN_SECONDS = 2.0
-_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 
 
 class SandboxServer:
@@ -103,14 +91,9 @@ class SandboxServer:
             answer=answer,
             clock_ns=clock_ns,
         )
-        self._timeouts = (idle_timeout, request_timeout)
-        self._closing = threading.Event()
-        self._closed = threading.Event()
-        self._lock = threading.Lock()
-        self._connections: dict[Connection, threading.Thread] = {}
-        self._acceptor: threading.Thread | None = None
-        self._listener = _listen(port)
-        self._port: int = self._listener.getsockname()[1]
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Lock()
+        self._http = HttpServer(port, idle_timeout, request_timeout)
         self._temporary: Path | None = None
         try:
             if db is None:
@@ -119,12 +102,10 @@ class SandboxServer:
             self._db = Path(db)
             self._store = Store(self._db)
         except BaseException:
-            self._listener.close()
+            self._http.server_close()
             self._remove_temporary()
             raise
-        self._service = Service(self._store, self._options, pages(self._db, self._port))
-        # A byte into this pair wakes the thread that accepts, on every platform.
-        self._alarm, self._wake = socket.socketpair()
+        self._http.service = self._service = Service(self._store, self._options, pages(self._db, self.port))
 
     @property
     def db(self) -> Path:
@@ -134,12 +115,12 @@ class SandboxServer:
     @property
     def port(self) -> int:
         """The port that is bound."""
-        return self._port
+        return self._http.server_port
 
     @property
     def url(self) -> str:
         """The base URL, without a slash at its end: ``http://127.0.0.1:8787``."""
-        return f"http://{HOST}:{self._port}"
+        return f"http://{HOST}:{self.port}"
 
     @property
     def token(self) -> str:
@@ -153,9 +134,9 @@ class SandboxServer:
 
     def start(self) -> SandboxServer:
         """Begin to answer, on threads of its own; returns at once, and itself."""
-        if self._acceptor is None:
-            self._acceptor = threading.Thread(target=self._accept, name="cms-sandbox", daemon=True)
-            self._acceptor.start()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._http.run, name="cms-sandbox", daemon=True)
+            self._thread.start()
         return self
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -167,7 +148,7 @@ class SandboxServer:
         while True:
             # Short waits, because Windows lets no Ctrl-C through to a long one.
             left = 0.5 if give_up is None else min(0.5, give_up - time.monotonic())
-            if self._closing.wait(max(left, 0)):
+            if self._http.closing.wait(max(left, 0)):
                 return True
             if give_up is not None and time.monotonic() >= give_up:
                 return False
@@ -178,22 +159,15 @@ class SandboxServer:
         Connections that wait for a request, or for the rest of one, are closed at once. Answers under way are sent
         at once, with what would have made them late left out, and get a second for it.
         """
-        with self._lock:
-            first = not self._closing.is_set()
-            self._closing.set()
-        if not first:
-            self._closed.wait(_GRACE_SECONDS + 2 * _JOIN_SECONDS)
-            return
-        if self._acceptor is not None:
-            self._wake.send(b"!")
-            self._acceptor.join(_JOIN_SECONDS)
-        self._listener.close()
-        self._finish_connections()
-        self._wake.close()
-        self._alarm.close()
-        self._store.close()
-        self._remove_temporary()
-        self._closed.set()
+        with self._closing:
+            if not self._http.closing.is_set():
+                self._http.closing.set()
+                if self._thread is not None:
+                    self._http.shutdown()
+                    self._thread.join()
+                self._http.stop()
+                self._store.close()
+                self._remove_temporary()
 
     def events(
         self,
@@ -204,10 +178,7 @@ class SandboxServer:
         invoice_id: str | None = None,
     ) -> list[SandboxEvent]:
         """What has been recorded so far; the filters are those of :func:`cms_cli.sandbox.read_events`."""
-        found: Iterator[SandboxEvent] = read_events(
-            self._db, kind=kind, click_id=click_id, customer=customer, invoice_id=invoice_id
-        )
-        return list(found)
+        return list(read_events(self._db, kind=kind, click_id=click_id, customer=customer, invoice_id=invoice_id))
 
     def leads(self) -> list[SandboxEvent]:
         """The leads that have been recorded so far."""
@@ -232,93 +203,11 @@ class SandboxServer:
     ) -> None:
         self.close()
 
-    def _accept(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
-            selector.register(self._alarm, selectors.EVENT_READ)
-            while not self._closing.is_set():
-                if any(key.fileobj is self._listener for key, _ in selector.select()):
-                    self._welcome()
-
-    def _welcome(self) -> None:
-        try:
-            sock, _ = self._listener.accept()
-        except BlockingIOError:
-            return  # The client has gone again.
-        except OSError:
-            self._closing.wait(0.05)  # No file descriptors left, most likely: some will be given back.
-            return
-        with self._lock:
-            full = len(self._connections) >= _MOST_CONNECTIONS
-        if full:
-            _turn_away(sock)
-            return
-        idle_timeout, request_timeout = self._timeouts
-        connection = Connection(
-            sock, self._service, self._closing, idle_timeout=idle_timeout, request_timeout=request_timeout
-        )
-        thread = threading.Thread(
-            target=self._serve, args=(connection,), name="cms-sandbox-connection", daemon=True
-        )
-        with self._lock:
-            self._connections[connection] = thread
-        try:
-            thread.start()
-        except RuntimeError:  # The system has no thread left.
-            with self._lock:
-                del self._connections[connection]
-            _turn_away(sock)
-
-    def _serve(self, connection: Connection) -> None:
-        try:
-            connection.serve()
-        finally:
-            with self._lock:
-                self._connections.pop(connection, None)
-
-    def _finish_connections(self) -> None:
-        give_up = time.monotonic() + _GRACE_SECONDS
-        while True:
-            with self._lock:
-                left = list(self._connections.items())
-            late = time.monotonic() >= give_up
-            for connection, _ in left:
-                if late or not connection.busy:
-                    connection.cut()
-            if late or not left:
-                break
-            left[0][1].join(0.02)
-        for _, thread in left:
-            thread.join(_JOIN_SECONDS)
-
     def _remove_temporary(self) -> None:
         if self._temporary is not None:
             import shutil
 
             shutil.rmtree(self._temporary, ignore_errors=True)
-
-
-def _turn_away(sock: socket.socket) -> None:
-    with sock, contextlib.suppress(OSError):
-        sock.settimeout(0.1)
-        sock.send(_TOO_MANY)
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        if sys.platform == "win32":
-            # There, SO_REUSEADDR would let two servers have one port.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
 
 
 def _temporary_folder() -> Path:

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from cms_cli.sandbox.answers import (
     SUCCESS_SHAPES,
@@ -32,7 +32,25 @@ from cms_cli.sandbox.play import DROP, REDIRECTED, RESET, WHOLE, afterwards, dri
 from cms_cli.sandbox.rules import Verdict, check_fields, find_kind, judge
 from cms_cli.sandbox.store import Draft, Store
 from cms_cli.sandbox.tokens import LONGEST_SECONDS, TokenGate, can_be_token
-from cms_cli.sandbox.wire import Request, WireError
+
+
+class Request(NamedTuple):
+    """One HTTP request.
+
+    Attributes:
+        method: As sent; methods are case-sensitive.
+        path: As sent, percent signs and all; of an absolute target, its path.
+        query: What follows the first ``?``.
+        headers: By lower-case name.
+        body: Without transfer coding.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
 
 Page = Callable[[Request], Answer]
 """Answers ``GET`` and ``HEAD`` of a path that is not the API's."""
@@ -113,11 +131,10 @@ class Service:
             self._keep(problem)
             return Reply(error(500, f"The sandbox itself failed: {problem}"))
 
-    def refuse(self, problem: WireError) -> Reply:
-        """Answer what could not be read as a request."""
+    def refuse(self, method: str, path: str, status: int, message: str) -> Reply:
+        """Answer what could not be read as a request; method and path are empty where they could not be, either."""
         try:
-            draft = self._draft(problem.method, problem.path)
-            return Reply(self._log(draft, error(problem.status, str(problem))))
+            return Reply(self._log(self._draft(method, path), error(status, message)))
         except (sqlite3.Error, StoreError) as failure:
             self._keep(failure)
             return Reply(error(500, f"The sandbox itself failed: {failure}"))

@@ -11,7 +11,7 @@ from typing import Callable
 
 from cms_cli.sandbox.answers import HTML_TYPE, Answer, Headers, error, json_answer
 from cms_cli.sandbox.errors import OptionError, StoreError
-from cms_cli.sandbox.wire import Request
+from cms_cli.sandbox.service import Request
 
 FOLDER = "/_sandbox"
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,10 @@ def test_closing_ends_idle_connections_and_refuses_new_ones(sandbox: SandboxServ
             assert receive_all(sock) == b""
     with pytest.raises(OSError, match=r"."):
         lead(sandbox)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("cms-sandbox")]
+    give_up = time.monotonic() + PATIENCE
+    while [thread for thread in threading.enumerate() if thread.name.startswith("cms-sandbox")]:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
 
 
 def test_closing_cuts_a_request_that_never_ends(sandbox: SandboxServer) -> None:
@@ -106,7 +110,7 @@ def test_many_clients_at_once_lose_nothing(sandbox: SandboxServer) -> None:
 
 
 def test_a_client_too_many_is_turned_away(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cms_cli.sandbox.server._MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("cms_cli.sandbox.connection.MOST_CONNECTIONS", 1)
     with Wire(sandbox) as first:
         assert first.lead().status == 200
         with socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE) as second:
@@ -142,7 +146,7 @@ def test_it_shares_nothing_with_the_sdk_or_the_rest_and_needs_no_package() -> No
         assert packages <= {"tomli", "tomllib"}
 
 
-HEAVY = {"http", "email", "asyncio", "ssl", "tomllib", "tomli", "tempfile", "shutil", "logging", "unittest"}
+HEAVY = {"asyncio", "tomllib", "tomli", "tempfile", "logging", "unittest", "requests", "urllib3", "rich", "typer"}
 
 
 def test_starting_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
