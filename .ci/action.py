@@ -1,6 +1,6 @@
 """Runs a replay for action.yml: inputs from the environment, outputs into the file named by GITHUB_OUTPUT.
 
-Needs `cms` on the PATH. Exits as `cms` does, except that a replay which --max-duration stopped is a success: the next
+Needs `cms` on the PATH. Exits as `cms` does, except that a replay stopped by --max-duration is a success: the next
 job goes on with it.
 """
 

@@ -1,4 +1,4 @@
-"""The README's list of commands is the program's, and the wheel puts the completions where the README says."""
+"""The docs' list of commands is the program's, and the wheel puts the completions where the docs say."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cms_cli.app import app
 from cms_cli.exit_codes import ExitCode, first_of
 
 ROOT = Path(__file__).parent.parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -31,7 +31,7 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def reference() -> str:
-    """The table as it has to stand in the README."""
+    """The table as it has to stand in the docs."""
     lines = ["| command | what it does |", "| --- | --- |"]
     for name, command in commands():
         required = [param for param in command.params if param.param_type_name == "argument"]
@@ -41,17 +41,17 @@ def reference() -> str:
 
 
 def test_the_list_of_commands_is_the_program_s() -> None:
-    """The README names every command, what it takes and what it is for, in the words of its help."""
-    section = README.split("## Commands\n")[1].split("\n## ")[0]
-    found = re.search(r"^\| command .*?\|$(?=\n\n)", section, re.MULTILINE | re.DOTALL)
+    """The docs name every command, what it takes and what it is for, in the words of its help."""
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    found = re.search(r"^\| command .*?\|$(?=\n\n)", text, re.MULTILINE | re.DOTALL)
 
     assert found
     assert found[0] == reference()
 
 
-def test_the_code_that_counts_is_the_first_of_the_readme() -> None:
-    """Where two codes hold, the one that the README names first is the exit code."""
-    section = README.split("## Exit codes\n")[1].split("\n## ")[0]
+def test_the_code_that_counts_is_the_first_of_the_docs() -> None:
+    """Where two codes hold, the one that the docs name first is the exit code."""
+    section = (DOCS / "guarantees.md").read_text(encoding="utf-8").split("## Exit codes\n")[1].split("\n## ")[0]
     order = [int(code) for code in re.findall(r"\d+", section.partition("Where several hold, the first of")[2])]
 
     assert sorted(order) == sorted(code for code in ExitCode if code not in (ExitCode.OK, ExitCode.USAGE))
@@ -68,5 +68,6 @@ def test_the_wheel_brings_the_completions() -> None:
 
     scripts = [path for path in (ROOT / "completions").iterdir() if path.is_file() and path.suffix != ".py"]
     assert set(placed) == {f"completions/{path.name}" for path in scripts}
+    configuration = (DOCS / "configuration.md").read_text(encoding="utf-8")
     for place in placed.values():
-        assert place in README, place
+        assert place in configuration, place

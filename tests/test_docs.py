@@ -1,0 +1,200 @@
+"""README and docs: every command is run, links lead somewhere, and tables agree with the program."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from program import Program
+
+from cms_cli.exit_codes import ExitCode
+from cms_cli.sandbox import KINDS, SandboxServer, load_scenario
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = {
+    page.name if page.parent == ROOT else f"docs/{page.name}": page.read_text(encoding="utf-8") for page in PAGES
+}
+BLOCK = re.compile(r"(<!-- command: (?P<name>\w+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)\n```", re.DOTALL)
+
+# Written down before they are there; empty when they are.
+EXPECTED_FLAGS = {"--help-all", "--footer-lines", "--header-line", "--save-mapping", "--all", "--repeats"}
+EXPECTED_PAGES = {"many-machines.md", "upgrading.md"}
+
+
+class Block(NamedTuple):
+    """A block of code on a page."""
+
+    page: str
+    name: str
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.text.splitlines()[0][:50]}"
+
+
+BLOCKS = [
+    Block(page, found["name"] or "", found["language"], found["text"])
+    for page, text in TEXT.items()
+    for found in BLOCK.finditer(text)
+]
+SHELL = [block for block in BLOCKS if block.language == "sh" and not block.name]
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> dict[str, str]:
+    """A folder on the PATH that has `cms`, and the environment of somebody who has a token."""
+    env = Program(tmp_path).env
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    cms = tools / "cms"
+    cms.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cms_cli "$@"\n', encoding="utf-8")
+    cms.chmod(0o755)
+    (tools / "python3").symlink_to(sys.executable)
+    return {
+        **env,
+        "PATH": f"{tools}{os.pathsep}{env['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "CMS_BEARER_TOKEN": "readme_token",
+        "GITHUB_RUN_ID": "7",
+    }
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are for a POSIX shell")
+@pytest.mark.parametrize("block", SHELL, ids=str)
+def test_a_command_works(block: Block, surroundings: dict[str, str], tmp_path: Path) -> None:
+    """Each block of shell commands runs from the project's folder, and every command in it succeeds."""
+    if EXPECTED_FLAGS & set(block.text.split()):
+        pytest.skip("it uses a flag that is not there yet")
+    if "sqlite3 " in block.text and shutil.which("sqlite3") is None:
+        pytest.skip("SQLite's own command line is not on this machine")
+    with SandboxServer(tmp_path / "service.sqlite3") as service:
+        # As if the default host were the service: everything else in the block is as it stands on the page.
+        env = {**surroundings, "CMS_HOST": service.url}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block.text],
+            cwd=ROOT,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        refused = [each.status for each in service.attempts() if each.method == "POST" and each.status != 200]
+    assert done.returncode == 0, done.stderr
+    assert not refused
+    assert "your_jwt_token" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=str)
+def test_the_python_works(block: Block, surroundings: dict[str, str], tmp_path: Path) -> None:
+    """Each block of Python runs as it stands; only the host is that of a sandbox."""
+    with SandboxServer(tmp_path / "service.sqlite3") as service:
+        code = block.text.replace("CMSClient(token=", f"CMSClient(host={service.url!r}, token=")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            env=surroundings,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert len(service.events()) == 1
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Success:")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+    """A relative link names a file that is there, and its fragment a heading in it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in target or Path(target.partition("#")[0]).name in EXPECTED_PAGES:
+            continue
+        name, _, fragment = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        if fragment:
+            headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+            assert fragment in slugs, target
+
+
+def test_every_page_is_in_both_lists() -> None:
+    """README and the index of docs name each page, so that none is found by chance only."""
+    for page in PAGES[1:]:
+        if page.name != "README.md":
+            assert f"(docs/{page.name})" in TEXT["README.md"], page
+            assert f"({page.name})" in TEXT["docs/README.md"], page
+
+
+def test_the_readme_is_a_page_and_no_manual() -> None:
+    """It stays short enough to be read to its end, and its first screen has the commands that set everything up."""
+    assert len(TEXT["README.md"].split()) <= 1600
+    named = {block.name: block.text for block in BLOCKS if block.name}
+    assert set(named) == {"main", "tests"}
+    assert all("\n" not in text for text in named.values())
+    assert TEXT["README.md"].index(named["tests"]) < 1500
+
+
+def test_the_faults_in_the_docs_are_those_of_the_sandbox() -> None:
+    """Every kind of fault is in the table, and no other."""
+    table = TEXT["docs/sandbox.md"].partition("| kind of fault |")[2].partition("\n\n")[0]
+    kinds = [kind for row in table.splitlines()[2:] for kind in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert sorted(kinds) == sorted(KINDS)
+
+
+def test_the_scenario_in_the_docs_is_one(tmp_path: Path) -> None:
+    """It can be copied as it stands."""
+    (block,) = (block for block in BLOCKS if "[[step]]" in block.text)
+    file = tmp_path / "scenario.toml"
+    file.write_text(block.text, encoding="utf-8")
+    scenario = load_scenario(file)
+    assert (scenario.seed, len(scenario.steps), len(scenario.poison)) == (7, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("page", "heading"), [("README.md", "## Use it in CI"), ("docs/guarantees.md", "## Exit codes")]
+)
+def test_the_exit_codes_are_those_of_the_program(page: str, heading: str) -> None:
+    """Each table has every exit code of the program and no other."""
+    section = TEXT[page].split(heading)[1].split("\n## ")[0]
+    codes = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", section, re.MULTILINE) for code in row.split(",")}
+    assert codes == {int(code) for code in ExitCode}
+
+
+def test_no_flag_is_named_that_is_not_there(program: Program) -> None:
+    """Every long flag in README and docs is a flag of some command."""
+    commands: list[tuple[str, ...]] = [
+        (),
+        *(("lead",), ("sale",), ("runs", "list"), ("runs", "resume"), ("runs", "prune"), ("runs", "failures")),
+        *(("sandbox", "serve"), ("sandbox", "events"), ("sandbox", "report"), ("config", "set")),
+        *(("auth", "login"), ("auth", "status")),
+    ]
+    known = "".join(program(*command, "--help").stdout for command in commands)
+    # Those of pip, psql and sqlite3 in commands that show how they go together with cms.
+    others = {"--quiet", "--editable", "--csv", *EXPECTED_FLAGS}
+    for page, text in TEXT.items():
+        for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - others:
+            assert flag in known, f"{page}: {flag}"
+
+
+def test_every_key_of_the_json_is_named(program: Program) -> None:
+    """What a script can look for in --json and in JSON Lines is named where scripts are spoken of."""
+    (program.home / "s.csv").write_text(
+        "click_id,event_name,customer_external_id,invoice_id,amount,currency\nc,buy,u,i,1,USD\nc,buy,u,j,x,USD\n"
+    )
+    *rows, summary = program(
+        *("sale", "--from-csv", "s.csv", "--sandbox", "--skip-invalid", "--output", "jsonl")
+    ).json_lines
+    event = program(*("lead", "--event-name", "a", "--customer-external-id", "b", "--dry-run", "--json")).json
+    section = TEXT["docs/ci.md"].split("\n## JSON\n")[1].split("\n## ")[0]
+
+    assert len(rows) == 2
+    for key in {*rows[0], *summary, *summary["problems"][0], *event}:
+        assert f"`{key}`" in section, key
