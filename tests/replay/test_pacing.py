@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cms_cli.replay.journal import slots
 from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.slots import Slot
 from cms_cli.replay.sending.pacing import (
     DOCUMENTED_RATE,
     Rate,
     SharedWindow,
     ideal_seconds,
+    opening,
     parse_rate,
 )
 
@@ -35,7 +39,9 @@ def test_rates_as_they_are_written(text: str, rate: Rate | None) -> None:
     assert parse_rate(text) == rate
 
 
-@pytest.mark.parametrize("text", ["", "0/m", "-1/m", "60/", "m", "60/0s", "1.5/s", "60/d", "60 per minute"])
+@pytest.mark.parametrize(
+    "text", ["", "0/m", "-1/m", "60/", "m", "60/0s", "1.5/s", "60/d", "60 per minute", "100001/h"]
+)
 def test_no_rates(text: str) -> None:
     """What is no rate is said to be none."""
     with pytest.raises(ValueError, match="must"):
@@ -44,7 +50,7 @@ def test_no_rates(text: str) -> None:
 
 def test_rates_read_back() -> None:
     """A rate shown is a rate that can be given."""
-    for text in ("60/m", "5/s", "10/2s", "1000/h"):
+    for text in ("60/m", "5/s", "10/2s", "1000/h", "3/2h", "7/90m", "5/1501s", "100000/s", "5/240h"):
         assert str(parse_rate(text)) == text
 
 
@@ -60,6 +66,11 @@ class Sender:
     def __init__(self, window: SharedWindow) -> None:
         self.window = window
         self.under_way: list[tuple[float, int]] = []
+
+
+def take(window: SharedWindow, db: sqlite3.Connection, now: float, wanted: int = 1) -> list[int]:
+    """Take as many slots of those wanted as are free."""
+    return window.take(db, window.look(db, wanted, now).free, now)
 
 
 @settings(deadline=None, max_examples=60)
@@ -79,13 +90,14 @@ def test_no_window_ever_holds_more_than_the_limit(
             now += data.draw(st.floats(0, 12))
             sender = data.draw(st.sampled_from(senders))
             with journal.transaction() as db:
-                for back, slot in [each for each in sender.under_way if each[0] <= now]:
-                    sender.window.give_back(db, slot, now)
-                    sender.under_way.remove((back, slot))
-                opens = sender.window.next_free(db, now)
-                slots = sender.window.take(db, now, data.draw(st.integers(1, 6)))
-                # Where it says when a slot is free, none is free before; and where one is free it says so.
-                assert bool(slots) == (opens <= now)
+                back = [each for each in sender.under_way if each[0] <= now]
+                sender.window.answered(db, [slot for _, slot in back], now)
+                sender.under_way = [each for each in sender.under_way if each not in back]
+                wanted = data.draw(st.integers(1, 6))
+                opening = sender.window.look(db, wanted, now)
+                # Where it says when to look again, none is free before; where one is free, it is free now.
+                assert opening.free or now < opening.look_at <= opening.opens
+                slots = sender.window.take(db, opening.free, now)
             for slot in slots:
                 there = now + data.draw(st.floats(0, 5))
                 seen.append(there)
@@ -94,54 +106,128 @@ def test_no_window_ever_holds_more_than_the_limit(
         assert len([moment for moment in seen if start <= moment < start + length]) <= limit
 
 
+@given(
+    ends=st.lists(st.floats(0, 100), max_size=12),
+    limit=st.integers(1, 10),
+    wanted=st.integers(1, 10),
+    window=st.floats(1, 50),
+)
+def test_as_many_leave_as_the_window_has_room_for(
+    ends: list[float], limit: int, wanted: int, window: float
+) -> None:
+    """Neither more nor fewer than the limit less what was answered within one window; then it says when."""
+    now, wanted = 100.0, min(wanted, limit)
+    newest = sorted((Slot(None, end) for end in ends), key=lambda slot: -slot.ends)
+    found = opening(newest[limit - wanted : limit], wanted, window, now)
+    in_window = sum(end + window > now for end in ends)
+    assert found.free == min(wanted, max(0, limit - in_window))
+    if found.free < wanted:
+        still = sum(end + window > found.opens for end in ends)
+        assert limit - still >= found.free + 1  # then one more may leave
+        assert found.look_at == found.opens > now
+
+
+def test_an_unanswered_request_is_looked_at_before_its_answer_must_have_come() -> None:
+    """Its answer may come any moment, so it is looked at again one window from now; what is said is the latest."""
+    found = opening([Slot(995.0, 1025.0)], 1, 10.0, 1000.0)
+    assert found == (0, 1010.0, 1035.0)
+
+
 def test_a_whole_window_goes_out_at_once_and_the_next_one_on_time(tmp_path: Path) -> None:
     """The limit's number leaves in one go; one window after the answers came, as many again."""
     window = SharedWindow(1, Rate(60, 60.0), timeout=30.0)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
-        slots = window.take(db, 1000.0, 100)
+        slots = take(window, db, 1000.0, 100)
         assert len(slots) == 60
-        for slot in slots:
-            window.give_back(db, slot, 1000.5)
-        assert window.take(db, 1060.49, 1) == []
-        opens = window.next_free(db, 1060.0)
+        window.answered(db, slots, 1000.5)
+        assert take(window, db, 1060.49) == []
+        opens = window.look(db, 1, 1060.0).opens
         assert 1060.5 < opens < 1060.6
-        assert len(window.take(db, opens, 100)) == 60
+        assert len(take(window, db, opens, 100)) == 60
+
+
+def test_a_slot_is_free_one_window_after_its_answer_however_long_the_window(tmp_path: Path) -> None:
+    """3 requests in 2 hours are 3 requests in 2 hours; so are 3 in 20 days."""
+    for scope, window in enumerate((7200.0, 20 * 86400.0), 1):
+        slow = SharedWindow(scope, Rate(3, window), timeout=30.0)
+        with Journal.open(tmp_path) as journal, journal.transaction() as db:
+            slow.answered(db, take(slow, db, 1000.0, 3), 1001.0)
+            for hours in (1.1, window / 3600 - 0.1):
+                again = SharedWindow(scope, Rate(3, window), timeout=30.0)
+                assert not take(again, db, 1001.0 + hours * 3600)
+            assert len(take(slow, db, 1001.0 + window * 1.002, 5)) == 3
+
+
+def test_a_shorter_window_of_ones_own_forgets_no_slot_of_others(tmp_path: Path) -> None:
+    """A replay at 10 a second, in between, leaves a window of 2 hours as full as it was."""
+    slow, quick = SharedWindow(1, Rate(3, 7200.0), 30.0), SharedWindow(1, Rate(10, 1.0), 30.0)
+    with Journal.open(tmp_path) as journal, journal.transaction() as db:
+        slow.answered(db, take(slow, db, 1000.0, 3), 1001.0)
+        quick.answered(db, take(quick, db, 6000.0, 1), 6000.1)
+        assert len(take(quick, db, 7000.0, 10)) == 10
+        assert not take(slow, db, 8000.0)
+
+
+def test_slots_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest ones are kept, of each account so many as a limit can count."""
+    monkeypatch.setattr(slots, "MOST_SLOTS", 50)
+    with Journal.open(tmp_path) as journal, journal.transaction() as db:
+        for scope in (1, 2):
+            for number in range(80):
+                [slot] = SharedWindow(scope, None, 30.0).take(db, 1, 1000.0 + number)
+                slots.answered(db, [slot], 1000.0 + number)
+        kept = [slots.newest(db, scope, 0, 100) for scope in (1, 2)]
+    for found in kept:
+        assert [slot.ends for slot in found][:50] == [1000.0 + number for number in range(79, 29, -1)]
+        assert len(found) <= 51
 
 
 def test_a_slot_of_a_process_that_died_is_free_in_the_end(tmp_path: Path) -> None:
     """Nobody reports its request back: one timeout and one window later nobody has to."""
     dead, alive = (SharedWindow(1, Rate(1, 60.0), timeout=30.0) for _ in range(2))
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
-        assert dead.take(db, 1000.0, 1)
-        assert not alive.take(db, 1089.9, 1)
-        assert alive.take(db, 1090.1, 1)
+        assert take(dead, db, 1000.0)
+        assert not take(alive, db, 1089.9)
+        assert take(alive, db, 1090.1)
 
 
-@pytest.mark.parametrize("ahead", [120, 1800, 3600, 365 * 86400])
-def test_a_clock_that_was_wrong_does_not_hold_the_window_shut(tmp_path: Path, ahead: int) -> None:
-    """Requests noted by a clock that ran ahead may have been made just now: they count for some minutes more."""
-    before, after = (SharedWindow(1, Rate(1, 60.0), timeout=30.0) for _ in range(2))
+@pytest.mark.parametrize("ahead", [20, 120, 1800, 3600, 365 * 86400])
+def test_a_clock_that_was_set_back_costs_one_window_at_most(tmp_path: Path, ahead: int) -> None:
+    """An answer that lies in the future came before now: one window from now it counts no more."""
+    before, after = (SharedWindow(1, Rate(1, 12.0), timeout=30.0) for _ in range(2))
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
-        [slot] = before.take(db, 1000.0 + ahead, 1)
-        before.give_back(db, slot, 1000.0 + ahead)
-        assert not after.take(db, 1000.0, 1)
-        assert not after.take(db, 1059.0, 1)
-        assert after.take(db, 1360.1, 1)
+        before.answered(db, take(before, db, 1000.0 + ahead), 1000.0 + ahead)
+        found = after.look(db, 1, 1000.0)
+        assert (found.free, found.look_at) == (0, found.opens)
+        assert 1012 <= found.opens < 1012.1
+        # What is said stays true: it does not say the same again later.
+        assert after.look(db, 1, 1006.0) == found
+        assert take(after, db, found.opens)
+
+
+def test_a_request_without_an_answer_outlasts_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    """It may have left just now: it counts for its timeout and one window more, and no longer."""
+    before, after = (SharedWindow(1, Rate(1, 12.0), timeout=30.0) for _ in range(2))
+    with Journal.open(tmp_path) as journal, journal.transaction() as db:
+        take(before, db, 5000.0)
+        assert 1042 <= after.look(db, 1, 1000.0).opens < 1042.1
+        assert not take(after, db, 1041.0)
+        assert take(after, db, 1042.1)
 
 
 def test_accounts_do_not_share_a_window(tmp_path: Path) -> None:
     """The limit is one host's and account's."""
     one, other = SharedWindow(1, Rate(1, 60.0), 30.0), SharedWindow(2, Rate(1, 60.0), 30.0)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
-        assert one.take(db, 1000.0, 1)
-        assert other.take(db, 1000.0, 1)
-        assert not one.take(db, 1000.0, 1)
+        assert take(one, db, 1000.0)
+        assert take(other, db, 1000.0)
+        assert not take(one, db, 1000.0)
 
 
-def test_without_a_limit_requests_are_noted_for_others(tmp_path: Path) -> None:
-    """A replay at full speed leaves no room for one that keeps to the limit, and its notes are bounded."""
+def test_without_a_limit_requests_are_recorded_for_others(tmp_path: Path) -> None:
+    """A replay at full speed leaves no room for one that keeps to the limit."""
     free, paced = SharedWindow(1, None, 30.0), SharedWindow(1, Rate(60, 60.0), 30.0)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
-        assert len(free.take(db, 1000.0, 60)) == 60
-        assert free.next_free(db, 1000.0) == 0
-        assert paced.take(db, 1000.0, 1) == []
+        assert free.look(db, 60, 1000.0) == (60, 0, 0)
+        assert len(take(free, db, 1000.0, 60)) == 60
+        assert take(paced, db, 1000.0) == []

@@ -105,6 +105,7 @@ CREATE TABLE sales_in_doubt (
 CREATE TABLE slots (
     id INTEGER PRIMARY KEY,
     scope INTEGER NOT NULL,
+    left_at REAL,
     ends REAL NOT NULL
 );
 CREATE INDEX slots_by_end ON slots (scope, ends);

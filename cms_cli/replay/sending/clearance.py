@@ -94,12 +94,11 @@ class Clearance:
         self.opens = 0.0
         if self._window is None:
             return [None] * wanted
-        slots = self._window.take(db, now, wanted)
-        if len(slots) < wanted:
-            self.opens = self._window.next_free(db, now)
-        return [*slots]
+        opening = self._window.look(db, wanted, now)
+        self.opens = opening.look_at
+        return [*self._window.take(db, opening.free, now)]
 
     def landed(self, db: sqlite3.Connection, slot: int | None, now: float) -> None:
         """Free the slot of a request that was answered, one window from now."""
         if slot is not None and self._window is not None:
-            self._window.give_back(db, slot, now)
+            self._window.answered(db, [slot], now)

@@ -1,4 +1,4 @@
-"""When may the next request go? A sliding window that all replays of one account share, through the journal.
+"""When may the next request leave? A sliding window that all replays of one account share, through the journal.
 
 The service counts requests as they reach it. A request reaches it between the moment it leaves and the moment its
 answer is here, so a slot is taken when it leaves and is free again one window after its answer came: then no window
@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from cms_cli.replay.journal import slots
+from cms_cli.replay.journal.slots import MOST_SLOTS, Slot
 
 _RATE = re.compile(r"(\d{1,6})(?:/(\d{0,4})(s|sec|m|min|h))?", re.IGNORECASE)
 _UNIT_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -17,10 +22,7 @@ _UNIT_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 # The service's clock and ours do not tick alike to the last millisecond: this part of the window is kept in hand.
 _MARGIN = 0.001
 
-_LONGEST_WINDOW = 3600.0  # seconds that slots are kept for other replays
-_LONGEST_TIMEOUT = 300.0  # seconds that another replay may wait for an answer
-_TIDY_EVERY = 10.0  # seconds between two looks for slots that no longer count
-_MOST_SLOTS = 100_000  # kept at all: a replay without a limit would fill the journal with them
+_TIDY_EVERY = 10_000  # slots taken between two deletions of the oldest
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,9 @@ class Rate:
     window: float
 
     def __str__(self) -> str:
-        units = {1.0: "s", 60.0: "m", 3600.0: "h"}
-        unit = units.get(self.window)
-        return f"{self.count}/{unit}" if unit else f"{self.count}/{self.window:g}s"
+        unit = next((unit for unit in "hm" if self.window % _UNIT_SECONDS[unit] == 0), "s")
+        times = self.window / _UNIT_SECONDS[unit]
+        return f"{self.count}/{'' if times == 1 else f'{times:g}'}{unit}"
 
 
 DOCUMENTED_RATE = Rate(60, 60.0)
@@ -52,8 +54,10 @@ def parse_rate(text: str) -> Rate | None:
     if text.strip().lower() == "none":
         return None
     match = _RATE.fullmatch(text.strip())
-    if not match or not int(match[1]):
-        raise ValueError("must be a number of requests and a time such as 60/m or 5/s, or none")
+    if not match or not 0 < int(match[1]) <= MOST_SLOTS:
+        raise ValueError(
+            f"must be a number of requests (up to {MOST_SLOTS}) and a time such as 60/m or 5/s, or none"
+        )
     times = int(match[2]) if match[2] else 1
     if not times:
         raise ValueError("must name a time of more than nothing")
@@ -61,75 +65,80 @@ def parse_rate(text: str) -> Rate | None:
 
 
 def ideal_seconds(rows: int, rate: Rate | None) -> float:
-    """Give the seconds that a number of requests takes at least: whole windows, the first of which is free."""
+    """Return the seconds that a number of requests takes at least: whole windows, the first of which is free."""
     if rate is None or rows <= 0:
         return 0.0
     return (rows - 1) // rate.count * rate.window
 
 
+class Opening(NamedTuple):
+    """How far the window is open.
+
+    Attributes:
+        free: Requests that may leave now.
+        look_at: Before this time no other request may leave; 0 where that is not known.
+        opens: When the next one may leave, should no other answer come before; 0 likewise.
+    """
+
+    free: int
+    look_at: float = 0.0
+    opens: float = 0.0
+
+
+def opening(slots: Sequence[Slot], wanted: int, window: float, now: float) -> Opening:
+    """Compute how many of ``wanted`` requests may leave.
+
+    Args:
+        slots: Those that stand in the way: with a limit of ``count`` requests, the newest ``count`` slots without
+            the first ``count - wanted`` of them, newest first.
+        wanted: How many requests are to leave.
+        window: Seconds after its end for which a slot counts.
+        now: The time.
+    """
+    held = [slot for slot in slots if slot.ends + window > now]
+    if not held:
+        return Opening(wanted)
+    oldest = held[-1]
+    # One in flight may be answered at any moment, and is free one window later.
+    look_at = oldest.ends if oldest.left_at is None else min(oldest.ends, now)
+    return Opening(wanted - len(held), look_at + window, oldest.ends + window)
+
+
 class SharedWindow:
-    """The slots of one scope. Every method is part of a transaction on the journal."""
+    """The slots of one account. Every method is part of a transaction on the journal."""
 
     def __init__(self, scope: int, rate: Rate | None, timeout: float) -> None:
-        """Make a view of the slots.
+        """Bind the limit to an account.
 
         Args:
             scope: The host and account that the limit belongs to.
             rate: The limit, or None to only record, so that other replays see these requests.
-            timeout: Seconds after which a request that nobody reports back has reached the service or never will.
+            timeout: Longest time in seconds that a request can still be in flight.
         """
         self._scope = scope
         self._rate = rate
         self._timeout = timeout
         self._window = rate.window * (1 + _MARGIN) if rate else 0.0
-        self._tidied = float("-inf")
+        self._taken = 0
 
-    def take(self, db: sqlite3.Connection, now: float, wanted: int) -> list[int]:
-        """Take up to ``wanted`` slots; gives their numbers."""
-        self._forget_old(db, now)
-        numbers = []
-        for _ in range(max(0, min(wanted, self.free(db, now)))):
-            # Until its answer comes, a slot ends when the answer must be there at the latest.
-            cursor = db.execute("INSERT INTO slots (scope, ends) VALUES (?, ?)", (self._scope, now + self._timeout))
-            numbers.append(int(cursor.lastrowid or 0))
-        return numbers
-
-    def give_back(self, db: sqlite3.Connection, slot: int, now: float) -> None:
-        """Note that a request's answer came: the slot is free one window from now."""
-        db.execute("UPDATE slots SET ends = ? WHERE id = ?", (now, slot))
-
-    def free(self, db: sqlite3.Connection, now: float) -> int:
-        """Give how many requests may leave now; negative where replays with a higher limit hold more slots."""
+    def look(self, db: sqlite3.Connection, wanted: int, now: float) -> Opening:
+        """Read how many of ``wanted`` requests may leave now."""
         if self._rate is None:
-            return _MOST_SLOTS
-        held = db.execute(
-            "SELECT count(*) FROM slots WHERE scope = ? AND ends > ?", (self._scope, now - self._window)
-        ).fetchone()[0]
-        return self._rate.count - int(held)
+            return Opening(wanted)
+        wanted = min(wanted, self._rate.count)
+        found = slots.newest(db, self._scope, self._rate.count - wanted, wanted)
+        if any(slot.ends > now if slot.left_at is None else slot.left_at > now for slot in found):
+            slots.correct(db, self._scope, now)
+            found = slots.newest(db, self._scope, self._rate.count - wanted, wanted)
+        return opening(found, wanted, self._window, now)
 
-    def next_free(self, db: sqlite3.Connection, now: float) -> float:
-        """Give the time before which no slot is free; in the past where one is.
+    def take(self, db: sqlite3.Connection, count: int, now: float) -> list[int]:
+        """Take slots for requests that are about to leave; returns their numbers."""
+        if self._taken % _TIDY_EVERY < count:
+            slots.forget_oldest(db, self._scope)
+        self._taken += count
+        return slots.add(db, self._scope, Slot(now, now + self._timeout), count)
 
-        A slot whose answer is not there yet is free one window from now at the earliest: then is when to ask again.
-        """
-        if self._rate is None:
-            return 0.0
-        held = db.execute(
-            "SELECT ends FROM slots WHERE scope = ? ORDER BY ends DESC LIMIT 1 OFFSET ?",
-            (self._scope, self._rate.count - 1),
-        ).fetchone()
-        return min(float(held[0]), now) + self._window if held else 0.0
-
-    def _forget_old(self, db: sqlite3.Connection, now: float) -> None:
-        if 0 <= now - self._tidied < _TIDY_EVERY:
-            return  # looking for old slots takes as long as everything else that a request costs here
-        self._tidied = now
-        # Not by our own window: another replay may keep to a longer one.
-        oldest = now - max(self._window, _LONGEST_WINDOW)
-        db.execute("DELETE FROM slots WHERE scope = ? AND ends <= ?", (self._scope, oldest))
-        # What ends later than anybody waits for an answer was noted before a wrong clock was set back, and would
-        # hold the window shut by as much. How old it really is nobody knows.
-        newest = now + max(self._timeout, _LONGEST_TIMEOUT)
-        db.execute("UPDATE slots SET ends = ? WHERE scope = ? AND ends > ?", (newest, self._scope, newest))
-        last = db.execute("SELECT max(id) FROM slots").fetchone()[0] or 0
-        db.execute("DELETE FROM slots WHERE scope = ? AND id <= ?", (self._scope, last - _MOST_SLOTS))
+    def answered(self, db: sqlite3.Connection, numbers: Iterable[int], now: float) -> None:
+        """Record that requests were answered: their slots are free one window from now."""
+        slots.answered(db, numbers, now)

@@ -1,0 +1,66 @@
+"""The slots of the rate window: one for each request that an account has made, whichever replay made it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+MOST_SLOTS = 100_000
+"""Slots kept for an account; a rate limit may count as many requests."""
+
+
+class Slot(NamedTuple):
+    """A request that counts against the limit.
+
+    Attributes:
+        left_at: When it left, in seconds since the epoch; None once it was answered.
+        ends: When its answer came or, until then, when it must have come.
+    """
+
+    left_at: float | None
+    ends: float
+
+
+def newest(db: sqlite3.Connection, scope: int, skip: int, count: int) -> list[Slot]:
+    """Return slots by their end, the newest first, without the first ``skip`` of them."""
+    found = db.execute(
+        "SELECT left_at, ends FROM slots WHERE scope = ? ORDER BY ends DESC LIMIT ? OFFSET ?", (scope, count, skip)
+    )
+    return [Slot(*row) for row in found]
+
+
+def add(db: sqlite3.Connection, scope: int, slot: Slot, count: int) -> list[int]:
+    """Add the slots of requests that are about to leave together; returns their numbers."""
+    statement = "INSERT INTO slots (scope, left_at, ends) VALUES (?, ?, ?)"
+    return [int(db.execute(statement, (scope, *slot)).lastrowid or 0) for _ in range(count)]
+
+
+def answered(db: sqlite3.Connection, numbers: Iterable[int], now: float) -> None:
+    """Record that requests were answered just now."""
+    db.executemany("UPDATE slots SET left_at = NULL, ends = ? WHERE id = ?", ((now, number) for number in numbers))
+
+
+def correct(db: sqlite3.Connection, scope: int, now: float) -> None:
+    """Correct slots that lie in the future, which a clock wrote that has been set back since.
+
+    Such a request was made before now: an answered one counts as answered just now, one without an answer as if it
+    left just now.
+    """
+    db.execute("UPDATE slots SET ends = ? WHERE scope = ? AND left_at IS NULL AND ends > ?", (now, scope, now))
+    db.execute(
+        "UPDATE slots SET ends = ends - left_at + ?, left_at = ? WHERE scope = ? AND left_at > ?",
+        (now, now, scope, now),
+    )
+
+
+def forget_oldest(db: sqlite3.Connection, scope: int) -> None:
+    """Delete all but the newest slots of an account.
+
+    By their number and not by their age: another replay may keep to a longer window than this one.
+    """
+    db.execute(
+        "DELETE FROM slots WHERE scope = ? AND ends <"
+        " (SELECT ends FROM slots WHERE scope = ? ORDER BY ends DESC LIMIT 1 OFFSET ?)",
+        (scope, scope, MOST_SLOTS - 1),
+    )
