@@ -7,15 +7,14 @@ contract alone, with the standard library alone.
 from __future__ import annotations
 
 from cms_cli.sandbox.answers import SUCCESS_SHAPES
-from cms_cli.sandbox.book import Attempt, EventFilter, SandboxEvent, read_attempts, read_events
 from cms_cli.sandbox.errors import OptionError, SandboxError, StoreError
+from cms_cli.sandbox.fault_plan import FaultPlan, Poison, Step, load_scenario
 from cms_cli.sandbox.faults import KINDS, Fault, parse_faults
-from cms_cli.sandbox.limits import Rate
-from cms_cli.sandbox.plan import FaultPlan, Poison, Step
+from cms_cli.sandbox.rate_limit import Rate
 from cms_cli.sandbox.report import ClickReport, Report, Revenue, Total, open_report
-from cms_cli.sandbox.scenario import load_scenario
-from cms_cli.sandbox.schema import reset
 from cms_cli.sandbox.server import SandboxServer
+from cms_cli.sandbox.store_file import reset
+from cms_cli.sandbox.store_reader import Attempt, EventFilter, SandboxEvent, read_attempts, read_events
 
 __all__ = [
     "KINDS",

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from cms_cli.sandbox.book import EVENT_COLUMNS, MATCHES, EventFilter, event_of, iso_time
 from cms_cli.sandbox.errors import OptionError
 from cms_cli.sandbox.report import ORDERS, ClickReport, Report, Revenue, Total, open_report
+from cms_cli.sandbox.store_reader import EVENT_COLUMNS, MATCHES, EventFilter, event_of, iso_time
 from cms_cli.sandbox.timeline import CLOCKS, read_timeline
 
 _MOST_CLICKS = 50
@@ -22,7 +22,7 @@ _KEYS = ("kind", "click", "text", "order", "currency", "clock", "steps", "tag")
 
 
 @dataclass(frozen=True)
-class View:
+class OverviewQuery:
     """What the page asks for.
 
     Attributes:
@@ -42,7 +42,7 @@ class View:
     tag: str = ""
 
     @classmethod
-    def of(cls, query: str) -> View:
+    def of(cls, query: str) -> OverviewQuery:
         """Read a query string.
 
         Raises:
@@ -66,19 +66,19 @@ class View:
         )
 
 
-def read_overview(path: Path, view: View) -> dict[str, Any]:
+def read_overview(path: Path, query: OverviewQuery) -> dict[str, Any]:
     """Read what the page shows; only ``tag`` where nothing has changed since the answer that had this tag.
 
     Raises:
         StoreError: The store cannot be read.
     """
-    with open_report(path, view.wanted) as report:
+    with open_report(path, query.wanted) as report:
         tag = _tag(report)
-        if tag == view.tag:
+        if tag == query.tag:
             return {"tag": tag}
         total = report.total()
-        currency = view.currency or _main_currency(total)
-        clicks = list(report.clicks(_MOST_CLICKS, view.order, currency))
+        currency = query.currency or _main_currency(total)
+        clicks = list(report.clicks(_MOST_CLICKS, query.order, currency))
         return {
             "tag": tag,
             "any": tag != _EMPTY,
@@ -86,7 +86,7 @@ def read_overview(path: Path, view: View) -> dict[str, Any]:
             "clicks": [_exact(click.to_dict()) for click in clicks],
             "currency": currency,
             "timeline": read_timeline(
-                report, _own_lines(clicks, currency), currency, view.clock, view.steps
+                report, _own_lines(clicks, currency), currency, query.clock, query.steps
             ).to_dict(),
             "events": _latest(report),
         }

@@ -15,8 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from cms_cli.sandbox.book import MATCHES, EventFilter, PathLike, iso_time
-from cms_cli.sandbox.schema import open_reader, unusable
+from cms_cli.sandbox.store_file import open_reader, unusable
+from cms_cli.sandbox.store_reader import MATCHES, EventFilter, PathLike, iso_time
 
 HALF = 1_000_000
 """Amounts are summed in two halves, millions and the rest: SQLite's integers end at 2**63, which a thousand of the

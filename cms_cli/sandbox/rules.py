@@ -18,7 +18,7 @@ SENT = "sent"
 DEFERRED = "deferred"
 
 
-class View(Protocol):
+class StoreLookup(Protocol):
     """What the rules ask the store."""
 
     def deferred_click(self, customer: str) -> str | None:
@@ -29,7 +29,7 @@ class View(Protocol):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AttributedEvent:
     """An event to be recorded.
 
     Attributes:
@@ -65,27 +65,27 @@ def check_fields(kind: str, event: Mapping[str, Any]) -> Answer | None:
     return error(422, "Validation failed", found) if found else None
 
 
-def judge(kind: str, event: Mapping[str, Any], view: View) -> Verdict | Answer:
+def judge(kind: str, event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent | Answer:
     """Attribute a valid event to its click, or refuse it: 404 (nobody prepared it) or 409 (exists already).
 
     Leads are not deduplicated: the contract does not say that the service does, so a client must not count on it.
     """
     if kind == SALE:
-        return _judge_sale(event, view)
-    return _judge_lead(event, view)
+        return _judge_sale(event, store)
+    return _judge_lead(event, store)
 
 
-def _judge_sale(event: Mapping[str, Any], view: View) -> Verdict | Answer:
-    if view.has_invoice(event["invoiceId"]):
+def _judge_sale(event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent | Answer:
+    if store.has_invoice(event["invoiceId"]):
         return error(409, "A sale with this invoiceId exists already", {"invoiceId": "exists already"})
-    return Verdict(SALE, event, event["clickId"], SENT, stores_association=False)
+    return AttributedEvent(SALE, event, event["clickId"], SENT, stores_association=False)
 
 
-def _judge_lead(event: Mapping[str, Any], view: View) -> Verdict | Answer:
+def _judge_lead(event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent | Answer:
     click_id: str | None = event.get("clickId")
     if "mode" in event and click_id is not None:
-        return Verdict(LEAD, event, click_id, SENT, stores_association=True)
-    stored = view.deferred_click(event["customerExternalId"])
+        return AttributedEvent(LEAD, event, click_id, SENT, stores_association=True)
+    stored = store.deferred_click(event["customerExternalId"])
     if click_id is None:
         if stored is None:
             return error(
@@ -93,11 +93,11 @@ def _judge_lead(event: Mapping[str, Any], view: View) -> Verdict | Answer:
                 "No click is stored for this customer; a deferred lead with its clickId comes first",
                 {"customerExternalId": "has no deferred association"},
             )
-        return Verdict(LEAD, event, stored, DEFERRED, stores_association=False)
+        return AttributedEvent(LEAD, event, stored, DEFERRED, stores_association=False)
     if stored is not None:
         return error(
             409,
             "Duplicate attribution: this customer's click is stored already; leave clickId out of follow-ups",
             {"clickId": "must be left out of a follow-up"},
         )
-    return Verdict(LEAD, event, click_id, SENT, stores_association=False)
+    return AttributedEvent(LEAD, event, click_id, SENT, stores_association=False)

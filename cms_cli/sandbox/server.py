@@ -8,13 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Callable
 
-from cms_cli.sandbox.book import Attempt, PathLike, SandboxEvent, read_attempts, read_events
-from cms_cli.sandbox.connection import HOST, HttpServer
+from cms_cli.sandbox.fault_plan import FaultPlan
 from cms_cli.sandbox.faults import Fault, parse_faults
-from cms_cli.sandbox.limits import Rate
-from cms_cli.sandbox.plan import FaultPlan, plan_faults
+from cms_cli.sandbox.http_server import HOST, HttpServer
+from cms_cli.sandbox.rate_limit import Rate
 from cms_cli.sandbox.service import Options, Service
 from cms_cli.sandbox.store import Store
+from cms_cli.sandbox.store_reader import Attempt, PathLike, SandboxEvent, read_attempts, read_events
 from cms_cli.sandbox.web import pages
 
 
@@ -74,8 +74,7 @@ class SandboxServer:
         request_timeout: float = 10.0,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        plan = plan_faults(
-            scenario or FaultPlan(),
+        plan = (scenario or FaultPlan()).with_options(
             faults=parse_faults(faults) if isinstance(faults, str) else faults,
             latency_ms=latency_ms,
             fail=fail,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
 from cms_cli.sandbox.answers import (
@@ -23,14 +23,14 @@ from cms_cli.sandbox.answers import (
     web_page,
 )
 from cms_cli.sandbox.body import read_object
-from cms_cli.sandbox.book import iso_time
 from cms_cli.sandbox.errors import OptionError, StoreError
+from cms_cli.sandbox.fault_injection import NO_FAULT, REDIRECTED, FaultInjector, Injection
+from cms_cli.sandbox.fault_plan import FaultPlan
 from cms_cli.sandbox.fields import LEAD
-from cms_cli.sandbox.limits import Rate, SlidingWindow
-from cms_cli.sandbox.plan import Dice, FaultPlan, Injection
-from cms_cli.sandbox.play import DROP, REDIRECTED, RESET, WHOLE, afterwards, dribble_of, ending_of, instead
-from cms_cli.sandbox.rules import Verdict, check_fields, find_kind, judge
+from cms_cli.sandbox.rate_limit import Rate, SlidingWindow
+from cms_cli.sandbox.rules import AttributedEvent, check_fields, find_kind, judge
 from cms_cli.sandbox.store import Draft, Store
+from cms_cli.sandbox.store_reader import iso_time
 from cms_cli.sandbox.tokens import LONGEST_SECONDS, TokenGate, can_be_token
 
 
@@ -56,23 +56,11 @@ Page = Callable[[Request], Answer]
 """Answers ``GET`` and ``HEAD`` of a path that is not the API's."""
 
 
-@dataclass(frozen=True)
-class Reply:
-    """An answer, and the manner of sending it.
-
-    Attributes:
-        answer: What to send.
-        ending: One of those in :mod:`cms_cli.sandbox.play`.
-        delay: Seconds to wait before sending.
-        dribble: Seconds over which the body is spread.
-        idle: Seconds after which the connection is closed when idle; ``None`` is the server's own.
-    """
+class Reply(NamedTuple):
+    """An answer, and the fault that changes how it is sent."""
 
     answer: Answer
-    ending: str = WHOLE
-    delay: float = 0.0
-    dribble: float = 0.0
-    idle: float | None = None
+    injection: Injection = NO_FAULT
 
 
 @dataclass(frozen=True)
@@ -117,7 +105,7 @@ class Service:
         self._clock_ns = options.clock_ns
         self._gate = TokenGate(options.token, options.token_requests, options.token_seconds, options.clock_ns)
         self._window = SlidingWindow(options.rate_limit, options.clock_ns)
-        self._dice = Dice(options.plan, options.clock_ns)
+        self._faults = FaultInjector(options.plan, options.clock_ns)
         self._shape = options.answer
         self._pages = pages
         self.failure: BaseException | None = None
@@ -167,49 +155,47 @@ class Service:
             refusal = error(429, "Rate limit exceeded", {"limit": f"{admission.limit} requests a window"})
             return Reply(self._log(draft, refusal.with_headers(admission.headers())))
         reply = self._track(kind, request, draft)
-        return replace(reply, answer=reply.answer.with_headers(admission.headers()))
+        return reply._replace(answer=reply.answer.with_headers(admission.headers()))
 
     def _track(self, kind: str, request: Request, draft: Draft) -> Reply:
         parsed = read_object(request.headers, request.body)
         event = None if isinstance(parsed, Answer) else parsed
         draft.subject = _subject(kind, event)
-        injection = self._dice.throw(kind, event, request.body)
-        fault = injection.fault
-        if fault is not None:
-            draft.fault = fault.kind
-        if fault is not None and fault.group == "instead":
-            answer = instead(injection, request.path)
-            with self._store.writing() as ledger:
-                ledger.log(draft, _status_sent(answer, injection), None)
+        injection = self._faults.decide(kind, event, request.body)
+        draft.fault = injection.kind or None
+        if injection.skips_rules:
+            answer = injection.answer_instead(request.path)
+            with self._store.writing() as transaction:
+                transaction.log(draft, _status_sent(answer, injection), None)
         else:
             answer = self._apply(kind, parsed, draft, injection)
-        return Reply(answer, ending_of(injection), injection.delay, dribble_of(injection), injection.idle)
+        return Reply(answer, injection)
 
     def _apply(self, kind: str, parsed: dict[str, Any] | Answer, draft: Draft, injection: Injection) -> Answer:
         """Ask the rules, and record event and attempt in one transaction."""
-        outcome: Verdict | Answer
+        outcome: AttributedEvent | Answer
         event_id: int | None = None
-        with self._store.writing() as ledger:
+        with self._store.writing() as transaction:
             if isinstance(parsed, Answer):
                 outcome = parsed
             else:
-                outcome = check_fields(kind, parsed) or judge(kind, parsed, ledger)
-            if isinstance(outcome, Verdict):
+                outcome = check_fields(kind, parsed) or judge(kind, parsed, transaction)
+            if isinstance(outcome, AttributedEvent):
                 user = draft.caller.user if draft.caller else ""
-                event_id = ledger.record(outcome, user, draft.received_at)
+                event_id = transaction.record(outcome, user, draft.received_at)
                 outcome = success(self._shape, _tracked(outcome, event_id, draft.received_at))
-            answer = afterwards(injection, outcome)
-            ledger.log(draft, _status_sent(answer, injection), event_id)
+            answer = injection.change(outcome)
+            transaction.log(draft, _status_sent(answer, injection), event_id)
         return answer
 
     def _log(self, draft: Draft, answer: Answer) -> Answer:
-        with self._store.writing() as ledger:
-            ledger.log(draft, answer.status, None)
+        with self._store.writing() as transaction:
+            transaction.log(draft, answer.status, None)
         return answer
 
 
 def _status_sent(answer: Answer, injection: Injection) -> int | None:
-    return None if ending_of(injection) in (DROP, RESET) else answer.status
+    return None if injection.drops else answer.status
 
 
 def _subject(kind: str, event: Mapping[str, Any] | None) -> str | None:
@@ -220,19 +206,19 @@ def _subject(kind: str, event: Mapping[str, Any] | None) -> str | None:
     return subject[:255].encode("utf-8", "replace").decode("utf-8")
 
 
-def _tracked(verdict: Verdict, event_id: int, at: float) -> Tracked:
-    event = verdict.event
+def _tracked(attributed: AttributedEvent, event_id: int, at: float) -> Tracked:
+    event = attributed.event
     data: dict[str, object] = {
         "eventId": f"evt_{event_id}",
-        "type": verdict.kind,
-        "clickId": verdict.click_id,
-        "attribution": verdict.click_source,
+        "type": attributed.kind,
+        "clickId": attributed.click_id,
+        "attribution": attributed.click_source,
         "eventName": event["eventName"],
         "customerExternalId": event["customerExternalId"],
     }
     for name in ("invoiceId", "amount", "currency"):
         if name in event:
             data[name] = event[name]
-    if verdict.stores_association:
+    if attributed.stores_association:
         data["deferredAssociationStored"] = True
-    return Tracked(event_id, data, verdict.stores_association, iso_time(at))
+    return Tracked(event_id, data, attributed.stores_association, iso_time(at))

@@ -16,8 +16,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from cms_cli.sandbox.errors import StoreError
-from cms_cli.sandbox.rules import Verdict
-from cms_cli.sandbox.schema import open_store
+from cms_cli.sandbox.rules import AttributedEvent
+from cms_cli.sandbox.store_file import open_store
 from cms_cli.sandbox.tokens import Caller
 
 # Made once, because json.dumps() makes an encoder for every call that does not want its defaults.
@@ -61,7 +61,7 @@ class Store:
         self._closed = False
 
     @contextmanager
-    def writing(self) -> Iterator[Ledger]:
+    def writing(self) -> Iterator[StoreTransaction]:
         """One transaction, alone among threads and processes; committed when the block ends without an exception.
 
         Raises:
@@ -74,7 +74,7 @@ class Store:
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
-                yield Ledger(connection)
+                yield StoreTransaction(connection)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -88,8 +88,8 @@ class Store:
             self._connection.close()
 
 
-class Ledger:
-    """The store within one transaction: what the rules ask (it is their ``View``), and the writes."""
+class StoreTransaction:
+    """The store within one transaction: what the rules ask (it is their ``StoreLookup``), and the writes."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -106,9 +106,9 @@ class Ledger:
         row = self._connection.execute("SELECT 1 FROM invoices WHERE invoice_id = ?", (invoice_id,)).fetchone()
         return row is not None
 
-    def record(self, verdict: Verdict, user: str, now: float) -> int:
+    def record(self, attributed: AttributedEvent, user: str, now: float) -> int:
         """Keep an event and what it resolved to; returns its number, from 1 up in the order of recording."""
-        event = verdict.event
+        event = attributed.event
         customer, invoice_id = event["customerExternalId"], event.get("invoiceId")
         execute = self._connection.execute
         cursor = execute(
@@ -116,21 +116,21 @@ class Ledger:
             " happened_at, amount, currency, words, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 now,
-                verdict.kind,
-                verdict.click_id,
-                verdict.click_source,
+                attributed.kind,
+                attributed.click_id,
+                attributed.click_source,
                 customer,
                 invoice_id,
                 user,
                 _instant(event["timestamp"]) if "timestamp" in event else now,
                 event.get("amount"),
                 event.get("currency"),
-                _words(verdict),
+                _words(attributed),
                 _to_json(event),
             ),
         )
-        if verdict.stores_association:
-            execute("INSERT OR REPLACE INTO associations VALUES (?, ?)", (customer, verdict.click_id))
+        if attributed.stores_association:
+            execute("INSERT OR REPLACE INTO associations VALUES (?, ?)", (customer, attributed.click_id))
         if invoice_id is not None:
             execute("INSERT INTO invoices VALUES (?)", (invoice_id,))
         return cursor.lastrowid or 0
@@ -167,6 +167,6 @@ def _instant(timestamp: str) -> float:
     return datetime.fromisoformat(whole).replace(tzinfo=timezone.utc).timestamp() + float(f"0.{fraction[:3] or 0}")
 
 
-def _words(verdict: Verdict) -> str:
+def _words(attributed: AttributedEvent) -> str:
     """What a search looks through: every value, and the click that a follow-up resolved to."""
-    return "\n".join([verdict.click_id, *map(str, verdict.event.values())]).lower()
+    return "\n".join([attributed.click_id, *map(str, attributed.event.values())]).lower()

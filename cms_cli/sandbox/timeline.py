@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cms_cli.sandbox.book import MATCHES
 from cms_cli.sandbox.report import HALF, Report, whole
+from cms_cli.sandbox.store_reader import MATCHES
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _YEAR = 365 * _DAY

@@ -85,10 +85,10 @@ def _file(name: str, content_type: str) -> Handler:
 
 
 def _overview(db: Path, request: Request) -> Answer:
-    from cms_cli.sandbox.overview import View, read_overview
+    from cms_cli.sandbox.overview import OverviewQuery, read_overview
 
     try:
-        return json_answer(200, read_overview(db, View.of(request.query)))
+        return json_answer(200, read_overview(db, OverviewQuery.of(request.query)))
     except (OptionError, ValueError) as problem:
         return error(400, str(problem))
     except StoreError as problem:

@@ -9,8 +9,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 
 from cms_cli.sandbox.answers import Answer
-from cms_cli.sandbox.play import DROP, HALF, RESET
-from cms_cli.sandbox.service import Reply
+from cms_cli.sandbox.fault_injection import Injection
 
 _PIECES = 10
 
@@ -35,27 +34,30 @@ def render_head(answer: Answer, *, keep_alive: bool, http_1_0: bool = False) -> 
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def send_reply(sock: socket.socket, reply: Reply, head: bytes, body: bytes, closing: threading.Event) -> bool:
-    """Send head and body in the manner that the reply asks for; pauses end when ``closing`` is set.
+def send_answer(
+    sock: socket.socket, head: bytes, body: bytes, injection: Injection, closing: threading.Event
+) -> bool:
+    """Send head and body in the manner that the fault asks for; pauses end when ``closing`` is set.
 
     Returns:
         Whether the connection may go on.
     """
-    if reply.ending == RESET:
-        # With no time to linger, closing sends RST; the server's own way of closing would send FIN before it.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
-    elif reply.ending == HALF:
+    if injection.drops:
+        if injection.reset:
+            # With no time to linger, closing sends RST; the server's own way of closing would send FIN before it.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+        return False
+    if injection.kind == "half":
         # At least the status line, and never all of it.
         sock.sendall((head + body)[: len(head) + len(body) // 2] if body else head[: len(head) // 2])
-    elif reply.ending != DROP:
-        if reply.dribble and body:
-            sock.sendall(head)
-            _send_slowly(sock, body, reply.dribble, closing)
-        else:
-            sock.sendall(head + body)
-        return True
-    return False
+        return False
+    if injection.body_seconds and body:
+        sock.sendall(head)
+        _send_slowly(sock, body, injection.body_seconds, closing)
+    else:
+        sock.sendall(head + body)
+    return True
 
 
 def _send_slowly(sock: socket.socket, body: bytes, seconds: float, closing: threading.Event) -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from cms_cli.sandbox import Fault, FaultPlan, OptionError, Poison, SandboxServer, parse_faults
-from cms_cli.sandbox.plan import Dice, request_key
+from cms_cli.sandbox.fault_injection import FaultInjector, request_key
 
 from .conftest import Clock, StartSandbox
 from .talk import FOLLOW_UP, LEAD, SALE, SET_UP, Wire, lead, post_bytes, raw, sale, send, status_of
@@ -295,29 +295,29 @@ def test_a_seed_repeats_a_run_whatever_the_order_of_requests(start_sandbox: Star
     assert {status for answers in runs[0].values() for status in answers} >= {200, 404, 409, 429, 500, 503}
 
 
-def throw(dice: Dice, number: int) -> str | None:
+def strike(injector: FaultInjector, number: int) -> str | None:
     event = {**SALE, "invoiceId": f"inv_{number}"}
-    fault = dice.throw("sale", event, b"").fault
+    fault = injector.decide("sale", event, b"").fault
     return fault and fault.kind
 
 
 def test_rates_are_kept() -> None:
-    dice = Dice(FaultPlan(5, parse_faults("5xx:0.1,drop-after:0.02,half:0.3")), Clock())
-    met = Counter(throw(dice, number) for number in range(20_000))
+    injector = FaultInjector(FaultPlan(5, parse_faults("5xx:0.1,drop-after:0.02,half:0.3")), Clock())
+    met = Counter(strike(injector, number) for number in range(20_000))
     assert 1800 < met["5xx"] < 2200
     assert 300 < met["drop-after"] < 500
     assert 5700 < met["half"] < 6300
 
 
 def test_a_rate_of_one_strikes_always_and_a_rate_of_zero_never() -> None:
-    always, never = (Dice(FaultPlan(0, parse_faults(text)), Clock()) for text in ("5xx:1", "5xx:0"))
-    assert {throw(always, number) for number in range(5000)} == {"5xx"}
-    assert {throw(never, number) for number in range(5000)} == {None}
+    always, never = (FaultInjector(FaultPlan(0, parse_faults(text)), Clock()) for text in ("5xx:1", "5xx:0"))
+    assert {strike(always, number) for number in range(5000)} == {"5xx"}
+    assert {strike(never, number) for number in range(5000)} == {None}
 
 
 def test_a_burst_goes_on_for_so_many_attempts_at_one_request() -> None:
-    dice = Dice(FaultPlan(3, parse_faults("429:0.05x4")), Clock())
-    runs = ["".join("x" if throw(dice, number) else "." for _ in range(60)) for number in range(50)]
+    injector = FaultInjector(FaultPlan(3, parse_faults("429:0.05x4")), Clock())
+    runs = ["".join("x" if strike(injector, number) else "." for _ in range(60)) for number in range(50)]
     lengths = [len(burst) for run in runs for burst in run.rstrip("x").split(".") if burst]
     assert lengths
     assert min(lengths) == 4

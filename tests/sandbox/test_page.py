@@ -17,8 +17,8 @@ from cms_cli.sandbox import SandboxServer
 
 from .browser import Browser, Page, find_chromium
 from .conftest import StartSandbox
-from .ledger import by_click, revenue
 from .talk import FOLLOW_UP, LEAD, SALE, SET_UP, Wire, lead, sale
+from .totals import by_click, revenue
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium here")
 

@@ -11,8 +11,8 @@ from program import Program
 from cms_cli.sandbox import EventFilter, SandboxServer, StoreError, open_report
 from cms_cli.sandbox.report import ORDERS
 
-from .ledger import by_click, revenue
 from .talk import FOLLOW_UP, LEAD, SALE, SET_UP, Wire, lead, sale, send
+from .totals import by_click, revenue
 
 LARGEST = 2**53 - 1
 

@@ -110,7 +110,7 @@ def test_many_clients_at_once_lose_nothing(sandbox: SandboxServer) -> None:
 
 
 def test_a_client_too_many_is_turned_away(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cms_cli.sandbox.connection.MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("cms_cli.sandbox.http_server.MOST_CONNECTIONS", 1)
     with Wire(sandbox) as first:
         assert first.lead().status == 200
         with socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE) as second:

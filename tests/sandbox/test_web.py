@@ -17,8 +17,8 @@ from cms_cli.sandbox.timeline import read_timeline, steps
 from cms_cli.sandbox.web import FOLDER
 
 from .conftest import StartSandbox
-from .ledger import by_click
 from .talk import FOLLOW_UP, LEAD, SALE, SET_UP, Response, lead, sale, send
+from .totals import by_click
 
 PAGE = Path(cms_cli.sandbox.__file__).parent / "page"
 OVERVIEW = f"{FOLDER}/overview"

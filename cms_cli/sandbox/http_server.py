@@ -16,7 +16,7 @@ from typing import Any
 from cms_cli.sandbox.answers import Answer
 from cms_cli.sandbox.body import RequestError, read_body
 from cms_cli.sandbox.service import Reply, Request, Service
-from cms_cli.sandbox.wire import render_head, send_reply
+from cms_cli.sandbox.wire import render_head, send_answer
 
 HOST = "127.0.0.1"
 LINE_LIMIT = 8 * 1024
@@ -188,9 +188,10 @@ class Connection(BaseHTTPRequestHandler):
         self.answering = True
         path, query = self._target()
         reply = self.server.service.handle(Request(self.command, path, query, headers, body))
-        self._idle_timeout = self.server.idle_timeout if reply.idle is None else reply.idle
-        if reply.delay:
-            self.server.closing.wait(reply.delay)
+        injection = reply.injection
+        self._idle_timeout = self.server.idle_timeout if injection.idle is None else injection.idle
+        if injection.delay:
+            self.server.closing.wait(injection.delay)
         self._send(reply)
 
     def _send(self, reply: Reply) -> None:
@@ -200,7 +201,7 @@ class Connection(BaseHTTPRequestHandler):
         )
         body = b"" if self.command == "HEAD" else reply.answer.body
         self.connection.settimeout(self.server.request_timeout)
-        if not send_reply(self.connection, reply, head, body, self.server.closing):
+        if not send_answer(self.connection, head, body, reply.injection, self.server.closing):
             self.close_connection = True
 
 

@@ -1,6 +1,6 @@
-"""A scenario: faults by time and by event, in a TOML file.
+"""When faults strike: always, for a while, or for some events; from flags, in code, or from a TOML file.
 
-::
+A file (``--scenario``) has any of these::
 
     seed = 7
     faults = "5xx:0.05"               # on at all times; the language of cms_cli.sandbox.faults
@@ -25,13 +25,103 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cms_cli.sandbox.errors import OptionError
-from cms_cli.sandbox.faults import parse_fault, parse_faults
+from cms_cli.sandbox.faults import KINDS, Fault, check_rates, parse_fault, parse_faults
 from cms_cli.sandbox.fields import FIELDS
-from cms_cli.sandbox.plan import FaultPlan, Poison, Step
+
+
+@dataclass(frozen=True)
+class Step:
+    """Faults that are on for a while.
+
+    Seconds count from the first request that gets past the token and the rate limit, and that request is number 1.
+    The beginning is part of the step, the end is not; ``None`` is open.
+    """
+
+    faults: tuple[Fault, ...]
+    from_seconds: float | None = None
+    until_seconds: float | None = None
+    from_request: int | None = None
+    until_request: int | None = None
+
+    def active(self, seconds: float, number: int) -> bool:
+        """Tell whether the step is on."""
+        return (
+            (self.from_seconds is None or seconds >= self.from_seconds)
+            and (self.until_seconds is None or seconds < self.until_seconds)
+            and (self.from_request is None or number >= self.from_request)
+            and (self.until_request is None or number < self.until_request)
+        )
+
+
+@dataclass(frozen=True)
+class Poison:
+    """A fault for every event whose fields equal all of ``match`` (wire name to value)."""
+
+    match: Mapping[str, object]
+    fault: Fault = field(default_factory=lambda: Fault("500"))
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether this event is one of them. ``True`` is not ``1`` here."""
+        return all(
+            name in event and event[name] == value and isinstance(event[name], bool) == isinstance(value, bool)
+            for name, value in self.match.items()
+        )
+
+
+@dataclass(frozen=True)
+class FaultPlan:
+    """Everything that is to go wrong. The first of these that applies wins: poison, steps in their order, faults.
+
+    Attributes:
+        seed: Repeats every choice that is made by chance.
+        faults: On at all times.
+        steps: On for a while.
+        poison: On for some events.
+    """
+
+    seed: int = 0
+    faults: tuple[Fault, ...] = ()
+    steps: tuple[Step, ...] = ()
+    poison: tuple[Poison, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.faults or self.steps or self.poison)
+
+    def with_options(
+        self,
+        *,
+        faults: tuple[Fault, ...] = (),
+        latency_ms: float = 0.0,
+        fail: float = 0.0,
+        drop: float = 0.0,
+        seed: int | None = None,
+    ) -> FaultPlan:
+        """Return the plan with the options of a :class:`cms_cli.sandbox.SandboxServer` added to it.
+
+        Raises:
+            OptionError: A number is out of its range, or rates add up to more than 1.
+        """
+        longest = KINDS["latency"].high
+        # Not the other way round: every comparison with nan is false.
+        if not (0 <= latency_ms <= longest and 0 <= fail <= 1 and 0 <= drop <= 1):
+            raise OptionError(f"a latency is from 0 to {longest:.0f} milliseconds, and a rate is from 0 to 1")
+        added: list[Fault] = []
+        if latency_ms:
+            added.append(Fault("latency", value=latency_ms))
+        if fail:
+            added.append(Fault("5xx", rate=fail))
+        if drop:
+            # Half of them after recording: a client cannot tell which.
+            added += [Fault("drop-before", rate=drop / 2), Fault("drop-after", rate=drop / 2)]
+        together = (*self.faults, *added, *faults)
+        check_rates(together)
+        return replace(self, seed=self.seed if seed is None else seed, faults=together)
+
 
 _TOP = {"seed": int, "faults": str, "step": list, "poison": list}
 _STEP = {

@@ -1,98 +1,34 @@
-"""Which fault strikes which request: a plan, and dice that are thrown from a seed.
+"""Which fault strikes which request, and what it makes of the answer.
 
 What happens to the n-th attempt at a request depends on the seed, the request and n, and on nothing else: not on
 the order in which threads come through, nor on how long anything takes. So the same client with the same file and
-the same seed meets the same faults, however many connections it uses. Steps of a scenario are the exception: they
-begin and end by the clock or by the number of requests, since that is what they are for.
+the same seed meets the same faults, however many connections it uses. Steps of a plan are the exception: they begin
+and end by the clock or by the number of requests, since that is what they are for.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Callable
 
-from cms_cli.sandbox.errors import OptionError
-from cms_cli.sandbox.faults import KINDS, REDIRECTS, SERVER_ERRORS, Fault, check_rates
+from cms_cli.sandbox.answers import Answer, Headers, error, error_body, json_answer, redirect, web_page
+from cms_cli.sandbox.fault_plan import FaultPlan
+from cms_cli.sandbox.faults import REDIRECTS, SERVER_ERRORS, Fault
+
+REDIRECTED = "/redirected"
+"""Where redirects lead to: a client that follows one gets a web page, and its attempt is in the store."""
 
 _NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Step:
-    """Faults for a while.
-
-    Seconds count from the first request that gets past the token and the rate limit, and that request is number 1.
-    The beginning is part of the step, the end is not; ``None`` is open.
-    """
-
-    faults: tuple[Fault, ...]
-    from_seconds: float | None = None
-    until_seconds: float | None = None
-    from_request: int | None = None
-    until_request: int | None = None
-
-    def active(self, seconds: float, number: int) -> bool:
-        """Whether the step is on."""
-        return (
-            (self.from_seconds is None or seconds >= self.from_seconds)
-            and (self.until_seconds is None or seconds < self.until_seconds)
-            and (self.from_request is None or number >= self.from_request)
-            and (self.until_request is None or number < self.until_request)
-        )
-
-
-@dataclass(frozen=True)
-class Poison:
-    """An event that always meets its fault: one whose fields equal all of ``match`` (wire name to value)."""
-
-    match: Mapping[str, object]
-    fault: Fault = field(default_factory=lambda: Fault("500"))
-
-    def matches(self, event: Mapping[str, Any]) -> bool:
-        """Whether this event is the one. ``True`` is not ``1`` here."""
-        return all(
-            name in event and event[name] == value and isinstance(event[name], bool) == isinstance(value, bool)
-            for name, value in self.match.items()
-        )
-
-
-@dataclass(frozen=True)
-class FaultPlan:
-    """Everything that is to go wrong. The first of these that applies wins: poison, steps in their order, faults.
-
-    Attributes:
-        seed: Of the dice.
-        faults: On at all times.
-        steps: On for a while.
-        poison: On for some events.
-    """
-
-    seed: int = 0
-    faults: tuple[Fault, ...] = ()
-    steps: tuple[Step, ...] = ()
-    poison: tuple[Poison, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.faults or self.steps or self.poison)
-
-    def plus(self, faults: tuple[Fault, ...]) -> FaultPlan:
-        """The same plan with more faults that are on at all times.
-
-        Raises:
-            OptionError: The rates add up to more than 1.
-        """
-        together = self.faults + faults
-        check_rates(together)
-        return FaultPlan(self.seed, together, self.steps, self.poison)
-
-
-@dataclass(frozen=True)
 class Injection:
-    """What the dice said about one attempt.
+    """What happens to one attempt.
 
     Attributes:
         fault: What strikes instead of the answer or after it, if anything.
@@ -108,14 +44,59 @@ class Injection:
     delay: float = 0.0
     idle: float | None = None
 
+    @property
+    def kind(self) -> str:
+        """The fault's kind; empty where there is none."""
+        return self.fault.kind if self.fault else ""
 
-NOTHING = Injection()
+    @property
+    def skips_rules(self) -> bool:
+        """Whether the request is not even looked at, and nothing recorded."""
+        return self.fault is not None and self.fault.group == "instead"
+
+    @property
+    def drops(self) -> bool:
+        """Whether the connection ends without an answer."""
+        return self.kind.startswith("drop")
+
+    @property
+    def body_seconds(self) -> float:
+        """Seconds over which the answer's body is spread."""
+        return self.fault.value or 0.0 if self.fault and self.kind == "slow-body" else 0.0
+
+    def answer_instead(self, path: str) -> Answer:
+        """Return the answer of a fault that skips the rules."""
+        if self.kind == "html":
+            return web_page(self.status)
+        if self.kind in ("blank", "drop-before"):
+            return Answer(self.status)
+        if self.kind == "redirect":
+            return redirect(self.status, f"{REDIRECTED}{path}")
+        if self.kind == "soft-error" and self.fault:
+            return json_answer(200, error_body(int(self.fault.value or 0), "Refused by the sandbox's faults"))
+        return self._error()
+
+    def change(self, answer: Answer) -> Answer:
+        """Return what the fault leaves of the rules' answer."""
+        if self.kind.endswith("-after") and self.status:
+            return self._error()
+        if self.kind == "garbled":
+            return replace(answer, body=answer.body[: len(answer.body) // 2] or b"{")
+        return answer
+
+    def _error(self) -> Answer:
+        seconds = self.fault.value if self.fault else None
+        retry_after: Headers = () if seconds is None else (("Retry-After", str(math.ceil(seconds))),)
+        return error(self.status, f"Status {self.status} from the sandbox's faults", headers=retry_after)
+
+
+NO_FAULT = Injection()
 
 
 def request_key(route: str, event: Mapping[str, Any] | None, raw: bytes) -> str:
-    """What makes two requests attempts at the same thing: a sale's invoice, else all fields but the timestamp.
+    """Return what tells two attempts at one request: a sale's invoice, else all fields but the timestamp.
 
-    The timestamp is left out because it may be the time of sending, which is another one in every run.
+    The timestamp may be the time of sending, which is another one in every run.
     """
     if event is None:
         return blake2b(raw, digest_size=16).hexdigest()
@@ -124,8 +105,8 @@ def request_key(route: str, event: Mapping[str, Any] | None, raw: bytes) -> str:
     return json.dumps({name: value for name, value in event.items() if name != "timestamp"}, sort_keys=True)
 
 
-class Dice:
-    """Decides for every attempt, and counts attempts to do so. Safe to use from many threads."""
+class FaultInjector:
+    """Decides for every attempt what happens to it. Safe to use from many threads."""
 
     def __init__(self, plan: FaultPlan, clock_ns: Callable[[], int]) -> None:
         self._plan = plan
@@ -137,8 +118,8 @@ class Dice:
         all_faults = plan.faults + tuple(fault for step in plan.steps for fault in step.faults)
         self._longest = max((fault.times for fault in all_faults), default=1)
 
-    def throw(self, route: str, event: Mapping[str, Any] | None, raw: bytes) -> Injection:
-        """What happens to this attempt.
+    def decide(self, route: str, event: Mapping[str, Any] | None, raw: bytes) -> Injection:
+        """Count an attempt and return what happens to it.
 
         Args:
             route: ``"lead"`` or ``"sale"``.
@@ -146,7 +127,7 @@ class Dice:
             raw: The body.
         """
         if not self._plan:
-            return NOTHING
+            return NO_FAULT
         key = f"{self._plan.seed}|{route}|{request_key(route, event, raw)}"
         number, seconds, attempt = self._count(key)
         faults = self._active(route, number, seconds)
@@ -185,16 +166,16 @@ class Dice:
         return next((fault for fault in faults if fault.concerns(route)), None)
 
     def _strike(self, faults: list[Fault], key: str, attempt: int) -> Fault | None:
-        """The fault that this attempt's throw hits, or that an earlier attempt's hit and that goes on."""
+        """Return the fault that this attempt draws, or one that an earlier attempt drew and that goes on."""
         exclusive = [fault for fault in faults if fault.group != "beside"]
         for age in range(min(self._longest, attempt)):
-            thrown = _draw(key, attempt - age, "strike")
+            drawn = _draw(key, attempt - age, "strike")
             for fault in exclusive:
-                if thrown < fault.rate:
+                if drawn < fault.rate:
                     if age < fault.times:
                         return fault
                     break
-                thrown -= fault.rate
+                drawn -= fault.rate
         return None
 
     def _beside(self, kind: str, faults: list[Fault], key: str, attempt: int) -> list[Fault]:
@@ -213,51 +194,14 @@ def _draw(key: str, attempt: int, purpose: str) -> float:
     return (int.from_bytes(digest, "big") >> 3) / 2.0**53
 
 
-def _status_of(fault: Fault, thrown: float) -> int:
+def _status_of(fault: Fault, drawn: float) -> int:
     kind = fault.kind.replace("-after", "")
     if kind == "5xx":
-        return SERVER_ERRORS[int(thrown * len(SERVER_ERRORS))]
+        return SERVER_ERRORS[int(drawn * len(SERVER_ERRORS))]
     if kind.isdigit():
         return int(kind)
     if kind == "redirect" and fault.value is None:
-        return REDIRECTS[int(thrown * len(REDIRECTS))]
+        return REDIRECTS[int(drawn * len(REDIRECTS))]
     if kind == "soft-error":
         return 200
     return int(fault.value or 0)
-
-
-def plan_faults(
-    plan: FaultPlan,
-    *,
-    faults: tuple[Fault, ...] = (),
-    latency_ms: float = 0.0,
-    fail: float = 0.0,
-    drop: float = 0.0,
-    seed: int | None = None,
-) -> FaultPlan:
-    """A plan (from a scenario, or an empty one) with the flags' faults on top.
-
-    Args:
-        plan: To start from.
-        faults: More of them.
-        latency_ms: Every answer is late by so many milliseconds.
-        fail: The rate of 5xx answers.
-        drop: The rate of dropped connections, half of them after recording: a client cannot tell which.
-        seed: Of the dice; ``None`` keeps the plan's.
-
-    Raises:
-        OptionError: A number is out of its range, or the rates add up to more than 1.
-    """
-    longest = KINDS["latency"].high
-    # Not the other way round: every comparison with nan is false.
-    if not (0 <= latency_ms <= longest and 0 <= fail <= 1 and 0 <= drop <= 1):
-        raise OptionError(f"a latency is from 0 to {longest:.0f} milliseconds, and a rate is from 0 to 1")
-    extra: list[Fault] = []
-    if latency_ms:
-        extra.append(Fault("latency", value=latency_ms))
-    if fail:
-        extra.append(Fault("5xx", rate=fail))
-    if drop:
-        extra += [Fault("drop-before", rate=drop / 2), Fault("drop-after", rate=drop / 2)]
-    together = plan.plus((*extra, *faults))
-    return together if seed is None else FaultPlan(seed, together.faults, together.steps, together.poison)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cms_cli.sandbox import OptionError, Rate
-from cms_cli.sandbox.limits import SlidingWindow
+from cms_cli.sandbox.rate_limit import SlidingWindow
 
 from .conftest import Clock, StartSandbox
 from .talk import FOLLOW_UP, LEAD, Wire, lead, send

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Union
 
-from cms_cli.sandbox.schema import open_reader, unusable
+from cms_cli.sandbox.store_file import open_reader, unusable
 
 PathLike = Union[str, Path]
 
