@@ -30,18 +30,18 @@ def may_resend(kind: EventKind, outcome: Outcome) -> bool:
     return False
 
 
-def backoff(attempt: int, chance: float) -> float:
-    """Give the seconds to wait after a failed attempt for which the service names no time.
+def backoff(attempt: int, chance: float, longest: float = LONGEST_BACKOFF) -> float:
+    """Return the seconds to wait after a failed attempt for which the service names no time.
 
     Args:
         attempt: Which attempt failed, from 1.
         chance: Uniform in [0, 1): spreads clients that failed together.
+        longest: Seconds to wait at most.
 
     Returns:
-        Doubling from half a second up to 30, of which the last quarter is left to chance.
+        Doubling from half a second up to ``longest``, of which the last quarter is left to chance.
     """
-    longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(attempt - 1, 16))
-    return longest * (0.75 + 0.25 * chance)
+    return min(longest, FIRST_BACKOFF * 2.0 ** min(attempt - 1, 16)) * (0.75 + 0.25 * chance)
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,9 @@ class RetryPolicy:
         """
         if not may_resend(kind, outcome):
             return None
-        if failures > self.retries and not (self.retries and bounded_by_time_only(outcome)):
+        if failures > self.retries and not (self.retries and outcome.asks_to_wait):
             return None
         wait = max(backoff(failures, chance), outcome.retry_after or 0.0)
         # An attempt cut off at once would make a lead's fate unknown for nothing.
         rest = self.total_wait - elapsed - wait
         return wait if rest > min(1.0, self.total_wait / 20) else None
-
-
-def bounded_by_time_only(outcome: Outcome) -> bool:
-    """Tell whether the service itself asked to come back later."""
-    return outcome.status_code == 429 or outcome.retry_after is not None

@@ -113,6 +113,11 @@ class Outcome:
         """Whether the service has the event, and has it from us as far as we know."""
         return self.status is Status.ACCEPTED or (self.status is Status.DUPLICATE and self.may_have_arrived)
 
+    @property
+    def asks_to_wait(self) -> bool:
+        """Whether the service itself asked to come back later: with a 429, or with ``Retry-After``."""
+        return self.status_code == 429 or self.retry_after is not None
+
     def to_dict(self) -> dict[str, Any]:
         """Give the dict that the package page documents.
 
