@@ -15,7 +15,7 @@ from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin, fetch_token
 from cms_cli.config import edit as configedit
 from cms_cli.config import file as configfile
-from cms_cli.config.settings import Settings
+from cms_cli.config.settings import Flags, Settings
 from cms_cli.exit_codes import ExitCode
 from cms_cli.terminal import auth as render
 from cms_cli.terminal.console import Console
@@ -53,7 +53,18 @@ def login(
     On a terminal it is asked for and not shown; otherwise it is read from stdin. With --host, the host is kept
     with it.
     """
-    console, settings = begin(locals(), creating=True)
+    console, settings = begin(
+        Flags(
+            config=config,
+            profile=profile,
+            host=host,
+            allow_http=allow_http,
+            token_file=token_file,
+            quiet=quiet,
+            no_color=no_color,
+        ),
+        creating=True,
+    )
     name = settings.profile.value
     token = _read_token(console, token_file)
     hide(token)
@@ -98,7 +109,7 @@ def logout(
     no_color: o.NoColor = False,
 ) -> None:
     """Drop the token that the config file keeps. Settings and a token_command stay."""
-    console, settings = begin(locals())
+    console, settings = begin(Flags(config=config, profile=profile, quiet=quiet, no_color=no_color))
     name, path = settings.profile.value, settings.config_path.value
     dropped: list[bool] = []
 
@@ -130,7 +141,19 @@ def status(
     No event is sent, and the token is not. Ends with 4 where no token can be used, and with 5 where the host does
     not answer.
     """
-    console, settings = begin(locals())
+    console, settings = begin(
+        Flags(
+            config=config,
+            profile=profile,
+            host=host,
+            allow_http=allow_http,
+            token_file=token_file,
+            json=json,
+            output=output,
+            quiet=quiet,
+            no_color=no_color,
+        )
+    )
     found = render.Status(settings.profile, settings.host, settings.token_sources())
     try:
         token = fetch_token(console, settings)

@@ -1,9 +1,9 @@
-"""What every command begins with: somewhere to write to, and settings."""
+"""The beginning of every command: a console to write to, and settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cms_cli.access.tokens import Token
 from cms_cli.config.settings import Flags, Settings
@@ -17,49 +17,48 @@ class Session(NamedTuple):
     settings: Settings
 
 
-def begin(parameters: Mapping[str, Any], *, creating: bool = False) -> Session:
+def begin(flags: Flags, *, creating: bool = False) -> Session:
     """Read a command's common flags.
 
     Args:
-        parameters: All parameters of the command, by name; what is not a common flag is left alone.
+        flags: As they were given.
         creating: Whether the command makes what is missing: a config file, a profile.
 
     Raises:
         CommandError: A flag, a variable or the config file cannot be used.
     """
-    settings = Settings(Flags.of(parameters), creating=creating)
-    console = console_of(parameters, own_state=settings.profile_has_own_state)
+    settings = Settings(flags, creating=creating)
+    console = console_of(flags, own_state=settings.profile_has_own_state)
     for warning in settings.warnings:
         console.warn(warning)
     return Session(console, settings)
 
 
-def console_of(parameters: Mapping[str, Any], *, own_state: bool = False) -> Console:
+def console_of(flags: Flags, *, own_state: bool = False) -> Console:
     """Make the console that a command's flags ask for.
 
     Args:
-        parameters: All parameters of the command, by name.
+        flags: As they were given.
         own_state: Whether the profile has a state folder of its own: then commands to copy need ``--profile``.
     """
-    place, account = ["config", "state_dir"], ["token_file"]
-    (place if own_state else account).append("profile")
+    place = {"--config": flags.config, "--state-dir": flags.state_dir}
+    account = {"--token-file": flags.token_file}
+    (place if own_state else account)["--profile"] = flags.profile
     return Console(
-        quiet=bool(parameters.get("quiet")),
-        verbose=bool(parameters.get("verbose")),
-        no_color=bool(parameters.get("no_color")),
-        place=_as_given(parameters, *place),
-        account=_as_given(parameters, *account),
+        quiet=flags.quiet,
+        verbose=flags.verbose,
+        no_color=flags.no_color,
+        place=_as_given(place),
+        account=_as_given(account),
     )
 
 
-def _as_given(parameters: Mapping[str, Any], *names: str) -> str:
-    given = {name: parameters.get(name) for name in names}
-    if not any(given.values()):
+def _as_given(flags: Mapping[str, str | None]) -> str:
+    if not any(flags.values()):
         return ""
     import shlex
 
-    flags = (f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items() if value)
-    return "".join(flags)
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in flags.items() if value)
 
 
 def fetch_token(console: Console, settings: Settings) -> Token:

@@ -9,19 +9,20 @@ from typing import Any, Optional
 import typer
 
 from cms_cli.config import file as configfile
+from cms_cli.config.keys import DEFAULT_PROFILE, KEYS, PLAIN_NAME
 
 
 def profiles(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the profiles of the config file, also of one that ``--config`` names."""
     config = _config(ctx)
-    names = [configfile.DEFAULT_PROFILE, *config.profiles] if config else []
+    names = [DEFAULT_PROFILE, *config.profiles] if config else []
     return [name for name in names if name.startswith(incomplete)]
 
 
 def mappings(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the mappings of the config file; where none begins so, the shell offers files."""
     config = _config(ctx)
-    names = [name for name in config.mappings if configfile.PLAIN_NAME.fullmatch(name)] if config else []
+    names = [name for name in config.mappings if PLAIN_NAME.fullmatch(name)] if config else []
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -50,7 +51,7 @@ def modes(incomplete: str) -> list[str]:
 
 def keys(incomplete: str) -> list[str]:
     """Offer the keys of the config file."""
-    return [name for name in configfile.KEYS if name.startswith(incomplete)]
+    return [name for name in KEYS if name.startswith(incomplete)]
 
 
 def presets(incomplete: str) -> list[str]:

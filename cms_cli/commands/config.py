@@ -10,7 +10,7 @@ from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin, console_of
 from cms_cli.config import edit as configedit
 from cms_cli.config import file as configfile
-from cms_cli.config.file import KEYS, TOKEN_KEYS
+from cms_cli.config.keys import KEYS, TOKEN_KEYS
 from cms_cli.config.origin import OriginKind
 from cms_cli.config.settings import Flags, Settings, config_path
 from cms_cli.errors import CommandError
@@ -50,7 +50,8 @@ def config() -> None:
 @app.command("path", cls=Command, epilog="cms config path\ncms config path --config shop.toml")
 def path(config: o.Config = None, quiet: o.Quiet = False, no_color: o.NoColor = False) -> None:
     """Show where the config file is, or would be."""
-    console_of(locals()).result(str(config_path(Flags(config=config)).value))
+    flags = Flags(config=config, quiet=quiet, no_color=no_color)
+    console_of(flags).result(str(config_path(flags).value))
 
 
 @app.command("list", cls=Command, epilog="cms config list\ncms config list --profile shop --json")
@@ -63,7 +64,9 @@ def list_(
     no_color: o.NoColor = False,
 ) -> None:
     """Show every setting that holds, and where it comes from."""
-    console, settings = begin(locals())
+    console, settings = begin(
+        Flags(config=config, profile=profile, json=json, output=output, quiet=quiet, no_color=no_color)
+    )
     found = {key: settings.get(key) for key in KEYS if key not in TOKEN_KEYS}
     render.settings(console, settings, found, settings.token_sources())
 
@@ -82,7 +85,9 @@ def get(
 
     With profiles.NAME.KEY, what the config file has there. A token is never shown.
     """
-    console, settings = begin(locals())
+    console, settings = begin(
+        Flags(config=config, profile=profile, json=json, output=output, quiet=quiet, no_color=no_color)
+    )
     section, name = configedit.locate(key, None)
     sources = settings.token_sources()
     if section:
@@ -104,7 +109,8 @@ def set_(
     no_color: o.NoColor = False,
 ) -> None:
     """Keep a setting in the config file, on top or with --profile in a profile."""
-    console, flags = console_of(locals()), Flags(config=config, profile=profile)
+    flags = Flags(config=config, profile=profile, quiet=quiet, no_color=no_color)
+    console = console_of(flags)
     section, name = configedit.locate(key, profile)
     checked = _checked(name, value)
     where = config_path(flags).value
@@ -150,8 +156,8 @@ def unset(
     no_color: o.NoColor = False,
 ) -> None:
     """Remove a setting from the config file, a misspelled one too."""
-    console = console_of(locals())
-    where = config_path(Flags(config=config)).value
+    flags = Flags(config=config, profile=profile, quiet=quiet, no_color=no_color)
+    console, where = console_of(flags), config_path(flags).value
     section, name = _any_key(key, profile)
     removed: list[bool] = []
     if where.exists():

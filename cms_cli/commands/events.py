@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from cms_cli.commands.begin import begin
+from cms_cli.commands.request import EventFlags, TrackRequest, given
 from cms_cli.commands.target import Target, open_target
 from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
@@ -14,8 +15,6 @@ from cms_cli.exit_codes import ExitCode, of_event
 from cms_cli.terminal import event as output
 from cms_cli.terminal.console import Console
 from cms_python import (
-    LEAD_FIELDS,
-    SALE_FIELDS,
     CMSClient,
     EventKind,
     InvalidEventError,
@@ -35,13 +34,6 @@ MAX_WAIT = 90.0
 RETRIES = 4
 """Repeats of one event that fails; a 429, and an answer with ``Retry-After``, are not counted."""
 
-# Flags that mean nothing without a file; `--yes` is among them because one event asks nothing.
-_OF_A_FILE = (
-    *("map", "preset", "mapping", "where", "skip_unattributed", "decimal", "date_format", "encoding", "delimiter"),
-    *("rate", "concurrency", "limit", "skip_invalid", "failures", "results", "max_failures", "max_duration"),
-    *("fresh", "retry_unknown", "retry_refused", "yes"),
-)
-
 # What to do about a value, where the parser's hint speaks of a file's column, or of a flag that only a file has.
 _HINTS: Mapping[str, str] = {
     "amount_empty": "write 0 for a free order",
@@ -57,52 +49,43 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def track_or_replay(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
+def track_or_replay(request: TrackRequest) -> ExitCode:
     """Track one event, or replay a file of them where one is named.
-
-    Args:
-        kind: Lead or sale.
-        parameters: The command's parameters by name.
 
     Raises:
         CommandError: Flags, settings or the file cannot be used.
     """
-    inputs = [flag for flag in ("from_csv", "from_jsonl") if parameters[flag] is not None]
+    inputs = request.file.inputs
     if len(inputs) > 1:
-        raise CommandError("--from-csv and --from-jsonl contradict each other", "Replay one file after the other.")
-    if inputs:
-        if parameters[inputs[0]] == "-" == parameters["token_file"]:
+        raise CommandError(f"{' and '.join(inputs)} contradict each other", "Replay one file after the other.")
+    for flag, path in inputs.items():
+        if path == "-" == request.flags.token_file:
             raise CommandError(
-                f"--{inputs[0].replace('_', '-')} - and --token-file - cannot both read stdin",
+                f"{flag} - and --token-file - cannot both read stdin",
                 "Give the token in CMS_BEARER_TOKEN, or one of the two as a file.",
             )
         from cms_cli.commands.replay import replay_file
 
-        return replay_file(kind, parameters)
-    astray = [name for name in _OF_A_FILE if parameters.get(name)]
+        return replay_file(request)
+    astray = [*given(request.file), *given(request.delivery)]
     if astray:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in astray)
-        raise CommandError(f"{flags}: only with --from-csv or --from-jsonl", f"see: cms {kind.value} --help")
-    return track(kind, parameters)
+        raise CommandError(
+            f"{', '.join(astray)}: only with --from-csv or --from-jsonl", f"see: cms {request.kind.value} --help"
+        )
+    return track(request)
 
 
-def track(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
+def track(request: TrackRequest) -> ExitCode:
     """Check one event, send it and show what became of it.
-
-    Args:
-        kind: Lead or sale.
-        parameters: The command's parameters by name: the event's fields as text, and the common flags.
-
-    Returns:
-        The exit code.
 
     Raises:
         CommandError: Flags or settings cannot be used, or there is no token; nothing was sent.
     """
-    console, settings = begin(parameters)
-    event = read_event(kind, parameters, settings.timezone)
-    sending = not parameters["dry_run"]
-    with open_target(settings, console, sandbox=parameters["sandbox"], sending=sending) as target:
+    kind = request.kind
+    console, settings = begin(request.flags)
+    event = read_event(kind, request.event, settings.timezone)
+    sending = not request.dry_run
+    with open_target(settings, console, sandbox=request.sandbox, sending=sending) as target:
         if not sending:
             output.dry_run(console, settings.output, f"{target.url}/track/{kind.value}", event.to_wire())
             return ExitCode.OK
@@ -133,26 +116,23 @@ def _send(event: Event, kind: EventKind, target: Target, settings: Settings, con
             raise
 
 
-def read_event(kind: EventKind, parameters: Mapping[str, Any], zone: str) -> Event:
+def read_event(kind: EventKind, flags: EventFlags, zone: str) -> Event:
     """Build an event from flags.
 
     Args:
         kind: Lead or sale.
-        parameters: The fields by Python name, as text; None for a flag that was not given.
+        flags: The fields as they were given.
         zone: The IANA name of the zone of a time without one.
 
     Raises:
         CommandError: Values are missing or break a rule. All of them are named at once, by their flags.
     """
-    fields = LEAD_FIELDS if kind is EventKind.LEAD else SALE_FIELDS
-    values: dict[str, Any] = {name: parameters.get(name) for name in fields}
+    values: dict[str, Any] = dict(flags.texts(kind))
     problems: dict[str, str] = {}
-    if parameters.get("deferred"):
-        values["mode"] = values["mode"] or "deferred"
     if values["timestamp"] is not None:
         values["timestamp"] = _timestamp(values["timestamp"], zone, problems)
     if values.get("amount") is not None:
-        values["amount"] = _amount(values["amount"], parameters, problems)
+        values["amount"] = _amount(values["amount"], flags, problems)
     event: Optional[Event] = None
     try:
         event = LeadEvent(**values) if kind is EventKind.LEAD else SaleEvent(**values)
@@ -160,7 +140,7 @@ def read_event(kind: EventKind, parameters: Mapping[str, Any], zone: str) -> Eve
         # What was found above says more than "is required" of the value that is therefore not there.
         problems = {**error.problems, **problems}
     if problems or event is None:
-        lines = [f"  --{name.replace('_', '-')} {problems[name]}" for name in fields if name in problems]
+        lines = [f"  --{name.replace('_', '-')} {problems[name]}" for name in values if name in problems]
         raise CommandError(
             "\n".join([f"this {kind.value} cannot be sent:", *lines]), f"see: cms {kind.value} --help"
         )
@@ -182,14 +162,14 @@ def _timestamp(text: str, zone: str, problems: dict[str, str]) -> Optional[datet
     return instant
 
 
-def _amount(text: str, parameters: Mapping[str, Any], problems: dict[str, str]) -> Optional[int]:
-    major = getattr(parameters.get("amount_unit"), "value", None) == "major"
+def _amount(text: str, flags: EventFlags, problems: dict[str, str]) -> Optional[int]:
+    major = flags.unit == "major"
     if not major and text.isascii() and text.isdigit() and len(text) < 16:
         return int(text)
     from cms_cli.replay.values.money import parse_cli_amount, parse_minor
     from cms_cli.replay.values.problem import ValueProblem
 
-    currency = parameters.get("currency") or ""
+    currency = flags.currency or ""
     if major and not currency:
         return None  # --currency is required, and without it this amount means nothing yet
     amount = parse_cli_amount(text, currency) if major else parse_minor(text)

@@ -5,6 +5,8 @@ import typer
 from cms_cli.commands import options as o
 from cms_cli.commands import replay_options as r
 from cms_cli.commands.events import track_or_replay
+from cms_cli.commands.request import DeliveryFlags, EventFlags, FileFlags, TrackRequest
+from cms_cli.config.settings import Flags
 from cms_cli.terminal.help import Command
 from cms_python import EventKind
 
@@ -78,4 +80,62 @@ def lead(
 
     Needs --event-name and --customer-external-id; the first event of a customer needs --click-id as well.
     """
-    return track_or_replay(EventKind.LEAD, locals())
+    return track_or_replay(
+        TrackRequest(
+            EventKind.LEAD,
+            EventFlags(
+                event_name=event_name,
+                customer_external_id=customer_external_id,
+                click_id=click_id,
+                customer_name=customer_name,
+                customer_email=customer_email,
+                customer_avatar=customer_avatar,
+                timestamp=timestamp,
+                mode=mode,
+                deferred=deferred,
+            ),
+            FileFlags(
+                from_csv=from_csv,
+                from_jsonl=from_jsonl,
+                preset=preset,
+                mapping=mapping,
+                map=map,
+                where=where,
+                date_format=date_format,
+                encoding=encoding,
+                delimiter=delimiter,
+            ),
+            DeliveryFlags(
+                rate=rate,
+                concurrency=concurrency,
+                limit=limit,
+                skip_invalid=skip_invalid,
+                failures=failures,
+                results=results,
+                max_failures=max_failures,
+                max_duration=max_duration,
+                fresh=fresh,
+                retry_unknown=retry_unknown,
+                retry_refused=retry_refused,
+                yes=yes,
+            ),
+            Flags(
+                config=config,
+                profile=profile,
+                host=host,
+                allow_http=allow_http,
+                token_file=token_file,
+                timezone=timezone,
+                timeout=timeout,
+                max_wait=max_wait,
+                state_dir=state_dir,
+                json=json,
+                output=output,
+                quiet=quiet,
+                verbose=verbose,
+                no_color=no_color,
+            ),
+            dry_run=dry_run,
+            sandbox=sandbox,
+        )
+    )

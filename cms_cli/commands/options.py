@@ -1,21 +1,18 @@
 """The flags that commands share, declared once. Typer reads these at run time."""
 
+from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from cms_cli.commands import completions
-from cms_cli.config.file import OUTPUTS
+from cms_cli.config.keys import CONFIG_FLAG, CONFIG_VARIABLE, KEYS, Output
 
 EVENT = "Event"
 SENDING = "Sending"
 CONFIGURATION = "Token, host and configuration"
 OUTPUT = "Output"
-
-# mypy wants the names written out a second time.
-Output = Enum("Output", {name: name for name in OUTPUTS})  # type: ignore[misc]
-"""What ``--output`` takes."""
 
 
 class AmountUnit(str, Enum):
@@ -23,6 +20,14 @@ class AmountUnit(str, Enum):
 
     minor = "minor"
     major = "major"
+
+
+def _setting(key: str, panel: str, complete: Optional[Callable[..., Any]] = None) -> Any:
+    """Declare the flag of a setting, in the words of the one table that has it."""
+    known = KEYS[key]
+    return typer.Option(
+        known.flag, metavar=known.metavar, help=known.flag_help, rich_help_panel=panel, autocompletion=complete
+    )
 
 
 ClickId = Annotated[
@@ -98,16 +103,7 @@ Timestamp = Annotated[
         rich_help_panel=EVENT,
     ),
 ]
-Timezone = Annotated[
-    Optional[str],
-    typer.Option(
-        "--timezone",
-        metavar="ZONE",
-        help="The zone of a time without one: Europe/Berlin. UTC by default.",
-        autocompletion=completions.zones,
-        rich_help_panel=EVENT,
-    ),
-]
+Timezone = Annotated[Optional[str], _setting("timezone", EVENT, completions.zones)]
 Mode = Annotated[
     Optional[str],
     typer.Option(
@@ -130,28 +126,10 @@ Sandbox = Annotated[
     bool,
     typer.Option("--sandbox", help="Send to a stand-in on this machine; needs no token.", rich_help_panel=SENDING),
 ]
-Timeout = Annotated[
-    Optional[float],
-    typer.Option(
-        "--timeout", metavar="S", help="Seconds a request may take, 30 by default.", rich_help_panel=SENDING
-    ),
-]
-MaxWait = Annotated[
-    Optional[float],
-    typer.Option(
-        "--max-wait",
-        metavar="S",
-        help="Seconds to wait for retries and rate limits: 90 by default, 900 in a replay.",
-        rich_help_panel=SENDING,
-    ),
-]
+Timeout = Annotated[Optional[float], _setting("timeout", SENDING)]
+MaxWait = Annotated[Optional[float], _setting("max_wait", SENDING)]
 
-Host = Annotated[
-    Optional[str],
-    typer.Option(
-        "--host", metavar="URL", help="Base URL of the API. [env: CMS_HOST]", rich_help_panel=CONFIGURATION
-    ),
-]
+Host = Annotated[Optional[str], _setting("host", CONFIGURATION)]
 AllowHttp = Annotated[
     bool,
     typer.Option("--allow-http", help="Allow plain http to another machine.", rich_help_panel=CONFIGURATION),
@@ -165,39 +143,22 @@ TokenFile = Annotated[
         rich_help_panel=CONFIGURATION,
     ),
 ]
-Profile = Annotated[
-    Optional[str],
-    typer.Option(
-        "--profile",
-        metavar="NAME",
-        help="A profile of the config file. [env: CMS_PROFILE]",
-        autocompletion=completions.profiles,
-        rich_help_panel=CONFIGURATION,
-    ),
-]
+Profile = Annotated[Optional[str], _setting("profile", CONFIGURATION, completions.profiles)]
 Config = Annotated[
     Optional[str],
     typer.Option(
-        "--config", metavar="FILE", help="Another config file. [env: CMS_CONFIG]", rich_help_panel=CONFIGURATION
-    ),
-]
-StateDir = Annotated[
-    Optional[str],
-    typer.Option(
-        "--state-dir",
-        metavar="DIR",
-        help="Where journal, ledger and sandbox live. [env: CMS_STATE_DIR]",
+        CONFIG_FLAG,
+        metavar="FILE",
+        help=f"Another config file. [env: {CONFIG_VARIABLE}]",
         rich_help_panel=CONFIGURATION,
     ),
 ]
+StateDir = Annotated[Optional[str], _setting("state_dir", CONFIGURATION)]
 
 Json = Annotated[
     bool, typer.Option("--json", help="The result as JSON; short for --output json.", rich_help_panel=OUTPUT)
 ]
-OutputFormat = Annotated[
-    Optional[Output],
-    typer.Option("--output", help="How to write the result. [env: CMS_OUTPUT]", rich_help_panel=OUTPUT),
-]
+OutputFormat = Annotated[Optional[Output], _setting("output", OUTPUT)]
 Quiet = Annotated[
     bool,
     typer.Option(

@@ -7,6 +7,7 @@ import typer
 from cms_cli.commands import completions
 from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin
+from cms_cli.config.settings import Flags
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.terminal.help import Command
@@ -45,7 +46,7 @@ def presets(
     from cms_cli.replay.model import InputError
     from cms_cli.terminal import presets as render
 
-    console, settings = begin(locals())
+    console, settings = begin(Flags(config=config, json=json, output=output, quiet=quiet, no_color=no_color))
     if name is None:
         render.listing(console, settings.output, [book.preset(each) for each in book.NAMES])
         return ExitCode.OK

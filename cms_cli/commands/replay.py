@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from cms_cli.access.account import is_profile, subject_in
 from cms_cli.commands.begin import begin
-from cms_cli.commands.shape import input_of, shape_of
+from cms_cli.commands.request import DeliveryFlags, ResumeRequest, TrackRequest
+from cms_cli.commands.shape import shape_of
 from cms_cli.commands.target import SANDBOX, Target, open_target
 from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
@@ -35,52 +36,45 @@ from cms_python import CMSClient, EventKind
 _RUNS_COMMAND = re.compile(r"cms (runs (resume|show|failures) (?:lead|sale)-\w+)")
 
 
-def replay_file(kind: EventKind, parameters: Mapping[str, Any]) -> ExitCode:
+def replay_file(request: TrackRequest) -> ExitCode:
     """Replay a file, or rehearse it, and show what became of it.
-
-    Args:
-        kind: Lead or sale.
-        parameters: The command's parameters by name.
 
     Raises:
         CommandError: It cannot be done.
     """
-    console, settings = begin(parameters)
-    shape = shape_of(kind, parameters, settings)
-    delivery = delivery_of(parameters, settings)
-    sending = not parameters["dry_run"]
-    view = ReplayView(console, settings.output, delivery, ask=not parameters["yes"])
+    console, settings = begin(request.flags)
+    shape = shape_of(request, settings)
+    delivery = delivery_of(request.delivery, settings, sandbox=request.sandbox)
+    (path,) = request.file.inputs.values()
+    sending = not request.dry_run
+    view = ReplayView(console, settings.output, delivery, ask=not request.delivery.yes)
     with (
         explained(console),
-        open_target(settings, console, sandbox=parameters["sandbox"], sending=sending) as target,
+        open_target(settings, console, sandbox=request.sandbox, sending=sending) as target,
     ):
-        request = request_for(kind, input_of(parameters), shape, delivery, target)
+        wanted = request_for(request.kind, path, shape, delivery, target)
         if not sending:
             with view:
-                preview, report = rehearse(request, view)
+                preview, report = rehearse(wanted, view)
             output.show_rehearsal(console, settings.output, preview, report, view.rate)
             return report.exit_code
         log_requests(console)
         with client_for(target, settings) as client, stoppable(view), view:
-            report = replay(request, client.attempt, view)
+            report = replay(wanted, client.attempt, view)
     output.show_report(console, settings.output, report)
     return report.exit_code
 
 
-def resume_run(run: Run, parameters: Mapping[str, Any]) -> ExitCode:
+def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
     """Go on with a run, under the account that it belongs to.
-
-    Args:
-        run: The run.
-        parameters: The command's parameters by name.
 
     Raises:
         CommandError: It cannot be done.
     """
     sandbox = run.host == SANDBOX
-    console, settings = begin({**parameters, "host": None if sandbox else run.host})
-    delivery = delivery_of({**parameters, "sandbox": sandbox}, settings)
-    view = ReplayView(console, settings.output, delivery, ask=not parameters["yes"])
+    console, settings = begin(replace(asked.flags, host=None if sandbox else run.host))
+    delivery = delivery_of(asked.delivery, settings, sandbox=sandbox)
+    view = ReplayView(console, settings.output, delivery, ask=not asked.delivery.yes)
     with explained(console), open_target(settings, console, sandbox=sandbox) as target:
         _check_account(run, target, console)
         log_requests(console)
@@ -109,28 +103,28 @@ def _check_account(run: Run, target: Target, console: Console) -> None:
         )
 
 
-def delivery_of(parameters: Mapping[str, Any], settings: Settings) -> Delivery:
+def delivery_of(flags: DeliveryFlags, settings: Settings, *, sandbox: bool) -> Delivery:
     """Read the flags that say how to send."""
-    rate = None if parameters.get("sandbox") else DOCUMENTED_RATE
-    if parameters["rate"] is not None:
+    rate = None if sandbox else DOCUMENTED_RATE
+    if flags.rate is not None:
         try:
-            rate = parse_rate(parameters["rate"])
+            rate = parse_rate(flags.rate)
         except ValueError as problem:
-            raise CommandError(f'--rate "{parameters["rate"]}" {problem}') from None
+            raise CommandError(f'--rate "{flags.rate}" {problem}') from None
     return Delivery(
-        limit=parameters["limit"],
+        limit=flags.limit,
         rate=rate,
-        concurrency=parameters["concurrency"] or DEFAULT_CONCURRENCY,
+        concurrency=flags.concurrency or DEFAULT_CONCURRENCY,
         timeout=settings.timeout,
         max_wait=settings.max_wait(DEFAULT_MAX_WAIT),
-        max_failures=parameters["max_failures"],
-        max_duration=parameters["max_duration"],
-        skip_invalid=bool(parameters.get("skip_invalid")),
-        fresh=bool(parameters.get("fresh")),
-        retry_unknown=parameters["retry_unknown"],
-        retry_refused=parameters["retry_refused"],
-        failures=_path(parameters["failures"]),
-        results=_path(parameters["results"]),
+        max_failures=flags.max_failures,
+        max_duration=flags.max_duration,
+        skip_invalid=flags.skip_invalid,
+        fresh=flags.fresh,
+        retry_unknown=flags.retry_unknown,
+        retry_refused=flags.retry_refused,
+        failures=_path(flags.failures),
+        results=_path(flags.results),
     )
 
 

@@ -11,6 +11,7 @@ from cms_cli.commands import completions
 from cms_cli.commands import options as o
 from cms_cli.commands import replay_options as r
 from cms_cli.commands.begin import begin, console_of
+from cms_cli.commands.request import DeliveryFlags, ResumeRequest
 from cms_cli.commands.target import sandbox_dir
 from cms_cli.config.settings import Flags, Settings
 from cms_cli.errors import CommandError
@@ -52,7 +53,17 @@ def list_runs(
     from cms_cli.replay.journal import runs as book
     from cms_cli.terminal import runs as render
 
-    console, settings = begin(locals())
+    console, settings = begin(
+        Flags(
+            config=config,
+            profile=profile,
+            state_dir=state_dir,
+            json=json,
+            output=output,
+            quiet=quiet,
+            no_color=no_color,
+        )
+    )
     found = []
     with _journals(console, settings) as journals:
         for journal in journals:
@@ -77,7 +88,17 @@ def show(
     from cms_cli.replay.run import problems_of
     from cms_cli.terminal import runs as render
 
-    console, settings = begin(locals())
+    console, settings = begin(
+        Flags(
+            config=config,
+            profile=profile,
+            state_dir=state_dir,
+            json=json,
+            output=output,
+            quiet=quiet,
+            no_color=no_color,
+        )
+    )
     with _journals(console, settings) as journals:
         journal, run = _find(journals, name)
         from cms_cli.replay.journal import rowbook
@@ -121,10 +142,38 @@ def resume(
     """Go on with a replay where it stopped. The file itself is not needed; a renewed token may be used."""
     from cms_cli.commands.replay import resume_run
 
-    parameters = locals()
-    with _journals(console_of(parameters), Settings(Flags.of(parameters))) as journals:
-        _, run = _find(journals, name)
-    return resume_run(run, parameters)
+    request = ResumeRequest(
+        name,
+        DeliveryFlags(
+            rate=rate,
+            concurrency=concurrency,
+            limit=limit,
+            failures=failures,
+            results=results,
+            max_failures=max_failures,
+            max_duration=max_duration,
+            retry_unknown=retry_unknown,
+            retry_refused=retry_refused,
+            yes=yes,
+        ),
+        Flags(
+            config=config,
+            profile=profile,
+            allow_http=allow_http,
+            token_file=token_file,
+            timeout=timeout,
+            max_wait=max_wait,
+            state_dir=state_dir,
+            json=json,
+            output=output,
+            quiet=quiet,
+            verbose=verbose,
+            no_color=no_color,
+        ),
+    )
+    with _journals(console_of(request.flags), Settings(request.flags)) as journals:
+        _, run = _find(journals, request.name)
+    return resume_run(run, request)
 
 
 @app.command(
@@ -148,7 +197,9 @@ def failures(
     from cms_cli.replay.journal.runs import RunState
     from cms_cli.replay.rowfiles import layout_of
 
-    console, settings = begin(locals())
+    console, settings = begin(
+        Flags(config=config, profile=profile, state_dir=state_dir, quiet=quiet, no_color=no_color)
+    )
     with _journals(console, settings) as journals:
         journal, _ = _find(journals, name)
         with journal.snapshot():  # should it be finished just now, its rows move to another file
@@ -189,7 +240,9 @@ def prune(
     from cms_cli.replay.journal import runs as book
     from cms_cli.replay.journal.journal import Journal
 
-    console, settings = begin(locals())
+    console, settings = begin(
+        Flags(config=config, profile=profile, state_dir=state_dir, quiet=quiet, no_color=no_color)
+    )
     if ledger and not yes:
         if not console.asks:
             raise CommandError("--ledger forgets what was accepted, which asks for --yes where nobody can be asked")

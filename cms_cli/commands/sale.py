@@ -5,6 +5,8 @@ import typer
 from cms_cli.commands import options as o
 from cms_cli.commands import replay_options as r
 from cms_cli.commands.events import track_or_replay
+from cms_cli.commands.request import DeliveryFlags, EventFlags, FileFlags, TrackRequest
+from cms_cli.config.settings import Flags
 from cms_cli.terminal.help import Command
 from cms_python import EventKind
 
@@ -84,4 +86,66 @@ def sale(
     Needs --click-id, --event-name, --customer-external-id, --invoice-id, --amount and --currency. Sent again with
     the same invoice, a sale is not counted twice.
     """
-    return track_or_replay(EventKind.SALE, locals())
+    return track_or_replay(
+        TrackRequest(
+            EventKind.SALE,
+            EventFlags(
+                event_name=event_name,
+                customer_external_id=customer_external_id,
+                click_id=click_id,
+                customer_name=customer_name,
+                customer_email=customer_email,
+                customer_avatar=customer_avatar,
+                timestamp=timestamp,
+                invoice_id=invoice_id,
+                amount=amount,
+                currency=currency,
+                amount_unit=amount_unit,
+            ),
+            FileFlags(
+                from_csv=from_csv,
+                from_jsonl=from_jsonl,
+                preset=preset,
+                mapping=mapping,
+                map=map,
+                where=where,
+                skip_unattributed=skip_unattributed,
+                decimal=decimal,
+                date_format=date_format,
+                encoding=encoding,
+                delimiter=delimiter,
+            ),
+            DeliveryFlags(
+                rate=rate,
+                concurrency=concurrency,
+                limit=limit,
+                skip_invalid=skip_invalid,
+                failures=failures,
+                results=results,
+                max_failures=max_failures,
+                max_duration=max_duration,
+                fresh=fresh,
+                retry_unknown=retry_unknown,
+                retry_refused=retry_refused,
+                yes=yes,
+            ),
+            Flags(
+                config=config,
+                profile=profile,
+                host=host,
+                allow_http=allow_http,
+                token_file=token_file,
+                timezone=timezone,
+                timeout=timeout,
+                max_wait=max_wait,
+                state_dir=state_dir,
+                json=json,
+                output=output,
+                quiet=quiet,
+                verbose=verbose,
+                no_color=no_color,
+            ),
+            dry_run=dry_run,
+            sandbox=sandbox,
+        )
+    )

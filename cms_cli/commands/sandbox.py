@@ -2,6 +2,7 @@
 
 import signal
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -11,7 +12,7 @@ from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin
 from cms_cli.commands.target import STORE_NAME, sandbox_dir, way_out
 from cms_cli.config.homes import expanded
-from cms_cli.config.settings import Settings
+from cms_cli.config.settings import Flags, Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.terminal import sandbox as render
@@ -103,6 +104,26 @@ Seed = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class ServeRequest:
+    """`cms sandbox serve`; ``db`` is the store as it was named, or None."""
+
+    store: Path
+    db: Optional[str]
+    port: int
+    token: Optional[str]
+    token_requests: Optional[int]
+    token_seconds: Optional[float]
+    rate_limit: str
+    latency: float
+    fail: float
+    drop: float
+    fault: Optional[list[str]]
+    scenario: Optional[Path]
+    answer: str
+    seed: Optional[int]
+
+
 @app.callback()
 def sandbox() -> None:
     """A stand-in for the service, on this machine.
@@ -141,9 +162,34 @@ def serve(
     A fault is [lead.|sale.]KIND[:RATE][@VALUE][xTIMES]; a KIND that is none is answered with the list of them. The
     README says what each does, and what a scenario looks like.
     """
-    given = locals()
-    console, settings = begin(given)
-    server = _server(console, given, _store(settings, db))
+    console, settings = begin(
+        Flags(
+            config=config,
+            profile=profile,
+            state_dir=state_dir,
+            json=json,
+            output=output,
+            quiet=quiet,
+            no_color=no_color,
+        )
+    )
+    request = ServeRequest(
+        _store(settings, db),
+        db=db,
+        port=port,
+        token=token,
+        token_requests=token_requests,
+        token_seconds=token_seconds,
+        rate_limit=rate_limit,
+        latency=latency,
+        fail=fail,
+        drop=drop,
+        fault=fault,
+        scenario=scenario,
+        answer=answer,
+        seed=seed,
+    )
+    server = _server(console, request)
     # Ctrl-C and SIGTERM are how a server ends: no error, and what is being answered is answered.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server:
@@ -155,32 +201,32 @@ def serve(
     return ExitCode.OK
 
 
-def _server(console: Console, given: dict[str, Any], db: Path) -> Any:
+def _server(console: Console, request: ServeRequest) -> Any:
     from cms_cli.sandbox import OptionError, SandboxServer, StoreError, load_scenario
 
     try:
         return SandboxServer(
-            db,
-            port=given["port"],
-            token=given["token"],
-            token_requests=given["token_requests"],
-            token_seconds=given["token_seconds"],
-            rate_limit=given["rate_limit"],
-            latency_ms=given["latency"],
-            fail=given["fail"],
-            drop=given["drop"],
-            faults=",".join(given["fault"] or ()),
-            scenario=load_scenario(given["scenario"]) if given["scenario"] else None,
-            seed=given["seed"],
-            answer=given["answer"],
+            request.store,
+            port=request.port,
+            token=request.token,
+            token_requests=request.token_requests,
+            token_seconds=request.token_seconds,
+            rate_limit=request.rate_limit,
+            latency_ms=request.latency,
+            fail=request.fail,
+            drop=request.drop,
+            faults=",".join(request.fault or ()),
+            scenario=load_scenario(request.scenario) if request.scenario else None,
+            seed=request.seed,
+            answer=request.answer,
         )
     except OptionError as problem:
         raise CommandError(str(problem), "see: cms sandbox serve --help") from None
     except StoreError as problem:
-        raise _store_error(console, problem, given["db"]) from None
+        raise _store_error(console, problem, request.db) from None
     except OSError as problem:
         raise CommandError(
-            f"cannot listen on port {given['port']}: {problem.strerror or problem}",
+            f"cannot listen on port {request.port}: {problem.strerror or problem}",
             "--port 0 takes a free one",
             ExitCode.INTERNAL,
         ) from None
@@ -209,7 +255,17 @@ def events(
     no_color: o.NoColor = False,
 ) -> None:
     """Show what the stand-in received, with the click that each event resolved to."""
-    console, settings = begin(locals())
+    console, settings = begin(
+        Flags(
+            config=config,
+            profile=profile,
+            state_dir=state_dir,
+            json=json,
+            output=output,
+            quiet=quiet,
+            no_color=no_color,
+        )
+    )
     from cms_cli.sandbox import StoreError, read_events
 
     _check_kind(kind)
@@ -246,7 +302,17 @@ def report(
     Last click, as the service counts: a lead without a click id is that of the click that the customer's last
     deferred lead stored. Those with the most sales come first; totals are of all of them. JSON has minor units.
     """
-    console, settings = begin(locals())
+    console, settings = begin(
+        Flags(
+            config=config,
+            profile=profile,
+            state_dir=state_dir,
+            json=json,
+            output=output,
+            quiet=quiet,
+            no_color=no_color,
+        )
+    )
     from cms_cli.sandbox import EventFilter, StoreError, open_report
 
     _check_kind(kind)
@@ -273,7 +339,9 @@ def reset(
     no_color: o.NoColor = False,
 ) -> None:
     """Forget what the stand-in received, and the replays that were sent to it."""
-    console, settings = begin(locals())
+    console, settings = begin(
+        Flags(config=config, profile=profile, state_dir=state_dir, quiet=quiet, no_color=no_color)
+    )
     from cms_cli import sandbox
 
     store = _store(settings, db)

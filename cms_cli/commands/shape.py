@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
+from cms_cli.commands.request import FileFlags, TrackRequest
 from cms_cli.config.homes import expanded
 from cms_cli.config.origin import OriginKind
 from cms_cli.config.settings import Settings
@@ -14,45 +13,36 @@ from cms_cli.replay.mapping import mapping_file, presets
 from cms_cli.replay.mapping.rules import Rules
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError
-from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind
+from cms_python import EventKind
 
 
-def input_of(parameters: Mapping[str, Any]) -> str:
-    """Give the file that is to be replayed: ``--from-csv`` or ``--from-jsonl``."""
-    path = parameters["from_jsonl"] if parameters["from_csv"] is None else parameters["from_csv"]
-    return str(path)
-
-
-def shape_of(kind: EventKind, parameters: Mapping[str, Any], settings: Settings) -> Shape:
+def shape_of(request: TrackRequest, settings: Settings) -> Shape:
     """Read the flags that shape events, with the preset or mapping file that they name.
 
     Raises:
         CommandError: A flag or the mapping file cannot be used.
     """
-    lines = parameters["from_jsonl"] is not None
-    if lines and parameters["delimiter"]:
+    flags = request.file
+    lines = flags.from_jsonl is not None
+    if lines and flags.delimiter:
         raise CommandError("--delimiter means nothing with --from-jsonl")
-    _check_decimal(parameters.get("decimal"))
-    fields = LEAD_FIELDS if kind is EventKind.LEAD else SALE_FIELDS
-    constants = {name: parameters[name] for name in fields if parameters.get(name) is not None}
-    if parameters.get("deferred"):
-        constants.setdefault("mode", "deferred")
-    unit = parameters.get("amount_unit")
+    _check_decimal(flags.decimal)
+    constants = {name: text for name, text in request.event.texts(request.kind).items() if text is not None}
     zone = settings.get("timezone")
     shape = Shape(
         format="jsonl" if lines else "csv",
-        mapping=tuple(_pair("--map", text) for text in parameters["map"] or ()),
+        mapping=tuple(_pair("--map", text) for text in flags.map or ()),
         constants=tuple(sorted(constants.items())),
-        where=tuple(parameters["where"] or ()),
-        skip_unattributed=bool(parameters.get("skip_unattributed")),
-        amount_unit=unit.value if unit is not None else "",
-        decimal=parameters.get("decimal") or "",
+        where=tuple(flags.where or ()),
+        skip_unattributed=flags.skip_unattributed,
+        amount_unit=request.event.unit,
+        decimal=flags.decimal or "",
         timezone="" if zone.origin.kind is OriginKind.DEFAULT else str(zone.value),
-        date_format=parameters["date_format"] or "",
-        encoding=parameters["encoding"] or "",
-        delimiter=parameters["delimiter"] or "",
+        date_format=flags.date_format or "",
+        encoding=flags.encoding or "",
+        delimiter=flags.delimiter or "",
     )
-    return _with_rules(shape, kind, parameters, settings)
+    return _with_rules(shape, request.kind, flags, settings)
 
 
 def _check_decimal(text: str | None) -> None:
@@ -67,8 +57,8 @@ def _check_decimal(text: str | None) -> None:
         raise CommandError(f"--decimal {found.message}", found.hint)
 
 
-def _with_rules(shape: Shape, kind: EventKind, parameters: Mapping[str, Any], settings: Settings) -> Shape:
-    preset, mapping = parameters["preset"], parameters["mapping"]
+def _with_rules(shape: Shape, kind: EventKind, flags: FileFlags, settings: Settings) -> Shape:
+    preset, mapping = flags.preset, flags.mapping
     if preset is not None and mapping is not None:
         raise CommandError(
             "--preset and --mapping contradict each other",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cms_cli.config.file import DEFAULT_PROFILE, KEYS, nearest
+from cms_cli.config.file import nearest
+from cms_cli.config.keys import DEFAULT_PROFILE, KEYS
 from cms_cli.errors import CommandError
 
 

@@ -19,7 +19,6 @@ must not go to another one because its token is missing. ``[profiles.default]`` 
 from __future__ import annotations
 
 import os
-import re
 import stat
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,100 +26,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
-from cms_cli.access.hosts import checked_host
 from cms_cli.config import tomltext
+from cms_cli.config.keys import DEFAULT_PROFILE, KEYS, PLAIN_NAME, TOKEN_KEYS
 from cms_cli.errors import CommandError
 
-DEFAULT_PROFILE = "default"
-OUTPUTS = ("table", "json", "jsonl")
-TOKEN_KEYS = ("token", "token_command")
-
 _TABLES = ("profiles", "mappings")
-
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""What a profile may be called, and what of a file's names a shell is offered."""
-
-
-def _text(value: object) -> object:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("must be text that is not empty")
-    return value
-
-
-def _host(value: object) -> object:
-    # Whether plain http is allowed is for the command to say; everything else is checked here already.
-    return checked_host(value, allow_http=True)
-
-
-def _output(value: object) -> object:
-    if value not in OUTPUTS:
-        raise ValueError(f"must be {', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}")
-    return value
-
-
-def _seconds(value: object) -> object:
-    try:
-        seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else 0.0
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 1e7:  # also refuses nan, and what a socket cannot wait for
-        raise ValueError("must be a number of seconds above 0")
-    return int(seconds) if seconds == int(seconds) else seconds
-
-
-def _command(value: object) -> object:
-    if isinstance(value, list):
-        if value and all(isinstance(part, str) for part in value):
-            return list(value)
-    elif isinstance(value, str) and value.strip():
-        return value
-    raise ValueError('must be a command: text for the shell, or a list of its words, ["pass", "show", "cms"]')
-
-
-def _profile_name(value: object) -> object:
-    if not isinstance(value, str) or not PLAIN_NAME.fullmatch(value):
-        raise ValueError("must be a name of letters, digits, - and _")
-    return value
-
-
-def _zone(value: object) -> object:
-    from cms_cli.replay.values.problem import ValueProblem
-    from cms_cli.replay.values.zones import zone_named
-
-    zone = zone_named(str(_text(value)))
-    if isinstance(zone, ValueProblem):
-        raise ValueError(f"{zone.message}; {zone.hint}")
-    return value
-
-
-@dataclass(frozen=True)
-class Key:
-    """A setting that the config file may hold.
-
-    Attributes:
-        check: Takes a value of the file, or text, and gives the value to use; raises ValueError with words that
-            read on from the key's name.
-        about: What it is for, in a line.
-        in_profiles: Whether a profile may have it.
-    """
-
-    check: Callable[[object], object]
-    about: str
-    in_profiles: bool = True
-
-
-KEYS: Mapping[str, Key] = {
-    "profile": Key(_profile_name, "the profile to use when none is named", in_profiles=False),
-    "host": Key(_host, "the API's base URL"),
-    "token": Key(_text, "the bearer token; `cms auth login` keeps it"),
-    "token_command": Key(_command, "a command that prints the token, for password managers"),
-    "output": Key(_output, "table, json or jsonl"),
-    "timezone": Key(_zone, "the IANA zone of times without one"),
-    "timeout": Key(_seconds, "seconds that one request may take"),
-    "max_wait": Key(_seconds, "seconds to wait for retries and rate limits"),
-    "state_dir": Key(_text, "where journal, ledger and sandbox live"),
-}
-"""Every key, in the order in which `cms config list` shows them."""
 
 
 @dataclass(frozen=True)

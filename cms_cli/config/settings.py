@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -13,45 +13,18 @@ from cms_cli.access import tokens
 from cms_cli.access.hosts import checked_host
 from cms_cli.access.tokens import Token, TokenError, TokenSource
 from cms_cli.config import file as configfile
-from cms_cli.config.file import DEFAULT_PROFILE, KEYS, ConfigFile
+from cms_cli.config.file import ConfigFile
 from cms_cli.config.homes import expanded
+from cms_cli.config.keys import CONFIG_FLAG, CONFIG_VARIABLE, DEFAULT_PROFILE, KEYS, Output
 from cms_cli.config.origin import Origin, OriginKind, Setting
 from cms_cli.errors import CommandError
-from cms_python import DEFAULT_HOST
-
-TOKEN_VARIABLE = "CMS_BEARER_TOKEN"  # noqa: S105 - a name
-
-_VARIABLES = {
-    "profile": "CMS_PROFILE",
-    "host": "CMS_HOST",
-    "output": "CMS_OUTPUT",
-    "state_dir": "CMS_STATE_DIR",
-}
-_DEFAULTS: Mapping[str, Any] = {
-    "profile": DEFAULT_PROFILE,
-    "host": DEFAULT_HOST,
-    "output": "table",
-    "timezone": "UTC",
-    "timeout": 30,
-    "max_wait": 90,
-}
 
 
 @dataclass(frozen=True)
 class Flags:
     """The common flags as they were given; None and False are those that were not.
 
-    Attributes:
-        config: ``--config``.
-        profile: ``--profile``.
-        host: ``--host``.
-        allow_http: ``--allow-http``.
-        token_file: ``--token-file``.
-        output: ``--output``; ``--json`` is ``json``.
-        timezone: ``--timezone``.
-        timeout: ``--timeout``, seconds.
-        max_wait: ``--max-wait``, seconds.
-        state_dir: ``--state-dir``.
+    A command has some of them, and builds this in its own function.
     """
 
     config: str | None = None
@@ -59,24 +32,27 @@ class Flags:
     host: str | None = None
     allow_http: bool = False
     token_file: str | None = None
-    output: str | None = None
     timezone: str | None = None
     timeout: float | None = None
     max_wait: float | None = None
     state_dir: str | None = None
+    json: bool = False
+    output: Output | None = None
+    quiet: bool = False
+    verbose: bool = False
+    no_color: bool = False
 
-    @classmethod
-    def of(cls, parameters: Mapping[str, Any]) -> Flags:
-        """Pick the common flags out of a command's parameters; ``json`` stands in for ``output``."""
-        values = {each.name: parameters[each.name] for each in fields(cls) if each.name in parameters}
-        output = values.get("output")
-        if output is not None:
-            values["output"] = str(getattr(output, "value", output))
-        if parameters.get("json"):
-            if values.get("output") not in (None, "json"):
-                raise CommandError(f"--json and --output {values['output']} contradict each other")
-            values["output"] = "json"
-        return cls(**values)
+    def given(self, key: str) -> object:
+        """Return what a flag says for a setting, or None; ``--json`` is ``--output json``.
+
+        Raises:
+            CommandError: ``--json`` and ``--output`` contradict each other.
+        """
+        if key != "output":
+            return getattr(self, key, None)
+        if self.json and self.output not in (None, Output.json):
+            raise CommandError(f"--json and --output {self.output.value} contradict each other")
+        return Output.json.value if self.json else self.output and self.output.value
 
 
 class Settings:
@@ -108,7 +84,7 @@ class Settings:
             raise CommandError(f"--config {flags.config}: there is no such file")
         self.profile: Setting[str] = self._find("profile", None)
         for key in KEYS:
-            if getattr(flags, key, None) is not None:
+            if flags.given(key) is not None:
                 self.get(key)  # a flag with a bad value is refused before anything is done
         if not creating:
             self._check_profile()
@@ -166,7 +142,7 @@ class Settings:
     def profile_has_own_state(self) -> bool:
         """Whether it takes the profile to find the state folder, and not only to find the token."""
         found = self.config.value("state_dir", self.profile.value)
-        overridden = self.flags.state_dir is not None or bool(self._environment.get(_VARIABLES["state_dir"]))
+        overridden = self.flags.state_dir is not None or bool(self._environment.get(KEYS["state_dir"].variable))
         return found is not None and found[1] != "state_dir" and not overridden
 
     def get(self, key: str) -> Setting[Any]:
@@ -184,14 +160,13 @@ class Settings:
         """List every place that has a token for this command, the one that wins first. Nothing is fetched."""
         sources = []
         if self.flags.token_file is not None:
-            name = self.flags.token_file
+            file = self.flags.token_file
             origin = Origin(OriginKind.FLAG, "--token-file")
-            sources.append(TokenSource(origin, partial(tokens.from_file, name), at_hand=name != "-"))
+            sources.append(TokenSource(origin, partial(tokens.from_file, file), at_hand=file != "-"))
         in_file = self._file_sources()
-        variable = self._environment.get(TOKEN_VARIABLE, "").strip()
-        in_environment = []
-        if variable:
-            in_environment = [TokenSource(Origin(OriginKind.ENV, TOKEN_VARIABLE), lambda: variable)]
+        name = KEYS["token"].variable
+        variable = self._environment.get(name, "").strip()
+        in_environment = [TokenSource(Origin(OriginKind.ENV, name), lambda: variable)] if variable else []
         if self.profile.origin.kind is OriginKind.FLAG:
             return [*sources, *in_file, *in_environment]
         return [*sources, *in_environment, *in_file]
@@ -232,16 +207,15 @@ class Settings:
         return sources
 
     def _find(self, key: str, profile: str | None) -> Setting[Any]:
-        flag = getattr(self.flags, key, None)
-        variable = _VARIABLES.get(key, "")
+        flag, variable = self.flags.given(key), KEYS[key].variable
         if flag is not None:
-            return self._checked(key, flag, Origin(OriginKind.FLAG, f"--{key.replace('_', '-')}"))
+            return self._checked(key, flag, Origin(OriginKind.FLAG, KEYS[key].flag))
         if self._environment.get(variable):
             return self._checked(key, self._environment[variable], Origin(OriginKind.ENV, variable))
         in_file = self.config.value(key, profile or DEFAULT_PROFILE)
         if in_file is not None:
             return Setting(in_file[0], Origin(OriginKind.FILE, in_file[1], str(self.config.path)))
-        value = default_state_dir() if key == "state_dir" else _DEFAULTS.get(key)
+        value = default_state_dir() if key == "state_dir" else KEYS[key].default
         return Setting(value, Origin(OriginKind.DEFAULT))
 
     @staticmethod
@@ -279,12 +253,12 @@ def config_path(flags: Flags, environment: Mapping[str, str] | None = None) -> S
         CommandError: ``--config`` names none: an unset variable in a script must not mean another account.
     """
     if flags.config is not None and not flags.config.strip():
-        raise CommandError("--config must name a file")
-    named = (os.environ if environment is None else environment).get("CMS_CONFIG")
+        raise CommandError(f"{CONFIG_FLAG} must name a file")
+    named = (os.environ if environment is None else environment).get(CONFIG_VARIABLE)
     if flags.config:
-        return Setting(expanded(flags.config), Origin(OriginKind.FLAG, "--config"))
+        return Setting(expanded(flags.config), Origin(OriginKind.FLAG, CONFIG_FLAG))
     if named:
-        return Setting(expanded(named), Origin(OriginKind.ENV, "CMS_CONFIG"))
+        return Setting(expanded(named), Origin(OriginKind.ENV, CONFIG_VARIABLE))
     return Setting(configfile.default_path(), Origin(OriginKind.DEFAULT))
 
 

@@ -101,8 +101,8 @@ def test_help_names_the_defaults_that_hold(program: Program) -> None:
     assert f"Requests in flight at once, {Delivery().concurrency} by default." in page
     assert f"{DOCUMENTED_RATE} by default" in page
     timeout, max_wait = (program("config", "get", key).stdout.strip() for key in ("timeout", "max_wait"))
-    assert f"Seconds a request may take, {timeout} by default." in page
-    assert f"{max_wait} by default, {Delivery().max_wait:.0f} in a replay." in page
+    assert f"Seconds that one request may take. [default: {timeout}]" in page
+    assert f"[default: {max_wait}, in a replay {Delivery().max_wait:.0f}]" in page
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page and page not in GROUPS], ids=" ".join)

@@ -1,0 +1,118 @@
+"""What was asked for: the flags of `cms lead`, `cms sale` and `cms runs resume`, typed, as they were given.
+
+Each command builds its request in its own function, from its declared parameters. A new flag of a file goes into
+:class:`FileFlags` if it shapes events, else into :class:`DeliveryFlags`; both are refused without a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from cms_cli.config.settings import Flags
+from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind
+
+if TYPE_CHECKING:
+    from cms_cli.commands.options import AmountUnit
+
+
+@dataclass(frozen=True)
+class EventFlags:
+    """The fields of one event, as text; with a file, the values for rows whose own is missing or empty."""
+
+    event_name: str | None
+    customer_external_id: str | None
+    click_id: str | None
+    customer_name: str | None
+    customer_email: str | None
+    customer_avatar: str | None
+    timestamp: str | None
+    mode: str | None = None
+    deferred: bool = False
+    invoice_id: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+    amount_unit: AmountUnit | None = None
+
+    def texts(self, kind: EventKind) -> dict[str, str | None]:
+        """Return every field of a kind of event, by its Python name."""
+        names = LEAD_FIELDS if kind is EventKind.LEAD else SALE_FIELDS
+        found: dict[str, str | None] = {name: getattr(self, name) for name in names}
+        if self.deferred:
+            found["mode"] = self.mode or "deferred"
+        return found
+
+    @property
+    def unit(self) -> str:
+        """``minor``, ``major``, or "" if it was not given."""
+        return "" if self.amount_unit is None else self.amount_unit.value
+
+
+@dataclass(frozen=True)
+class FileFlags:
+    """The input of a replay, and how its rows become events."""
+
+    from_csv: str | None = None
+    from_jsonl: str | None = None
+    preset: str | None = None
+    mapping: str | None = None
+    map: Sequence[str] | None = None
+    where: Sequence[str] | None = None
+    skip_unattributed: bool = False
+    decimal: str | None = None
+    date_format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The inputs that were named, by their flag."""
+        named = {"--from-csv": self.from_csv, "--from-jsonl": self.from_jsonl}
+        return {flag: path for flag, path in named.items() if path is not None}
+
+
+@dataclass(frozen=True)
+class DeliveryFlags:
+    """How the rows of a file are sent, and what is written about them."""
+
+    rate: str | None = None
+    concurrency: int | None = None
+    limit: int | None = None
+    skip_invalid: bool = False
+    failures: str | None = None
+    results: str | None = None
+    max_failures: int | None = None
+    max_duration: float | None = None
+    fresh: bool = False
+    retry_unknown: bool = False
+    retry_refused: bool = False
+    yes: bool = False
+
+
+@dataclass(frozen=True)
+class TrackRequest:
+    """`cms lead` or `cms sale`: one event, or a file of them."""
+
+    kind: EventKind
+    event: EventFlags
+    file: FileFlags
+    delivery: DeliveryFlags
+    flags: Flags
+    dry_run: bool = False
+    sandbox: bool = False
+
+
+@dataclass(frozen=True)
+class ResumeRequest:
+    """`cms runs resume`."""
+
+    name: str
+    delivery: DeliveryFlags
+    flags: Flags
+
+
+def given(flags: FileFlags | DeliveryFlags) -> list[str]:
+    """Return the names of the flags that were given."""
+    names = [each.name for each in fields(flags) if getattr(flags, each.name) not in (None, False)]
+    return [f"--{name.replace('_', '-')}" for name in names]

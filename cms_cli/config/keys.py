@@ -1,0 +1,147 @@
+"""Every setting, declared once: its key, flag, variable, default, help text and check."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Callable
+
+from cms_cli.access.hosts import checked_host
+from cms_python import DEFAULT_HOST
+
+DEFAULT_PROFILE = "default"
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""A profile's name, and which names of a file are offered to a shell: none of them needs quoting."""
+
+
+class Output(str, Enum):
+    """Formats of a result."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+
+
+OUTPUTS = tuple(each.value for each in Output)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A setting.
+
+    Attributes:
+        help: What it is for: one sentence, for help pages and lists.
+        check: Returns the value to use for a value of the config file or for text; raises ValueError with a message
+            that continues the name of the setting.
+        flag: Its flag; empty if it has none.
+        metavar: What help pages call the flag's value.
+        variable: Its environment variable; empty if it has none.
+        default: Its default; None if there is none, or if it depends on the machine.
+        in_profiles: Whether a profile of the config file may have it.
+        in_replay: Its default in a replay, if that is another one.
+    """
+
+    help: str
+    check: Callable[[object], object]
+    flag: str = ""
+    metavar: str = ""
+    variable: str = ""
+    default: object = None
+    in_profiles: bool = True
+    in_replay: object = None
+
+    @property
+    def flag_help(self) -> str:
+        """The help text of the flag, with default and variable."""
+        default = "" if self.default is None else f" [default: {self.default}]"
+        if self.in_replay is not None:
+            default = f" [default: {self.default}, in a replay {self.in_replay}]"
+        return f"{self.help}{default}{f' [env: {self.variable}]' if self.variable else ''}"
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be text that is not empty")
+    return value
+
+
+def _host(value: object) -> object:
+    # Whether plain http is allowed depends on the command; everything else is checked here.
+    return checked_host(value, allow_http=True)
+
+
+def _output(value: object) -> object:
+    if value not in OUTPUTS:
+        raise ValueError(f"must be {', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}")
+    return Output(value).value
+
+
+def _seconds(value: object) -> object:
+    try:
+        seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else 0.0
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e7:  # also refuses nan, and more than a socket can wait
+        raise ValueError("must be a number of seconds above 0")
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+def _command(value: object) -> object:
+    if isinstance(value, list):
+        if value and all(isinstance(part, str) for part in value):
+            return list(value)
+    elif isinstance(value, str) and value.strip():
+        return value
+    raise ValueError('must be a command: text for the shell, or a list of words, ["pass", "show", "cms"]')
+
+
+def _profile_name(value: object) -> object:
+    if not isinstance(value, str) or not PLAIN_NAME.fullmatch(value):
+        raise ValueError("must be a name of letters, digits, - and _")
+    return value
+
+
+def _zone(value: object) -> object:
+    from cms_cli.replay.values.problem import ValueProblem
+    from cms_cli.replay.values.zones import zone_named
+
+    zone = zone_named(str(_text(value)))
+    if isinstance(zone, ValueProblem):
+        raise ValueError(f"{zone.message}; {zone.hint}")
+    return value
+
+
+KEYS: Mapping[str, Key] = {
+    "profile": Key(
+        "Profile of the config file to use.",
+        _profile_name,
+        "--profile",
+        "NAME",
+        "CMS_PROFILE",
+        DEFAULT_PROFILE,
+        in_profiles=False,
+    ),
+    "host": Key("Base URL of the API.", _host, "--host", "URL", "CMS_HOST", DEFAULT_HOST),
+    "token": Key("Bearer token; `cms auth login` stores it.", _text, variable="CMS_BEARER_TOKEN"),
+    "token_command": Key("Command that prints the token, for password managers.", _command),
+    "output": Key(
+        "Format of the result: table, json or jsonl.", _output, "--output", "FORMAT", "CMS_OUTPUT", "table"
+    ),
+    "timezone": Key(
+        "Time zone of times without an offset: Europe/Berlin.", _zone, "--timezone", "ZONE", default="UTC"
+    ),
+    "timeout": Key("Seconds that one request may take.", _seconds, "--timeout", "S", default=30),
+    "max_wait": Key(
+        "Seconds to wait for retries and rate limits.", _seconds, "--max-wait", "S", default=90, in_replay=900
+    ),
+    "state_dir": Key("Folder of journal, ledger and sandbox.", _text, "--state-dir", "DIR", "CMS_STATE_DIR"),
+}
+"""Every key of the config file, in the order in which `cms config list` shows them."""
+
+TOKEN_KEYS = ("token", "token_command")
+
+CONFIG_FLAG, CONFIG_VARIABLE = "--config", "CMS_CONFIG"
+"""What names another config file, which cannot be a setting in it."""
