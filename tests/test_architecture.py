@@ -144,7 +144,7 @@ def test_only_output_prints() -> None:
 
 
 def test_files_and_functions_stay_readable() -> None:
-    """Files stay under 400 lines and functions under 60; a command's flags, declared and handed on, do not count."""
+    """Files stay under 400 lines and functions under 60, without the flags that a command declares and hands on."""
     for path in FILES:
         text = path.read_text(encoding="utf-8")
         assert text.count("\n") <= 400, path
