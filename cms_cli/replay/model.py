@@ -8,8 +8,10 @@ tuple is built in a quarter of the time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
+from types import MappingProxyType
 from typing import NamedTuple
 
 SAMPLES = 3
@@ -77,6 +79,46 @@ class Block(NamedTuple):
         return list(map(SourceRow._make, zip(count(self.row), count(self.line), self.cells)))
 
 
+class Problem(NamedTuple):
+    """One thing that is wrong: with a value, or, once it says where, with a row.
+
+    Attributes:
+        code: A short constant for programs: ``amount_not_a_number``.
+        message: For people, with the offending value. That of a value reads on from the name of its column, as in
+            ``amount`` + ``"n/a" is not a number``.
+        hint: The way out, in one line; empty where there is nothing to say.
+        column: The header of the column at fault, or None where no single one is.
+        row: As in :class:`SourceRow`; 0 while nobody has said which.
+        line: As in :class:`SourceRow`; 0 while nobody has said which.
+    """
+
+    code: str
+    message: str
+    hint: str = ""
+    column: str | None = None
+    row: int = 0
+    line: int = 0
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the problem as JSON reports have it."""
+        return {
+            "row": self.row,
+            "line": self.line,
+            "column": self.column,
+            "code": self.code,
+            "message": self.message,
+        }
+
+    def in_column(self, column: str | None, name: str) -> Problem:
+        """Return the problem of a value as that of its column.
+
+        Args:
+            column: The column's header; None where the value is a constant.
+            name: What the message calls it.
+        """
+        return self._replace(column=column, message=f"{name} {self.message}")
+
+
 class RowProblem(NamedTuple):
     """A row that cannot be sent, and why.
 
@@ -84,19 +126,22 @@ class RowProblem(NamedTuple):
         row: As in :class:`SourceRow`.
         line: As in :class:`SourceRow`.
         cells: The cells as they were read, however many there are.
-        column: The header of the column at fault, or None where no single one is.
-        code: A short constant for programs: ``amount_not_a_number``.
-        message: For people, with the offending value.
-        hint: The way out, in one line; empty where there is nothing to say.
+        problems: All that is wrong with it; at least one.
+        wire: The fields that could be read, by their wire names.
     """
 
     row: int
     line: int
     cells: list[str]
-    column: str | None
-    code: str
-    message: str
-    hint: str = ""
+    problems: tuple[Problem, ...]
+    wire: Mapping[str, object] = MappingProxyType({})
+
+    @classmethod
+    def of(
+        cls, row: int, line: int, cells: list[str], column: str | None, code: str, message: str, hint: str = ""
+    ) -> RowProblem:
+        """Make one of a row with a single problem."""
+        return cls(row, line, cells, (Problem(code, message, hint, column, row, line),))
 
 
 class SkippedRow(NamedTuple):

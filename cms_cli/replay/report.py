@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cms_cli.exit_codes import ExitCode, first_of
 from cms_cli.replay.journal.rowbook import RowStatus
-from cms_cli.replay.problems import Problem
+from cms_cli.replay.model import Problem
 from cms_cli.replay.sending.stop import Stop
 
 SCHEMA_VERSION = 1
@@ -58,7 +58,7 @@ class ReplayReport:
             "counts": self.counts,
             "total": self.total,
             "seconds": round(self.seconds, 3),
-            "problems": [vars(problem) for problem in self.problems],
+            "problems": [problem.to_dict() for problem in self.problems],
         }
 
     @property

@@ -16,8 +16,9 @@ from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rowbook import FAILED, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run, RunState
 from cms_cli.replay.mapping.shape import Shape
+from cms_cli.replay.model import Problem
 from cms_cli.replay.outputs import check_outputs
-from cms_cli.replay.problems import MOST_PROBLEMS, Problem
+from cms_cli.replay.problems import MOST_PROBLEMS
 from cms_cli.replay.reading.rows import Table
 from cms_cli.replay.reading.source import Source, open_source
 from cms_cli.replay.report import ReplayReport
@@ -347,7 +348,7 @@ def _finish(job: _Job, run: Run, ended: Ended, *, finished_before: bool) -> Repl
 def problems_of(journal: Journal, run: Run) -> list[Problem]:
     """Give the first rows of a run that failed, and why, in file order."""
     failed = islice(rowbook.settled(journal, run, FAILED, contents=False), MOST_PROBLEMS)
-    return [Problem(row.row, row.line, row.column, row.code or "", row.error or "") for row in failed]
+    return [Problem(row.code or "", row.error or "", "", row.column, row.row, row.line) for row in failed]
 
 
 class _Both(Listener):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cms_cli.replay.problems import Problem
+    from cms_cli.replay.model import Problem
     from cms_cli.replay.report import ReplayReport
     from cms_cli.terminal.console import Console
 

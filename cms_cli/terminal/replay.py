@@ -147,7 +147,7 @@ def _amounts(sums: Mapping[str, int]) -> str:
 def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
     """Show what is wrong with rows, grouped, with the way out of each."""
     for group in groups:
-        console.error(shown(str(group)), f"       {shown(group.hint)}" if group.hint else "")
+        console.error(shown(str(group)), f"       {shown(group.problem.hint)}" if group.problem.hint else "")
 
 
 def show_rehearsal(console: Console, form: str, preview: Preview, report: ReplayReport, rate: str) -> None:

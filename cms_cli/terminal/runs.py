@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from cms_cli.replay.journal import rowbook
 from cms_cli.replay.journal.rowbook import RowStatus
 from cms_cli.replay.journal.runs import Run, RunState
-from cms_cli.replay.problems import Problem
+from cms_cli.replay.model import Problem
 from cms_cli.terminal.console import YELLOW, Console
 from cms_cli.terminal.replay import rows
 from cms_cli.terminal.table import pairs, table
@@ -48,7 +48,7 @@ def listing(console: Console, form: str, found: Sequence[tuple[Run, Mapping[str,
 def details(console: Console, form: str, run: Run, counts: Mapping[str, int], problems: Sequence[Problem]) -> None:
     """Show one run."""
     if form != "table":
-        value = {**_as_dict(run, counts), "problems": [vars(problem) for problem in problems]}
+        value = {**_as_dict(run, counts), "problems": [problem.to_dict() for problem in problems]}
         console.document(value, form)
         return
     lines = [

@@ -18,6 +18,10 @@ def table(data: bytes | str, **options: str) -> list[SourceRow | RowProblem]:
     return list(open_table(io.BytesIO(data.encode() if isinstance(data, str) else data), **options))
 
 
+def code_of(row: SourceRow | RowProblem) -> str:
+    return row.problems[0].code if isinstance(row, RowProblem) else ""
+
+
 def cells(data: bytes | str, **options: str) -> list[list[str]]:
     found = table(data, **options)
     assert all(isinstance(row, SourceRow) for row in found), found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from tables import cells, header, refusal, table
+from tables import cells, code_of, header, refusal, table
 
 from cms_cli.replay.model import RowProblem, SourceRow
 from cms_cli.replay.reading.rows import open_table
@@ -99,7 +99,7 @@ def test_empty_columns_at_the_end_are_ignored() -> None:
     assert cells("a,b,,\n1,2,,\n3,4\n5,6, ,,,,\n") == [["1", "2"], ["3", "4"], ["5", "6"]]
     (problem,) = table("a,b,,\n1,2,,x\n")
     assert isinstance(problem, RowProblem)
-    assert problem.code == "too_many_cells"
+    assert problem.problems[0].code == "too_many_cells"
 
 
 def test_a_column_without_a_name_keeps_its_place() -> None:
@@ -150,4 +150,4 @@ def test_one_column_is_read_as_it_is() -> None:
     """Its header has no delimiter to find, so a comma separates, as the name of the format says."""
     assert cells('id\nx\n"y,z"\n\n') == [["x"], ["y,z"]]
     assert cells("id\nx;y\n") == [["x;y"]]
-    assert [getattr(row, "code", "") for row in table("id\nx,y\n")] == ["too_many_cells"]
+    assert [code_of(row) for row in table("id\nx,y\n")] == ["too_many_cells"]

@@ -82,7 +82,7 @@ def test_a_line_that_is_no_row_is_a_problem(line: str, code: str) -> None:
     table = _table('{"a": 1}\n' + line + '\n{"a": 2}\n')
     first, problem, last = table
     assert isinstance(problem, RowProblem)
-    assert (problem.row, problem.line, problem.code) == (2, 2, code)
+    assert (problem.row, problem.line, problem.problems[0].code) == (2, 2, code)
     assert problem.cells == ["", line]
     assert (first.cells, last.cells, last.row) == (["1"], ["2"], 3)
 
@@ -146,7 +146,7 @@ def test_a_key_that_is_there_twice_among_many() -> None:
     many = ",".join(f'"k{number}":1' for number in range(100_000))
     [row] = _table(f'{{{many},"k99998":2,"k99999":2,"k99998":3}}\n', header=("a",))
     assert isinstance(row, RowProblem)
-    assert row.message == 'has the key "k99998" twice'
+    assert row.problems[0].message == 'has the key "k99998" twice'
 
 
 @settings(deadline=None)

@@ -19,8 +19,8 @@ def _problems(
     cells: dict[str, str], asked: Shape | None = None, kind: str = "sale"
 ) -> list[tuple[str | None, str]]:
     found = planned(cells, asked, kind)
-    assert isinstance(found, list), found
-    return [(problem.column, problem.code) for problem in found]
+    assert isinstance(found, RowProblem), found
+    return [(problem.column, problem.code) for problem in found.problems]
 
 
 def _left_out(header: list[str], rows: list[list[str]], asked: Shape) -> list[LeftOut | None]:
@@ -32,7 +32,8 @@ def _left_out(header: list[str], rows: list[list[str]], asked: Shape) -> list[Le
 def _reasons(header: list[str], rows: list[list[str]], asked: Shape) -> list[str]:
     found = _left_out(header, rows, asked)
     return [
-        each.message if isinstance(each, SkippedRow) else "" if each is None else each[0].code for each in found
+        each.message if isinstance(each, SkippedRow) else "" if each is None else each.problems[0].code
+        for each in found
     ]
 
 
@@ -219,9 +220,8 @@ def test_a_further_row_without_its_order_is_a_problem() -> None:
     asked = shape(FOLD)
     for _ in range(2):
         (found,) = _left_out(["Name", "Status", "Total"], [["#1", "", ""]], asked)
-        assert isinstance(found, list)
-        assert isinstance(found[0], RowProblem)
-        assert 'the row above is not of order "#1"' in found[0].message
+        assert isinstance(found, RowProblem)
+        assert 'the row above is not of order "#1"' in found.problems[0].message
 
 
 def test_rules_come_before_conditions() -> None:
@@ -321,8 +321,8 @@ def test_a_field_that_is_empty_has_a_way_out(name: str) -> None:
     """Each names a flag; a condition that it names leaves the row out."""
     cells = {**SALE, name: ""}
     found = planned(cells)
-    assert isinstance(found, list)
-    [problem] = found
+    assert isinstance(found, RowProblem)
+    [problem] = found.problems
     flag = f"--{name.replace('_', '-')} "
     assert any(each in problem.hint for each in ("--skip-unattributed", f'--where "{name}!="', flag))
     for argument in re.findall("--where (.*)", problem.hint):
@@ -461,6 +461,6 @@ def test_decimals_that_a_shop_always_writes(cell: str, currency: str, minor: int
         (shape(table), "3000.50", False),
     ):
         found = planned({**SALE, "amount": wrong, "currency": "JPY"}, asked)
-        assert isinstance(found, list)
-        assert f'amount "{wrong}" has more decimals' in found[0].message
-        assert ("zero_decimals = true" in found[0].hint) is way_out
+        assert isinstance(found, RowProblem)
+        assert f'amount "{wrong}" has more decimals' in found.problems[0].message
+        assert ("zero_decimals = true" in found.problems[0].hint) is way_out

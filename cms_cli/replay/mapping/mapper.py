@@ -13,7 +13,16 @@ from typing import Callable, NamedTuple, Union
 
 from cms_cli.replay.mapping.blueprint import Blueprint
 from cms_cli.replay.mapping.columns import AnySource, Source, argument, fields_of
-from cms_cli.replay.model import SAMPLES, InputError, MappedColumn, PlannedEvent, RowProblem, SkippedRow, SourceRow
+from cms_cli.replay.model import (
+    SAMPLES,
+    InputError,
+    MappedColumn,
+    PlannedEvent,
+    Problem,
+    RowProblem,
+    SkippedRow,
+    SourceRow,
+)
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values import refunds
 from cms_cli.replay.values.money import AmountFormat, parse_cli_amount, parse_minor
@@ -22,7 +31,7 @@ from cms_cli.replay.values.times import check_date_format, parse_instant
 from cms_cli.replay.values.zones import zone_for_header, zone_named
 from cms_python import Field, encode_wire
 
-Planned = Union[PlannedEvent, SkippedRow, "list[RowProblem]"]
+Planned = Union[PlannedEvent, SkippedRow, RowProblem]
 
 _ANOTHER = "fill it in; or try another column, as in --map {name}=A|B; or leave such rows out with {{where}}"
 _WAYS_OUT = {
@@ -90,7 +99,7 @@ class Mapper:
         if blueprint.shape.skip_unattributed and not blueprint.read("click_id", cells)[0]:
             return SkippedRow(row.row, row.line, cells, "unattributed", UNATTRIBUTED)
         wire: dict[str, object] = {}
-        problems: list[RowProblem] = []
+        problems: list[Problem] = []
         wrong: set[str] = set()
         currency = blueprint.read("currency", cells)[0].upper()
         for field, read in self._steps:
@@ -102,11 +111,11 @@ class Mapper:
             except BadValueError as bad:
                 column = source.column if source else None
                 message = f"{column or field.name} {bad.message}"
-                problems.append(RowProblem(row.row, row.line, cells, column, bad.code, message, bad.hint))
+                problems.append(Problem(bad.code, message, bad.hint, column, row.row, row.line))
                 wrong.add(field.name)
         problems += self._missing(row, wire, wrong)
         if problems:
-            return problems
+            return RowProblem(row.row, row.line, cells, tuple(problems), wire)
         refunded = self._refunded(row, wire)
         return _event(row, wire, refunded) if isinstance(refunded, int) else refunded
 
@@ -119,7 +128,7 @@ class Mapper:
         read = next(step.read for step in self._steps if step.field.name == name)
         return read(self.blueprint.constants[name], None, "")
 
-    def _refunded(self, row: SourceRow, wire: dict[str, object]) -> int | SkippedRow | list[RowProblem]:
+    def _refunded(self, row: SourceRow, wire: dict[str, object]) -> int | SkippedRow | RowProblem:
         """Give how much of an order was paid back; why it is left out where that was all of it."""
         rule = self.blueprint.rules.refunds
         if rule is None or not self.blueprint.refunds:
@@ -129,14 +138,15 @@ class Mapper:
             found = refunds.read(source.read(row.cells), rule.each, str(wire["currency"]), self._amount)
             if isinstance(found, ValueProblem):
                 message = f"{source.column} {found.message}"
-                return [RowProblem(row.row, row.line, row.cells, source.column, found.code, message, found.hint)]
+                problem = Problem(found.code, message, found.hint, source.column, row.row, row.line)
+                return RowProblem(row.row, row.line, row.cells, (problem,), wire)
             if found:
                 if rule.in_full and found >= amount:
                     return SkippedRow(row.row, row.line, row.cells, "rule", rule.in_full)
                 return found
         return 0
 
-    def _missing(self, row: SourceRow, wire: dict[str, object], wrong: set[str]) -> list[RowProblem]:
+    def _missing(self, row: SourceRow, wire: dict[str, object], wrong: set[str]) -> list[Problem]:
         fields = fields_of(self.blueprint.kind)
         found = []
         for name in self.blueprint.required:
@@ -148,10 +158,10 @@ class Mapper:
             where = f"--where {argument(f'{column}!=')}" if by_itself else "--where"
             hint = _WAYS_OUT[name].format(where=where)
             code, message = f"{name}_missing", f"{column} is empty"
-            found.append(RowProblem(row.row, row.line, row.cells, column, code, message, hint))
+            found.append(Problem(code, message, hint, column, row.row, row.line))
         if wire.get("mode") == "deferred" and "clickId" not in wire:
             message = 'mode is "deferred", which needs a click id'
-            found.append(RowProblem(row.row, row.line, row.cells, None, "click_id_missing", message))
+            found.append(Problem("click_id_missing", message, row=row.row, line=row.line))
         return found
 
     def _reader(self, field: Field) -> Callable[[str, AnySource | None, str], object]:

@@ -10,7 +10,7 @@ from cms_cli.replay.mapping.columns import AnySource
 from cms_cli.replay.mapping.rules import FoldRule, Rules, SkipRule
 from cms_cli.replay.model import InputError, RowProblem, SkippedRow, SourceRow
 
-LeftOut = Union[SkippedRow, "list[RowProblem]"]
+LeftOut = Union[SkippedRow, RowProblem]
 """Why a row is not looked at any further."""
 
 
@@ -96,7 +96,7 @@ class _Folding:
             return SkippedRow(row.row, row.line, cells, "folded", self._rule.reason)
         message = f'{" and ".join(self._rule.empty)} are empty, and the row above is not of order "{name}"'
         hint = "sorted by something else? Export it again and leave its rows in their order"
-        return [RowProblem(row.row, row.line, cells, self._rule.by, "order_astray", message, hint)]
+        return RowProblem.of(row.row, row.line, cells, self._rule.by, "order_astray", message, hint)
 
 
 def _by_rule(header: Sequence[str], rule: SkipRule) -> _Test | None:

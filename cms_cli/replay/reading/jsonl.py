@@ -79,7 +79,7 @@ class _JsonTable:
                 row += 1
                 # The line itself stands behind the cells, as what a ragged row has too much does.
                 cells = [*nothing, _LONE.sub("\ufffd", line)]
-                yield RowProblem(row, number, cells, None, bad.code, bad.message, _HINT)
+                yield RowProblem.of(row, number, cells, None, bad.code, bad.message, _HINT)
                 continue
             cells = nothing.copy()
             for key, cell in pairs:
@@ -90,7 +90,7 @@ class _JsonTable:
                 cells += surplus
                 message = f"still has what did not fit its row, as {SURPLUS}"
                 hint = f"put that where it belongs, and take {SURPLUS} out"
-                yield RowProblem(row, number, cells, None, "surplus", message, hint)
+                yield RowProblem.of(row, number, cells, None, "surplus", message, hint)
             elif any(map(str.strip, cells)):
                 row += 1
                 yield SourceRow(row, number, cells)

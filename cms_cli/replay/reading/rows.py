@@ -213,7 +213,7 @@ class _DelimitedTable:
         if not any(map(str.strip, cells)):
             return None
         if lines.nul_seen and any(NUL_STAND_IN in cell for cell in cells):
-            return RowProblem(
+            return RowProblem.of(
                 row,
                 line,
                 [cell.replace(NUL_STAND_IN, "\0") for cell in cells],
@@ -227,7 +227,7 @@ class _DelimitedTable:
         if len(cells) == width:
             return SourceRow(row, line, cells)
         few = len(cells) < width
-        return RowProblem(
+        return RowProblem.of(
             row,
             line,
             cells,
@@ -260,7 +260,7 @@ def _height(cells: list[str]) -> int:
 
 
 def _badly_quoted(row: int, line: int, cells: list[str]) -> RowProblem:
-    return RowProblem(
+    return RowProblem.of(
         row,
         line,
         cells,

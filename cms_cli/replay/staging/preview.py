@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
 from cms_cli.replay.journal.rowbook import RowStatus
-from cms_cli.replay.model import MappedColumn, PlannedEvent, RowProblem
-from cms_cli.replay.problems import MOST_PROBLEMS, Problem, ProblemGroup, ProblemGroups
+from cms_cli.replay.model import MappedColumn, PlannedEvent, Problem
+from cms_cli.replay.problems import MOST_PROBLEMS, ProblemGroup, ProblemGroups
 
 _day_of = itemgetter(slice(10))
 
@@ -103,15 +103,13 @@ class Tally:
             self.refunded -= 1
             self.refunds[event.currency] -= event.refunded
 
-    def wrong(self, problems: list[RowProblem]) -> None:
+    def wrong(self, problems: Iterable[Problem]) -> None:
         """Count a row that is invalid."""
         self.counts[RowStatus.INVALID.value] += 1
         for problem in problems:
             self.groups.add(problem)
             if len(self.problems) < MOST_PROBLEMS:
-                self.problems.append(
-                    Problem(problem.row, problem.line, problem.column, problem.code, problem.message)
-                )
+                self.problems.append(problem)
 
     def left_out(self, status: RowStatus, reason: str) -> None:
         """Count a row that is skipped, or a duplicate."""

@@ -25,6 +25,7 @@ from cms_cli.replay.model import (
     Block,
     MappedColumn,
     PlannedEvent,
+    Problem,
     RowProblem,
     SkippedRow,
     SourceRow,
@@ -212,25 +213,26 @@ class Stager:
     ) -> StagedRow:
         """Stage a row whose event an earlier run has sent."""
         if before is False:
-            return self._set_aside(item, [_may_have_arrived(planned, None)])
+            return self._set_aside(item, _may_have_arrived(planned, None))
         status, code, error = rowbook.IN_LEDGER
         if isinstance(before, tuple):
             status, code, error = rowbook.compared(planned.invoice_id, before, (planned.amount, planned.currency))
         if status is RowStatus.INVALID:
             hint = "the service does not change a sale; leave the row out"
-            problem = RowProblem(planned.row, planned.line, planned.cells, None, code, error, hint)
-            return self._set_aside(item, [problem])
+            problem = RowProblem.of(planned.row, planned.line, planned.cells, None, code, error, hint)
+            return self._set_aside(item, problem)
         self.tally.left_out(status, error)
         return _staged(planned, key, status, code, error)
 
-    def _set_aside(self, item: SourceRow | RowProblem, planned: SkippedRow | list[RowProblem]) -> StagedRow:
+    def _set_aside(self, item: SourceRow | RowProblem, planned: SkippedRow | RowProblem) -> StagedRow:
         """Stage a row that is not sent."""
         if isinstance(planned, SkippedRow):
             self.tally.left_out(RowStatus.SKIPPED, planned.message)
             return _unsent(item, RowStatus.SKIPPED, planned.code, planned.message)
-        self.tally.wrong(planned)
-        message = "; ".join(problem.message for problem in planned)
-        return _unsent(item, RowStatus.INVALID, planned[0].code, message, planned[0].column)
+        self.tally.wrong(planned.problems)
+        message = "; ".join(problem.message for problem in planned.problems)
+        first = planned.problems[0]
+        return _unsent(item, RowStatus.INVALID, first.code, message, first.column)
 
     def _key(self, event: PlannedEvent) -> bytes:
         if self._kind is EventKind.SALE:
@@ -277,7 +279,7 @@ class Stager:
         )
         code = "invoice_conflict"
         hint = "the service keeps one sale an invoice: leave the right row"
-        self.tally.wrong([RowProblem(event.row, event.line, event.cells, None, code, message, hint)])
+        self.tally.wrong([Problem(code, message, hint, None, event.row, event.line)])
         return event.row, RowStatus.INVALID, code, message
 
 
@@ -318,11 +320,11 @@ class _Look:
         mapped = iter(bulk.plan(*zip(*going_on)).each() if going_on else ())
         return [next(mapped) if aside is None else aside for aside in found]
 
-    def _set_aside(self, item: SourceRow | RowProblem) -> SkippedRow | list[RowProblem] | None:
+    def _set_aside(self, item: SourceRow | RowProblem) -> SkippedRow | RowProblem | None:
         if isinstance(item, RowProblem):
-            return [item]
+            return item
         if self._status_at >= 0 and item.cells[self._status_at].strip() == RowStatus.UNKNOWN.value:
-            return [_may_have_arrived(item, STATUS)]
+            return _may_have_arrived(item, STATUS)
         return self._left_out(item)
 
 
@@ -358,7 +360,7 @@ def _as_json(cells: Sequence[str]) -> str:
 
 
 def _may_have_arrived(row: SourceRow | PlannedEvent, column: str | None) -> RowProblem:
-    return RowProblem(
+    return RowProblem.of(
         row.row,
         row.line,
         row.cells,
