@@ -40,6 +40,9 @@ class Step:
 
     Seconds count from the first request that gets past the token and the rate limit, and that request is number 1.
     The beginning is part of the step, the end is not; ``None`` is open.
+
+    Raises:
+        OptionError: The rates of its faults add up to more than 1.
     """
 
     faults: tuple[Fault, ...]
@@ -47,6 +50,9 @@ class Step:
     until_seconds: float | None = None
     from_request: int | None = None
     until_request: int | None = None
+
+    def __post_init__(self) -> None:
+        check_rates(self.faults)
 
     def active(self, seconds: float, number: int) -> bool:
         """Tell whether the step is on."""
@@ -82,12 +88,18 @@ class FaultPlan:
         faults: On at all times.
         steps: On for a while.
         poison: On for some events.
+
+    Raises:
+        OptionError: The rates of the faults that are always on add up to more than 1.
     """
 
     seed: int = 0
     faults: tuple[Fault, ...] = ()
     steps: tuple[Step, ...] = ()
     poison: tuple[Poison, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_rates(self.faults)
 
     def __bool__(self) -> bool:
         return bool(self.faults or self.steps or self.poison)
@@ -118,9 +130,7 @@ class FaultPlan:
         if drop:
             # Half of them after recording: a client cannot tell which.
             added += [Fault("drop-before", rate=drop / 2), Fault("drop-after", rate=drop / 2)]
-        together = (*self.faults, *added, *faults)
-        check_rates(together)
-        return replace(self, seed=self.seed if seed is None else seed, faults=together)
+        return replace(self, seed=self.seed if seed is None else seed, faults=(*self.faults, *added, *faults))
 
 
 _TOP = {"seed": int, "faults": str, "step": list, "poison": list}
@@ -132,11 +142,11 @@ _STEP = {
     "faults": str,
 }
 _POISON = {"match": dict, "fault": str}
-_NAMES = tuple(field.name for field in FIELDS)
+_NAMES = tuple(each.name for each in FIELDS)
 
 
 def load_scenario(path: Path) -> FaultPlan:
-    """Read a scenario file.
+    """Read a plan from a TOML file.
 
     Raises:
         OptionError: It cannot be read, is not TOML, or has a key or value not as above; the message says where.
@@ -151,23 +161,19 @@ def load_scenario(path: Path) -> FaultPlan:
         raise OptionError(f"cannot read the scenario {path}: {problem.strerror or problem}") from problem
     except ValueError as problem:
         raise OptionError(f"the scenario {path} is not TOML: {problem}") from problem
-    with _saying(f"the scenario {path}"):
-        return _plan(table)
-
-
-def _plan(table: Mapping[str, Any]) -> FaultPlan:
-    _check("the file", table, _TOP)
-    return FaultPlan(
-        seed=table.get("seed", 0),
-        faults=parse_faults(table.get("faults", "")),
-        steps=tuple(_step(f"step {number}", step) for number, step in enumerate(table.get("step", []), 1)),
-        poison=tuple(_poison(f"poison {number}", row) for number, row in enumerate(table.get("poison", []), 1)),
-    )
+    with _naming(f"the scenario {path}"):
+        _check_keys("the file", table, _TOP)
+        return FaultPlan(
+            seed=table.get("seed", 0),
+            faults=parse_faults(table.get("faults", "")),
+            steps=tuple(_step(f"step {number}", step) for number, step in enumerate(table.get("step", []), 1)),
+            poison=tuple(_poison(f"poison {number}", row) for number, row in enumerate(table.get("poison", []), 1)),
+        )
 
 
 def _step(where: str, table: Any) -> Step:
-    _check(where, table, _STEP)
-    with _saying(where):
+    _check_keys(where, table, _STEP)
+    with _naming(where):
         faults = parse_faults(table.get("faults", ""))
     if not faults:
         raise OptionError(f"{where} names no faults")
@@ -175,11 +181,11 @@ def _step(where: str, table: Any) -> Step:
         first, end = table.get(f"from_{unit}"), table.get(f"until_{unit}")
         if first is not None and end is not None and not first < end:
             raise OptionError(f"{where} is never on: from_{unit} is {first} and until_{unit} is {end}")
-    return Step(faults, **{name: table[name] for name in _STEP if name in table and name != "faults"})
+    return Step(**{**table, "faults": faults})
 
 
 def _poison(where: str, table: Any) -> Poison:
-    _check(where, table, _POISON)
+    _check_keys(where, table, _POISON)
     match: dict[str, Any] | None = table.get("match")
     if not match:
         raise OptionError(f"{where} has no match, which would poison every event")
@@ -189,7 +195,7 @@ def _poison(where: str, table: Any) -> Poison:
             raise OptionError(f"{where}: no event has a field {name!r}; there are {', '.join(_NAMES)}")
         if not isinstance(value, (str, int, float)):
             raise OptionError(f"{where}: {name} is text in quotes or a number")
-    with _saying(where):
+    with _naming(where):
         fault = parse_fault(table.get("fault", "500"))
     if fault.group == "beside":
         raise OptionError(f"{where}: {fault.kind} alone makes nothing fail")
@@ -197,14 +203,15 @@ def _poison(where: str, table: Any) -> Poison:
 
 
 @contextmanager
-def _saying(where: str) -> Iterator[None]:
+def _naming(where: str) -> Iterator[None]:
+    """Begin the message of an error with where it is."""
     try:
         yield
     except OptionError as problem:
         raise OptionError(f"{where}: {problem}") from problem
 
 
-def _check(where: str, table: Any, known: Mapping[str, Any]) -> None:
+def _check_keys(where: str, table: Any, known: Mapping[str, Any]) -> None:
     if not isinstance(table, dict):
         raise OptionError(f"{where} is not a table")
     for name, value in table.items():

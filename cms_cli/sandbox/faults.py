@@ -1,4 +1,4 @@
-"""The faults that a sandbox can play, and the short language that names them.
+"""The faults that a sandbox can inject, and the short language that names them.
 
 ``--fault '5xx:0.1,drop-after:0.02'``: faults with commas between. One fault is::
 
@@ -22,7 +22,7 @@ drop-before         nothing recorded, connection closed or reset            -
 drop-after          recorded, connection closed or reset without an answer  -
 half                recorded, half of the answer, connection closed         -
 garbled             recorded, the answer's JSON is cut short                -
-slow-body           recorded, the answer comes in dribs                     seconds in all (1)
+slow-body           recorded, the answer trickles in                        seconds in all (1)
 html                nothing recorded, a web page                            status (200)
 blank               nothing recorded, no body                               status (502)
 redirect            nothing recorded, a redirect to a web page              status (301, 302 or 308)
@@ -47,24 +47,43 @@ from cms_cli.sandbox.rules import ROUTES
 SERVER_ERRORS = (500, 502, 503, 504)
 REDIRECTS = (301, 302, 308)
 _STATUSES = (400, 401, 403, 404, 409, 422, 429, *SERVER_ERRORS)
+_DAY = 86_400.0  # seconds
 
 
 class Kind(NamedTuple):
-    """What a kind's ``VALUE`` may be, and where the kind belongs.
+    """Where a kind of fault belongs, and what its ``VALUE`` may be.
 
     Attributes:
         group: ``"instead"`` of the rules, ``"after"`` them, or ``"beside"`` either.
         default: The value when none is written.
         low, high: The bounds of a value; ``high`` 0 means that the kind takes none.
+        is_status: Whether the value is a status, and so a whole number.
+        never: Statuses within the bounds that make no sense for the kind.
     """
 
     group: str
     default: float | None = None
     low: float = 0.0
     high: float = 0.0
+    is_status: bool = False
+    never: tuple[int, ...] = ()
+
+    def check(self, value: float) -> str | None:
+        """Return what is wrong with a value, if anything."""
+        if self.high == 0:
+            return "it takes no value"
+        if not self.low <= value <= self.high:
+            return f"its value is from {self.low:g} to {self.high:g}"
+        if self.is_status and not value.is_integer():
+            return "a status is a whole number"
+        if value in self.never:
+            return f"it cannot be a {value:g}"
+        return None
 
 
-_DAY = 86_400.0
+# HTTP gives these no body, so there is no page to send with them.
+_WITHOUT_BODY = (204, 205, 304)
+_NO_REDIRECTS = (304, 305, 306)
 
 KINDS: Mapping[str, Kind] = {
     "latency": Kind("beside", 100.0, 0.0, _DAY * 1000),
@@ -72,10 +91,10 @@ KINDS: Mapping[str, Kind] = {
     **{str(status): Kind("instead", 1.0 if status == 429 else None, 0.0, _DAY) for status in _STATUSES},
     "5xx": Kind("instead", None, 0.0, _DAY),
     "drop-before": Kind("instead"),
-    "html": Kind("instead", 200.0, 200.0, 599.0),
-    "blank": Kind("instead", 502.0, 400.0, 599.0),
-    "redirect": Kind("instead", None, 301.0, 308.0),
-    "soft-error": Kind("instead", 422.0, 400.0, 599.0),
+    "html": Kind("instead", 200.0, 200.0, 599.0, is_status=True, never=_WITHOUT_BODY),
+    "blank": Kind("instead", 502.0, 400.0, 599.0, is_status=True),
+    "redirect": Kind("instead", None, 301.0, 308.0, is_status=True, never=_NO_REDIRECTS),
+    "soft-error": Kind("instead", 422.0, 400.0, 599.0, is_status=True),
     "5xx-after": Kind("after", None, 0.0, _DAY),
     **{f"{status}-after": Kind("after", None, 0.0, _DAY) for status in SERVER_ERRORS},
     "drop-after": Kind("after"),
@@ -94,15 +113,18 @@ _FAULT = re.compile(
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault of the language above, with its kind's default filled in.
+    """One fault of the language above.
 
     Attributes:
         kind: A key of :data:`KINDS`.
         rate: From 0 to 1.
-        value: As the kind has it, or ``None`` where it has no default.
+        value: In the kind's own unit; ``None`` takes the kind's default.
         jitter: Half the width of the range that a latency is drawn from, in milliseconds.
         times: For how many attempts at one request it goes on.
         route: ``"lead"``, ``"sale"``, or ``None`` for both.
+
+    Raises:
+        OptionError: A part is not allowed; the message says what is.
     """
 
     kind: str
@@ -112,18 +134,35 @@ class Fault:
     times: int = 1
     route: str | None = None
 
+    def __post_init__(self) -> None:
+        kind = KINDS.get(self.kind)
+        if kind is None:
+            raise OptionError(f"no such fault: {self.kind!r}; there are {', '.join(KINDS)}")
+        if self.value is None:
+            object.__setattr__(self, "value", kind.default)
+        elif problem := kind.check(self.value):
+            raise OptionError(f"{self.kind} cannot have the value {self.value:g}: {problem}")
+        if self.route not in (None, *ROUTES.values()):
+            raise OptionError(f"no such route: {self.route!r}; there are {', '.join(ROUTES.values())}")
+        if not 0 <= self.rate <= 1:
+            raise OptionError(f"a rate is from 0 to 1, not {self.rate:g}")
+        if self.times < 1:
+            raise OptionError(f"a fault goes on for 1 attempt or more, not {self.times}")
+        if self.jitter and self.kind != "latency":
+            raise OptionError("only latency takes a jitter")
+
     @property
     def group(self) -> str:
         """``"instead"``, ``"after"`` or ``"beside"``."""
         return KINDS[self.kind].group
 
     def concerns(self, route: str) -> bool:
-        """Whether it may strike a request of this route (``"lead"`` or ``"sale"``)."""
-        return self.route is None or self.route == route
+        """Tell whether it may strike a request of this route (``"lead"`` or ``"sale"``)."""
+        return self.route in (None, route)
 
 
 def parse_faults(text: str) -> tuple[Fault, ...]:
-    """Faults from the language above; none from blank text.
+    """Read faults in the language above; blank text is none.
 
     Raises:
         OptionError: A fault cannot be read, or the rates that exclude each other add up to more than 1.
@@ -132,6 +171,28 @@ def parse_faults(text: str) -> tuple[Fault, ...]:
     faults = tuple(parse_fault(part) for part in parts if part)
     check_rates(faults)
     return faults
+
+
+def parse_fault(text: str) -> Fault:
+    """Read one fault.
+
+    Raises:
+        OptionError: It cannot be read.
+    """
+    match = _FAULT.fullmatch(text)
+    if match is None:
+        raise OptionError(f"not a fault: {text!r}; write KIND:RATE, like 5xx:0.1 or lead.latency@200~50")
+    try:
+        return Fault(
+            match["kind"],
+            rate=float(match["rate"] or 1),
+            value=None if match["value"] is None else float(match["value"]),
+            jitter=float(match["jitter"] or 0),
+            times=int(match["times"] or 1),
+            route=match["route"],
+        )
+    except OptionError as problem:
+        raise OptionError(f"in the fault {text!r}: {problem}") from None
 
 
 def check_rates(faults: tuple[Fault, ...]) -> None:
@@ -144,50 +205,3 @@ def check_rates(faults: tuple[Fault, ...]) -> None:
         total = sum(fault.rate for fault in faults if fault.group != "beside" and fault.concerns(route))
         if total > 1 + 1e-9:
             raise OptionError(f"the fault rates of {route}s add up to {total:g}, which is more than 1")
-
-
-def parse_fault(text: str) -> Fault:
-    """One fault from the language above.
-
-    Raises:
-        OptionError: It cannot be read.
-    """
-    match = _FAULT.fullmatch(text)
-    if match is None:
-        raise OptionError(f"not a fault: {text!r}; write KIND:RATE, like 5xx:0.1 or lead.latency@200~50")
-    name, route = match["kind"], match["route"]
-    if name not in KINDS:
-        raise OptionError(f"no such fault: {name!r}; there are {', '.join(KINDS)}")
-    if route is not None and route not in ROUTES.values():
-        raise OptionError(f"no such route: {route!r} in {text!r}; there are {', '.join(ROUTES.values())}")
-    fault = Fault(
-        name,
-        rate=float(match["rate"] or 1),
-        value=_value_of(name, match["value"], text),
-        jitter=float(match["jitter"] or 0),
-        times=int(match["times"] or 1),
-        route=route,
-    )
-    if fault.rate > 1:
-        raise OptionError(f"a rate is from 0 to 1, not {fault.rate:g} in {text!r}")
-    if fault.times < 1:
-        raise OptionError(f"a fault goes on for 1 attempt or more, not {fault.times} in {text!r}")
-    if match["jitter"] and name != "latency":
-        raise OptionError(f"only latency takes a jitter: {text!r}")
-    return fault
-
-
-def _value_of(name: str, written: str | None, text: str) -> float | None:
-    kind = KINDS[name]
-    if written is None:
-        return kind.default
-    value = float(written)
-    if kind.high == 0:
-        raise OptionError(f"{name} takes no value: {text!r}")
-    if not kind.low <= value <= kind.high:
-        raise OptionError(f"the value of {name} is from {kind.low:g} to {kind.high:g}: {text!r}")
-    if name == "redirect" and value not in (301, 302, 303, 307, 308):
-        raise OptionError(f"not a redirect's status: {text!r}")
-    if kind.high in (599.0, 308.0) and not value.is_integer():
-        raise OptionError(f"a status is a whole number: {text!r}")
-    return value

@@ -104,7 +104,7 @@ class SandboxServer:
             self._http.server_close()
             self._remove_temporary()
             raise
-        self._http.service = self._service = Service(self._store, self._options, pages(self._db, self.port))
+        self._http.service = self._service = Service(self._store, self._options, pages(self._db), self.port)
 
     @property
     def db(self) -> Path:

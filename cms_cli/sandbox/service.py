@@ -1,8 +1,8 @@
-"""A request to a reply: token, rate limit, faults, rules and book, put together. No sockets.
+"""Turns a request into a reply: token, rate limit, faults, rules and store, put together. No sockets.
 
-The order of the checks: route (404, 405), token (401), rate limit (429), faults, body (415, 400), fields (422),
-what the store holds (404, 409). A request with an accepted token counts against the rate limit, whatever it is
-answered, unless that limit refuses it.
+The order of the checks: host (421), route (404, 405), token (401), rate limit (429), faults, body (415, 400),
+fields (422), what the store holds (404, 409). A request with an accepted token counts against the rate limit,
+whatever it is answered, unless that limit refuses it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from cms_cli.sandbox.fault_plan import FaultPlan
 from cms_cli.sandbox.fields import LEAD
 from cms_cli.sandbox.rate_limit import Rate, SlidingWindow
 from cms_cli.sandbox.rules import AttributedEvent, check_fields, find_kind, judge
-from cms_cli.sandbox.store import Draft, Store
+from cms_cli.sandbox.store import Draft, Store, StoreTransaction
 from cms_cli.sandbox.store_reader import iso_time
 from cms_cli.sandbox.tokens import LONGEST_SECONDS, TokenGate, can_be_token
 
@@ -52,8 +52,8 @@ class Request(NamedTuple):
     body: bytes
 
 
-Page = Callable[[Request], Answer]
-"""Answers ``GET`` and ``HEAD`` of a path that is not the API's."""
+Page = Callable[[str], Answer]
+"""Answers ``GET`` and ``HEAD`` of a path that is not the API's, from the query of the request."""
 
 
 class Reply(NamedTuple):
@@ -91,16 +91,17 @@ class Service:
     """Answers requests from a store. Safe to use from many threads.
 
     Args:
-        store: The book.
+        store: Where everything is recorded.
         options: How to behave.
-        pages: Pages beside the API, by path: what people look at. They are no attempts at the API and not noted.
+        pages: Pages beside the API, by path. A look at one is no attempt at the API and not recorded.
+        port: The server's.
 
     Attributes:
         failure: The first exception that was the sandbox's own fault (a full disk, a bug), or ``None``. Its request
             was answered 500.
     """
 
-    def __init__(self, store: Store, options: Options, pages: Mapping[str, Page]) -> None:
+    def __init__(self, store: Store, options: Options, pages: Mapping[str, Page], port: int) -> None:
         self._store = store
         self._clock_ns = options.clock_ns
         self._gate = TokenGate(options.token, options.token_requests, options.token_seconds, options.clock_ns)
@@ -108,54 +109,67 @@ class Service:
         self._faults = FaultInjector(options.plan, options.clock_ns)
         self._shape = options.answer
         self._pages = pages
+        self._port = port
         self.failure: BaseException | None = None
 
     def handle(self, request: Request) -> Reply:
-        """Answer a request; what it changed and that it was made are in the book when this returns."""
+        """Answer a request; when this returns, the attempt and what it changed are committed to the store."""
         draft = self._draft(request.method, request.path)
         try:
             return self._handle(request, draft)
         except Exception as problem:  # whatever it is: the client gets an answer, and `failure` tells the owner
-            self._keep(problem)
-            return Reply(error(500, f"The sandbox itself failed: {problem}"))
+            return self._fail(problem)
 
     def refuse(self, method: str, path: str, status: int, message: str) -> Reply:
         """Answer what could not be read as a request; method and path are empty where they could not be, either."""
         try:
-            return Reply(self._log(self._draft(method, path), error(status, message)))
-        except (sqlite3.Error, StoreError) as failure:
-            self._keep(failure)
-            return Reply(error(500, f"The sandbox itself failed: {failure}"))
+            return self._log(self._draft(method, path), error(status, message))
+        except (sqlite3.Error, StoreError) as problem:
+            return self._fail(problem)
 
-    def _keep(self, problem: BaseException) -> None:
-        if self.failure is None:
-            self.failure = problem
+    def _fail(self, problem: Exception) -> Reply:
+        self.failure = self.failure or problem
+        return Reply(error(500, f"The sandbox itself failed: {problem}"))
 
     def _draft(self, method: str, path: str) -> Draft:
         return Draft(time.time(), self._clock_ns(), method, path)
 
     def _handle(self, request: Request, draft: Draft) -> Reply:
         page = self._pages.get(request.path)
-        if page is not None and request.method in ("GET", "HEAD"):
-            return Reply(page(request))
-        if page is not None:
-            return Reply(self._log(draft, method_not_allowed(("GET", "HEAD"))))
+        if not self._is_ours(request.headers.get("host", "")):
+            refusal = error(421, f"The sandbox is at http://127.0.0.1:{self._port} and at no other name")
+            return Reply(refusal) if page else self._log(draft, refusal)
+        if page and request.method in ("GET", "HEAD"):
+            return Reply(page(request.query))
+        if page:
+            return self._log(draft, method_not_allowed(("GET", "HEAD")))
         if request.path.startswith(f"{REDIRECTED}/"):
-            return Reply(self._log(draft, web_page(200)))
+            return self._log(draft, web_page(200))
         kind = find_kind(request.method, request.path, request.query)
         if isinstance(kind, Answer):
-            return Reply(self._log(draft, kind))
+            return self._log(draft, kind)
         caller = self._gate.admit(request.headers.get("authorization"))
         if isinstance(caller, Answer):
-            return Reply(self._log(draft, caller))
+            return self._log(draft, caller)
         draft.caller = caller
         admission = self._window.admit(caller.user)
         draft.at_ns, draft.counted = admission.at_ns, admission.admitted
-        if not admission.admitted:
-            refusal = error(429, "Rate limit exceeded", {"limit": f"{admission.limit} requests a window"})
-            return Reply(self._log(draft, refusal.with_headers(admission.headers())))
-        reply = self._track(kind, request, draft)
+        if admission.admitted:
+            reply = self._track(kind, request, draft)
+        else:
+            limit = {"limit": f"{admission.limit} requests a window"}
+            reply = self._log(draft, error(429, "Rate limit exceeded", limit))
         return reply._replace(answer=reply.answer.with_headers(admission.headers()))
+
+    def _is_ours(self, host: str) -> bool:
+        """Tell whether a ``Host`` header names this machine.
+
+        A web page elsewhere could have its own name resolve to 127.0.0.1 (DNS rebinding); its scripts would then be
+        in the same origin as this server, read what is in the store and write to it.
+        """
+        names = ("127.0.0.1", "localhost", "[::1]")
+        host = host.lower()
+        return host in [f"{name}:{self._port}" for name in names] or (self._port == 80 and host in names)
 
     def _track(self, kind: str, request: Request, draft: Draft) -> Reply:
         parsed = read_object(request.headers, request.body)
@@ -163,46 +177,38 @@ class Service:
         draft.subject = _subject(kind, event)
         injection = self._faults.decide(kind, event, request.body)
         draft.fault = injection.kind or None
-        if injection.skips_rules:
-            answer = injection.answer_instead(request.path)
-            with self._store.writing() as transaction:
-                transaction.log(draft, _status_sent(answer, injection), None)
-        else:
-            answer = self._apply(kind, parsed, draft, injection)
-        return Reply(answer, injection)
-
-    def _apply(self, kind: str, parsed: dict[str, Any] | Answer, draft: Draft, injection: Injection) -> Answer:
-        """Ask the rules, and record event and attempt in one transaction."""
-        outcome: AttributedEvent | Answer
         event_id: int | None = None
         with self._store.writing() as transaction:
-            if isinstance(parsed, Answer):
-                outcome = parsed
+            if injection.skips_rules:
+                answer = injection.answer_instead(request.path)
             else:
-                outcome = check_fields(kind, parsed) or judge(kind, parsed, transaction)
-            if isinstance(outcome, AttributedEvent):
-                user = draft.caller.user if draft.caller else ""
-                event_id = transaction.record(outcome, user, draft.received_at)
-                outcome = success(self._shape, _tracked(outcome, event_id, draft.received_at))
-            answer = injection.change(outcome)
-            transaction.log(draft, _status_sent(answer, injection), event_id)
-        return answer
+                answer, event_id = self._apply_rules(kind, parsed, draft, transaction)
+                answer = injection.change(answer)
+            transaction.log(draft, None if injection.drops else answer.status, event_id)
+        return Reply(answer, injection)
 
-    def _log(self, draft: Draft, answer: Answer) -> Answer:
+    def _apply_rules(
+        self, kind: str, parsed: dict[str, Any] | Answer, draft: Draft, transaction: StoreTransaction
+    ) -> tuple[Answer, int | None]:
+        if isinstance(parsed, Answer):
+            return parsed, None
+        outcome = check_fields(kind, parsed) or judge(kind, parsed, transaction)
+        if isinstance(outcome, Answer):
+            return outcome, None
+        event_id = transaction.record(outcome, draft.caller.user if draft.caller else "", draft.received_at)
+        return success(self._shape, _tracked(outcome, event_id, draft.received_at)), event_id
+
+    def _log(self, draft: Draft, answer: Answer) -> Reply:
         with self._store.writing() as transaction:
             transaction.log(draft, answer.status, None)
-        return answer
-
-
-def _status_sent(answer: Answer, injection: Injection) -> int | None:
-    return None if injection.drops else answer.status
+        return Reply(answer)
 
 
 def _subject(kind: str, event: Mapping[str, Any] | None) -> str | None:
     subject = (event or {}).get("customerExternalId" if kind == LEAD else "invoiceId")
     if not isinstance(subject, str):
         return None
-    # What SQLite cannot hold (a lone surrogate) is refused by the field rules, but noted before.
+    # What SQLite cannot hold (a lone surrogate) is refused by the field rules, but logged before.
     return subject[:255].encode("utf-8", "replace").decode("utf-8")
 
 
@@ -216,9 +222,7 @@ def _tracked(attributed: AttributedEvent, event_id: int, at: float) -> Tracked:
         "eventName": event["eventName"],
         "customerExternalId": event["customerExternalId"],
     }
-    for name in ("invoiceId", "amount", "currency"):
-        if name in event:
-            data[name] = event[name]
+    data.update({name: event[name] for name in ("invoiceId", "amount", "currency") if name in event})
     if attributed.stores_association:
         data["deferredAssociationStored"] = True
     return Tracked(event_id, data, attributed.stores_association, iso_time(at))

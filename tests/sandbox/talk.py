@@ -24,6 +24,7 @@ SALE = {
 }
 SET_UP = {**LEAD, "mode": "deferred"}
 FOLLOW_UP = {"eventName": "activated", "customerExternalId": "cus_1"}
+HOST = "Host: 127.0.0.1:PORT"
 HEADERS = {"Authorization": "Bearer tok_1", "Content-Type": "application/json"}
 
 
@@ -88,8 +89,14 @@ def sale(server: SandboxServer, event: object = SALE, **headers: str) -> Respons
         return wire.sale(event, **headers)
 
 
+def addressed(server: SandboxServer, data: bytes) -> bytes:
+    """Put the server's port where :data:`HOST` stands in a request."""
+    return data.replace(b":PORT", b":%d" % server.port)
+
+
 def raw(server: SandboxServer, data: bytes, *, half_close: bool = True) -> bytes:
-    """Send bytes as they are; everything that comes back until the server closes."""
+    """Send bytes, with the port filled in; everything that comes back until the server closes."""
+    data = addressed(server, data)
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
         try:
             sock.sendall(data)
@@ -121,7 +128,7 @@ def post_bytes(path: str, body: bytes, *extra: str, length: bool = True) -> byte
     """A request, as bytes."""
     lines = [
         f"POST {path} HTTP/1.1",
-        "Host: 127.0.0.1",
+        HOST,
         "Authorization: Bearer tok_1",
         "Content-Type: application/json",
         *([f"Content-Length: {len(body)}"] if length else []),

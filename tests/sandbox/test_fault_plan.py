@@ -88,6 +88,11 @@ def test_flags_add_to_a_scenario(start_sandbox: StartSandbox, tmp_path: Path) ->
         ('[[step]]\nfaults = "500"\nfrom_request = 1.5', "from_request cannot be 1.5"),
         ('[[step]]\nfaults = "5xx,half"', "step 1: the fault rates"),
         (
+            '[[step]]\nfaults = "5xx"\n[[step]]\nfaults = "429:0.6,sale.html:0.6"',
+            "step 2: the fault rates of sales",
+        ),
+        ('faults = "html@204"', "cannot be a 204"),
+        (
             '[[step]]\nfaults = "500"\nfrom_seconds = 20\nuntil_seconds = 10',
             "step 1 is never on: from_seconds is 20",
         ),

@@ -7,10 +7,11 @@ import random
 import threading
 import time
 from collections import Counter
+from typing import Callable
 
 import pytest
 
-from cms_cli.sandbox import Fault, FaultPlan, OptionError, Poison, SandboxServer, parse_faults
+from cms_cli.sandbox import Fault, FaultPlan, OptionError, Poison, SandboxServer, Step, parse_faults
 from cms_cli.sandbox.fault_injection import FaultInjector, request_key
 
 from .conftest import Clock, StartSandbox
@@ -56,7 +57,12 @@ def test_faults_are_read(text: str, faults: tuple[Fault, ...]) -> None:
         ("half@3", "takes no value"),
         ("html@99", "from 200 to 599"),
         ("html@200.5", "whole number"),
-        ("redirect@304", "redirect"),
+        *((f"html@{status}", f"cannot be a {status}") for status in (204, 205, 304)),
+        ("lead.html:0.1@204x2", "cannot be a 204"),
+        ("blank@204", "from 400 to 599"),
+        ("blank@502.5", "whole number"),
+        ("redirect@304", "cannot be a 304"),
+        ("redirect@300", "from 301"),
         ("5xx@1~1", "jitter"),
         ("5xxx0", "1 attempt or more"),
         ("latency@1e3", "not a fault"),
@@ -65,6 +71,29 @@ def test_faults_are_read(text: str, faults: tuple[Fault, ...]) -> None:
 def test_what_is_no_fault_is_an_error(text: str, complaint: str) -> None:
     with pytest.raises(OptionError, match=complaint):
         parse_faults(text)
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        (lambda: Fault("html", value=204.0), "cannot be a 204"),
+        (lambda: Fault("6xx"), "no such fault"),
+        (lambda: Fault("5xx", rate=1.5), "0 to 1"),
+        (lambda: Fault("5xx", rate=float("nan")), "0 to 1"),
+        (lambda: Fault("5xx", route="page"), "no such route"),
+        (lambda: Step((Fault("5xx", 0.6), Fault("half", 0.6))), "add up to 1.2"),
+        (lambda: Step((Fault("5xx", 0.6), Fault("half", 0.6, route="sale"))), "of sales add up to 1.2"),
+        (lambda: FaultPlan(faults=(Fault("5xx", 0.6), Fault("half", 0.6))), "add up to 1.2"),
+    ],
+)
+def test_what_no_text_can_say_is_an_error_in_code_as_well(fault: Callable[[], object], complaint: str) -> None:
+    with pytest.raises(OptionError, match=complaint):
+        fault()
+
+
+def test_a_fault_made_in_code_has_its_kinds_default(start_sandbox: StartSandbox) -> None:
+    assert Fault("html") == Fault("html", value=200.0)
+    assert lead(start_sandbox(faults=(Fault("blank"),))).status == 502
 
 
 @pytest.mark.parametrize(

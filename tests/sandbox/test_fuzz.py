@@ -126,7 +126,7 @@ REQUESTS = [
     post_bytes("/track/sale", json.dumps(SALE).encode(), "Connection: close"),
     post_bytes("/track/sale", CHUNKED, "Transfer-Encoding: chunked", length=False),
     post_bytes("/track/lead", json.dumps(LEAD).encode(), "Expect: 100-continue"),
-    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n",
 ]
 TOKENS = [
     *(b"\r\n", b"\r", b"\n", b"\r\n\r\n", b"\x00", b" ", b"\t", b":", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf"),

@@ -10,7 +10,21 @@ import pytest
 from cms_cli.sandbox import SandboxServer
 
 from .conftest import StartSandbox
-from .talk import HEADERS, LEAD, PATIENCE, SALE, Wire, lead, post_bytes, raw, receive_all, send, status_of
+from .talk import (
+    HEADERS,
+    HOST,
+    LEAD,
+    PATIENCE,
+    SALE,
+    Wire,
+    addressed,
+    lead,
+    post_bytes,
+    raw,
+    receive_all,
+    send,
+    status_of,
+)
 
 LEAD_BYTES = json.dumps(LEAD).encode()
 GOOD = post_bytes("/track/lead", LEAD_BYTES)
@@ -50,7 +64,7 @@ def test_a_query_is_400(sandbox: SandboxServer) -> None:
 
 
 def test_an_absolute_target_is_understood(sandbox: SandboxServer) -> None:
-    assert status_of(raw(sandbox, post_bytes("http://127.0.0.1/track/lead", LEAD_BYTES))) == 200
+    assert status_of(raw(sandbox, post_bytes("http://127.0.0.1:PORT/track/lead", LEAD_BYTES))) == 200
 
 
 @pytest.mark.parametrize(
@@ -148,19 +162,20 @@ FRAMING = {
     "noise, long": (b"\xff" * 100_000, 414),
     "zeros": (b"\x00" * 5000, 400),
     "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-    "HTTP/1.2": (head("GET /track/lead HTTP/1.2", "Host: x"), 405),
-    "HTTP/1.0 without host": (head("GET /track/lead HTTP/1.0"), 405),
-    "lower-case http": (head("GET / http/1.1", "Host: x"), 400),
-    "asterisk": (head("OPTIONS * HTTP/1.1", "Host: x"), 404),
-    "authority": (head("CONNECT example.com:443 HTTP/1.1", "Host: x"), 404),
-    "no target": (head("POST HTTP/1.1", "Host: x"), 400),
-    "two hosts": (head("GET / HTTP/1.1", "Host: x", "Host: x"), 400),
+    "HTTP/1.2": (head("GET /track/lead HTTP/1.2", HOST), 405),
+    "HTTP/1.0": (head("GET /track/lead HTTP/1.0", HOST), 405),
+    "no host": (head("GET /track/lead HTTP/1.1"), 421),
+    "lower-case http": (head("GET / http/1.1", HOST), 400),
+    "asterisk": (head("OPTIONS * HTTP/1.1", HOST), 404),
+    "authority": (head("CONNECT example.com:443 HTTP/1.1", HOST), 404),
+    "no target": (head("POST HTTP/1.1", HOST), 400),
+    "two hosts": (head("GET / HTTP/1.1", HOST, HOST), 400),
     "two authorizations": (post_bytes("/track/lead", LEAD_BYTES, "Authorization: Bearer other"), 400),
-    "long target": (head(f"GET /{'a' * 9000} HTTP/1.1", "Host: x"), 414),
-    "long header": (head("GET / HTTP/1.1", "Host: x", f"A: {'a' * 70_000}"), 431),
+    "long target": (head(f"GET /{'a' * 9000} HTTP/1.1", HOST), 414),
+    "long header": (head("GET / HTTP/1.1", HOST, f"A: {'a' * 70_000}"), 431),
     "endless header": (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 300_000, 431),
-    "many headers": (head("GET / HTTP/1.1", "Host: x", *(f"A{number}: 1" for number in range(101))), 431),
-    "repeated header": (head("GET /track/lead HTTP/1.1", "Host: x", "Accept: a", "Accept: b"), 405),
+    "many headers": (head("GET / HTTP/1.1", HOST, *(f"A{number}: 1" for number in range(101))), 431),
+    "repeated header": (head("GET /track/lead HTTP/1.1", HOST, "Accept: a", "Accept: b"), 405),
     "body cut short": (GOOD[:-3], 400),
     "no length": (post_bytes("/track/lead", b"", length=False), 400),
     "length is a word": (post_bytes("/track/lead", b"", "Content-Length: many", length=False), 400),
@@ -206,14 +221,14 @@ def test_what_arrives_is_answered_or_refused(sandbox: SandboxServer, data: bytes
 
 def test_pipelined_requests_are_answered_in_order(sandbox: SandboxServer) -> None:
     sale = post_bytes("/track/sale", json.dumps(SALE).encode())
-    answers = raw(sandbox, GOOD + sale + head("GET /nowhere HTTP/1.1", "Host: x") + sale + LAST + GOOD)
+    answers = raw(sandbox, GOOD + sale + head("GET /nowhere HTTP/1.1", HOST) + sale + LAST + GOOD)
     assert [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"404", b"409", b"200"]
 
 
 def test_a_request_may_come_in_single_bytes(sandbox: SandboxServer) -> None:
     with socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for byte in LAST:
+        for byte in addressed(sandbox, LAST):
             sock.sendall(bytes([byte]))
         assert status_of(receive_all(sock)) == 200
 
@@ -222,7 +237,7 @@ def test_expect_100_continue_is_answered_before_the_body(sandbox: SandboxServer)
     request = post_bytes("/track/lead", LEAD_BYTES, "Expect: 100-continue", "Connection: close")
     request_head, _, body = request.partition(b"\r\n\r\n")
     with socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE) as sock:
-        sock.sendall(request_head + b"\r\n\r\n")
+        sock.sendall(addressed(sandbox, request_head) + b"\r\n\r\n")
         assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(body)
         assert status_of(receive_all(sock)) == 200

@@ -194,6 +194,30 @@ def test_the_filter_works_and_stays_in_the_address(page: Page, sandbox: SandboxS
     assert list(table_of(page)) == ["clk_2"]
 
 
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("kind=foo", ""),
+        ("kind=foo&clock=sundial&order=random&currency=$$$&steps=1&tag=x", ""),
+        ("order=leads&kind=refund", "order=leads"),
+    ],
+)
+def test_an_address_with_an_unknown_value_shows_the_default(
+    browser: Browser, sandbox: SandboxServer, query: str, kept: str
+) -> None:
+    """An old bookmark or a slip of the pen shows the page, and the address says what is shown."""
+    fill(sandbox)
+    page = browser.open(f"{sandbox.url}/?{query}")
+    page.wait(events_shown(6))
+    assert page.text("#state") == "live"
+    assert page.run("location.search") == (f"?{kept}" if kept else "")
+    assert page.run("document.querySelector('input[name=kind]:checked').value") == ""
+    assert page.run("document.getElementById('clock').value") == "happened"
+    assert page.run("document.getElementById('order').value") == (kept.partition("=")[2] or "sales")
+    assert page.complaints() == []
+    page.close()
+
+
 @pytest.mark.slow
 def test_clicks_can_be_sorted_and_the_currency_chosen(page: Page, sandbox: SandboxServer) -> None:
     """Revenue in one currency puts the click that earned the most of it first."""

@@ -16,7 +16,7 @@ import cms_cli.sandbox
 from cms_cli.sandbox import SandboxServer
 
 from .conftest import StartSandbox
-from .talk import LEAD, PATIENCE, Wire, as_json, lead, post_bytes, receive_all, status_of
+from .talk import LEAD, PATIENCE, Wire, addressed, as_json, lead, post_bytes, receive_all, status_of
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(cms_cli.sandbox.__file__).parent
@@ -36,7 +36,7 @@ def test_the_url_is_this_machines_and_the_port_is_bound_before_it_starts(tmp_pat
     try:
         assert server.url == f"http://127.0.0.1:{server.port}"
         with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as early:
-            early.sendall(post_bytes("/track/lead", as_json(LEAD), "Connection: close"))
+            early.sendall(addressed(server, post_bytes("/track/lead", as_json(LEAD), "Connection: close")))
             assert server.start() is server.start() is server
             assert status_of(receive_all(early)) == 200
     finally:

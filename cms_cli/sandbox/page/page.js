@@ -11,16 +11,21 @@ const LATE = 8000; // milliseconds after which no answer is expected
 const COLOURS = 8;
 
 const charts = { leads: new Chart(by("leads-chart"), "Leads"), revenue: new Chart(by("revenue-chart"), "Revenue") };
-const address = new URLSearchParams(location.search);
-const chosen = {
-  text: address.get("text") ?? "",
-  kind: address.get("kind") ?? "",
-  click: address.get("click") ?? "",
-  clock: address.get("clock") ?? "happened",
-  order: address.get("order") ?? "sales",
-  currency: address.get("currency") ?? "",
-};
-const usual = { clock: "happened", order: "sales" };
+const usual = { text: "", kind: "", click: "", clock: "happened", order: "sales", currency: "" };
+
+/** Read what is chosen from the address. A value that the page does not offer is ignored. */
+function readAddress() {
+  const offered = {
+    kind: [...document.getElementsByName("kind")].map((radio) => radio.value),
+    clock: [...by("clock").options].map((option) => option.value),
+    order: [...by("order").options].map((option) => option.value),
+  };
+  const fits = (name, value) => (name === "currency" ? /^[A-Z]{3}$/.test(value) : offered[name]?.includes(value) ?? true);
+  const given = [...new URLSearchParams(location.search)].filter(([name, value]) => name in usual && fits(name, value));
+  return { ...usual, ...Object.fromEntries(given) };
+}
+
+const chosen = readAddress();
 let tag = ""; // of what is shown, so that an answer without news is short
 let flash = false; // whether what is new came by itself and not by another filter
 let paused = false;
@@ -78,7 +83,7 @@ function later(milliseconds) {
 function anew() {
   tag = "";
   flash = false;
-  const kept = Object.entries(chosen).filter(([name, value]) => value !== "" && value !== usual[name]);
+  const kept = Object.entries(chosen).filter(([name, value]) => value !== usual[name]);
   const query = new URLSearchParams(kept).toString();
   history.replaceState(null, "", query ? `/?${query}` : "/");
   showChoice();
@@ -189,5 +194,4 @@ say(by("example"), [
   "cms lead --click-id c1 --event-name signup --customer-external-id u1",
 ].join("\n"));
 listen();
-showChoice();
-ask();
+anew();
