@@ -27,6 +27,8 @@ class ExitCode(IntEnum):
     """An event may or may not have arrived."""
     STOPPED = 7
     """Stopped by --max-failures or --max-duration."""
+    HUNG_UP = 129
+    """The terminal was closed (SIGHUP)."""
     INTERRUPTED = 130
     """Ctrl-C."""
     TERMINATED = 143
@@ -35,6 +37,7 @@ class ExitCode(IntEnum):
 
 _PRECEDENCE = (
     ExitCode.INTERRUPTED,
+    ExitCode.HUNG_UP,
     ExitCode.TERMINATED,
     ExitCode.INTERNAL,
     ExitCode.AUTH,

@@ -170,12 +170,12 @@ def stoppable(view: ReplayView) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _stops()}
     heard = {number: stop for number, stop in _stops().items() if before[number] is not signal.SIG_IGN}
 
-    def terminated(*_: object) -> None:
-        raise SystemExit(int(ExitCode.TERMINATED))
+    def end_at_once(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
 
     for number, stop in heard.items():
-        if stop is Stop.TERMINATED:
-            signal.signal(number, terminated)
+        if stop is not Stop.INTERRUPTED:  # Python itself raises KeyboardInterrupt for Ctrl-C
+            signal.signal(number, end_at_once)
 
     def listen(interrupt: Callable[[Stop], None]) -> None:
         def settle_first(number: int, _: object) -> None:
@@ -193,10 +193,10 @@ def stoppable(view: ReplayView) -> Iterator[None]:
 
 
 def _stops() -> dict[int, Stop]:
-    """Give the signals that end a replay, and what each of them means."""
+    """Return the signals that end a replay, and the stop that each of them asks for."""
     stops: dict[int, Stop] = {signal.SIGINT: Stop.INTERRUPTED, signal.SIGTERM: Stop.TERMINATED}
     if os.name == "posix":
-        stops[signal.SIGHUP] = Stop.TERMINATED
+        stops[signal.SIGHUP] = Stop.HUNG_UP
     return stops
 
 

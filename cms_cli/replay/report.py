@@ -77,9 +77,11 @@ class ReplayReport:
 _BY_STOP = {
     Stop.INTERRUPTED: ExitCode.INTERRUPTED,
     Stop.TERMINATED: ExitCode.TERMINATED,
+    Stop.HUNG_UP: ExitCode.HUNG_UP,
     Stop.UNAUTHORIZED: ExitCode.AUTH,
     Stop.NOT_API: ExitCode.UNAVAILABLE,
     Stop.UNREACHABLE: ExitCode.UNAVAILABLE,
+    Stop.HELD: ExitCode.UNAVAILABLE,
     Stop.MAX_FAILURES: ExitCode.STOPPED,
     Stop.MAX_DURATION: ExitCode.STOPPED,
 }

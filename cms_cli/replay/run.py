@@ -24,7 +24,8 @@ from cms_cli.replay.reading.source import Source, open_source
 from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.rowfiles import RowFiles, row_files
 from cms_cli.replay.sending.clock import Clock
-from cms_cli.replay.sending.delivery import Dispatcher, Ended, Listener, Progress
+from cms_cli.replay.sending.dispatcher import Dispatcher
+from cms_cli.replay.sending.listener import Ended, Listener, Progress
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import SharedWindow
 from cms_cli.replay.sending.stop import BY_SIGNAL, Stop

@@ -10,7 +10,7 @@ from types import TracebackType
 from cms_cli.replay.journal.rowbook import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.run import Watcher
-from cms_cli.replay.sending.delivery import Progress
+from cms_cli.replay.sending.listener import Progress
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import ideal_seconds
 from cms_cli.replay.sending.stop import Stop

@@ -27,7 +27,11 @@ _MEANINGS = {
     RowStatus.SKIPPED: "left out, as you asked",
 }
 
-_BY_SIGNAL = {Stop.INTERRUPTED: "Ctrl-C", Stop.TERMINATED: "SIGTERM"}
+_BY_SIGNAL = {
+    Stop.INTERRUPTED: "Ctrl-C",
+    Stop.HUNG_UP: "the terminal was closed (SIGHUP)",
+    Stop.TERMINATED: "SIGTERM",
+}
 
 # Colour where it tells good from bad; what is neither has none.
 COLOURS = {

@@ -19,11 +19,11 @@ from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.run import Request, Watcher, replay, resume
 from cms_cli.replay.sending import health
-from cms_cli.replay.sending.delivery import Progress
+from cms_cli.replay.sending.listener import Progress
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.sandbox import Attempt, SandboxEvent
-from cms_python import CMSClient, EventKind, Outcome, WireEvent
+from cms_python import CMSClient, EventKind, Outcome, WireEvent, _retry
 
 SALE_HEADER = ("click_id", "event_name", "customer_external_id", "invoice_id", "amount", "currency")
 LEAD_HEADER = ("click_id", "event_name", "customer_external_id", "timestamp")
@@ -190,9 +190,9 @@ def read_results(path: Path) -> list[dict[str, str]]:
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every backoff of ours short; what the service asks for is still obeyed."""
-    for name, seconds in (("_FIRST", 0.005), ("LONGEST_ASIDE", 0.05), ("LONGEST_PAUSE", 0.03)):
+    monkeypatch.setattr(_retry, "FIRST_BACKOFF", 0.0025)
+    for name, seconds in (("LONGEST_ASIDE", 0.05), ("LONGEST_PAUSE", 0.03), ("LONGEST_COSTLY_PAUSE", 0.03)):
         monkeypatch.setattr(health, name, seconds)
-    monkeypatch.setattr(health, "LONGEST_COSTLY_PAUSE", 0.03)
 
 
 def overlaps(attempts: Iterable[Attempt]) -> bool:

@@ -15,7 +15,7 @@ from replays import LEAD_HEADER, Bench, as_csv, counted, hurry, leads_csv, sales
 
 from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.sending import delivery
+from cms_cli.replay.sending import schedule
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.sandbox import Fault, FaultPlan, Poison, SandboxServer, Step
@@ -258,7 +258,7 @@ def received_invoices(requests: list[Received]) -> list[str]:
 @pytest.mark.usefixtures("quick")
 def test_set_aside_rows_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When very many rows fail, no more are begun before some have settled: memory stays flat."""
-    monkeypatch.setattr(delivery, "_MOST_ASIDE", 3)
+    monkeypatch.setattr(schedule, "_MOST_ASIDE", 3)
     with FaultServer(default=json_reply(500, {"error": "no"})) as server:
         bench = Bench(tmp_path, server.url)
         report = bench.replay(bench.file(sales_csv(range(30))), max_wait=1, concurrency=4)

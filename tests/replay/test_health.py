@@ -19,7 +19,7 @@ def failure(status_code: int | None = 500, **more: Any) -> Outcome:
 def test_one_failure_holds_nobody_up() -> None:
     """A row that fails alone is tried later; the others go on."""
     health = Health(900, NOW)
-    due = health.failed(failure(), NOW, 0.5, left_at=NOW)
+    due = health.failed(1, failure(), NOW, 0.5, left_at=NOW)
     assert NOW < due < NOW + 2
     assert health.paused_until == 0
     assert not health.alarming
@@ -29,17 +29,16 @@ def test_a_row_that_fails_while_others_go_through_is_to_blame() -> None:
     """It waits longer each time, up to a bound, and never again pauses the others, whatever it asks for."""
     health = Health(900, NOW)
     waits = []
-    now = last = NOW
-    health.failed(failure(), now, 0.9, left_at=now)
-    for tries in range(2, 15):
-        health.progressed(now + 1)
+    now = NOW
+    health.failed(1, failure(), now, 0.9, left_at=now)
+    for _ in range(13):
+        health.progressed(2, now + 1)
         now += 10
-        waits.append(health.failed(failure(), now, 0.9, left_at=now, tries=tries, failed_before=last) - now)
-        last = now
+        waits.append(health.failed(1, failure(), now, 0.9, left_at=now) - now)
     assert waits == sorted(waits)
     assert max(waits) <= LONGEST_ASIDE
-    health.progressed(now + 1)
-    due = health.failed(failure(503, retry_after=60.0), now + 2, 0.5, left_at=now, tries=2, failed_before=last)
+    health.progressed(2, now + 1)
+    due = health.failed(1, failure(503, retry_after=60.0), now + 2, 0.5, left_at=now)
     assert due >= now + 62
     assert health.paused_until == 0
     assert not health.given_up(now + 3)
@@ -49,7 +48,7 @@ def test_a_burst_counts_once() -> None:
     """However many requests were under way when the service went, the first pause is a short one."""
     health = Health(900, NOW)
     for _ in range(64):
-        health.failed(failure(), NOW + 1, 0.5, left_at=NOW)
+        health.failed(1, failure(), NOW + 1, 0.5, left_at=NOW)
     assert health.alarming
     assert health.paused_until <= NOW + 2
 
@@ -60,13 +59,13 @@ def test_pauses_grow_to_a_bound(costly: bool, longest: float) -> None:
     health = Health(10_000, NOW)
     now, pauses = NOW, []
     for _ in range(20):
-        health.failed(failure(), now, 1.0, left_at=now, costly=costly)
+        health.failed(1, failure(), now, 1.0, left_at=now, costly=costly)
         pauses.append(health.paused_until - now)
         now = max(now, health.paused_until)
     assert pauses[ALARMING:] == sorted(pauses[ALARMING:])
     assert pauses[-1] == longest
-    health.progressed(now)
-    health.failed(failure(), now + 1, 0.5, left_at=now)
+    health.progressed(2, now)
+    health.failed(1, failure(), now + 1, 0.5, left_at=now)
     assert not health.alarming
 
 
@@ -74,7 +73,7 @@ def test_pauses_grow_to_a_bound(costly: bool, longest: float) -> None:
 def test_retry_after_is_obeyed_to_the_second(asked: float) -> None:
     """The service says when, and everybody waits exactly that long."""
     health = Health(900, NOW)
-    assert health.failed(failure(429, retry_after=asked), NOW, 0.5, left_at=NOW) == NOW + asked
+    assert health.failed(1, failure(429, retry_after=asked), NOW, 0.5, left_at=NOW) == NOW + asked
     assert health.paused_until == NOW + asked
 
 
@@ -83,7 +82,7 @@ def test_retry_after_of_nothing_is_no_busy_loop() -> None:
     health = Health(900, NOW)
     now, asked = NOW, 0
     while now < NOW + 60:
-        now = max(now + 0.001, health.failed(failure(429, retry_after=0.0), now, 0.5, left_at=now))
+        now = max(now + 0.001, health.failed(1, failure(429, retry_after=0.0), now, 0.5, left_at=now))
         asked += 1
     assert asked < 30
 
@@ -91,16 +90,16 @@ def test_retry_after_of_nothing_is_no_busy_loop() -> None:
 def test_more_patience_than_there_is() -> None:
     """A wait that is longer than --max-wait ends the run at once, and says so."""
     health = Health(90, NOW)
-    health.failed(failure(429, retry_after=3600.0), NOW, 0.5, left_at=NOW)
-    assert "3600 s of patience" in health.given_up(NOW + 0.1)
+    health.failed(1, failure(429, retry_after=3600.0), NOW, 0.5, left_at=NOW)
+    assert "asks to wait for 3600 s" in health.given_up(NOW + 0.1)
 
 
 def test_max_wait_counts_from_the_last_row_that_settled() -> None:
     """Time without any row settling ends the run; pacing, and time in which all is well, do not count."""
     health = Health(90, NOW)
     assert not health.given_up(NOW + 1000)
-    health.progressed(NOW + 100)
-    health.failed(failure(), NOW + 101, 0.5, left_at=NOW)
+    health.progressed(2, NOW + 100)
+    health.failed(1, failure(), NOW + 101, 0.5, left_at=NOW)
     assert not health.given_up(NOW + 189)
     assert "--max-wait" in health.given_up(NOW + 191)
     health.paced(60)
@@ -113,7 +112,7 @@ def test_our_own_pause_ends_in_time_for_a_last_try() -> None:
     health = Health(10, NOW)
     now = NOW
     for _ in range(50):
-        health.failed(failure(), now, 0.5, left_at=now)
+        health.failed(1, failure(), now, 0.5, left_at=now)
         now = max(now, health.paused_until)
         if now > NOW + 10:
             break

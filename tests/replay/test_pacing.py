@@ -91,7 +91,7 @@ def test_no_window_ever_holds_more_than_the_limit(
             sender = data.draw(st.sampled_from(senders))
             with journal.transaction() as db:
                 back = [each for each in sender.under_way if each[0] <= now]
-                sender.window.answered(db, [slot for _, slot in back], now)
+                sender.window.answered(db, [(slot, now) for _, slot in back])
                 sender.under_way = [each for each in sender.under_way if each not in back]
                 wanted = data.draw(st.integers(1, 6))
                 opening = sender.window.look(db, wanted, now)
@@ -139,7 +139,7 @@ def test_a_whole_window_goes_out_at_once_and_the_next_one_on_time(tmp_path: Path
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         slots = take(window, db, 1000.0, 100)
         assert len(slots) == 60
-        window.answered(db, slots, 1000.5)
+        window.answered(db, [(slot, 1000.5) for slot in slots])
         assert take(window, db, 1060.49) == []
         opens = window.look(db, 1, 1060.0).opens
         assert 1060.5 < opens < 1060.6
@@ -151,7 +151,7 @@ def test_a_slot_is_free_one_window_after_its_answer_however_long_the_window(tmp_
     for scope, window in enumerate((7200.0, 20 * 86400.0), 1):
         slow = SharedWindow(scope, Rate(3, window), timeout=30.0)
         with Journal.open(tmp_path) as journal, journal.transaction() as db:
-            slow.answered(db, take(slow, db, 1000.0, 3), 1001.0)
+            slow.answered(db, [(slot, 1001.0) for slot in take(slow, db, 1000.0, 3)])
             for hours in (1.1, window / 3600 - 0.1):
                 again = SharedWindow(scope, Rate(3, window), timeout=30.0)
                 assert not take(again, db, 1001.0 + hours * 3600)
@@ -162,8 +162,8 @@ def test_a_shorter_window_of_ones_own_forgets_no_slot_of_others(tmp_path: Path) 
     """A replay at 10 a second, in between, leaves a window of 2 hours as full as it was."""
     slow, quick = SharedWindow(1, Rate(3, 7200.0), 30.0), SharedWindow(1, Rate(10, 1.0), 30.0)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
-        slow.answered(db, take(slow, db, 1000.0, 3), 1001.0)
-        quick.answered(db, take(quick, db, 6000.0, 1), 6000.1)
+        slow.answered(db, [(slot, 1001.0) for slot in take(slow, db, 1000.0, 3)])
+        quick.answered(db, [(slot, 6000.1) for slot in take(quick, db, 6000.0)])
         assert len(take(quick, db, 7000.0, 10)) == 10
         assert not take(slow, db, 8000.0)
 
@@ -175,7 +175,7 @@ def test_slots_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyP
         for scope in (1, 2):
             for number in range(80):
                 [slot] = SharedWindow(scope, None, 30.0).take(db, 1, 1000.0 + number)
-                slots.answered(db, [slot], 1000.0 + number)
+                slots.answered(db, [(slot, 1000.0 + number)])
         kept = [slots.newest(db, scope, 0, 100) for scope in (1, 2)]
     for found in kept:
         assert [slot.ends for slot in found][:50] == [1000.0 + number for number in range(79, 29, -1)]
@@ -196,7 +196,7 @@ def test_a_clock_that_was_set_back_costs_one_window_at_most(tmp_path: Path, ahea
     """An answer that lies in the future came before now: one window from now it counts no more."""
     before, after = (SharedWindow(1, Rate(1, 12.0), timeout=30.0) for _ in range(2))
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
-        before.answered(db, take(before, db, 1000.0 + ahead), 1000.0 + ahead)
+        before.answered(db, [(slot, 1000.0 + ahead) for slot in take(before, db, 1000.0 + ahead)])
         found = after.look(db, 1, 1000.0)
         assert (found.free, found.look_at) == (0, found.opens)
         assert 1012 <= found.opens < 1012.1

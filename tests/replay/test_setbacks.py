@@ -19,7 +19,7 @@ from cms_cli.replay.journal import rowbook
 from cms_cli.replay.journal.journal import FILE_NAME, JournalError
 from cms_cli.replay.model import MachineError
 from cms_cli.replay.rowfiles import RowFiles
-from cms_cli.replay.sending import clearance, delivery
+from cms_cli.replay.sending import stopping, turn
 from cms_cli.sandbox import SandboxServer
 from cms_python import CMSClient, Outcome, WireEvent
 
@@ -77,7 +77,7 @@ def test_two_files_of_the_same_leads_side_by_side(tmp_path: Path) -> None:
 
 def test_a_lead_that_a_dead_run_was_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for as long as an answer may take; then it may have arrived, and is not sent unasked."""
-    monkeypatch.setattr(clearance, "WAITED_FOR", 0.3)
+    monkeypatch.setattr(turn, "WAITED_FOR", 0.3)
     with sandbox(tmp_path) as server:
         bench = Bench(tmp_path, server.url, "lead")
         bench.replay(bench.file(leads_csv(range(3))), limit=1)
@@ -108,7 +108,7 @@ def test_what_an_invoice_was_accepted_with_stays_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize("put_back", [True, False])
 def test_a_journal_that_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put_back: bool) -> None:
     """Nothing is sent that no file would remember; put back in time, it has what was under way."""
-    monkeypatch.setattr(delivery, "GRACE", 20.0 if put_back else 0.3)
+    monkeypatch.setattr(stopping, "GRACE", 20.0 if put_back else 0.3)
     with sandbox(tmp_path, latency_ms=5) as server, CMSClient("tok", server.url, retries=0) as client:
         bench = Bench(tmp_path, server.url, "lead")
         path, journal, away = bench.file(leads_csv(range(60))), bench.state / FILE_NAME, tmp_path / "away"
@@ -177,7 +177,7 @@ def test_a_disk_that_is_full_for_a_moment(
 
 def test_a_disk_that_stays_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be written down is unknown for leads, and never sent again unasked."""
-    monkeypatch.setattr(delivery, "GRACE", 0.3)
+    monkeypatch.setattr(stopping, "GRACE", 0.3)
     with sandbox(tmp_path, latency_ms=5) as server:
         bench = Bench(tmp_path, server.url, "lead")
         path = bench.file(leads_csv(range(60)))

@@ -13,7 +13,7 @@ from faultserver import HANG, SUCCESS, FaultServer, Received, Reply, html_reply,
 from replays import Bench, Notes, counted, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay.sending import delivery
+from cms_cli.replay.sending import stopping
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.sandbox import SandboxServer
 from cms_python import CMSClient
@@ -153,7 +153,7 @@ def test_an_interrupt_leaves_a_server_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, left: str, second: bool
 ) -> None:
     """After the grace, or at a second signal: a lead under way is unknown, a sale goes again; rows are told."""
-    monkeypatch.setattr(delivery, "GRACE", 60.0 if second else 0.3)
+    monkeypatch.setattr(stopping, "GRACE", 60.0 if second else 0.3)
     notes = Notes()
     with FaultServer() as server:
         server.script(SUCCESS, *[HANG] * 40)

@@ -11,12 +11,12 @@ from cms_cli.replay.journal.runs import Run
 _OTHERS = "(SELECT id FROM runs WHERE scope = ? AND kind = ? AND latest AND id <> ?)"
 
 
-def leads_under_way(journal: Journal, run: Run, keys: Sequence[bytes]) -> dict[bytes, float]:
-    """Give when leads of other runs left that have some of these keys and no outcome yet."""
+def in_flight_elsewhere(journal: Journal, run: Run, keys: Sequence[bytes]) -> dict[bytes, float]:
+    """Return when events of other runs left that have some of these keys and no answer yet."""
     found = journal.db.execute(
         "SELECT key, sent_at FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
-        f" AND key IN ({','.join('?' * len(keys))}) AND run IN {_OTHERS}",
-        (*keys, run.scope, "lead", run.id),
+        f" AND code IS NULL AND key IN ({','.join('?' * len(keys))}) AND run IN {_OTHERS}",
+        (*keys, run.scope, run.kind, run.id),
     )
     return dict(found.fetchall())
 

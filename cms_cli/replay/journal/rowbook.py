@@ -14,7 +14,7 @@ from cms_cli.replay.journal import ledger
 from cms_cli.replay.journal.contents import ENDING, Content, ContentsWriter
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.journalfile import ROWS_A_BLOCK
-from cms_cli.replay.journal.runs import Run, RunState
+from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
 
 SAFE_TO_RESEND = 24 * 3600.0
 """Seconds for which a sale's unanswered attempt may be repeated.
@@ -92,7 +92,7 @@ class PendingRow(NamedTuple):
     row: int
     line: int
     customer: int
-    key: bytes | None
+    key: bytes
     amount: int | None
     currency: str | None
     body: str
@@ -179,11 +179,14 @@ def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
 
 
 def intend(db: sqlite3.Connection, run: Run, row: PendingRow, now: float) -> None:
-    """Write that a request is about to leave. Part of a transaction that is committed before it does."""
-    db.execute(
-        "UPDATE rows SET attempts = ?, sent_at = ? WHERE run = ? AND row = ?",
-        (row.attempts + 1, row.sent_at if row.sent_at is not None else now, run.id, row.row),
+    """Write that a request is about to leave; raises RunBusyError where another process has changed the row."""
+    changed = db.execute(
+        "UPDATE rows SET attempts = attempts + 1, sent_at = ?, status_code = NULL, code = NULL, error = NULL"
+        " WHERE run = ? AND row = ? AND status = 'pending' AND attempts = ?",
+        (row.sent_at if row.sent_at is not None else now, run.id, row.row, row.attempts),
     )
+    if changed.rowcount != 1:
+        raise RunBusyError
 
 
 def put_back(
@@ -210,8 +213,6 @@ def settle(
         "UPDATE rows SET status = ?, status_code = ?, code = ?, error = ? WHERE run = ? AND row = ?",
         (status.value, status_code, code, error, run.id, row.row),
     )
-    if row.key is None:
-        return
     if run.kind == "sale" and status in _THERE:
         accepted = status is RowStatus.ACCEPTED
         ledger.add_sale(db, run.scope, row.key, row.amount or 0, row.currency or "", accepted=accepted)

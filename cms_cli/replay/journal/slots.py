@@ -36,9 +36,9 @@ def add(db: sqlite3.Connection, scope: int, slot: Slot, count: int) -> list[int]
     return [int(db.execute(statement, (scope, *slot)).lastrowid or 0) for _ in range(count)]
 
 
-def answered(db: sqlite3.Connection, numbers: Iterable[int], now: float) -> None:
-    """Record that requests were answered just now."""
-    db.executemany("UPDATE slots SET left_at = NULL, ends = ? WHERE id = ?", ((now, number) for number in numbers))
+def answered(db: sqlite3.Connection, ended: Iterable[tuple[int, float]]) -> None:
+    """Record slots whose requests were answered, and when."""
+    db.executemany("UPDATE slots SET left_at = NULL, ends = ? WHERE id = ?", [(at, number) for number, at in ended])
 
 
 def correct(db: sqlite3.Connection, scope: int, now: float) -> None:

@@ -1,118 +1,127 @@
-"""Is it the row or the service? When everybody has to wait, for how long, and when to give up. Pure."""
+"""Decides whether a row or the service is to blame, how long every row has to wait, and when to give up. Pure."""
 
 from __future__ import annotations
 
-from cms_python import Outcome
+from typing import NamedTuple
+
+from cms_python import Outcome, backoff
 
 ALARMING = 3
-"""Failures in a row from which on it is the service that is ill: everybody waits, then one request tries alone."""
+"""Failures in a row from which on the service counts as ill: all rows wait, then one request tries alone."""
 
 LONGEST_ASIDE = 120.0
-"""Seconds that a row which fails alone waits at most until its next attempt, while others go on."""
+"""Longest time in seconds that a row which fails alone waits for its next attempt, while others go on."""
 
 LONGEST_PAUSE = 30.0
-"""Seconds between two tries at a service that is ill."""
+"""Longest time in seconds between two tries at a service that is ill."""
 
 LONGEST_COSTLY_PAUSE = 120.0
-"""The same where each try costs something: a lead that gets no answer is one more of which nobody knows."""
+"""The same where each try costs something: a lead without an answer is one more unknown."""
 
-_FIRST = 0.5  # seconds of the first pause, and of a row's first time aside
+_LAST_TRY = 0.5  # seconds after a failure at which a last try may come
+
+
+class _Tries(NamedTuple):
+    """How often a row has failed in this invocation, and when last."""
+
+    failures: int
+    last: float
 
 
 class Health:
     """How the service has been answering lately.
 
     Attributes:
-        paused_until: Nobody sends before this time, in the clock's seconds.
-        reason: What went wrong last, in words.
+        paused_until: No request leaves before this time, in the clock's seconds.
+        reason: The last failure, in words.
     """
 
     def __init__(self, max_wait: float, now: float) -> None:
         """Begin in good health.
 
         Args:
-            max_wait: Seconds without any row settling after which it makes no more sense to wait.
+            max_wait: Seconds without any row settling after which to give up.
             now: The time.
         """
         self._max_wait = max_wait
-        self._waiting_since = now  # moved on by what is nobody's fault
+        self._waiting_since = now  # moved on by time spent waiting for the rate limit
         self._progressed = 0.0
         self._failures = 0
-        self._level = 0  # of the pauses; one for all requests that were under way together
+        self._tries: dict[int, _Tries] = {}  # by row number
+        self._level = 0  # of the pauses; raised once for all requests that were in flight together
         self._raised = 0.0
-        self._asked = False  # whether the pause is the service's wish
+        self._asked = False  # whether the service asked for the pause
         self.paused_until = 0.0
         self.reason = ""
 
     @property
     def alarming(self) -> bool:
-        """Whether the service is ill, as far as can be seen: then one request finds out whether it still is."""
+        """Whether the service counts as ill: then one request at a time finds out whether it still is."""
         return self._failures >= ALARMING
 
-    def progressed(self, now: float) -> None:
-        """Note that the service has dealt with an event."""
+    def progressed(self, row: int, now: float) -> None:
+        """Record that the service has dealt with a row."""
+        self.settled(row)
         self._waiting_since = max(self._waiting_since, now)
         self._progressed = now
         self._failures = self._level = 0
 
+    def settled(self, row: int) -> None:
+        """Forget how often a row has failed: it will not be tried again."""
+        self._tries.pop(row, None)
+
     def paced(self, seconds: float) -> None:
-        """Note time spent waiting for the rate limit, which is nobody's fault."""
+        """Record time spent waiting for the rate limit, which does not count as waiting for the service."""
         self._waiting_since += seconds
 
     def failed(
-        self,
-        outcome: Outcome,
-        now: float,
-        chance: float,
-        *,
-        left_at: float,
-        tries: int = 1,
-        failed_before: float | None = None,
-        costly: bool = False,
+        self, row: int, outcome: Outcome, now: float, chance: float, *, left_at: float, costly: bool = False
     ) -> float:
-        """Note a failed attempt.
+        """Record a failed attempt.
 
         Args:
-            outcome: What became of it.
+            row: The row's number.
+            outcome: What became of the attempt.
             now: The time.
             chance: Uniform in [0, 1), to spread attempts.
             left_at: When the request left.
-            tries: How often its row has failed in this invocation, this time included.
-            failed_before: When its row failed last before this, or None.
             costly: Whether each failure costs a row its certain outcome.
 
         Returns:
             The time at which this row may be tried again.
         """
+        before = self._tries.get(row)
+        tries = before.failures + 1 if before else 1
+        self._tries[row] = _Tries(tries, now)
         asked = outcome.retry_after
-        aside = now + max(asked or 0.0, _spread(min(LONGEST_ASIDE, _FIRST * 2.0 ** min(tries, 10)), chance))
-        if outcome.status_code != 429 and failed_before is not None and self._progressed > failed_before:
+        aside = now + max(asked or 0.0, backoff(tries + 1, chance, LONGEST_ASIDE))
+        if outcome.status_code != 429 and before is not None and self._progressed > before.last:
             return aside  # others went through meanwhile: it is this row
         self.reason = outcome.message
         self._failures += 1
         if left_at >= self._raised:
             self._level += 1
             self._raised = now
-        if outcome.status_code == 429 or asked is not None:
+        if outcome.asks_to_wait:
             # The service itself says when, to the second; what is less than one must not become a busy loop.
             wait = asked if asked is not None and asked >= 1.0 else max(asked or 0.0, self._pause(chance, costly))
             self._pause_until(now + wait, asked=asked is not None)
             return self.paused_until
         if not self.alarming:
             return aside
-        # Our own pauses end in time for a last try.
-        last_try = max(now + _FIRST, self._waiting_since + self._max_wait)
+        # A pause of our own ends in time for a last try.
+        last_try = max(now + _LAST_TRY, self._waiting_since + self._max_wait)
         self._pause_until(min(now + self._pause(chance, costly), last_try), asked=False)
         return self.paused_until
 
     def given_up(self, now: float) -> str:
-        """Say why there is no more sense in waiting; "" while there is."""
+        """Return why there is no sense in waiting any longer; "" while there is."""
         if not self._failures:
             return ""
         limit = self._waiting_since + self._max_wait
         if self._asked and self.paused_until > limit:
             return (
-                f"the service asks for {self.paused_until - now:.0f} s of patience, "
+                f"the service asks to wait for {self.paused_until - now:.0f} s, "
                 f"which is more than --max-wait {self._max_wait:g}: {self.reason}"
             )
         if now > limit:
@@ -121,12 +130,8 @@ class Health:
 
     def _pause(self, chance: float, costly: bool) -> float:
         longest = LONGEST_COSTLY_PAUSE if costly else LONGEST_PAUSE
-        return _spread(min(longest, _FIRST * 2.0 ** min(max(0, self._level - ALARMING + 1), 10)), chance)
+        return backoff(max(1, self._level - ALARMING + 2), chance, longest)
 
     def _pause_until(self, until: float, *, asked: bool) -> None:
         if until > self.paused_until:
             self.paused_until, self._asked = until, asked
-
-
-def _spread(seconds: float, chance: float) -> float:
-    return seconds * (0.75 + 0.25 * chance)

@@ -139,6 +139,6 @@ class SharedWindow:
         self._taken += count
         return slots.add(db, self._scope, Slot(now, now + self._timeout), count)
 
-    def answered(self, db: sqlite3.Connection, numbers: Iterable[int], now: float) -> None:
-        """Record that requests were answered: their slots are free one window from now."""
-        slots.answered(db, numbers, now)
+    def answered(self, db: sqlite3.Connection, ended: Iterable[tuple[int, float]]) -> None:
+        """Record slots whose requests were answered, and when: they are free one window later."""
+        slots.answered(db, ended)

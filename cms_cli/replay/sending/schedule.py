@@ -1,4 +1,4 @@
-"""Which row goes next: file order, one row of a customer at a time, failed rows later. Pure but for its reads.
+"""Decides which row goes next: file order, one row of a customer at a time, failed rows later.
 
 Memory is bounded by the rows in flight and set aside, not by the file: of the rows that wait behind another row of
 their customer only the customer is remembered, and the journal is asked for the row when its turn comes.
@@ -15,6 +15,8 @@ from cms_cli.replay.journal.rowbook import PendingRow
 CHUNK = 256
 """Rows read from the journal at a time."""
 
+_MOST_ASIDE = 1000  # rows set aside at most before no fresh ones are begun, so that memory stays flat
+
 
 class Schedule:
     """The rows of a run that still have to be sent, in the order in which they may go."""
@@ -23,42 +25,93 @@ class Schedule:
         self,
         fetch: Callable[[int, int], list[PendingRow]],
         next_of_customer: Callable[[PendingRow, int], PendingRow | None],
+        limit: int | None = None,
         *,
         chunk: int = CHUNK,
     ) -> None:
         """Begin before the first row.
 
         Args:
-            fetch: Gives the pending rows beyond a row number, so many at most, in order.
-            next_of_customer: Gives the pending row that follows one of the same customer, up to a row number.
+            fetch: Returns the pending rows beyond a row number, at most so many, in order.
+            next_of_customer: Returns the pending row that follows one of the same customer, up to a row number.
+            limit: Rows that may be sent in this invocation, or None.
             chunk: How many rows are read at a time.
         """
         self._size = chunk
         self._fetch = fetch
         self._next_of_customer = next_of_customer
+        self._limit = limit
         self._cursor = 0
         self._exhausted = False
         self._chunk: deque[PendingRow] = deque()
-        self._busy: set[int] = set()  # customers with a row in flight or set aside
+        self._busy: set[int] = set()  # customers with a row that was taken and is not settled
         self._behind: set[int] = set()  # those of them for whom the cursor has passed over rows
         self._freed: list[tuple[int, PendingRow]] = []  # rows whose turn came after the cursor had passed them
         self._aside: list[tuple[float, int, PendingRow]] = []
+        self._unsent: set[int] = set()  # rows that were taken and never sent so far
+        self._sent = 0
 
     @property
     def aside(self) -> int:
-        """How many rows have failed and wait for another attempt."""
+        """How many rows wait for another attempt."""
         return len(self._aside)
 
-    def take_again(self, now: float) -> PendingRow | None:
-        """Give a row that was set aside and may go now, or None."""
-        if self._aside and self._aside[0][0] <= now:
-            return heapq.heappop(self._aside)[2]
-        return None
+    @property
+    def limit_reached(self) -> bool:
+        """Whether no row may be begun any more."""
+        return self._limit is not None and self._sent + len(self._unsent) >= self._limit
 
-    def take_fresh(self) -> PendingRow | None:
-        """Give the next row that has not been given yet, or None. Its customer is busy until it is settled."""
-        if self._freed:
-            return heapq.heappop(self._freed)[1]
+    def take(self, now: float, *, fresh_first: bool = False) -> PendingRow | None:
+        """Return the next row that may go now, or None. Its customer's others wait until it is settled.
+
+        Args:
+            now: The time.
+            fresh_first: Whether a row that has not failed yet goes before those that were set aside.
+        """
+        row = self._take_fresh() if fresh_first else None
+        if row is None and self._aside and self._aside[0][0] <= now:
+            row = heapq.heappop(self._aside)[2]
+        return row or self._take_fresh()
+
+    def sent(self, row: PendingRow) -> None:
+        """Count a row against the limit: it has left."""
+        if row.row in self._unsent:
+            self._unsent.discard(row.row)
+            self._sent += 1
+
+    def settled(self, row: PendingRow) -> None:
+        """Let the next row of this row's customer go."""
+        self._unsent.discard(row.row)
+        if row.customer in self._behind:
+            # A customer's rows are taken in order, so none is left before this one.
+            following = self._next_of_customer(row, self._cursor_row())
+            if following is not None:
+                heapq.heappush(self._freed, (following.row, following))
+                return
+            self._behind.discard(row.customer)
+        self._busy.discard(row.customer)
+
+    def set_aside(self, row: PendingRow, due: float) -> None:
+        """Keep a row for another attempt; its customer's other rows wait behind it."""
+        heapq.heappush(self._aside, (due, row.row, row))
+
+    def leave_pending(self, row: PendingRow) -> None:
+        """Leave a row, and the other rows of its customer, to another invocation."""
+        self._unsent.discard(row.row)
+
+    def next_due(self) -> float | None:
+        """Return the time at which the first row that was set aside may go, or None."""
+        return self._aside[0][0] if self._aside else None
+
+    def _take_fresh(self) -> PendingRow | None:
+        if self.limit_reached or self.aside >= _MOST_ASIDE:
+            return None
+        row = heapq.heappop(self._freed)[1] if self._freed else self._next_of_file()
+        if row is not None:
+            self._unsent.add(row.row)
+        return row
+
+    def _next_of_file(self) -> PendingRow | None:
         while self._chunk or self._read():
             row = self._chunk.popleft()
             if row.customer in self._busy:
@@ -68,27 +121,8 @@ class Schedule:
             return row
         return None
 
-    def settled(self, row: PendingRow) -> None:
-        """Note that a row has its outcome, which the journal shows already: its customer's next row may go."""
-        if row.customer in self._behind:
-            # A customer's rows are given in order, so none is left before this one.
-            following = self._next_of_customer(row, self._cursor_row())
-            if following is not None:
-                heapq.heappush(self._freed, (following.row, following))
-                return
-            self._behind.discard(row.customer)
-        self._busy.discard(row.customer)
-
-    def set_aside(self, row: PendingRow, due: float) -> None:
-        """Keep a row that failed for another attempt; its customer's other rows wait behind it."""
-        heapq.heappush(self._aside, (due, row.row, row))
-
-    def next_due(self) -> float | None:
-        """Give the time at which the first row that was set aside may go, or None."""
-        return self._aside[0][0] if self._aside else None
-
     def _cursor_row(self) -> int:
-        """The last row that the cursor has passed; rows beyond it are still in the chunk or in the journal."""
+        """Return the last row that the cursor has passed; those beyond are in the chunk or in the journal."""
         return self._chunk[0].row - 1 if self._chunk else self._cursor
 
     def _read(self) -> bool:

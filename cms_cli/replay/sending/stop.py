@@ -12,17 +12,19 @@ class Stop(str, Enum):
     LIMIT = "limit"
     MAX_DURATION = "max_duration"
     MAX_FAILURES = "max_failures"
+    HELD = "held"
     UNREACHABLE = "unreachable"
     NOT_API = "not_api"
     UNAUTHORIZED = "unauthorized"
     TERMINATED = "terminated"
+    HUNG_UP = "hung_up"
     INTERRUPTED = "interrupted"
 
     def outweighs(self, other: Stop) -> bool:
-        """Whether this is what counts where both hold."""
+        """Whether this one counts where both hold."""
         order = list(Stop)
         return order.index(self) > order.index(other)
 
 
-BY_SIGNAL = (Stop.INTERRUPTED, Stop.TERMINATED)
+BY_SIGNAL = (Stop.INTERRUPTED, Stop.HUNG_UP, Stop.TERMINATED)
 """Those that a signal asked for: somebody waits for the process to end."""

@@ -1,19 +1,30 @@
-"""What one attempt means for its row. Pure."""
+"""Judges what one attempt means for its row, and for the others. Pure."""
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
 from cms_cli.replay.journal.rowbook import PendingRow, RowStatus, is_too_long_ago
 from cms_cli.replay.sending.stop import Stop
-from cms_python import EventKind, Outcome, Status
+from cms_python import EventKind, Outcome, Status, may_resend
 
 _SETTLING = {
     Status.ACCEPTED: RowStatus.ACCEPTED,
     Status.DUPLICATE: RowStatus.DUPLICATE,
     Status.REFUSED: RowStatus.REFUSED,
 }
-_BROKEN_SETTINGS = ("tls_error", "settings_error")
+
+
+class Trust(IntEnum):
+    """How sure this invocation is that the host is the API."""
+
+    NONE = 0
+    """Nothing has answered yet: the host's name may be wrong."""
+    ANSWERED = 1
+    """Something has answered."""
+    ACCEPTED = 2
+    """It has accepted an event, or says that it has one already: it is the API."""
 
 
 class Verdict(NamedTuple):
@@ -22,7 +33,7 @@ class Verdict(NamedTuple):
     Attributes:
         row: The row, this attempt included.
         status: Its outcome, or None while it stays pending.
-        stop: What the attempt means for all other rows: NONE, or that no other one would fare better.
+        stop: Why no other row would fare better; NONE where others go on, and this one too if it is pending.
     """
 
     row: PendingRow
@@ -30,26 +41,48 @@ class Verdict(NamedTuple):
     stop: Stop
 
 
-def judge(kind: EventKind, outcome: Outcome, row: PendingRow, left_at: float, now: float) -> Verdict:
+def judge(
+    kind: EventKind, outcome: Outcome, row: PendingRow, left_at: float, now: float, trust: Trust = Trust.NONE
+) -> Verdict:
     """Judge an attempt.
 
     Args:
         kind: Lead or sale.
-        outcome: What came back.
+        outcome: What became of it.
         row: The row as it was before.
         left_at: When the request left, seconds since the epoch.
         now: When the answer came.
+        trust: What this invocation has seen of the host before.
     """
     # The oldest attempt that may have arrived is the one that the service may have forgotten.
     sent_at = row.sent_at if row.sent_at is not None else left_at if outcome.may_have_arrived else None
     row = row._replace(attempts=row.attempts + 1, sent_at=sent_at)
-    if outcome.status is Status.UNAUTHORIZED:
-        return Verdict(row, None, Stop.UNAUTHORIZED)
-    if outcome.status is Status.NOT_API or (outcome.status is Status.UNSENT and outcome.type in _BROKEN_SETTINGS):
-        return Verdict(row, None, Stop.NOT_API)
+    stop = _stop_for(kind, outcome, trust)
     status = _SETTLING.get(outcome.status)
-    if status is None and kind is EventKind.LEAD and outcome.may_have_arrived:
+    if status is None and outcome.may_have_arrived and not may_resend(kind, outcome):
+        status = RowStatus.UNKNOWN if kind is EventKind.LEAD else None
+    if status is None and stop is Stop.NONE and is_too_long_ago(row, now):
         status = RowStatus.UNKNOWN
-    if status is None and is_too_long_ago(row, now):
-        status = RowStatus.UNKNOWN
-    return Verdict(row, status, Stop.NONE)
+    return Verdict(row, status, stop)
+
+
+def _stop_for(kind: EventKind, outcome: Outcome, trust: Trust) -> Stop:
+    if outcome.status is Status.UNAUTHORIZED:
+        return Stop.UNAUTHORIZED
+    if outcome.status is Status.NOT_API:
+        # From a host that is the API, a web page is a deploy or a maintenance page.
+        page = trust is Trust.ACCEPTED and not outcome.may_have_arrived
+        return Stop.NONE if page else Stop.NOT_API
+    if outcome.status is Status.UNSENT and not may_resend(kind, outcome):
+        if outcome.type != "host_not_found":
+            return Stop.NOT_API
+        # A name that was right before is right still, and the network is down.
+        return Stop.UNREACHABLE if trust is Trust.NONE else Stop.NONE
+    return Stop.NONE
+
+
+def trusted(outcome: Outcome, before: Trust) -> Trust:
+    """Return how sure this invocation is of the host, now that it has this outcome too."""
+    if outcome.status in (Status.ACCEPTED, Status.DUPLICATE):
+        return Trust.ACCEPTED
+    return max(before, Trust.ANSWERED if outcome.status_code is not None else Trust.NONE)

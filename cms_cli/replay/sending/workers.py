@@ -1,4 +1,4 @@
-"""Threads that only send. What they bring back is for the main thread to write down."""
+"""Threads that only send. The main thread writes down what they bring back."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ class Returned(NamedTuple):
         ticket: Which request this was.
         outcome: What became of it; None where the worker broke, and ``error`` says how.
         error: A bug's exception, to be raised in the main thread.
+        at: When it came back, by the clock that the workers were given.
     """
 
     ticket: int
     outcome: Outcome | None
     error: BaseException | None
+    at: float
 
 
 class Workers:
-    """Up to so many requests in flight at once. Threads start when they are first needed."""
+    """At most so many requests in flight at once. Threads start when they are first needed."""
 
-    def __init__(self, send: Send, most: int) -> None:
+    def __init__(self, send: Send, most: int, now: Callable[[], float]) -> None:
         self._send = send
         self._most = most
+        self._now = now
         self._threads: list[threading.Thread] = []
         self._tasks: SimpleQueue[tuple[int, WireEvent] | None] = SimpleQueue()
         self._returned: SimpleQueue[Returned | None] = SimpleQueue()
@@ -59,7 +62,7 @@ class Workers:
         self._tasks.put((ticket, event))
 
     def wait(self, seconds: float) -> list[Returned]:
-        """Wait until something came back, somebody called :meth:`wake`, or the time is over."""
+        """Wait until a request came back, :meth:`wake` was called, or the time is over."""
         came: list[Returned] = []
         try:
             first = self._returned.get(timeout=max(0.0, seconds))
@@ -86,8 +89,9 @@ class Workers:
             if task is None:
                 return
             ticket, event = task
+            outcome, bug = None, None
             try:
-                returned = Returned(ticket, self._send(event), None)
+                outcome = self._send(event)
             except BaseException as error:  # whatever it is: else the main thread would wait for ever
-                returned = Returned(ticket, None, error)
-            self._returned.put(returned)
+                bug = error
+            self._returned.put(Returned(ticket, outcome, bug, self._now()))

@@ -1,0 +1,46 @@
+"""What sending tells whoever shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cms_cli.replay.journal.rowbook import SettledRow
+from cms_cli.replay.sending.stop import Stop
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How sending ended.
+
+    Attributes:
+        stop: Why, where rows may be left.
+        reason: The same for people; "" where nothing stopped it.
+    """
+
+    stop: Stop = Stop.NONE
+    reason: str = ""
+
+
+class Progress(NamedTuple):
+    """How far sending has come.
+
+    Attributes:
+        settled: Rows that got their outcome in this invocation.
+        waiting: What every row waits for, in words; "" while requests go out.
+        until: When that ends, in the clock's seconds; 0 where nothing is waited for.
+    """
+
+    settled: int
+    waiting: str
+    until: float
+
+
+class Listener:
+    """Called while rows are sent. Does nothing itself."""
+
+    def settled(self, rows: list[SettledRow]) -> None:
+        """Called with rows whose outcome has been committed."""
+
+    def progress(self, progress: Progress) -> None:
+        """Called at least once a second."""

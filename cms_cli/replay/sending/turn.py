@@ -1,0 +1,237 @@
+"""One turn of the dispatcher, in one transaction: gather what the journal knows, decide, write.
+
+What came back and what leaves next share the transaction: the outcome is committed before the row counts as
+settled, and the intent to send before the request leaves. Nothing outside the journal changes here, so that a turn
+which could not be committed can be taken again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from cms_cli.replay.journal import doubt, ledger, rowbook
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rowbook import PendingRow, RowStatus, SettledRow, settled_row
+from cms_cli.replay.journal.runs import Run
+from cms_cli.replay.sending.pacing import Opening, SharedWindow
+from cms_python import EventKind, Outcome
+
+WAITED_FOR = 40.0
+"""Seconds that another run's request for the same event is waited for; after them that run is taken for dead."""
+
+_LOOK_AGAIN = 600.0
+"""Seconds after which other runs' sales are looked through again: some may have become too old meanwhile."""
+
+_ELSEWHERE = (
+    RowStatus.UNKNOWN,
+    "unknown_elsewhere",
+    "another run has sent it without an answer; it may have arrived",
+)
+
+
+class Answer(NamedTuple):
+    """An attempt that has come back and is not written down yet.
+
+    Attributes:
+        row: The row, this attempt included.
+        status: The row's outcome, or None while it stays pending.
+        outcome: What became of the attempt.
+        slot: The request's slot in the rate window, or None where it has none.
+        at: When the answer came, in the clock's seconds.
+    """
+
+    row: PendingRow
+    status: RowStatus | None
+    outcome: Outcome
+    slot: int | None
+    at: float
+
+    @property
+    def settled(self) -> SettledRow | None:
+        """The row as it is reported, or None while it stays pending."""
+        if self.status is None:
+            return None
+        code, error = self._reason
+        return settled_row(self.row, self.status, self.outcome.status_code, code, error)
+
+    @property
+    def _reason(self) -> tuple[str | None, str | None]:
+        return (None, None) if self.status is RowStatus.ACCEPTED else (self.outcome.type, self.outcome.message)
+
+    def write(self, db: sqlite3.Connection, run: Run) -> None:
+        """Write it into the journal."""
+        outcome = self.outcome
+        if self.status is None:
+            rowbook.put_back(db, run, self.row, outcome.status_code, outcome.type, outcome.message)
+        else:
+            rowbook.settle(db, run, self.row, self.status, outcome.status_code, *self._reason)
+
+
+class Known(NamedTuple):
+    """A row whose outcome is known without a request."""
+
+    row: PendingRow
+    status: RowStatus
+    code: str
+    error: str
+
+    @property
+    def settled(self) -> SettledRow:
+        """The row as it is reported."""
+        return settled_row(self.row, self.status, None, self.code, self.error)
+
+
+class Facts(NamedTuple):
+    """What the journal knows of the rows that may leave.
+
+    Attributes:
+        ledger: A sale's amount and currency, or whether a lead surely arrived, of those events that it has.
+        elsewhere: When other runs' requests for the same events left that have no outcome yet.
+        too_old: Sales that other runs sent too long ago to send them again.
+        opening: How far the rate window is open.
+    """
+
+    ledger: Mapping[bytes, tuple[int, str] | bool]
+    elsewhere: Mapping[bytes, float]
+    too_old: Collection[bytes]
+    opening: Opening
+
+
+class Decision(NamedTuple):
+    """What becomes of the rows that might leave.
+
+    Attributes:
+        send: They leave now.
+        known: Their outcome is known without a request.
+        wait: Another run is sending the same event just now.
+        keep: They may leave once the rate window opens.
+        opening: How far the rate window was open before.
+    """
+
+    send: list[PendingRow]
+    known: list[Known]
+    wait: list[PendingRow]
+    keep: list[PendingRow]
+    opening: Opening
+
+
+def decide(
+    kind: EventKind, rows: Sequence[PendingRow], facts: Facts, room: int, now: float, *, resend_unknown: bool
+) -> Decision:
+    """Decide which rows leave now. Pure.
+
+    Args:
+        kind: Lead or sale.
+        rows: Those that may leave, in order.
+        facts: What the journal knows of them.
+        room: Requests that may be added to those in flight.
+        now: The time.
+        resend_unknown: Whether what other runs left without an answer is sent all the same.
+    """
+    decision = Decision([], [], [], [], facts.opening)
+    most = min(room, facts.opening.free)
+    for row in rows:
+        known = _known_lead(row, facts, resend_unknown) if kind is EventKind.LEAD else _known_sale(row, facts, now)
+        left_at = facts.elsewhere.get(row.key)
+        if left_at is not None and abs(now - left_at) < WAITED_FOR and (known is None or known[1] == _ELSEWHERE[1]):
+            decision.wait.append(row)
+        elif known is not None:
+            decision.known.append(Known(row, *known))
+        elif len(decision.send) < most:
+            decision.send.append(row)
+        else:
+            decision.keep.append(row)
+    return decision
+
+
+def _known_lead(row: PendingRow, facts: Facts, resend_unknown: bool) -> tuple[RowStatus, str, str] | None:
+    """Nothing at the service dedupes leads: one that another run has begun to send is never sent unasked."""
+    arrived = facts.ledger.get(row.key)
+    if arrived:
+        return rowbook.IN_LEDGER
+    if arrived is not None or (row.key in facts.elsewhere and not resend_unknown):
+        return _ELSEWHERE
+    return None
+
+
+def _known_sale(row: PendingRow, facts: Facts, now: float) -> tuple[RowStatus, str, str] | None:
+    before = facts.ledger.get(row.key)
+    if isinstance(before, tuple):
+        return rowbook.compared(rowbook.invoice_in(row.body), before, (row.amount, row.currency))
+    if row.key in facts.too_old or rowbook.is_too_long_ago(row, now):
+        return (RowStatus.UNKNOWN, *rowbook.TOO_LONG_AGO)
+    return None
+
+
+class Turns:
+    """Takes the turns of one run's sending."""
+
+    def __init__(self, journal: Journal, run: Run, window: SharedWindow | None, *, resend_unknown: bool) -> None:
+        self._journal = journal
+        self._run = run
+        self._kind = EventKind(run.kind)
+        self._window = window
+        self._resend_unknown = resend_unknown
+        self._too_old: set[bytes] = set()
+        self._looked = float("-inf")
+
+    def take(
+        self, answers: Sequence[Answer], rows: Sequence[PendingRow], room: int, now: float
+    ) -> tuple[Decision, list[int | None]]:
+        """Write down answers, and the intents of the rows that may leave now.
+
+        Args:
+            answers: What has come back.
+            rows: Rows that may leave, in order.
+            room: Requests that may be added to those in flight.
+            now: The time.
+
+        Returns:
+            What was decided, and the slots of the rows that leave.
+
+        Raises:
+            JournalError: It could not be committed: nothing may leave, and the answers are still to be written.
+        """
+        with self._journal.transaction() as db:
+            facts = self._gather(db, rows, room, now)
+            decision = decide(self._kind, rows, facts, room, now, resend_unknown=self._resend_unknown)
+            return decision, self._write(db, answers, decision, now)
+
+    def give_up(self, rows: Sequence[PendingRow]) -> list[SettledRow]:
+        """Write down that leads were sent, and that nothing waits for their answers any more."""
+        known = [Known(row, RowStatus.UNKNOWN, *rowbook.INTERRUPTED) for row in rows]
+        with self._journal.transaction() as db:
+            for row, status, code, error in known:
+                rowbook.settle(db, self._run, row, status, None, code, error)
+        return [each.settled for each in known]
+
+    def _gather(self, db: sqlite3.Connection, rows: Sequence[PendingRow], room: int, now: float) -> Facts:
+        if not rows:
+            return Facts({}, {}, (), Opening(0))
+        journal, run = self._journal, self._run
+        keys = [row.key for row in rows]
+        wanted = min(len(rows), room)
+        opening = Opening(wanted) if self._window is None else self._window.look(db, wanted, now)
+        elsewhere = doubt.in_flight_elsewhere(journal, run, keys)
+        if self._kind is EventKind.LEAD:
+            return Facts(ledger.known_leads(journal, run.scope, keys), elsewhere, (), opening)
+        if not self._resend_unknown and now - self._looked >= _LOOK_AGAIN:
+            self._looked, self._too_old = now, doubt.sales_too_long_ago(journal, run, now)
+        return Facts(ledger.known_sales(journal, run.scope, keys), elsewhere, self._too_old, opening)
+
+    def _write(
+        self, db: sqlite3.Connection, answers: Sequence[Answer], decision: Decision, now: float
+    ) -> list[int | None]:
+        for answer in answers:
+            answer.write(db, self._run)
+        for row, status, code, error in decision.known:
+            rowbook.settle(db, self._run, row, status, None, code, error)
+        for row in decision.send:
+            rowbook.intend(db, self._run, row, now)
+        if self._window is None:
+            return [None] * len(decision.send)
+        ended = [(answer.slot, answer.at) for answer in answers if answer.slot is not None]
+        self._window.answered(db, ended)
+        return [*self._window.take(db, len(decision.send), now)] if decision.send else []
