@@ -43,6 +43,8 @@ class Answer(NamedTuple):
         body: The body, as it came.
         retry_after: Seconds from now that ``Retry-After`` asks for, or None.
         location: Where a redirect points, or "".
+        says_its_end: Whether the head says where the body ends. Of an answer that was cut off within its head, the
+            rest looks like one without a body that does not.
     """
 
     status: int
@@ -50,6 +52,7 @@ class Answer(NamedTuple):
     body: bytes
     retry_after: float | None = None
     location: str = ""
+    says_its_end: bool = True
 
     @property
     def is_web_page(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timezone
 
 from cms_python.events import EventKind
 from cms_python.outcome import Outcome, Status
@@ -12,6 +13,9 @@ FIRST_BACKOFF = 0.5
 
 LONGEST_BACKOFF = 30.0
 """Seconds that a repeat waits at most, where the service names none."""
+
+_FOREVER = 1e9
+"""The longest ``Retry-After`` that is passed on, in seconds: thirty years, so that no time overflows."""
 
 # Failures of our own settings, which no repeat mends.
 _LASTING = frozenset({"tls_error", "settings_error", "host_not_found"})
@@ -77,3 +81,29 @@ class RetryPolicy:
         # An attempt cut off at once would make a lead's fate unknown for nothing.
         rest = self.total_wait - elapsed - wait
         return wait if rest > min(1.0, self.total_wait / 20) else None
+
+
+def read_retry_after(text: str, now: float) -> float | None:
+    """Read ``Retry-After`` (RFC 9110, 10.2.3), which is a number of seconds or a date.
+
+    Args:
+        text: The header's value, or "".
+        now: Seconds since the epoch.
+
+    Returns:
+        Seconds from now, or None where it says nothing that can be read.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _FOREVER)
+    if not text:
+        return None
+    from email.utils import parsedate_to_datetime
+
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)  # asctime's form names no zone, and means GMT
+    return min(max(0.0, moment.timestamp() - now), _FOREVER)

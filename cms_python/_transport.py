@@ -1,152 +1,222 @@
-"""One HTTP attempt: which way it goes, what it carries, and what came back with the token masked."""
+"""One HTTP attempt through requests: the only way to the service.
+
+requests' adapter is used without a session. A session would follow redirects, let ``~/.netrc`` replace the token,
+and read the environment again for every request.
+"""
 
 from __future__ import annotations
 
-import functools
+import io
 import os
-import re
+import socket
+import ssl
 import sys
 import time
-from datetime import timezone
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from contextlib import suppress
+from http.client import HTTPException
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
 
 from cms_python._answer import Answer, NoAnswer, Silence
-from cms_python._direct import Direct
+from cms_python._masking import TokenMask
+from cms_python._retry import read_retry_after
 from cms_python._version import __version__
 
-if TYPE_CHECKING:
-    from cms_python._proxied import Proxied
+CONNECT_TIMEOUT = 5.0
+"""Seconds that a connection may take to come about, for each address of the host."""
 
-SHORTEST_SECRET = 8
-"""Characters of a token that is masked in what comes back; a shorter one would be masked out of plain words."""
+LONGEST_IDLE = 2.0
+"""Seconds after which an idle connection is not used again.
 
-_MASK = b"[token]"
+A server that closes it just as the event leaves makes a lead's fate unknown; a new connection costs less than that.
+"""
 
-_FOR_EVER = 1e9
-"""The longest ``Retry-After`` that is passed on, in seconds: thirty years, so that no time overflows."""
+MOST_IDLE = 64
+"""Idle connections that are kept. More threads than that still work."""
+
+LARGEST_ANSWER = 1024 * 1024
+"""Bytes of an answer that are read. A longer one is not the API's."""
+
+_USER_AGENT = f"cms-python-client/{__version__} Python/{sys.version.split()[0]} ({sys.platform})"
+
+
+class _Event(io.BytesIO):
+    """A request's body that notes when it is sent.
+
+    It is read once the connection stands, its certificate is checked and the headers are written. Until then the
+    event cannot have left.
+    """
+
+    sent_at: float | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.sent_at is None:
+            self.sent_at = time.monotonic()
+        return super().read(size)
 
 
 class Transport:
     """Sends events to one host. Many threads may use one at the same time."""
 
     def __init__(self, host: str, token: str) -> None:
-        """Read the environment (proxies, CA bundles), once.
+        """Have requests read proxies and CA bundles from the environment, once.
 
         Args:
             host: The base URL, without a trailing slash.
             token: The bearer token; stays inside.
         """
-        self._made_of = host, token
-        self._secret = token if len(token) >= SHORTEST_SECRET else ""
+        self._host = host
+        self._mask = TokenMask(token)
         self._headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
-            "User-Agent": f"cms-python-client/{__version__}",
+            "User-Agent": _USER_AGENT,
         }
-        self._way = _way_to(host, self._headers)
-
-    def __reduce__(self) -> tuple[type[Transport], tuple[str, str]]:
-        # A copy, or one in another process, has connections of its own.
-        return type(self), self._made_of
+        with requests.Session() as session:
+            self._settings = session.merge_environment_settings(host, {}, True, None, None)
+        if self._settings["verify"] is True:
+            self._settings["verify"] = os.environ.get("SSL_CERT_FILE") or True
+        # An adapter holds one connection. While it is idle it stands here, with the time since when.
+        self._idle: list[tuple[HTTPAdapter, float]] = []
+        self._process = os.getpid()
+        self._closed = False
 
     def close(self) -> None:
         """Close every idle connection; those in use close when their answer is there."""
-        self._way.close()
+        self._closed = True
+        self._close_idle()
 
-    def post(self, path: str, body: bytes, *, connect_timeout: float, deadline: float) -> Answer | NoAnswer:
+    def post(self, path: str, body: bytes, timeout: float) -> Answer | NoAnswer:
         """Make one attempt.
 
         Args:
             path: Below the host, ``/track/lead``.
             body: The request's JSON.
-            connect_timeout: Seconds for the connection to come about, all addresses of the host together.
-            deadline: The :func:`time.monotonic` by which the whole answer must be there.
+            timeout: Seconds that the answer may take once the event was sent. The time is checked whenever a part
+                of the body comes; silence amid the answer may take as long again.
 
         Returns:
             What came back. Nothing that the network does raises.
         """
-        reply = self._way.post(path, body, connect_timeout=connect_timeout, deadline=deadline)
-        if isinstance(reply, NoAnswer):
-            return reply._replace(detail=self._without_token(reply.detail))
-        if reply.status == 407:  # a proxy's, never the service's
-            return NoAnswer(Silence.PROXY, sent=False, detail="it wants a user name and password")
+        event = _Event(body)
+        adapter = self._take_adapter()
+        try:
+            return self._exchange(adapter, path, event, timeout)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            return self._no_answer(error, event.sent_at is not None)
+        finally:
+            self._put_back(adapter)
+
+    def _exchange(self, adapter: HTTPAdapter, path: str, event: _Event, timeout: float) -> Answer | NoAnswer:
+        request = requests.Request("POST", self._host + path, self._headers, data=event).prepare()
+        limits = (min(timeout, CONNECT_TIMEOUT), timeout)
+        # The end of the block closes a connection on which something may still come.
+        with adapter.send(request, timeout=limits, **self._settings) as response:
+            status, headers = response.status_code, response.headers
+            if status < 200:
+                return NoAnswer(Silence.DROPPED, True, f"an interim answer came as if it were the last ({status})")
+            if status == 407:  # a proxy's, never the service's
+                return NoAnswer(Silence.PROXY, False, "it wants a user name and password")
+            content = _read(response.raw, (event.sent_at or 0.0) + timeout)
         return Answer(
-            reply.status,
-            reply.headers.get("Content-Type", "").lower(),
-            self._masked(reply.body),
-            _seconds_to_wait(reply.headers.get("Retry-After", "")),
-            self._without_token(reply.headers.get("Location", "")),
+            status,
+            headers.get("Content-Type", "").lower(),
+            self._mask.in_bytes(content),
+            read_retry_after(headers.get("Retry-After", ""), time.time()),
+            self._mask.in_text(headers.get("Location", "")),
+            says_its_end=status == 204 or _is_framed(headers),
         )
 
-    def _masked(self, echo: bytes) -> bytes:
-        """Mask the token where something echoes it; errors and logs show what came back."""
-        if not self._secret:
-            return echo
-        echo = echo.replace(self._secret.encode(), _MASK)
-        return self._escaped_secret.sub(_MASK, echo) if b"\\" in echo or b"%" in echo else echo
+    def _take_adapter(self) -> HTTPAdapter:
+        if self._process != os.getpid():
+            # These are our parent's, from before the fork: each of us would read the other's answers.
+            self._close_idle()
+            self._process = os.getpid()
+        with suppress(IndexError):
+            adapter, since = self._idle.pop()  # the one used last
+            if time.monotonic() - since <= LONGEST_IDLE:
+                return adapter
+            adapter.close()
+            self._close_idle()  # idle for longer still
+        return HTTPAdapter(pool_connections=1, pool_maxsize=1)
 
-    def _without_token(self, text: str) -> str:
-        # What has no form in UTF-8, such as a file's name in another encoding, could be neither printed nor kept.
-        return self._masked(text.encode("utf-8", "backslashreplace")).decode()
+    def _put_back(self, adapter: HTTPAdapter) -> None:
+        if len(self._idle) >= MOST_IDLE:
+            adapter.close()
+            return
+        self._idle.append((adapter, time.monotonic()))
+        if self._closed:  # meanwhile, by another thread
+            self._close_idle()
 
-    @functools.cached_property
-    def _escaped_secret(self) -> re.Pattern[bytes]:
-        """What finds the token as JSON and URLs may write it: whoever reads those gets it in clear."""
-        letters = (letter if letter.isalnum() else _escaped(letter) for letter in self._secret)
-        return re.compile("".join(letters).encode())
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop()[0].close()
 
-
-def _escaped(letter: str) -> str:
-    return rf"(?:\\?{re.escape(letter)}|(?i:\\u00{ord(letter):02x}|%{ord(letter):02x}))"
-
-
-def _way_to(host: str, headers: dict[str, str]) -> Direct | Proxied:
-    # requests knows best what to make of proxies, and of names in other scripts than ASCII. Where there is
-    # neither it would have nothing to say, and is not even loaded: it takes longer than a whole `cms lead`.
-    if host.isascii() and not _proxies_are_named():
-        return Direct(host, headers, _bundle() if host.lower().startswith("https:") else "")
-    from cms_python._proxied import Proxied
-
-    return Proxied(host, headers, _bundle())
-
-
-def _proxies_are_named() -> bool:
-    if sys.platform in ("win32", "cygwin", "darwin"):
-        from urllib.request import getproxies
-
-        return bool(getproxies().keys() - {"no"})  # those of the system's settings as well
-    return any(
-        value and name.lower().endswith("_proxy") and name.lower() != "no_proxy"
-        for name, value in os.environ.items()
-    )
+    def _no_answer(self, error: Exception, sent: bool) -> NoAnswer:
+        inner = _innermost(error)
+        silence = _silence_of(error, inner, sent)
+        detail = str(inner) or type(inner).__name__
+        if silence is Silence.SETTINGS and self._settings["proxies"]:
+            # Its words quote the proxy's address up to the first slash, be it half a password.
+            detail = "the proxy's address cannot be used; in its password, write / ? # @ as %2F %3F %23 %40"
+        return NoAnswer(silence, sent, self._mask.in_text(detail))
 
 
-def _bundle() -> str:
-    """Find the authorities to trust: what requests would take, before that of OpenSSL's own variable."""
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        if path := os.environ.get(name):
-            return path
-    # Not the system's, which not every system has where OpenSSL looks.
-    import certifi
-
-    return certifi.where()
+def _is_framed(headers: Mapping[str, str]) -> bool:
+    # A head that was cut off may end amid these.
+    return headers.get("Content-Length", "").isdigit() or headers.get("Transfer-Encoding", "").lower() == "chunked"
 
 
-def _seconds_to_wait(retry_after: str) -> float | None:
-    """Read ``Retry-After`` (RFC 9110, 10.2.3): seconds, or a date."""
-    if not retry_after:
-        return None
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), _FOR_EVER)
-    from email.utils import parsedate_to_datetime
+def _read(raw: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    """Read a body, as far as it is not too large, and unpack it.
 
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)  # asctime's form names no zone, and means GMT
-    return min(max(0.0, moment.timestamp() - time.time()), _FOR_EVER)
+    Raises:
+        OSError, urllib3.exceptions.HTTPError: It does not come whole, or not by the deadline.
+    """
+    content = bytearray()
+    while len(content) < LARGEST_ANSWER:
+        if time.monotonic() >= deadline:
+            raise socket.timeout("timed out")
+        # Unpacked only afterwards: urllib3 would wait for something to unpack, past the deadline.
+        piece = raw.read1(LARGEST_ANSWER, decode_content=False)
+        if not piece:
+            break
+        content += piece
+    if "Content-Encoding" not in raw.headers:
+        return bytes(content)
+    # Nothing but plain bytes was asked for, and not everybody heeds that.
+    packed = urllib3.HTTPResponse(io.BytesIO(content), raw.headers, preload_content=False)
+    return packed.read(LARGEST_ANSWER, decode_content=True)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return the error at the bottom, which says it shortest; libraries wrap errors in errors."""
+    while True:
+        nested = [arg for arg in error.args if isinstance(arg, BaseException)]
+        inner = nested[-1] if nested else error.__cause__ or error.__context__
+        if inner is None:
+            return error
+        error = inner
+
+
+def _silence_of(error: Exception, inner: BaseException, sent: bool) -> Silence:
+    if isinstance(inner, (socket.timeout, urllib3.exceptions.TimeoutError)):
+        return Silence.READ_TIMEOUT if sent else Silence.CONNECT_TIMEOUT
+    if sent:
+        return Silence.DROPPED
+    if isinstance(inner, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return Silence.REFUSED  # hung up amid the handshake, as a server does that restarts
+    if isinstance(inner, ssl.SSLError) or type(error) is OSError:  # the latter for a CA bundle that is not there
+        return Silence.TLS
+    if isinstance(error, requests.exceptions.ProxyError) or isinstance(inner, HTTPException):
+        return Silence.PROXY  # nobody else answers before the event was sent
+    if isinstance(inner, socket.gaierror):
+        # What a resolver answers with "not just now" may work in a minute; "no such name" will not.
+        return Silence.DNS if inner.errno == socket.EAI_AGAIN else Silence.HOST_NOT_FOUND
+    return Silence.REFUSED if isinstance(error, requests.ConnectionError) else Silence.SETTINGS

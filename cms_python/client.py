@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 DEFAULT_HOST = DOCUMENTED_HOSTS[0]
 """The host of the published 1.0.0 client."""
 
-CONNECT_TIMEOUT = 5.0
-"""Seconds a connection may take to come about; less where ``timeout`` is less."""
-
 LONGEST_TIMEOUT = 86_400.0
 """Seconds; a socket's timeout overflows where it is much longer."""
 
@@ -248,12 +245,7 @@ class CMSClient:
         limit = self._timeout if timeout is None else timeout
         path = f"/track/{event.kind.value}"
         begin = time.monotonic()
-        answer = self._transport.post(
-            path,
-            event.body,
-            connect_timeout=min(limit, CONNECT_TIMEOUT),
-            deadline=begin + limit,
-        )
+        answer = self._transport.post(path, event.body, limit)
         outcome = outcomes.read(event.kind, answer, self._host)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(

@@ -196,6 +196,10 @@ def _of_silence(answer: NoAnswer, host: str) -> Outcome:
 
 def _of_success(answer: Answer, body: dict[str, object] | None, host: str) -> Outcome:
     if body is None:
+        if not answer.body.strip() and not answer.says_its_end:
+            return _of_silence(
+                NoAnswer(Silence.DROPPED, sent=True, detail="it does not say that it is empty"), host
+            )
         if not answer.body.strip():
             return Outcome(Status.ACCEPTED, _DEFAULT_MESSAGE, status_code=answer.status)
         if answer.says_json and not _is_json(answer.body):

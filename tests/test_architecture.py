@@ -127,7 +127,7 @@ def test_the_program_uses_public_names_of_the_sdk_only() -> None:
 def test_one_module_imports_requests() -> None:
     """Events go through requests in one place; `cms auth status` asks a host whether it is there with it."""
     users = {_name(path) for path in FILES for module, _ in _imports(path) if _within(module, "requests")}
-    assert users == {"cms_python._proxied", "cms_cli.access.reach"}
+    assert users == {"cms_python._transport", "cms_cli.access.reach"}
 
 
 def test_only_output_prints() -> None:

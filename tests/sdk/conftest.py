@@ -48,17 +48,9 @@ def server() -> Iterator[FaultServer]:
         yield running
 
 
-@pytest.fixture(params=["direct", "urllib3"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How a client reaches a host: over its own connections, or as where proxies are named, with urllib3."""
-    if request.param == "urllib3":
-        monkeypatch.setattr("cms_python._transport._proxies_are_named", lambda: True)
-    return str(request.param)
-
-
 @pytest.fixture
-def make_client(server: FaultServer, way: str) -> Iterator[Callable[..., CMSClient]]:
-    """Make clients of the server, or of another host; they are closed afterwards. Tests run on either way."""
+def make_client(server: FaultServer) -> Iterator[Callable[..., CMSClient]]:
+    """Make clients of the server, or of another host; they are closed afterwards."""
     made = []
 
     def make(host: str | None = None, **settings: Any) -> CMSClient:

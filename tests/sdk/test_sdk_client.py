@@ -260,7 +260,7 @@ def test_connection_idle_for_long_is_not_reused(
     server: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection that was idle for longer than the limit is not used again, a younger one is."""
-    monkeypatch.setattr("cms_python._exchange.LONGEST_IDLE", 0.5)
+    monkeypatch.setattr("cms_python._transport.LONGEST_IDLE", 0.5)
     track(client, "lead")
     track(client, "lead")
     time.sleep(0.8)
@@ -271,9 +271,9 @@ def test_connection_idle_for_long_is_not_reused(
 
 def test_idle_limit() -> None:
     """The limit is two seconds."""
-    from cms_python import _exchange
+    from cms_python import _transport
 
-    assert _exchange.LONGEST_IDLE == 2.0
+    assert _transport.LONGEST_IDLE == 2.0
 
 
 def test_connection_closed_while_idle(server: FaultServer, client: CMSClient) -> None:

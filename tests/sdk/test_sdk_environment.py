@@ -72,7 +72,7 @@ def test_bundle_of_requests_is_the_default(
     secure: FaultServer, authority: Path, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With no variable set the bundle that requests brings is used, not whatever OpenSSL finds on the machine."""
-    monkeypatch.setattr("certifi.where", lambda: str(authority))
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(authority))
     assert track(make_client(secure.url), "lead")["success"] is True
 
 

@@ -67,7 +67,7 @@ def run(code: str, host: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
-@pytest.fixture(params=["direct", "urllib3", "tls"])
+@pytest.fixture(params=["http", "proxy", "tls"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[FaultServer, str, dict[str, str]]:
     """A server that says whose event it was, the host to name, and the environment that leads there."""
     if request.param == "tls":
@@ -78,7 +78,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[FaultServer, 
         server = FaultServer(default=echo, tls=context)
         return server, server.url, {"REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem")}
     server = FaultServer(default=echo)
-    if request.param == "direct":
+    if request.param == "http":
         return server, server.url, {}
     return server, "http://api.example", {"HTTP_PROXY": server.url}
 

@@ -1,0 +1,214 @@
+"""Answers as bytes on a line: however they are framed, packed and cut up, they are read whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import time
+import zlib
+from collections.abc import Iterator
+
+import pytest
+from faultserver import SUCCESS, FaultServer, Reply
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from sdk_events import TOKEN
+
+from cms_python._answer import Answer, NoAnswer, Silence
+from cms_python._transport import LARGEST_ANSWER, Transport
+
+OK = b"HTTP/1.1 200 OK\r\n"
+LENGTH_2 = OK + b"Content-Length: 2\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n"
+MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[tuple[FaultServer, Transport]]:
+    with FaultServer() as server:
+        transport = Transport(server.url, TOKEN)
+        yield server, transport
+        transport.close()
+
+
+@pytest.fixture
+def transport(server: FaultServer) -> Iterator[Transport]:
+    made = Transport(server.url, TOKEN)
+    yield made
+    made.close()
+
+
+def post(transport: Transport, timeout: float = 20.0) -> Answer | NoAnswer:
+    return transport.post("/track/lead", b"{}", timeout)
+
+
+def answer_to(server: FaultServer, transport: Transport, data: bytes) -> Answer | NoAnswer:
+    """What is read of these bytes, after which the server hangs up unannounced."""
+    server.script(Reply(raw=data))
+    found = post(transport)
+    assert server.wait_for(lambda: bool(server.connections[-1].ended_by))
+    return found
+
+
+def in_chunks(body: bytes, size: int) -> bytes:
+    pieces = [body[begin : begin + size] for begin in range(0, len(body), size)]
+    return b"".join(b"%X\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> tuple[int, bytes, bytes, bytes]:
+    """A status and a body, and the head and the body as they are sent."""
+    status = draw(st.sampled_from([200, 201, 302, 404, 409, 422, 429, 500, 503]))
+    body = draw(st.binary(max_size=3000))
+    packing = draw(st.sampled_from(["", "gzip", "deflate"]))
+    sent = {"": bytes, "gzip": gzip.compress, "deflate": zlib.compress}[packing](body)
+    lines = [b"HTTP/1.1 %d %b" % (status, draw(st.sampled_from([b"OK", b"", b"Not  Found"])))]
+    lines += [b"Content-Encoding: " + packing.encode()] if packing else []
+    if draw(st.booleans()):
+        lines.append(b"content-length: %d" % len(sent))
+    else:
+        lines.append(b"Transfer-Encoding: Chunked")
+        sent = in_chunks(sent, draw(st.integers(1, 2000)))
+    return status, body, b"\r\n".join([*lines, b"", b""]), sent
+
+
+@MANY
+@given(answer=answers())
+def test_whatever_its_form(shared: tuple[FaultServer, Transport], answer: tuple[int, bytes, bytes, bytes]) -> None:
+    """Status and body are what was sent, however it was framed and packed."""
+    server, transport = shared
+    status, body, head, sent = answer
+    found = answer_to(server, transport, head + sent)
+    assert isinstance(found, Answer)
+    assert (found.status, found.body, found.says_its_end) == (status, body, True)
+
+
+@MANY
+@given(answer=answers(), cut=st.integers(0, 10_000))
+def test_half_a_body(
+    shared: tuple[FaultServer, Transport], answer: tuple[int, bytes, bytes, bytes], cut: int
+) -> None:
+    """An answer that says its own end is none where it was cut off before that."""
+    server, transport = shared
+    *_, head, sent = answer
+    assume(sent)
+    # The chunk of no bytes ends the body; whether an empty line follows it makes no difference.
+    whole = len(sent) - len(b"\r\n\r\n") if b"Chunked" in head else len(sent)
+    found = answer_to(server, transport, head + sent[: cut % whole])
+    assert isinstance(found, NoAnswer)
+    assert (found.silence, found.sent) == (Silence.DROPPED, True)
+
+
+@MANY
+@given(
+    head=st.sampled_from([b"", b"HTTP/1.1 200", OK, LENGTH_2 + b"\r\n", CHUNKED + b"\r\n"]),
+    rest=st.binary(max_size=300)
+    | st.lists(
+        st.sampled_from([b"\r\n", b"\n", b":", b" ", b"0", b"5", b"Content-Length", b"\xff", b"close", b";", b"-"]),
+        max_size=40,
+    ).map(b"".join),
+)
+def test_any_bytes(shared: tuple[FaultServer, Transport], head: bytes, rest: bytes) -> None:
+    """Bytes are an answer or none; nothing is raised, and the next event is not hurt."""
+    server, transport = shared
+    found = answer_to(server, transport, head + rest)
+    assert isinstance(found, NoAnswer) or 200 <= found.status <= 999
+    assert isinstance(post(transport), Answer)
+
+
+WHOLE = {
+    "after a 100": (b"HTTP/1.1 100 Continue\r\n\r\n" + LENGTH_2 + b"\r\n{}", b"{}"),
+    "no body at 204": (b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", b""),
+    "one length twice": (LENGTH_2 + b"Content-Length: 2\r\n\r\n{}", b"{}"),
+    "a length and chunks": (LENGTH_2 + b"Transfer-Encoding: chunked\r\n\r\n3\r\n{ }\r\n0\r\n\r\n", b"{ }"),
+    "trailers": (CHUNKED + b"\r\n2\r\n{}\r\n0\r\nX: y\r\n\r\n", b"{}"),
+    "a folded header": (LENGTH_2 + b"X: a\r\n b\r\n\r\n{}", b"{}"),
+    "more than announced": (LENGTH_2 + b"\r\n{}HTTP/1.1 200 OK\r\n", b"{}"),
+    "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"{}"),
+    "packed": (OK + b"Content-Encoding: GZip\r\n\r\n" + gzip.compress(b"{}"), b"{}"),
+    "packed twice": (OK + b"Content-Encoding: gzip, gzip\r\n\r\n" + gzip.compress(gzip.compress(b"{}")), b"{}"),
+    "packed in two parts": (
+        OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"{") + gzip.compress(b"}"),
+        b"{}",
+    ),
+    "deflated": (OK + b"Content-Encoding: deflate\r\n\r\n" + zlib.compress(b"{}"), b"{}"),
+    "deflated without a header": (OK + b"Content-Encoding: deflate\r\n\r\n" + zlib.compress(b"{}")[2:-4], b"{}"),
+    "not packed, and it says so": (LENGTH_2 + b"Content-Encoding: identity\r\n\r\n{}", b"{}"),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole(server: FaultServer, transport: Transport, name: str) -> None:
+    """What RFC 9112 allows is read, and the next answer is not what was left over of this one."""
+    data, body = WHOLE[name]
+    found = answer_to(server, transport, data)
+    assert isinstance(found, Answer)
+    assert found.body == body
+    following = post(transport)
+    assert isinstance(following, Answer)
+    assert following.body == SUCCESS.body
+
+
+BROKEN = {
+    "early hints and no more": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
+    "early hints before an answer": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + LENGTH_2 + b"\r\n{}",
+    "another protocol": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+    "lengths that differ": LENGTH_2 + b"Content-Length: 3\r\n\r\n{}",
+    "a chunk below zero": CHUNKED + b"\r\n-2\r\n{}\r\n0\r\n\r\n",
+    "a chunk's size without end": CHUNKED + b"\r\n" + b"0" * 70_000,
+    "no bytes": b"",
+    "called packed": OK + b"Content-Encoding: gzip\r\n\r\n{}",
+    "half of something packed twice": OK + b"Content-Encoding: gzip, gzip\r\n\r\n" + gzip.compress(b"{}"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken(server: FaultServer, transport: Transport, name: str) -> None:
+    """What cannot be told from half an answer, or from another one, is none, and may have arrived."""
+    found = answer_to(server, transport, BROKEN[name])
+    assert isinstance(found, NoAnswer)
+    assert (found.silence, found.sent) == (Silence.DROPPED, True)
+    following = post(transport)
+    assert isinstance(following, Answer)
+    assert following.body == SUCCESS.body
+
+
+def test_early_hints_leave_their_connection(server: FaultServer, transport: Transport) -> None:
+    """The connection of a 103 is closed: the answer that follows it would be taken for the next event's."""
+    server.script(Reply(103, headers=(("Link", "</x>"),)), Reply(204))
+    assert isinstance(post(transport), NoAnswer)
+    assert server.wait_for(lambda: server.connections[0].ended_by == "client")
+    following = post(transport)
+    assert isinstance(following, Answer)
+    assert following.status == 204
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_packed_and_dripping(server: FaultServer, transport: Transport) -> None:
+    """An answer that drips in packed keeps nobody past the deadline, though there is nothing to unpack for long."""
+    body = gzip.compress(b'{"success": true, "message": "' + bytes(range(48, 122)) * 2 + b'"}')
+    server.script(Reply(200, body, (("Content-Encoding", "gzip"),), drip=0.1, drip_from="body"))
+    begin = time.monotonic()
+    found = post(transport, timeout=0.5)
+    assert isinstance(found, NoAnswer)
+    assert found.silence is Silence.READ_TIMEOUT
+    assert time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks", "end"])
+def test_too_large(server: FaultServer, transport: Transport, framing: str) -> None:
+    """Of an answer without end a megabyte or two is read, and its connection is left."""
+    body = b"x" * (8 * LARGEST_ANSWER)
+    server.script(Reply(200, body, chunked=framing == "chunks", framed=framing == "length"))
+    found = post(transport)
+    assert isinstance(found, Answer)
+    assert LARGEST_ANSWER <= len(found.body) <= 2 * LARGEST_ANSWER
+    assert server.wait_for(lambda: bool(server.connections[0].ended_by))
+
+
+def test_who_is_asking(server: FaultServer, transport: Transport) -> None:
+    """A request names the SDK, Python and the system, for the service's logs."""
+    post(transport)
+    agent = server.requests[0].headers["User-Agent"]
+    assert agent.startswith("cms-python-client/")
+    assert "Python/3." in agent
+    assert agent.endswith(")")
