@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cms_cli.replay.mapping import columns, presets, rules
+from cms_cli.replay.mapping import columns, presets, rules, suggest
 from cms_cli.replay.mapping.columns import AnySource
 from cms_cli.replay.mapping.rules import FieldRule, Rules
 from cms_cli.replay.mapping.selection import Selection
@@ -170,9 +170,9 @@ def _refunds(header: Sequence[str], ruled: Rules) -> tuple[AnySource, ...]:
 def _lacking(
     kind: EventKind, header: Sequence[str], shape: Shape, ruled: Rules, missing: Sequence[str]
 ) -> InputError:
-    error = columns.lacking(kind, header, missing, dict(ruled.lacking))
+    error = suggest.lacking(kind, header, missing, dict(ruled.lacking))
     # Whoever wrote a mapping of their own knows what the file is.
     known = presets.suggested(header) if shape.preset or not shape.rules else None
     if known is not None and known.name != shape.preset and kind is EventKind.SALE:
-        error.hint = f"It looks like an export of {known.title}: try --preset {known.name}."
+        error.hint = f"It looks like an export of {known.title}: try --preset {known.name}.\n{error.hint}"
     return error

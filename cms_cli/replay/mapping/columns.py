@@ -230,40 +230,6 @@ def listed(header: Sequence[str]) -> str:
     return ", ".join(names) + (f" and {more:,} more" if more else "")
 
 
-def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hints: Mapping[str, str]) -> InputError:
-    """Give the error for a header that leaves required fields without a source, with the likely ``--map``.
-
-    Args:
-        kind: Lead or sale.
-        header: The file's column names.
-        missing: The fields.
-        hints: What a preset or mapping file has to say about a field that its export lacks.
-    """
-    # What is a field of its own is no other one: a click is no invoice. (An e-mail address may be a customer.)
-    own = {folded(text) for field in fields_of(kind).values() for text in field[:2]} - {"customeremail"}
-    unused = [name for name in header if folded(name) and folded(name) not in own]
-    suggestions = []
-    for name in missing:
-        # What the export is known to lack is in none of its columns: "Customer type" is nobody's id.
-        columns = [] if name in hints else [folded(column) for column in unused]
-        close = difflib.get_close_matches(folded(name), columns, 1, 0.5)
-        if close:
-            column = next(column for column in unused if folded(column) == close[0])
-            suggestions.append(f"--map {argument(f'{name}={column}')}")
-        elif name == "event_name":
-            default = "purchase_completed" if kind is EventKind.SALE else "signup_started"
-            suggestions.append(f"--event-name {default}")
-        elif name == "currency":
-            suggestions.append("--currency USD")
-        else:
-            suggestions.append(f'--map "{name}=COLUMN"')
-    told = [f"{name}: {hints[name]}" for name in missing if name in hints]
-    return InputError(
-        f"no column for {', '.join(missing)}; the file has: {listed(header)}",
-        "\n".join([*told, f"Say where they are, for example: {' '.join(suggestions)}"]),
-    )
-
-
 def _places(header: Sequence[str], name: str, *, any_spelling: bool = False) -> list[int]:
     exact = [header.index(name)] if name in header else []
     if exact and not any_spelling:

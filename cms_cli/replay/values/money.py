@@ -229,6 +229,12 @@ class AmountColumn:
         return AmountFormat(".")
 
 
+def is_number(text: str) -> bool:
+    """Tell whether a text is an amount in any form, a negative one too."""
+    parts = _parts(text.strip())
+    return parts is not None and not _unknown_mark(parts)
+
+
 def _parts(text: str) -> _Parts | None:
     """A value taken apart, or None where it is no number."""
     if len(text) > _MAX_TEXT:

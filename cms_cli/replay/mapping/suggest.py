@@ -1,0 +1,207 @@
+"""The likely ``--map`` for fields that have no column, by what the words of a column's name mean.
+
+Likeness of letters is no sign: "Refund Amount" is nearer to ``amount`` than "Order Total" is. So a column is
+suggested only where every word of its name belongs to one kind of column, and ``COLUMN`` is printed where there is
+none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timezone
+from typing import NamedTuple
+
+from cms_cli.replay.mapping.columns import argument, fields_of, folded, listed
+from cms_cli.replay.model import InputError
+from cms_cli.replay.values.currencies import ACTIVE
+from cms_cli.replay.values.money import is_number
+from cms_cli.replay.values.problem import ValueProblem
+from cms_cli.replay.values.times import parse_instant
+from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind
+
+
+class _Meaning(NamedTuple):
+    """A kind of column, told by the words of its name.
+
+    Attributes:
+        needed: Sets of words; the name has one of each.
+        beside: Further words that the name may have. Any other word makes it another kind of column.
+    """
+
+    needed: tuple[frozenset[str], ...]
+    beside: frozenset[str]
+
+    def fits(self, words: frozenset[str]) -> bool:
+        return all(words & each for each in self.needed) and words <= self.beside.union(*self.needed)
+
+
+def _meaning(*needed: str, beside: str = "") -> _Meaning:
+    return _Meaning(tuple(frozenset(each.split()) for each in needed), frozenset(beside.split()))
+
+
+_NUMBER = "id number no nr num # reference ref code uid uuid"
+_PERSON = "customer client buyer user member purchaser payer subscriber shopper contact"
+_SALE = "order sale sales purchase transaction payment invoice checkout charge"
+_PAID = "amount price paid value collected charged"
+_KEPT_AS = "metadata meta data custom field attribute property cf note"
+
+# By field, the kinds of column that are likely right, the likeliest first.
+_MEANINGS: dict[str, tuple[_Meaning, ...]] = {
+    "click_id": (
+        _meaning("click clickid", beside=f"id ref {_KEPT_AS}"),
+        _meaning("cms", "rf", beside=_KEPT_AS),
+        _meaning("cmsrf", beside=_KEPT_AS),
+    ),
+    "event_name": (_meaning("event", beside="name"),),
+    "customer_external_id": (
+        _meaning("customer client buyer user", "id number no nr uid uuid #", beside="external account user"),
+        _meaning(_PERSON, "id number no nr uid uuid username login", beside="external account user"),
+        _meaning("customer buyer client", "email mail", beside="e address"),
+        _meaning("email mail", beside=f"e address billing from {_PERSON}"),
+    ),
+    "invoice_id": (
+        _meaning("invoice", beside=_NUMBER),
+        _meaning("order", beside=f"purchase sale sales {_NUMBER}"),
+        _meaning("transaction", _NUMBER),
+        _meaning("payment charge checkout", _NUMBER),
+        _meaning("purchase sale sales receipt booking", _NUMBER),
+        _meaning("id"),
+    ),
+    "amount": (
+        _meaning("grand", "total", beside=f"{_SALE} {_PAID}"),
+        _meaning("total", "order invoice transaction payment checkout purchase", beside=f"{_SALE} {_PAID}"),
+        _meaning("total", "collected charged paid", beside=_PAID),
+        _meaning("total", "amount price", beside=_PAID),
+        _meaning("total"),
+        _meaning("gross", beside=f"total amount {_SALE}"),
+        _meaning("amount", "paid charged", beside=_SALE),
+        _meaning("amount", _SALE),
+        _meaning("amount"),
+    ),
+    "currency": (_meaning("currency ccy", beside=f"code iso {_SALE}"),),
+}
+_LANDING = _meaning("landing", beside="page site url uri link path address full")
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|#|[^\W\d_]+")
+_TAX_INCLUDED = re.compile(
+    r"[(\[]?\b(?:inc|incl|including|with)\b[.\s_-]*(?:tax|taxes|vat|gst)\b[)\]]?", re.IGNORECASE
+)
+# Codes of currencies that are words as well.
+_WORDS_TOO = frozenset(("ALL", "CUP", "TOP", "TRY"))
+_ID = re.compile(r"[A-Za-z]+[_-]?[0-9][A-Za-z0-9_-]*|[0-9a-fA-F-]{32,}")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+")
+
+
+def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hints: Mapping[str, str]) -> InputError:
+    """Return the error for a header that leaves required fields without a source, with the likely ``--map``.
+
+    Args:
+        kind: Lead or sale.
+        header: The file's column names.
+        missing: The fields.
+        hints: What a preset or mapping file has to say about a field that its export lacks.
+    """
+    what = f"no column for {', '.join(missing)}"
+    if looks_like_values(kind, header):
+        names = ",".join(("click_id", *LEAD_REQUIRED) if kind is EventKind.LEAD else SALE_REQUIRED)
+        return InputError(
+            f"{what}; the first line seems to be data, and not the names of columns: {listed(header)}",
+            "Put a line with the columns' names before it, in the file's order and with its delimiter, as in:\n"
+            f"{{ echo {names}; cat FILE; }} | cms {kind.value} --from-csv -",
+        )
+    told = [f"{name}: {hints[name]}" for name in missing if name in hints]
+    flags = " ".join(suggestions(kind, header, missing, hints))
+    return InputError(
+        f"{what}; the file has: {listed(header)}", "\n".join([*told, f"Say where they are, for example: {flags}"])
+    )
+
+
+def suggestions(
+    kind: EventKind, header: Sequence[str], missing: Sequence[str], known_lacking: Collection[str] = ()
+) -> list[str]:
+    """Return a flag for each field that has no column.
+
+    Args:
+        kind: Lead or sale.
+        header: The file's column names.
+        missing: The fields.
+        known_lacking: Fields that no column of this export holds, whatever the names say.
+    """
+    # What is a field of its own is no other one: a click is no invoice. (An e-mail address may be a customer.)
+    own = {folded(text) for field in fields_of(kind).values() for text in field[:2]} - {"customeremail"}
+    columns = [name for name in header if name.strip() and folded(name) not in own]
+    likely = {name: "" if name in known_lacking else likely_column(name, columns) for name in missing}
+    # "total_usd" beside a column of currencies, or in a shop of another one, is a converted sum.
+    code = _currency_in(likely.get("amount", ""))
+    if code and likely.get("currency", "any") != "":
+        likely["amount"] = ""
+    found = []
+    for name, column in likely.items():
+        if column:
+            found.append(f"--map {argument(f'{name}={column}')}")
+        elif name == "event_name":
+            found.append(f"--event-name {'purchase_completed' if kind is EventKind.SALE else 'signup_started'}")
+        elif name == "currency":
+            found.append(f"--currency {code or 'CODE'}")
+        else:
+            found.append(f'--map "{name}=COLUMN"')
+    return found
+
+
+def likely_column(field: str, header: Sequence[str]) -> str:
+    """Return the column that likely holds a field, as ``--map`` has it; "" where none does.
+
+    Args:
+        field: A required field's Python name.
+        header: The columns to choose from.
+    """
+    by_name = {name: _words(name) for name in header}
+    if field == "amount":
+        # A bare "total" in a file that has fees and no "net" is what was paid out.
+        fees = any("fees" in words for words in by_name.values())
+        if fees and not any(words & {"net", "gross"} for words in by_name.values()):
+            by_name = {name: words for name, words in by_name.items() if words != {"total"}}
+        by_name = {name: words - {_currency_in(name).lower(), "cents"} for name, words in by_name.items()}
+    for meaning in _MEANINGS[field]:
+        fitting = [name for name, words in by_name.items() if meaning.fits(words)]
+        if field == "amount" and len(fitting) > 1:
+            # Which of two totals was paid cannot be told from their names; a converted one is the lesser one.
+            own_currency = [name for name in fitting if not _currency_in(name)]
+            return own_currency[0] if len(own_currency) == 1 else ""
+        if fitting:
+            return fitting[0]
+    if field == "click_id":
+        page = next((name for name, words in by_name.items() if _LANDING.fits(words)), "")
+        return f"{page}[cms_rf]" if page else ""
+    return ""
+
+
+def looks_like_values(kind: EventKind, header: Sequence[str]) -> bool:
+    """Tell whether a header seems to be the first row of a file that has none."""
+    own = {folded(text) for field in fields_of(kind).values() for text in field[:2]}
+    names = [name.strip() for name in header if name.strip()]
+    if any(folded(name) in own for name in names):
+        return False
+    certain = [name for name in names if _is_value(name)]
+    likely = [name for name in names if name not in certain and _ID.fullmatch(name)]
+    return bool(certain) and 2 * len(certain + likely) >= len(names)
+
+
+def _is_value(text: str) -> bool:
+    return (
+        is_number(text)
+        or text in ACTIVE
+        or bool(_ADDRESS.fullmatch(text))
+        or not isinstance(parse_instant(text, timezone.utc), ValueProblem)
+    )
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(word.lower() for word in _WORD.findall(_TAX_INCLUDED.sub(" ", name)))
+
+
+def _currency_in(name: str) -> str:
+    """Return the currency that a column's name ends with: ``total_usd``, ``Amount (EUR)``."""
+    last = [word.upper() for word in _WORD.findall(name)][-1:]
+    return last[0] if last and last[0] in ACTIVE and last[0] not in _WORDS_TOO else ""
