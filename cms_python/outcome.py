@@ -307,6 +307,8 @@ def _of_stranger(answer: Answer, host: str) -> Outcome:
         f"{host} answered with {what}: this is not the API. {_where_else(host)}",
         kind,
         answer.status,
+        # A page comes from another server; what is neither a page nor an answer may come from the API all the same.
+        may_have_arrived=200 <= answer.status < 300 and not answer.is_web_page,
     )
 
 

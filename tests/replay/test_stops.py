@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from faultserver import HANG, SUCCESS, FaultServer, Received, Reply, html_reply, json_reply
-from replays import Bench, Notes, counted, leads_csv, sales_csv
+from replays import Bench, Notes, counted, hurry, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.sending import stopping
@@ -47,6 +47,63 @@ def test_a_wrong_host_or_token_costs_one_request(
         server.default = SUCCESS
         assert counted(bench.replay(path)) == {"accepted": 9}
         assert len(server.requests) == 10
+
+
+@pytest.mark.parametrize("page", [html_reply(200), html_reply(404), html_reply(301, "", ("Location", "/"))])
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_web_page_in_mid_run_is_waited_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, page: Reply
+) -> None:
+    """Once the service has accepted an event, a page is a deploy: its row is sent again, and none is in doubt."""
+    hurry(monkeypatch)
+    with FaultServer() as server:
+        server.script(SUCCESS, *[page] * 5)
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(9)) if kind == "sale" else leads_csv(range(9)))
+        report = bench.replay(path, concurrency=4)
+        assert (counted(report), report.exit_code) == ({"accepted": 9}, ExitCode.OK)
+        assert len(server.requests) == 14
+
+
+def test_a_web_page_that_stays_ends_the_run_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for as long as for a 503, and then its rows are pending."""
+    hurry(monkeypatch)
+    with FaultServer(default=html_reply(200)) as server:
+        server.script(SUCCESS)
+        bench = Bench(tmp_path, server.url, "lead")
+        report = bench.replay(bench.file(leads_csv(range(9))), max_wait=0.5)
+        assert (counted(report), report.exit_code) == ({"accepted": 1, "pending": 8}, ExitCode.UNAVAILABLE)
+        assert "web page" in report.reason
+
+
+def test_a_web_page_after_a_refusal_stops(tmp_path: Path) -> None:
+    """A refusal does not show that the host is the API."""
+    with FaultServer(default=html_reply(200)) as server:
+        server.script(json_reply(422, {"error": "no"}))
+        bench = Bench(tmp_path, server.url)
+        report = bench.replay(bench.file(sales_csv(range(9))), concurrency=1)
+        assert (counted(report), report.stop) == ({"refused": 1, "pending": 8}, Stop.NOT_API)
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("before", [0, 2])
+@pytest.mark.parametrize("body", ["OK", "null", "[]", '"ok"'])
+@pytest.mark.parametrize(("kind", "left"), [("sale", "pending"), ("lead", "unknown")])
+def test_a_success_that_says_nothing_stops(tmp_path: Path, kind: str, left: str, body: str, before: int) -> None:
+    """Neither a page nor a JSON object: the event may have arrived, so a lead is unknown; no other row follows."""
+    reply = Reply(200, body.encode(), (("Content-Type", "text/plain" if body == "OK" else "application/json"),))
+    with FaultServer(default=reply) as server:
+        server.script(*[SUCCESS] * before)
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(5)) if kind == "sale" else leads_csv(range(5)))
+        report = bench.replay(path, concurrency=1)
+        expected = Counter({"accepted": before, left: 1}) + Counter({"pending": 4 - before})
+        assert (counted(report), report.stop) == (expected, Stop.NOT_API)
+        assert report.exit_code == ExitCode.UNAVAILABLE
+        assert len(server.requests) == before + 1
+        server.default = SUCCESS
+        report = bench.replay(path)
+        assert counted(report) == {"accepted": 5} if kind == "sale" else {"accepted": 4, "unknown": 1}
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
@@ -130,6 +187,16 @@ def test_limit_caps_one_invocation(tmp_path: Path) -> None:
         assert accepted == [(4, Stop.LIMIT, 0), (8, Stop.LIMIT, 0), (10, Stop.NONE, 0), (10, Stop.NONE, 0)]
         assert {event.click_id for event in server.events()[:4]} == {"clk_0", "clk_1", "clk_2", "clk_3"}
         assert bench.sent == 10
+
+
+def test_max_failures_counts_unknowns(tmp_path: Path) -> None:
+    """A lead without an answer is a failed row, as a refused one is."""
+    with FaultServer() as server:
+        server.script(SUCCESS, json_reply(422, {"error": "no"}), json_reply(500, {"error": "oops"}))
+        bench = Bench(tmp_path, server.url, "lead")
+        report = bench.replay(bench.file(leads_csv(range(9))), max_failures=2, concurrency=1)
+        assert counted(report) == {"accepted": 1, "refused": 1, "unknown": 1, "pending": 6}
+        assert (report.stop, report.exit_code) == (Stop.MAX_FAILURES, ExitCode.STOPPED)
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
