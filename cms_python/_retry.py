@@ -29,7 +29,8 @@ def may_resend(kind: EventKind, outcome: Outcome) -> bool:
     """
     if outcome.status is Status.UNSENT:
         return outcome.type not in _LASTING
-    if outcome.status in (Status.UNANSWERED, Status.BUSY):
+    unclear = outcome.status is Status.NOT_API and outcome.may_have_arrived
+    if unclear or outcome.status in (Status.UNANSWERED, Status.BUSY):
         return kind is EventKind.SALE or not outcome.may_have_arrived
     return False
 
@@ -55,7 +56,7 @@ class RetryPolicy:
     Attributes:
         retries: Repeats after the first attempt; with 0 there is none. A 429, and any answer with
             ``Retry-After``, does not use them up: the service has said that it is alive and when it will listen.
-        total_wait: Seconds that all attempts and pauses together may take.
+        total_wait: Seconds within which every attempt begins. The last one has its whole time nonetheless.
     """
 
     retries: int = 2
@@ -78,9 +79,7 @@ class RetryPolicy:
         if failures > self.retries and not (self.retries and outcome.asks_to_wait):
             return None
         wait = max(backoff(failures, chance), outcome.retry_after or 0.0)
-        # An attempt cut off at once would make a lead's fate unknown for nothing.
-        rest = self.total_wait - elapsed - wait
-        return wait if rest > min(1.0, self.total_wait / 20) else None
+        return wait if elapsed + wait < self.total_wait else None
 
 
 def read_retry_after(text: str, now: float) -> float | None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cms_python import outcome as outcomes
-from cms_python._retry import RetryPolicy, backoff
-from cms_python.events import EventKind, InvalidEventError, LeadEvent, SaleEvent, WireEvent
+from cms_python._retry import RetryPolicy
+from cms_python.events import InvalidEventError, LeadEvent, SaleEvent, WireEvent
 from cms_python.outcome import DOCUMENTED_HOSTS, Outcome
 
 if TYPE_CHECKING:
@@ -24,12 +24,6 @@ DEFAULT_HOST = DOCUMENTED_HOSTS[0]
 
 LONGEST_TIMEOUT = 86_400.0
 """Seconds; a socket's timeout overflows where it is much longer."""
-
-PROMISED_ATTEMPTS = 3
-"""Attempts that fit into a call's time if its retries allow as many, however slow they are."""
-
-SHORTEST_ATTEMPT = 0.05
-"""Seconds that the last attempt of a call has at least."""
 
 _log = logging.getLogger("cms_python")
 
@@ -42,13 +36,14 @@ class CMSClient:
     Args:
         token: The bearer token, without "Bearer".
         host: The API's base URL, http or https.
-        timeout: Seconds that one attempt may take, from its first byte to the answer's last. What they do not bound
-            is how long the system takes to look up the host's name.
+        timeout: Seconds that the answer to an attempt may take, from when the event was sent. Before that, a
+            connection may take 5 s, or ``timeout`` where that is less, for each address of the host; how long the
+            system takes to look up its name is not bounded.
         retries: Repeats after a first attempt that failed. A sale may be repeated, since the service keeps one
             sale per invoice; a lead is repeated only when it surely did not arrive. A 429, or an answer
             with ``Retry-After``, does not use them up: ``total_wait`` alone ends that. With 0 nothing is repeated.
-        total_wait: Seconds that a call may take in all, pauses included. ``Retry-After`` is waited for when it
-            ends within them, and is otherwise the end of the call.
+        total_wait: Seconds of a call within which its attempts begin; each has its whole ``timeout``.
+            ``Retry-After`` is waited for when it ends within them, and is otherwise the end of the call.
 
     Raises:
         ValueError: The token is empty or has a character that no HTTP header can carry, the host is not an http
@@ -213,7 +208,7 @@ class CMSClient:
         failures = 0
         may_have_arrived = False
         while True:
-            outcome = self.attempt(wire, timeout=self._share(wire.kind, time.monotonic() - start, failures))
+            outcome = self.attempt(wire)
             failures += 1
             outcome = replace(
                 outcome,
@@ -230,22 +225,20 @@ class CMSClient:
             if self._closed:  # meanwhile, by another thread: what is known of the event so far is not lost
                 return outcome
 
-    def attempt(self, event: WireEvent, *, timeout: float | None = None) -> Outcome:
+    def attempt(self, event: WireEvent) -> Outcome:
         """Make exactly one request, for callers that decide about repeats themselves.
 
         Args:
             event: What to send.
-            timeout: Seconds it may take; the client's ``timeout`` when left out.
 
         Raises:
             RuntimeError: The client is closed.
         """
         if self._closed:
             raise RuntimeError("this CMSClient is closed; make a new one")
-        limit = self._timeout if timeout is None else timeout
         path = f"/track/{event.kind.value}"
         begin = time.monotonic()
-        answer = self._transport.post(path, event.body, limit)
+        answer = self._transport.post(path, event.body, self._timeout)
         outcome = outcomes.read(event.kind, answer, self._host)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
@@ -258,18 +251,6 @@ class CMSClient:
                 (time.monotonic() - begin) * 1000,
             )
         return outcome
-
-    def _share(self, kind: EventKind, elapsed: float, failures: int) -> float:
-        """Seconds for the next attempt, such that as many as were promised fit into the call."""
-        if self._policy.total_wait == 0:
-            return self._timeout
-        left = max(self._policy.total_wait - elapsed, SHORTEST_ATTEMPT)
-        # A lead that got no answer is not repeated, so it need not leave time for that.
-        # retries may be math.inf, or a whole number that was read as a float.
-        repeats = 0 if kind is EventKind.LEAD else int(min(self._policy.retries, PROMISED_ATTEMPTS - 1))
-        pauses = sum(backoff(failure, 1.0) for failure in range(failures + 1, repeats + 1))
-        share = (left - pauses if left > pauses else left) / max(1, repeats + 1 - failures)
-        return min(self._timeout, share)
 
 
 def _transport(host: str, token: str) -> Transport:

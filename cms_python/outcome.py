@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from cms_python import _words
 from cms_python._answer import Answer, NoAnswer, Silence
 from cms_python.events import EventKind
-from cms_python.fields import PYTHON_NAMES
 
 DOCUMENTED_HOSTS = (
     "https://www.cutmeshort.com",
@@ -21,6 +21,10 @@ DOCUMENTED_HOSTS = (
 """The host that the 1.0.0 client uses (our default), that of later packages, and that of the API reference."""
 
 _DEFAULT_MESSAGE = "Event tracked successfully"
+_NOT_RECORDED = (
+    'the service recorded nothing (it answered "{kind}": null), as it does with an event that it drops: '
+    "check the click id and the customer"
+)
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _WORDS_THAT_SAY_NO = frozenset({"false", "error", "fail", "failed", "failure"})
@@ -167,12 +171,7 @@ def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
         # A 503 and a 429 are said before the work, any other of these may be said after it.
         return replace(outcome, may_have_arrived=answer.status not in (429, 503))
     if 200 <= answer.status < 300:
-        if body is not None and _says_no(body):
-            code = body.get("statusCode")
-            if isinstance(code, int) and _is_error_code(code):
-                return read(kind, answer._replace(status=code), host)
-            return _of_error(Status.REFUSED, answer, body)
-        return _of_success(answer, body, host)
+        return _of_success(kind, answer, body, host) if body is not None else _of_2xx_without_object(answer, host)
     if 300 <= answer.status < 400 or (body is None and _is_strange(answer)):
         return _of_stranger(answer, host)
     if answer.status == 409 and kind is EventKind.SALE:
@@ -194,18 +193,28 @@ def _of_silence(answer: NoAnswer, host: str) -> Outcome:
     )
 
 
-def _of_success(answer: Answer, body: dict[str, object] | None, host: str) -> Outcome:
-    if body is None:
-        if not answer.body.strip() and not answer.says_its_end:
-            return _of_silence(
-                NoAnswer(Silence.DROPPED, sent=True, detail="it does not say that it is empty"), host
-            )
-        if not answer.body.strip():
+def _of_2xx_without_object(answer: Answer, host: str) -> Outcome:
+    if not answer.body.strip():
+        if answer.says_its_end:
             return Outcome(Status.ACCEPTED, _DEFAULT_MESSAGE, status_code=answer.status)
-        if answer.says_json and not _is_json(answer.body):
-            # Announced as JSON and cut short or garbled on the way: the service may well have taken the event.
-            return _of_silence(NoAnswer(Silence.DROPPED, sent=True, detail="its JSON is broken"), host)
-        return _of_stranger(answer, host)
+        cut_off = NoAnswer(Silence.DROPPED, sent=True, detail="it ended without a word on its length")
+        return _of_silence(cut_off, host)
+    if answer.says_json and not _is_json(answer.body):
+        # Announced as JSON and cut short or garbled on the way: the service may well have taken the event.
+        return _of_silence(NoAnswer(Silence.DROPPED, sent=True, detail="its JSON is broken"), host)
+    # A web page is somebody else's. Anything else may be the service's way to say yes.
+    return replace(_of_stranger(answer, host), may_have_arrived=not answer.is_web_page)
+
+
+def _of_success(kind: EventKind, answer: Answer, body: dict[str, object], host: str) -> Outcome:
+    """Read a 2xx with a JSON object, which may still say no."""
+    if _says_no(body):
+        code = body.get("statusCode")
+        if isinstance(code, int) and _is_error_code(code):
+            return read(kind, answer._replace(status=code), host)
+        return _of_error(Status.REFUSED, answer, body)
+    if kind.value in body and body[kind.value] is None and body.get("success") is not True:
+        return Outcome(Status.REFUSED, _NOT_RECORDED.format(kind=kind.value), "not_recorded", answer.status)
     data = body.get("data")
     said_besides = {
         _snake_case(key): value for key, value in body.items() if key not in ("success", "message", "data")
@@ -230,7 +239,8 @@ def _says_no(body: Mapping[str, object]) -> bool:
     if body.get("success") == 0 or any(_is_no(flag) for flag in flags):
         return True
     # Without a flag that says yes, an error or an error's code is a no.
-    return True not in flags and (bool(body.get("error")) or _is_error_code(body.get("statusCode")))
+    said = body.get("error") or body.get("errors") or _is_error_code(body.get("statusCode"))
+    return True not in flags and bool(said)
 
 
 def _is_no(flag: object) -> bool:
@@ -244,43 +254,20 @@ def _is_error_code(code: object) -> bool:
 
 
 def _of_error(status: Status, answer: Answer, body: dict[str, object] | None) -> Outcome:
-    own_words = _MEANINGS.get(answer.status, f"the service answered {answer.status}")
-    if answer.status < 300:
-        own_words = f"the service said no to this event, and not why (it answered {answer.status}): ask its support"
+    text = answer.text_excerpt(_LONGEST_QUOTE) if body is None else _words.text_of(body)
+    if not text:
+        text = _MEANINGS.get(answer.status, f"the service answered {answer.status}")
+        if answer.status < 300:
+            text = f"the service said no to this event, and not why (it answered {answer.status}): ask its support"
     said = body or {}
-    error, kind, details = said.get("error"), said.get("type"), said.get("details")
-    if isinstance(error, Mapping):
-        # {"error": {"message": ..., "type": ...}}, as some gateways write it.
-        kind = kind or error.get("type")
-        error = error.get("message")
-    # The third is where {"status": true, "data": "successful"} has its word.
-    text = error or said.get("message") or said.get("data")
-    if body is None:
-        text = answer.text_excerpt(_LONGEST_QUOTE)
     return Outcome(
         status,
-        text if isinstance(text, str) and text else own_words,
-        kind if isinstance(kind, str) and kind else _TYPES.get(answer.status, f"http_{answer.status}"),
+        text,
+        _words.type_of(said) or _TYPES.get(answer.status, f"http_{answer.status}"),
         answer.status,
-        details=_details_of(details),
+        details=_words.details_of(said),
         retry_after=answer.retry_after,
     )
-
-
-def _details_of(details: object) -> dict[str, object]:
-    named = _with_python_names(details)
-    if isinstance(named, dict):
-        return named
-    return {} if named is None else {"details": named}
-
-
-def _with_python_names(value: object, levels: int = 10) -> object:
-    """Name fields as Python does, in whatever way the service groups them; not as deep as it might go."""
-    if isinstance(value, Mapping) and levels:
-        return {PYTHON_NAMES.get(key, key): _with_python_names(inner, levels - 1) for key, inner in value.items()}
-    if isinstance(value, list) and levels:
-        return [_with_python_names(inner, levels - 1) for inner in value]
-    return value
 
 
 def _of_rejected_token(answer: Answer, body: dict[str, object] | None, host: str) -> Outcome:

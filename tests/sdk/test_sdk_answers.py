@@ -8,9 +8,9 @@ from typing import Any, Callable
 
 import pytest
 from faultserver import FaultServer, Reply, html_reply, json_reply
-from sdk_events import TOKEN, track
+from sdk_events import LEAD, SALE, TOKEN, track
 
-from cms_python import DOCUMENTED_HOSTS, CMSClient
+from cms_python import DOCUMENTED_HOSTS, CMSClient, LeadEvent, SaleEvent, Status
 
 KINDS = ("lead", "sale")
 MESSAGE = "Event tracked successfully"
@@ -285,9 +285,6 @@ STRANGERS = {
         "web page",
     ),
     "a web page called nothing": (Reply(200, b"\n <!DOCTYPE html><p>Hi"), 200, "web page"),
-    "plain text": (Reply(200, b"OK", (("Content-Type", "text/plain"),)), 200, "not a JSON object"),
-    "JSON of another kind": (json_reply(200, ["ok"]), 200, "not a JSON object"),
-    "JSON null": (json_reply(200, None), 200, "not a JSON object"),
     "an empty 404": (Reply(404), 404, "empty answer"),
     "a 404 web page": (html_reply(404), 404, "web page"),
     "a 405 without JSON": (Reply(405, b"Method not allowed"), 405, "not a JSON object"),
@@ -307,6 +304,181 @@ STRANGERS = {
     "a 302 with JSON": (json_reply(302, {"success": True}, ("Location", "/x")), 302, "redirect"),
     "a 302 to nowhere": (Reply(302), 302, "redirect"),
 }
+
+
+UNCLEAR = {
+    "plain text": Reply(200, b"OK", (("Content-Type", "text/plain"),)),
+    "a list": json_reply(200, ["ok"]),
+    "an empty list": json_reply(200, []),
+    "null": json_reply(200, None),
+    "a word": json_reply(201, "ok"),
+    "a number": json_reply(202, 1),
+    "yes": json_reply(200, True),
+    "bytes": Reply(200, b"\x00\x01"),
+}
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+def test_neither_a_page_nor_an_object(server: FaultServer, client: CMSClient, clock: Any, name: str) -> None:
+    """A 2xx that is neither tells nothing: a lead may have arrived and is not sent again, a sale is."""
+    server.default = UNCLEAR[name]
+    for event, times in ((LeadEvent(**LEAD), 1), (SaleEvent(**SALE), 3)):
+        outcome = client.send(event)
+        assert (outcome.status, outcome.type, outcome.may_have_arrived) == (Status.NOT_API, "not_api", True)
+        assert outcome.attempts == times
+        assert "not a JSON object" in outcome.message
+        assert all(host in outcome.message for host in DOCUMENTED_HOSTS)
+    assert len(server.requests) == 4
+
+
+def test_own_duplicate_after_an_unclear_answer(server: FaultServer, client: CMSClient, clock: Any) -> None:
+    """A 409 to the sale sent again shows that the first one was recorded."""
+    server.script(Reply(200, b"OK"), error(409))
+    answer = track(client, "sale")
+    assert (answer["success"], answer["data"]) == (True, {"duplicate": True})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("status", [200, 201])
+@pytest.mark.parametrize(
+    "more", [{}, {"eventName": "p", "customer": None}, {"success": None}, {"message": "ok", "data": {"id": 1}}]
+)
+def test_nothing_was_recorded(
+    server: FaultServer, client: CMSClient, kind: str, status: int, more: dict[str, Any]
+) -> None:
+    """A 2xx with null for the very event says that it was dropped: a refusal that is not sent again."""
+    server.default = json_reply(status, {**more, kind: None})
+    answer = track(client, kind)
+    assert (answer["success"], answer["type"], answer["status_code"]) == (False, "not_recorded", status)
+    assert f'"{kind}": null' in answer["error"]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_something_was_recorded(server: FaultServer, client: CMSClient, kind: str) -> None:
+    """Null for something else, or beside a plain yes, does not say that the event was dropped."""
+    other = "sale" if kind == "lead" else "lead"
+    server.script(
+        json_reply(200, {other: None}),
+        json_reply(200, {kind: None, "success": True}),
+        json_reply(200, {kind: {"id": "evt_1"}, "customer": None}),
+        json_reply(200, {kind: {}}),
+    )
+    for _ in range(4):
+        assert track(client, kind)["success"] is True
+
+
+EMPTY = {
+    "a head without a length": Reply(200, framed=False),
+    "and a type": Reply(200, b"", (("Content-Type", "application/json"),), framed=False),
+    "blanks": Reply(200, b"\r\n", framed=False),
+    "201": Reply(201, framed=False),
+    "a head that was cut off": Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Type: application/js"),
+    "a head cut off amid the length": Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: "),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty_for_all_we_know(server: FaultServer, make_client: Callable[..., CMSClient], name: str) -> None:
+    """An empty 2xx that does not say that it is empty looks like one that was cut off, and is no success."""
+    server.script(EMPTY[name])
+    answer = track(make_client(retries=0), "lead")
+    assert (answer["success"], answer["status_code"], answer["type"]) == (False, None, "connection_lost")
+
+
+OWN_WORDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
+    "NestJS": (
+        {"statusCode": 422, "message": ["amount must be positive"], "error": "Unprocessable Entity"},
+        "amount must be positive",
+        "validation_error",
+        {"message": ["amount must be positive"]},
+    ),
+    "NestJS, several": (
+        {"statusCode": 422, "message": ["no click", "no amount", "no click"], "error": "Unprocessable Entity"},
+        "no click; no amount",
+        "validation_error",
+        {"message": ["no click", "no amount", "no click"]},
+    ),
+    "NestJS, one text": (
+        {"statusCode": 422, "message": "No such click", "error": "Unprocessable Content"},
+        "No such click",
+        "validation_error",
+        {},
+    ),
+    "a bare reason phrase": (
+        {"statusCode": 422, "error": "Unprocessable Entity"},
+        "Unprocessable Entity",
+        "validation_error",
+        {},
+    ),
+    "RFC 9457": (
+        {"type": "https://x.example/invalid", "title": "Invalid", "detail": "No such click", "status": 422},
+        "No such click",
+        "https://x.example/invalid",
+        {},
+    ),
+    "RFC 9457 without a detail": (
+        {"type": "about:blank", "title": "Your click is too old", "status": 422},
+        "Your click is too old",
+        "validation_error",
+        {},
+    ),
+    "RFC 9457 with errors": (
+        {"title": "Unprocessable Content", "errors": [{"detail": "must be positive", "pointer": "#/amount"}]},
+        "must be positive",
+        "validation_error",
+        {"errors": [{"detail": "must be positive", "pointer": "#/amount"}]},
+    ),
+    "errors as texts": (
+        {"errors": ["No such click", "No such customer"]},
+        "No such click; No such customer",
+        "validation_error",
+        {"errors": ["No such click", "No such customer"]},
+    ),
+    "errors by field": (
+        {"message": "The data was invalid", "errors": {"clickId": ["No such click"]}},
+        "The data was invalid",
+        "validation_error",
+        {"click_id": ["No such click"]},
+    ),
+    "a detail for each place": (
+        {"detail": [{"loc": ["body", "amount"], "msg": "field required", "type": "missing"}]},
+        "field required",
+        "validation_error",
+        {"detail": [{"loc": ["body", "amount"], "msg": "field required", "type": "missing"}]},
+    ),
+    "an error object with a code": (
+        {"error": {"code": "unprocessable_entity", "message": "No such click", "details": {"clickId": "x"}}},
+        "No such click",
+        "unprocessable_entity",
+        {"click_id": "x"},
+    ),
+    "the documented text, whatever else there is": (
+        {"error": "Validation failed", "message": "Try again", "detail": "x", "title": "y"},
+        "Validation failed",
+        "validation_error",
+        {},
+    ),
+    "nothing but blanks": (
+        {"error": " ", "message": [], "errors": [{}, None, 5], "detail": {}},
+        "the service found the event's values wrong",
+        "validation_error",
+        {"errors": [{}, None, 5]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OWN_WORDS)
+def test_own_words(server: FaultServer, client: CMSClient, name: str) -> None:
+    """The service's own words are found in the forms that frameworks write; lists are kept as details."""
+    body, text, kind, details = OWN_WORDS[name]
+    server.default = json_reply(422, body)
+    answer = track(client, "sale")
+    assert (answer["error"], answer["type"], answer.get("details", {})) == (text, kind, details)
+    server.default = json_reply(200, {**body, "success": False})
+    outcome = client.send(SaleEvent(**SALE))
+    assert outcome.status is Status.REFUSED
+    assert (outcome.message == text) is (name != "nothing but blanks")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from email.utils import formatdate
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
@@ -20,14 +21,13 @@ from faultserver import (
     html_reply,
     json_reply,
     refusing_port,
-    silent_port,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 from sdk_events import SALE, track
 
-from cms_python import CMSClient, EventKind, Outcome, RetryPolicy, SaleEvent, Status, backoff, may_resend
-from cms_python._retry import read_retry_after
+from cms_python import CMSClient, EventKind, LeadEvent, Outcome, SaleEvent, Status, backoff, may_resend
+from cms_python._retry import RetryPolicy, read_retry_after
 
 MakeClient = Callable[..., CMSClient]
 
@@ -148,6 +148,17 @@ def test_retry_after_of_any_kind(value: str) -> None:
     assert seconds is None or 0 <= seconds <= 1e9
 
 
+def test_retry_after_in_the_past(server: FaultServer, client: CMSClient, clock: Any) -> None:
+    """A date that is past asks for nothing, and never for less: the usual pause is kept."""
+    past = formatdate(time.time() - 3600, usegmt=True)
+    assert read_retry_after(past, time.time()) == 0.0
+    server.default = failure(503, ("Retry-After", past))
+    outcome = client.attempt(LeadEvent("a", "b").encode())
+    assert outcome.retry_after == 0.0
+    assert client.send(LeadEvent("a", "b")).to_dict()["retry_after"] == 0.0
+    assert min(clock.pauses) >= 0.375
+
+
 def test_retry_after_without_a_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A date in asctime's form, which names no zone, is GMT on every machine."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -196,34 +207,37 @@ def test_hanging_server(server: FaultServer, make_client: MakeClient, clock: Any
     assert time.monotonic() - begin < 10
 
 
-@pytest.mark.slow
-def test_three_attempts_fit(server: FaultServer, make_client: MakeClient) -> None:
-    """However long one attempt may take, three fit into the call's time, and the call keeps to it."""
-    server.default = HANG
-    client = make_client(timeout=60, total_wait=3.0)
-    begin = time.monotonic()
-    assert track(client, "sale")["type"] == "timeout"
-    assert len(server.requests) == 3
-    assert time.monotonic() - begin < 4.0
-
-
-def test_many_retries_leave_time(server: FaultServer, make_client: MakeClient) -> None:
-    """Many retries do not leave a slow answer less time than three attempts would."""
-    server.script(Reply(after=1.0))
-    assert track(make_client(retries=1000), "sale")["success"] is True
+@pytest.mark.parametrize("kind", ["lead", "sale"])
+def test_an_answer_that_takes_its_time(server: FaultServer, make_client: MakeClient, kind: str) -> None:
+    """An attempt has its whole ``timeout``, however many could still follow within the call's time."""
+    server.script(Reply(204, after=1.2))
+    assert track(make_client(timeout=10, total_wait=1.5), kind)["success"] is True
     assert len(server.requests) == 1
 
 
-@pytest.mark.slow
-def test_three_attempts_to_connect_fit(make_client: MakeClient) -> None:
-    """A sale to which no connection comes about is tried three times within the call's time."""
-    with silent_port() as port:
-        client = make_client(f"http://127.0.0.1:{port}", timeout=60, total_wait=3.0)
-        begin = time.monotonic()
-        event = SaleEvent(**SALE)
-        outcome = client.send(event)
-        assert (outcome.type, outcome.attempts) == ("connect_timeout", 3)
-        assert time.monotonic() - begin < 4.0
+def test_an_answer_later_than_the_time_of_the_call(server: FaultServer, make_client: MakeClient) -> None:
+    """``total_wait`` is the time in which attempts begin, and cuts none off."""
+    server.script(Reply(204, after=0.6))
+    assert track(make_client(total_wait=0.2), "lead")["success"] is True
+
+
+def test_the_last_attempt_has_its_whole_time(
+    server: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that begins a tenth of a second before the end of the call waits for its answer like any other."""
+    pauses: list[float] = []
+    only_pauses_take_time = SimpleNamespace(sleep=pauses.append, monotonic=lambda: sum(pauses))
+    monkeypatch.setattr("cms_python.client.time", only_pauses_take_time)
+    server.script(failure(503, ("Retry-After", "2")), Reply(204, after=0.6))
+    outcome = make_client(total_wait=2.1).send(LeadEvent("a", "b"))
+    assert (outcome.success, outcome.attempts, pauses) == (True, 2, [2.0])
+
+
+@pytest.mark.parametrize(("elapsed", "pause"), [(17.9, 2.0), (18.0, None), (18.1, None)])
+def test_an_attempt_begins_while_the_time_lasts(elapsed: float, pause: float | None) -> None:
+    """The time of the call is over at its last instant, and not before."""
+    busy = Outcome(Status.BUSY, "m", status_code=503, retry_after=2.0)
+    assert RetryPolicy(2, 20.0).pause(EventKind.LEAD, busy, 1, elapsed, 0.5) == pause
 
 
 SILENCES = {
@@ -321,7 +335,7 @@ def test_closed_while_it_waits(
 
 
 def test_call_keeps_to_its_time(server: FaultServer, make_client: MakeClient) -> None:
-    """With a limit that never lifts, a call ends within its own time, really waited."""
+    """With a limit that never lifts, a call begins no attempt after its own time, really waited."""
     server.default = failure(429)
     begin = time.monotonic()
     assert track(make_client(total_wait=1.5), "lead")["status_code"] == 429

@@ -85,10 +85,14 @@ def test_token_is_in_no_exception(make_client: MakeClient, monkeypatch: pytest.M
         client = make_client(f"http://127.0.0.1:{port}", retries=0)
         assert TOKEN not in repr(track(client, "lead"))
     client.close()
-    try:
+    with pytest.raises(RuntimeError, match="closed") as closed:
         track(client, "lead")
-    except RuntimeError:
-        assert TOKEN not in traceback.format_exc()
+    with pytest.raises(ValueError, match="token") as refused:
+        CMSClient(TOKEN + "\n")
+    for caught in (closed, refused):
+        text = "".join(traceback.format_exception(caught.type, caught.value, caught.tb))
+        assert "Traceback" in text
+        assert TOKEN not in text
 
 
 def test_debug_log_says_what_happened(

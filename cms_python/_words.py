@@ -1,0 +1,71 @@
+"""The service's own words, out of the forms in which services write errors. Pure.
+
+Known forms are the documented one (``error``, ``type``, ``details``), NestJS's (``message`` as a list beside a bare
+reason phrase), RFC 9457's (``title``, ``detail``) and ``{"errors": [...]}`` with texts or objects in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from cms_python.fields import PYTHON_NAMES
+
+_KEYS = ("error", "message", "detail", "errors", "msg", "title", "data")
+"""Where an error's text may stand, what says most first; a bare reason phrase counts last."""
+
+_REASON_PHRASES = frozenset(status.phrase.lower() for status in HTTPStatus) | {
+    # As Python 3.9 to 3.12 and later ones call them.
+    *("unprocessable entity", "unprocessable content", "payload too large", "request entity too large"),
+    *("content too large", "internal error", "error"),
+}
+
+_DEEPEST = 10  # levels of an answer that are looked into
+
+
+def text_of(body: Mapping[str, object]) -> str:
+    """Return the text of an error, "" where it has none. Several texts are joined."""
+    texts = [text for key in _KEYS if (text := _text(body.get(key), _DEEPEST))]
+    telling = [text for text in texts if text.strip(" .").lower() not in _REASON_PHRASES]
+    return next(iter(telling or texts), "")
+
+
+def _text(value: object, levels: int) -> str:
+    if isinstance(value, str):
+        return value if value.strip() else ""
+    if isinstance(value, Mapping) and levels:
+        return next((text for key in _KEYS if (text := _text(value.get(key), levels - 1))), "")
+    if isinstance(value, list) and levels:
+        texts = [text for item in value if (text := _text(item, levels - 1))]
+        return "; ".join(dict.fromkeys(texts))
+    return ""
+
+
+def type_of(body: Mapping[str, object]) -> str:
+    """Return the constant by which an error calls itself, "" where it has none."""
+    error = body.get("error")
+    inner = (error.get("type"), error.get("code")) if isinstance(error, Mapping) else ()
+    named = [kind for kind in (body.get("type"), *inner) if isinstance(kind, str)]
+    return next(
+        (kind for kind in named if kind and kind != "about:blank"), ""
+    )  # which says nothing (RFC 9457, 4.2.1)
+
+
+def details_of(body: Mapping[str, object]) -> dict[str, object]:
+    """Return what an error says beyond its text: by field where it is about fields, and every list."""
+    error = body.get("error")
+    details = details_of(error) if isinstance(error, Mapping) else {}
+    for key, value in body.items():
+        if value and (isinstance(value, list) or key in ("details", "errors")):
+            named = with_python_names(value)
+            details.update(named if isinstance(named, dict) else {key: named})
+    return details
+
+
+def with_python_names(value: object, levels: int = _DEEPEST) -> object:
+    """Name fields as Python does, in whatever way the service groups them."""
+    if isinstance(value, Mapping) and levels:
+        return {PYTHON_NAMES.get(key, key): with_python_names(inner, levels - 1) for key, inner in value.items()}
+    if isinstance(value, list) and levels:
+        return [with_python_names(inner, levels - 1) for inner in value]
+    return value
