@@ -202,8 +202,7 @@ def _of_2xx_without_object(answer: Answer, host: str) -> Outcome:
     if answer.says_json and not _is_json(answer.body):
         # Announced as JSON and cut short or garbled on the way: the service may well have taken the event.
         return _of_silence(NoAnswer(Silence.DROPPED, sent=True, detail="its JSON is broken"), host)
-    # A web page is somebody else's. Anything else may be the service's way to say yes.
-    return replace(_of_stranger(answer, host), may_have_arrived=not answer.is_web_page)
+    return _of_stranger(answer, host)
 
 
 def _of_success(kind: EventKind, answer: Answer, body: dict[str, object], host: str) -> Outcome:
