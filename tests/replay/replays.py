@@ -73,6 +73,7 @@ class Notes(Watcher):
         self.rows: list[SettledRow] = []
         self.previews: list[Any] = []
         self.waits: set[str] = set()
+        self.progressed: list[Progress] = []
         self.interrupt: Callable[[Stop], None] | None = None
 
     def staged(self, rows: list[SettledRow]) -> None:
@@ -83,6 +84,7 @@ class Notes(Watcher):
 
     def progress(self, progress: Progress) -> None:
         self.waits.add(progress.waiting)
+        self.progressed.append(progress)
 
     def confirm(self, preview: Any) -> bool:
         self.previews.append(preview)

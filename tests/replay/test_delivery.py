@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from faultserver import DROP, SUCCESS, FaultServer, Received, json_reply
 from replays import LEAD_HEADER, Bench, as_csv, counted, hurry, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
+from cms_cli.replay.journal.journal import FILE_NAME
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.sending import schedule
+from cms_cli.replay.sending import health, schedule
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.sandbox import Fault, FaultPlan, Poison, SandboxServer, Step
@@ -94,6 +97,97 @@ def test_a_set_up_precedes_its_follow_ups_even_when_it_fails_first(tmp_path: Pat
         report = bench.replay(bench.file(as_csv(header, rows)), Shape(skip_unattributed=False), concurrency=8)
         assert counted(report) == {"accepted": 40}
         assert {event.click_source for event in server.events()} == {"sent", "deferred"}
+
+
+def _follow_ups(customers: int) -> str:
+    rows = []
+    for customer in range(customers):
+        rows.append([f"clk_{customer}", "captured", f"cus_{customer}", "2026-04-10", "deferred"])
+        rows += [["", f"step_{step}", f"cus_{customer}", "2026-04-11", ""] for step in range(2)]
+    return as_csv((*LEAD_HEADER, "mode"), rows)
+
+
+def test_follow_ups_of_an_unknown_set_up_stay_pending(tmp_path: Path) -> None:
+    """The service might answer 404 to them, for good; they go out once the set-up is known to be there."""
+    with FaultServer() as server:
+        server.script(*[SUCCESS] * 3, json_reply(500, {"error": "oops"}))
+        bench = Bench(tmp_path, server.url, "lead")
+        path = bench.file(_follow_ups(3))
+        report = bench.replay(path, concurrency=1)
+        assert counted(report) == {"accepted": 6, "unknown": 1, "pending": 2}
+        assert (report.stop, report.exit_code) == (Stop.HELD, ExitCode.UNAVAILABLE)
+        assert "--retry-unknown" in report.reason
+        # Another invocation knows it from the journal.
+        sent = len(server.requests)
+        report = bench.replay(path)
+        assert (counted(report), report.stop) == ({"accepted": 6, "unknown": 1, "pending": 2}, Stop.HELD)
+        assert len(server.requests) == sent
+        report = bench.replay(path, retry_unknown=True)
+        assert (counted(report), report.exit_code) == ({"accepted": 9}, ExitCode.OK)
+        order = [received.json["eventName"] for received in server.requests[sent:]]
+        assert order == ["captured", "step_0", "step_1"]
+
+
+def test_an_unknown_set_up_holds_only_follow_ups(tmp_path: Path) -> None:
+    """A lead of the same customer that names its click needs no set-up."""
+    rows = [
+        ["clk_1", "captured", "ann", "2026-04-10", "deferred"],
+        ["clk_2", "other", "ann", "2026-04-10", ""],
+        ["", "step", "ann", "2026-04-10", ""],
+    ]
+    with FaultServer() as server:
+        server.script(json_reply(500, {"error": "oops"}))
+        bench = Bench(tmp_path, server.url, "lead")
+        report = bench.replay(bench.file(as_csv((*LEAD_HEADER, "mode"), rows)))
+        assert counted(report) == {"accepted": 1, "unknown": 1, "pending": 1}
+
+
+def test_an_ill_service_is_asked_one_request_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After three failures in a row a single request finds out whether the service is back."""
+    hurry(monkeypatch)
+    monkeypatch.setattr(health, "LONGEST_ASIDE", 0.5)
+    lock, active, together = threading.Lock(), 0, []
+
+    def watched(event: WireEvent) -> Outcome:
+        nonlocal active
+        with lock:
+            active += 1
+            together.append(active)
+        try:
+            return client.attempt(event)
+        finally:
+            with lock:
+                active -= 1
+
+    with FaultServer() as server, CMSClient("tok", server.url, retries=0) as client:
+        server.script(SUCCESS, *[json_reply(503, {"error": "ill"}, after=0.02)] * 30)
+        bench = Bench(tmp_path, server.url)
+        report = bench.replay(bench.file(sales_csv(range(40))), send=watched, concurrency=8, max_wait=30)
+    assert counted(report) == {"accepted": 40}
+    assert max(together[:9]) > 1
+    # Those that were under way when it fell ill have come back by then.
+    assert set(together[16:31]) == {1}
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_the_intent_is_on_disk_when_the_request_arrives(tmp_path: Path, kind: str) -> None:
+    """Whoever reads the journal when the service has got the request finds the row as sent."""
+    seen = []
+
+    def look(received: Received) -> None:
+        with closing(sqlite3.connect(tmp_path / "state" / FILE_NAME)) as db:
+            number = int(received.json["clickId"][4:]) + 1
+            seen.append(
+                db.execute(
+                    "SELECT status, attempts, sent_at IS NOT NULL FROM rows WHERE row = ?", (number,)
+                ).fetchone()
+            )
+
+    with FaultServer(on_request=look) as server:
+        bench = Bench(tmp_path, server.url, kind)
+        text = sales_csv(range(12)) if kind == "sale" else leads_csv(range(12))
+        assert counted(bench.replay(bench.file(text), concurrency=4)) == {"accepted": 12}
+    assert seen == [("pending", 1, 1)] * 12
 
 
 def test_no_lead_on_a_connection_that_was_idle(tmp_path: Path) -> None:

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replays import Bench, counted, leads_csv, sales_csv
+from faultserver import DROP, HANG, SUCCESS, FaultServer, json_reply
+from replays import Bench, Notes, counted, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.journal import rowbook
 from cms_cli.replay.journal.journal import FILE_NAME, JournalError
+from cms_cli.replay.journal.runs import RunBusyError
 from cms_cli.replay.model import MachineError
 from cms_cli.replay.rowfiles import RowFiles
 from cms_cli.replay.sending import stopping, turn
+from cms_cli.replay.sending.pacing import Rate
+from cms_cli.replay.sending.stop import Stop
 from cms_cli.sandbox import SandboxServer
 from cms_python import CMSClient, Outcome, WireEvent
 
@@ -54,13 +58,15 @@ def test_an_amount_that_another_run_sent_otherwise(tmp_path: Path) -> None:
         assert "accepted before with 1 EUR" in report.problems[0].message
 
 
-def test_two_files_of_the_same_leads_side_by_side(tmp_path: Path) -> None:
-    """Nothing at the service dedupes leads: what one run is sending another one waits for."""
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_two_files_of_the_same_events_side_by_side(tmp_path: Path, kind: str) -> None:
+    """What one run is sending another waits for: nothing dedupes leads, and a sale is to be sent once."""
     reports: list[dict[str, int]] = []
 
     def go(name: str, numbers: list[int]) -> None:
-        bench = Bench(tmp_path, server.url, "lead")
-        reports.append(counted(bench.replay(bench.file(leads_csv(numbers), name))))
+        bench = Bench(tmp_path, server.url, kind)
+        text = sales_csv(numbers) if kind == "sale" else leads_csv(numbers)
+        reports.append(counted(bench.replay(bench.file(text, name))))
 
     with sandbox(tmp_path, latency_ms=30) as server:
         numbers = list(range(20))
@@ -69,8 +75,8 @@ def test_two_files_of_the_same_leads_side_by_side(tmp_path: Path) -> None:
             thread.start()
         for thread in both:
             thread.join()
-        recorded = Counter(event.click_id for event in server.events())
-    assert recorded == {f"clk_{number}": 1 for number in range(22)}
+        requests = Counter(attempt.subject for attempt in server.attempts())
+    assert (len(requests), set(requests.values())) == (22, {1})
     assert sum(report["accepted"] for report in reports) == 22
     assert sum(report.get("duplicate", 0) for report in reports) == 20
 
@@ -86,6 +92,84 @@ def test_a_lead_that_a_dead_run_was_sending(tmp_path: Path, monkeypatch: pytest.
         assert counted(bench.replay(path)) == {"accepted": 2, "unknown": 1}
         assert [event.click_id for event in server.events()] == ["clk_0", "clk_5", "clk_6"]
         assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 3}
+
+
+def test_an_unknown_lead_learned_while_sending_is_unknown_and_holds_nobody_up(tmp_path: Path) -> None:
+    """Another file has sent it without an answer since: its row is settled, and the customer's others go out."""
+    with FaultServer() as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        path = bench.file(leads_csv(range(6), customer="cus"))
+        bench.replay(path, limit=1)
+        server.script(json_reply(500, {"error": "oops"}))
+        assert counted(bench.replay(bench.file(leads_csv([3], customer="cus"), "other.csv"))) == {"unknown": 1}
+        report = bench.replay(path, max_failures=1)
+        assert (counted(report), report.exit_code) == ({"accepted": 5, "unknown": 1}, ExitCode.UNKNOWN)
+        sent = [received.json["clickId"] for received in server.requests]
+        assert sent == ["clk_0", "clk_3", "clk_1", "clk_2", "clk_4", "clk_5"]
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_row_that_another_process_has_begun_stops_the_replay(tmp_path: Path, kind: str) -> None:
+    """Both believe that they hold the run: the second intent of a row fails, and what was in flight is recorded."""
+    with sandbox(tmp_path, latency_ms=5) as server, CMSClient("tok", server.url, retries=0) as client:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(30)) if kind == "sale" else leads_csv(range(30)))
+
+        def send(event: WireEvent) -> Outcome:
+            if b'"clk_5"' in event.body:
+                bench.change("UPDATE rows SET attempts = 1, sent_at = ? WHERE row = 21", time.time())
+            return client.attempt(event)
+
+        with pytest.raises(RunBusyError):
+            bench.replay(path, send=send, concurrency=4)
+        sent = {event.click_id for event in server.events()}
+        assert 5 < len(sent) <= 20
+        assert "clk_20" not in sent
+        accepted = [row for row, status in bench.rows().items() if status == "accepted"]
+        assert {f"clk_{row - 1}" for row in accepted} == sent
+
+
+def test_the_time_of_the_first_attempt_stays(tmp_path: Path) -> None:
+    """A sale without an answer is sent again after 23 hours; the one that was sent then is not after 25."""
+    with FaultServer(default=DROP) as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(sales_csv(range(1)))
+        assert counted(bench.replay(path, max_wait=0.2)) == {"pending": 1}
+        bench.change("UPDATE rows SET sent_at = sent_at - 23 * 3600")
+        server.default, before = HANG, len(server.requests)
+        notes = Notes()
+
+        def interrupt() -> None:
+            assert server.wait_for(lambda: len(server.requests) > before)
+            assert notes.interrupt is not None
+            notes.interrupt(Stop.INTERRUPTED)
+            notes.interrupt(Stop.INTERRUPTED)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        assert counted(bench.replay(path, notes=notes)) == {"pending": 1}
+        thread.join()
+        bench.change("UPDATE rows SET sent_at = sent_at - 2 * 3600")
+        server.default, before = SUCCESS, len(server.requests)
+        assert counted(bench.replay(path)) == {"unknown": 1}
+        assert len(server.requests) == before
+
+
+def test_a_clock_set_back_between_two_runs_costs_one_window(tmp_path: Path) -> None:
+    """The second run waits for the window and no longer, and says a time that stays the same."""
+    with FaultServer() as server:
+        bench = Bench(tmp_path, server.url)
+        bench.replay(bench.file(sales_csv(range(3)), "first.csv"), rate=Rate(3, 3.0))
+        bench.change("UPDATE slots SET ends = ends + 36000")
+        began = time.time()
+        notes = Notes()
+        report = bench.replay(bench.file(sales_csv(range(3, 6))), rate=Rate(3, 3.0), notes=notes)
+        assert counted(report) == {"accepted": 3}
+        first, second = server.requests[2].at, server.requests[3].at
+    assert second - first >= 3.0
+    until = {progress.until for progress in notes.progressed if progress.waiting == "the rate limit"}
+    assert len(until) == 1
+    assert min(until) < began + 30  # not ten hours, not even five minutes
 
 
 def test_what_an_invoice_was_accepted_with_stays_known(tmp_path: Path) -> None:
