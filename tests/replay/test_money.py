@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cms_cli.replay
-from cms_cli.replay.values import money
+from cms_cli.replay.values import money, numbers
 from cms_cli.replay.values.currencies import ACTIVE, EXPONENTS, currencies_of, exponent
 from cms_cli.replay.values.money import (
     AmountColumn,
@@ -157,8 +157,9 @@ def test_amounts_with_a_decimal_comma(text: str, minor: int) -> None:
     [
         ("49.999", "USD", "amount_too_many_decimals"),
         ("49.990", "USD", "amount_too_many_decimals"),
-        ("500.00", "JPY", "amount_too_many_decimals"),
-        ("500.0", "JPY", "amount_too_many_decimals"),
+        ("500.50", "JPY", "amount_too_many_decimals"),
+        ("0.500", "JPY", "amount_too_many_decimals"),
+        ("5500.000", "JPY", "amount_too_many_decimals"),
         ("1.0055", "KWD", "amount_too_many_decimals"),
         ("-5.00", "USD", "amount_negative"),
         ("\u22125.00", "USD", "amount_negative"),
@@ -255,7 +256,7 @@ def test_one_separator_before_three_digits_is_ambiguous(text: str) -> None:
     assert code_of(problem) == "amount_ambiguous"
     assert "line 2" in problem[1]
     for decimal in (".", ","):
-        assert column(text).decide(decimal) == AmountFormat(decimal)
+        assert column(text).decide(decimal) == AmountFormat(decimal, said=True)
 
 
 def test_a_column_that_contradicts_itself_has_no_format() -> None:
@@ -266,7 +267,7 @@ def test_a_column_that_contradicts_itself_has_no_format() -> None:
     assert 'point in "1.5" (line 4)' in problem[1]
     assert 'comma in "1,5" (line 2)' in problem[1]
     decided = mixed.decide("comma")
-    assert decided == COMMA
+    assert decided == AmountFormat(",", said=True)
     assert code_of(COMMA.parse("1.5", "USD")) == "amount_other_format"
 
 
@@ -278,6 +279,99 @@ def test_what_is_no_amount_says_nothing_of_its_column() -> None:
         assert code_of(problem) == "amount_not_a_number"
         assert "is no currency known here" in problem[1]
     assert column("1.000", "3,50 €").decide() == COMMA
+
+
+@pytest.mark.parametrize(
+    ("text", "minor"),
+    [
+        ("1,500", 1500),
+        ("1.500", 1500),
+        ("15.000 CLP", 15000),
+        ("CLP 1.234.567", 1234567),
+        ("1,234,567", 1234567),
+        ("5500.00", 5500),
+        ("5500,0", 5500),
+        ("5,500.00", 5500),
+        ("5.500,00", 5500),
+        ("1 500", 1500),
+        ("1'500.0", 1500),
+        ("0.00", 0),
+        ("1500", 1500),
+    ],
+)
+def test_a_currency_without_decimals_has_no_decimal_mark(text: str, minor: int) -> None:
+    """Three digits after a mark group, one or two zeros are none, whatever the column's other currencies write."""
+    for unsaid in (POINT, COMMA):
+        assert unsaid.parse(text, "CLP") == minor
+
+
+def test_a_decimal_mark_that_was_said_does_not_group() -> None:
+    """15.000 is then a problem in pesos; the other mark groups as ever, and zeros that they lack still pass."""
+    point, comma = AmountFormat(".", said=True), AmountFormat(",", said=True)
+    assert [point.parse(text, "CLP") for text in ("1,500", "1,234,567", "5500.00", "5,500.0", "5500")] == [
+        *(1500, 1234567, 5500, 5500, 5500)
+    ]
+    assert [comma.parse(text, "CLP") for text in ("1.500", "5500,00")] == [1500, 5500]
+    for said, text in ((point, "15.000"), (comma, "15,000"), (point, "1.234.567"), (comma, "5500.00")):
+        assert code_of(said.parse(text, "CLP")) in ("amount_too_many_decimals", "amount_other_format")
+
+
+def test_amounts_without_decimals_say_nothing_about_the_others() -> None:
+    """Yen grouped by a comma leave euros their decimal comma, and need no decision by themselves."""
+    looked_at = AmountColumn()
+    for text, currency in (("1,500", "JPY"), ("5500.00", "JPY"), ("1.500 CLP", ""), ("49,90", "EUR")):
+        looked_at.observe(text, 2, currency)
+    found = looked_at.decide()
+    assert found == COMMA
+    assert isinstance(found, AmountFormat)
+    assert [found.parse("1,500", "JPY"), found.parse("5500.00", "JPY"), found.parse("49,90", "EUR")] == [
+        *(1500, 5500, 4990)
+    ]
+    only_yen = AmountColumn()
+    only_yen.observe("1,500", 2, "JPY")
+    assert isinstance(only_yen.decide(), AmountFormat)
+
+
+def test_each_row_has_the_decimals_of_its_own_currency() -> None:
+    """Two decimals beside none and three, in one column: no row is read by its neighbour's."""
+    looked_at = AmountColumn()
+    rows = [("5000.00", "JPY", 5000), ("10.00", "USD", 1000), ("12.500", "KWD", 12500), ("10.00", "KWD", 10000)]
+    for text, currency, _ in rows:
+        looked_at.observe(text, 2, currency)
+    found = looked_at.decide()
+    assert isinstance(found, AmountFormat)
+    assert [found.parse(text, currency) for text, currency, _ in rows] == [minor for *_, minor in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "minor"),
+    [
+        ("'49.90", 4990),
+        ("'1,249.00", 124900),
+        ("'$49.90", 4990),
+        ("$49.90", 4990),
+        ("1,249.00&nbsp;USD", 124900),
+        ("&#36;49.90", 4990),
+        ("US&#36;&nbsp;49.90", 4990),
+    ],
+)
+def test_what_keeps_a_spreadsheet_or_a_browser_quiet_is_no_part_of_a_number(text: str, minor: int) -> None:
+    """An apostrophe before it, and HTML's names for blanks and signs."""
+    assert POINT.parse(text, "USD") == minor
+    assert code_of(POINT.parse("'-5.00", "USD")) == "amount_negative"
+    assert column("1.249&nbsp;&euro;", "49,90").decide() == COMMA
+    assert COMMA.parse("1.249&nbsp;&euro;", "EUR") == 124900
+    assert parse_minor("'4999") == 4999
+
+
+def test_zeros_that_a_currency_lacks_pass_where_a_mapping_file_says_so() -> None:
+    """As many as a database writes; three may be thousands, and other digits are never cut."""
+    lenient = AmountFormat(".", zero_decimals=True)
+    assert [lenient.parse(text, "USD") for text in ("49.9900", "49.90000")] == [4999, 4990]
+    for text in ("49.990", "49.9901", "49.99001"):
+        assert code_of(lenient.parse(text, "USD")) == "amount_too_many_decimals"
+    strict = POINT.parse("49.9900", "USD")
+    assert "zero_decimals = true" in strict.hint  # type: ignore[union-attr]
 
 
 def test_a_column_without_separators_needs_no_decision() -> None:
@@ -308,6 +402,38 @@ def test_minor_units_are_digits_only() -> None:
         "amount_too_large",
         "amount_too_large",
     ]
+
+
+def test_whole_numbers_of_a_program_are_minor_units_where_that_was_said() -> None:
+    """4999.0 is how pandas writes 4999 beside a gap; 4999.00 looks like money, and needs zero_decimals."""
+    assert [parse_minor(text, unit_said=True) for text in ("4999.0", "100,0", "'4999.0")] == [4999, 100, 4999]
+    assert parse_minor("4999.00", unit_said=True, zero_decimals=True) == 4999
+    for text in ("4999.00", "4999.5", "4999.000", "49.99", "4,999.0"):
+        assert code_of(parse_minor(text, "USD", unit_said=True)) == "amount_not_minor"
+    for text in ("4999.000", "4999.50", "4.999"):
+        assert code_of(parse_minor(text, "USD", unit_said=True, zero_decimals=True)) == "amount_not_minor"
+    assert parse_minor("1500.00", "JPY") == 1500  # there is no factor between a yen and itself
+    assert code_of(parse_minor("90071992547409920.0", unit_said=True)) == "amount_too_large"
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "readings"),
+    [
+        ("4999.0", "USD", ("49.99 USD", "4999.00 USD")),
+        ("4999.00", "usd", ("49.99 USD", "4999.00 USD")),
+        ("5.0", "EUR", ("0.05 EUR", "5.00 EUR")),
+        ("12500.0", "KWD", ("12.500 KWD", "12500.000 KWD")),
+        ("4999.0", "", ("4999 minor units (cents)", "4999.0 in the currency's own unit")),
+    ],
+)
+def test_a_factor_of_100_is_shown_in_money(text: str, currency: str, readings: tuple[str, str]) -> None:
+    """Where nobody said the unit, the hint has both readings, each with the flag that means it."""
+    problem = parse_minor(text, currency)
+    assert code_of(problem) == "amount_not_minor"
+    hint = problem.hint  # type: ignore[union-attr]
+    assert f"if it is {readings[0]}, say --amount-unit minor" in hint
+    assert f"if it is {readings[1]}, say --amount-unit major" in hint
+    assert ("zero_decimals" in hint) is text.endswith(".00")
 
 
 def test_on_the_command_line_the_point_is_the_decimal_sign() -> None:
@@ -390,7 +516,7 @@ def test_looking_twice_or_after_a_decision_changes_nothing(text: str) -> None:
     """The short way past values that are no news gives what the long way gives."""
     for first in ("49.99", "49,99"):
         seen = column(first, text)
-        number_says = money._decimal_sign(text) if money._parts(text) else None
+        number_says = numbers.decimal_mark(text) if numbers.taken_apart(text) else None
         mixed = number_says in (".", ",") and number_says != first[2]
         assert isinstance(seen.decide(), ValueProblem) == mixed
 

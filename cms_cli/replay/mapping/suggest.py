@@ -15,7 +15,7 @@ from typing import NamedTuple
 from cms_cli.replay.mapping.columns import argument, fields_of, folded, listed
 from cms_cli.replay.model import InputError
 from cms_cli.replay.values.currencies import ACTIVE
-from cms_cli.replay.values.money import is_number
+from cms_cli.replay.values.numbers import is_number
 from cms_cli.replay.values.problem import ValueProblem
 from cms_cli.replay.values.times import parse_instant
 from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind

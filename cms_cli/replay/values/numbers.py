@@ -1,0 +1,152 @@
+"""A number as people and programs write it, taken apart: digits with what groups them, a sign, and what is beside.
+
+What a number says about the decimal mark of its column:
+
+========================  ===================================================================
+``1,234.56``              of two kinds, the last one is the decimal mark
+``1'234.567``             beside an apostrophe or a blank, which can only group, it is as well
+``1.234.567``             what stands twice groups, so the other one is the decimal mark
+``49.9``, ``49.99``       a single mark that is not followed by exactly three digits is decimal
+``1.000``, ``0.125``      a single mark before exactly three digits: nothing
+``1234``                  nothing
+========================  ===================================================================
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import NamedTuple
+
+from cms_cli.replay.values.currencies import currencies_of
+
+OTHER = {".": ",", ",": "."}
+"""The mark that groups where this one is decimal."""
+
+# No amount is longer, with its sign and blanks. It also keeps the pattern below away from text of any length.
+_MAX_TEXT = 64
+
+_BLANKS = " \u00a0\u2007\u2009\u202f"  # plain, no-break, figure, thin, narrow no-break
+_APOSTROPHES = "'\u2019"
+_MINUS = "\\-\u2212\u2013\ufe63\uff0d"  # hyphen, minus, en dash, small and full-width hyphen
+# What stands beside a number is a currency: no digit, no bracket, no minus, nothing that groups digits.
+_BESIDE = rf"[^\d\s.,()'\u2019{_MINUS}][^\d\s,()'\u2019{_MINUS}]*"
+_NUMBER = re.compile(
+    rf"(\()?\s*([{_MINUS}])?\s*({_BESIDE})?\s*([{_MINUS}])?\s*"
+    rf"([.,]?[0-9](?:[0-9.,{_BLANKS}{_APOSTROPHES}]*[0-9])?)"
+    rf"\s*([{_MINUS}])?\s*({_BESIDE})?\s*([{_MINUS}])?\s*(\))?"
+)
+_ONE_OF_EACH = str.maketrans({**dict.fromkeys(_BLANKS, " "), **dict.fromkeys(_APOSTROPHES, "'")})
+
+
+class Number(NamedTuple):
+    """A number taken apart.
+
+    Attributes:
+        digits: Its digits, with the marks between them.
+        beside: What stands before and after it: signs and codes of currencies, or what is none.
+        negative: Whether it has a minus, or brackets as in accounts.
+    """
+
+    digits: str
+    beside: tuple[str, ...]
+    negative: bool
+
+    @property
+    def odd(self) -> str:
+        """What stands beside it and is no currency, as in ``12,5 %``; "" where nothing does."""
+        return next((each for each in self.beside if not currencies_of(each)), "")
+
+
+def taken_apart(text: str) -> Number | None:
+    """Take a text apart; None where it is no number.
+
+    An apostrophe before it keeps a spreadsheet from running a formula, and is no part of it. What a web shop wrote
+    as HTML (``1.249&nbsp;&euro;``) is what a browser shows.
+    """
+    text = text.strip()
+    if len(text) > _MAX_TEXT:
+        return None
+    if "&" in text:
+        text = html.unescape(text).strip()
+    found = _NUMBER.fullmatch(text[1:] if text.startswith("'") else text)
+    if found is None:
+        return None
+    bracket, minus1, before, minus2, digits, minus3, after, minus4, closing = found.groups()
+    if bool(bracket) != bool(closing):
+        return None
+    beside = tuple(filter(None, (before, after)))
+    return Number(digits.translate(_ONE_OF_EACH), beside, bool(bracket or minus1 or minus2 or minus3 or minus4))
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number in any form, with a currency or without."""
+    number = taken_apart(text)
+    return number is not None and not number.odd
+
+
+def decimal_mark(digits: str) -> str | None:
+    """Return what a number says of its column's decimal mark: the mark, ``""`` for either, None for nothing."""
+    points, commas = digits.count("."), digits.count(",")
+    if not points and not commas:
+        return None
+    if points and commas:
+        mark = "." if digits.rindex(".") > digits.rindex(",") else ","
+    elif points + commas > 1:
+        mark = "," if points else "."
+    else:
+        mark = "." if points else ","
+        whole, _, fraction = digits.partition(mark)
+        if len(fraction) == 3 and (whole.isdigit() or not whole):
+            return ""
+    return None if split(digits, mark) is None else mark
+
+
+def split(digits: str, decimal: str) -> tuple[str, str] | None:
+    """Return the digits before and after a decimal mark, ungrouped; None where the number has another form."""
+    whole, mark, fraction = digits.partition(decimal)
+    if mark and not fraction.isdigit():
+        return None
+    if not whole:
+        return "0", fraction
+    ungrouped = _ungrouped(whole, OTHER[decimal] + "' ")
+    return None if ungrouped is None else (ungrouped, fraction)
+
+
+def split_without_decimals(digits: str, decimal: str = "") -> tuple[str, str] | None:
+    """Do the same for a currency that has no decimals, where a mark before three digits groups.
+
+    Zeros that the currency does not have (``5500.00``) are left out, one or two of them: three may be thousands.
+
+    Args:
+        digits: The number.
+        decimal: The decimal mark, where somebody said it; it never groups.
+    """
+    grouping = (OTHER[decimal] if decimal else ".,") + "' "
+    whole = _ungrouped(digits, grouping)
+    if whole is not None:
+        return whole, ""
+    for mark in decimal or ".,":
+        found = split(digits, mark)
+        if found is not None:
+            return (found[0], "") if found[1] in ("0", "00") else found
+    return None
+
+
+def _ungrouped(digits: str, separators: str) -> str | None:
+    """Return digits without the one separator that groups them; None where they are not grouped by one of these."""
+    if digits.isdigit():
+        return digits
+    for separator in separators:
+        if separator in digits:
+            groups = digits.split(separator)
+            return "".join(groups) if _well_grouped(groups, separator) else None
+    return None
+
+
+def _well_grouped(groups: list[str], separator: str) -> bool:
+    """Tell whether digits are in threes; or, with commas, in twos before a last three, as in India."""
+    if not all(group.isdigit() for group in groups) or groups[0].startswith("0") or len(groups[-1]) != 3:
+        return False
+    between = {len(group) for group in groups[1:-1]}
+    return (between <= {3} and len(groups[0]) <= 3) or (separator == "," and between == {2} and len(groups[0]) <= 2)
