@@ -1,7 +1,7 @@
-"""A local stand-in for the CutMeShort API: strict, and cruel on request.
+"""A local stand-in for the CutMeShort API: strict, and faulty on request.
 
-It shares nothing with the SDK nor with the replay: it is the second opinion on both, written from the API's
-contract alone, with the standard library alone.
+It shares no code with the SDK or the replay: it checks both, and is written from the API's contract alone, with the
+standard library alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the sandbox says, in the shapes of the API contract, as values; nothing is sent from here."""
+"""The sandbox's answers as values, in the shapes of the API contract."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ ERROR_TYPES: Mapping[int, str] = {
     504: "gateway_timeout",
     505: "http_version_not_supported",
 }
-"""The ``type`` of an error body by status. The contract has the key and not its values: these are ours."""
+"""The ``type`` of an error body by status. The contract documents only the key; the values are ours."""
 
 Headers = tuple[tuple[str, str], ...]
 
 SUCCESS_SHAPES = ("documented", "status", "timestamp", "request-id", "empty", "mixed")
-"""The success bodies that the contract lists, by the name that ``answer=`` takes; ``mixed`` takes turns."""
+"""The success bodies that the contract lists, by their names for ``answer=``; ``mixed`` takes turns."""
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _MESSAGE = "Event tracked successfully"
@@ -45,7 +45,7 @@ _MESSAGE = "Event tracked successfully"
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer, complete but for what the connection adds (length, date, keep-alive)."""
+    """One HTTP answer, without the headers that every answer has (length, date, connection)."""
 
     status: int
     body: bytes = b""
@@ -53,22 +53,22 @@ class Answer:
     headers: Headers = ()
 
     def with_headers(self, extra: Headers) -> Answer:
-        """The same answer with more headers."""
+        """Return the answer with more headers."""
         return Answer(self.status, self.body, self.content_type, self.headers + extra)
 
 
 def json_answer(status: int, payload: object, headers: Headers = ()) -> Answer:
-    """A JSON answer. The text is ASCII, so that any string (a lone surrogate, too) can be put on the wire."""
+    """Return a JSON answer. It is ASCII, so that it can hold any string, even a lone surrogate."""
     return Answer(status, _to_json(payload).encode("ascii"), JSON_TYPE, headers)
 
 
 def error(status: int, message: str, details: Mapping[str, str] | None = None, headers: Headers = ()) -> Answer:
-    """An error in the contract's shape: success, error, type, statusCode and details (wire name to message)."""
+    """Return an error in the contract's shape; ``details`` are messages by wire name."""
     return json_answer(status, error_body(status, message, details), headers)
 
 
 def error_body(status: int, message: str, details: Mapping[str, str] | None = None) -> Mapping[str, object]:
-    """The JSON object of an error, as :func:`error` sends it."""
+    """Return the JSON object of an error."""
     return {
         "success": False,
         "error": message,
@@ -80,7 +80,7 @@ def error_body(status: int, message: str, details: Mapping[str, str] | None = No
 
 @dataclass(frozen=True)
 class Tracked:
-    """What a success says about the event: ``data`` in the documented shape, and what other shapes need."""
+    """What a success may say about an event; ``data`` is that of the documented shape."""
 
     event_id: int
     data: Mapping[str, object]
@@ -89,7 +89,7 @@ class Tracked:
 
 
 def success(shape: str, tracked: Tracked) -> Answer:
-    """A success in one of the :data:`SUCCESS_SHAPES`; ``mixed`` goes through them by the event's number."""
+    """Return a success in one of the :data:`SUCCESS_SHAPES`; ``mixed`` picks one by the event's number."""
     if shape == "mixed":
         shape = SUCCESS_SHAPES[tracked.event_id % (len(SUCCESS_SHAPES) - 1)]
     if shape == "empty":
@@ -111,7 +111,7 @@ def success(shape: str, tracked: Tracked) -> Answer:
 
 
 def web_page(status: int, title: str = "CutMeShort") -> Answer:
-    """A web page where JSON was due: the company's site, or a gateway's error page."""
+    """Return a web page in place of JSON, as the company's site or a gateway sends it."""
     page = (
         f"<!doctype html><html><head><title>{title}</title></head>"
         f"<body><h1>{title}</h1><p>This is a web page of the sandbox, not an answer of the API.</p></body></html>\n"
@@ -120,11 +120,11 @@ def web_page(status: int, title: str = "CutMeShort") -> Answer:
 
 
 def redirect(status: int, location: str) -> Answer:
-    """A redirect to ``location`` with the few lines of HTML that servers send along."""
+    """Return a redirect with a short web page, as servers send it."""
     return web_page(status, "Redirecting").with_headers((("Location", location),))
 
 
 def method_not_allowed(allowed: Sequence[str]) -> Answer:
-    """405 with the ``Allow`` header that RFC 9110 asks for."""
+    """Return a 405 with the ``Allow`` header that RFC 9110 requires."""
     names = ", ".join(allowed)
     return error(405, f"Method not allowed; use {names}", headers=(("Allow", names),))

@@ -1,4 +1,4 @@
-"""Reads a request's body: its bytes, by their framing, and the JSON object in them."""
+"""Reads a request's body off the connection, and the JSON object in it."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ class RequestError(Exception):
 
 
 def read_body(headers: Mapping[str, str], stream: BinaryIO) -> bytes:
-    """Read the bytes of a body, without transfer coding.
+    """Read the bytes of a body, chunked or not.
 
     Raises:
-        RequestError: It is too long (413), ends early or is not framed as HTTP has it (400), or has a transfer
+        RequestError: The body is too long (413), ends early or has a malformed length (400), or has a transfer
             coding other than chunked (501).
     """
     coding, length = headers.get("transfer-encoding"), headers.get("content-length")
     if coding is not None:
         if length is not None:
             raise RequestError(400, "Transfer-Encoding and Content-Length exclude each other")
-        if coding.strip().lower() != "chunked":
+        if coding.lower() != "chunked":
             raise RequestError(501, "The only transfer coding accepted is chunked")
         return _read_chunks(stream)
-    length = "0" if length is None else length.strip()
+    if length is None:
+        return b""
     if not _LENGTH.fullmatch(length):
         raise RequestError(400, "Content-Length is not a number")
     return _read_exactly(stream, int(length), 0)
@@ -74,14 +75,10 @@ def _read_exactly(stream: BinaryIO, size: int, before: int) -> bytes:
 
 
 def read_object(headers: Mapping[str, str], body: bytes) -> dict[str, Any] | Answer:
-    """The JSON object of a request, or 415 (not JSON by its headers) or 400 (not JSON by its bytes).
+    """Return the JSON object of a request, or 415 (its headers say something else) or 400 (it is not one).
 
-    Stricter than Python's ``json``: a name given twice, ``NaN`` and a byte order mark are errors (RFC 8259 has no
-    ``NaN``, forbids a sender the mark, and leaves the meaning of a name given twice to chance).
-
-    Args:
-        headers: By lower-case name.
-        body: As it came, without transfer coding.
+    Stricter than Python's ``json``: a repeated name, ``NaN`` and a byte order mark are errors. RFC 8259 has no
+    ``NaN``, forbids senders the mark, and leaves the meaning of a repeated name open.
     """
     refusal = _refuse_media_type(headers)
     if refusal is not None:

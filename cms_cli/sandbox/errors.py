@@ -1,18 +1,18 @@
-"""What can go wrong with the sandbox itself, as opposed to what it answers."""
+"""Errors of the sandbox itself, as opposed to those that it answers with."""
 
 from __future__ import annotations
 
 
 class SandboxError(Exception):
-    """Base of everything that the sandbox raises of its own."""
+    """The base class of the sandbox's errors."""
 
 
 class OptionError(SandboxError, ValueError):
-    """An option has a value that is not allowed: a rate, a fault, a scenario. The message says how to write it."""
+    """An option (a rate, a fault, a scenario) has a value that is not allowed. The message says what is."""
 
 
 class StoreError(SandboxError):
-    """The store cannot be used: not the sandbox's file, another version's, damaged, or the disk says no.
+    """The store cannot be used: it is another program's file or another version's, damaged, or on a failing disk.
 
     Attributes:
         cleared_by_reset: Whether :func:`cms_cli.sandbox.reset` makes it usable again.

@@ -1,9 +1,8 @@
-"""Which fault strikes which request, and what it makes of the answer.
+"""Decides which fault strikes which request, and what it does to the answer.
 
-What happens to the n-th attempt at a request depends on the seed, the request and n, and on nothing else: not on
-the order in which threads come through, nor on how long anything takes. So the same client with the same file and
-the same seed meets the same faults, however many connections it uses. Steps of a plan are the exception: they begin
-and end by the clock or by the number of requests, since that is what they are for.
+What happens to the n-th attempt at a request depends only on the seed, the request and n: not on the order of
+threads, nor on how long anything takes. So the same client with the same file and the same seed meets the same faults,
+however many connections it uses. Only the steps of a plan begin and end by the clock or by the number of requests.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from cms_cli.sandbox.fault_plan import FaultPlan
 from cms_cli.sandbox.faults import REDIRECTS, SERVER_ERRORS, Fault
 
 REDIRECTED = "/redirected"
-"""Where redirects lead to: a client that follows one gets a web page, and its attempt is in the store."""
+"""Where redirects lead: a client that follows one gets a web page, and its attempt is recorded."""
 
 _NS = 1_000_000_000
 
@@ -31,11 +30,11 @@ class Injection:
     """What happens to one attempt.
 
     Attributes:
-        fault: What strikes instead of the answer or after it, if anything.
-        status: For faults with a status: the one to send.
-        reset: For drops: reset the connection (RST) rather than close it (FIN); either happens in the wild.
+        fault: What strikes instead of the rules or after them, if anything.
+        status: The one that the fault sends, if it has one.
+        reset: Whether a drop resets the connection (RST) or closes it (FIN); both happen in practice.
         delay: Seconds by which the answer is late.
-        idle: Seconds after which the connection is closed when idle; ``None`` leaves that to the server.
+        idle: Seconds after which the idle connection is closed; ``None`` is the server's own limit.
     """
 
     fault: Fault | None = None
@@ -51,7 +50,7 @@ class Injection:
 
     @property
     def skips_rules(self) -> bool:
-        """Whether the request is not even looked at, and nothing recorded."""
+        """Whether the rules are not applied, and nothing is recorded."""
         return self.fault is not None and self.fault.group == "instead"
 
     @property
@@ -94,9 +93,9 @@ NO_FAULT = Injection()
 
 
 def request_key(route: str, event: Mapping[str, Any] | None, raw: bytes) -> str:
-    """Return what tells two attempts at one request: a sale's invoice, else all fields but the timestamp.
+    """Return what identifies the attempts at one request: a sale's invoice, else all fields but the timestamp.
 
-    The timestamp may be the time of sending, which is another one in every run.
+    The timestamp may be the time of sending, which differs from run to run.
     """
     if event is None:
         return blake2b(raw, digest_size=16).hexdigest()
@@ -188,9 +187,9 @@ class FaultInjector:
 
 
 def _draw(key: str, attempt: int, purpose: str) -> float:
-    """A number from 0 up to 1, the same for the same arguments on every machine."""
+    """Return a number from 0 up to 1, the same for the same arguments on every machine."""
     digest = blake2b(f"{purpose}|{attempt}|{key}".encode(), digest_size=7).digest()
-    # 53 bits: all that a float holds, so that no draw is rounded up to 1.
+    # A float holds 53 bits; more could be rounded up to 1.
     return (int.from_bytes(digest, "big") >> 3) / 2.0**53
 
 

@@ -1,6 +1,6 @@
-"""When faults strike: always, for a while, or for some events; from flags, in code, or from a TOML file.
+"""Says when faults strike: always, for a while, or for some events. Made from options, in code, or of a TOML file.
 
-A file (``--scenario``) has any of these::
+The file (``--scenario``) may have any of these::
 
     seed = 7
     faults = "5xx:0.05"               # on at all times; the language of cms_cli.sandbox.faults
@@ -81,7 +81,7 @@ class Poison:
 
 @dataclass(frozen=True)
 class FaultPlan:
-    """Everything that is to go wrong. The first of these that applies wins: poison, steps in their order, faults.
+    """All faults of a sandbox. The first of these that applies wins: poison, steps in their order, faults.
 
     Attributes:
         seed: Repeats every choice that is made by chance.
@@ -190,7 +190,7 @@ def _poison(where: str, table: Any) -> Poison:
     if not match:
         raise OptionError(f"{where} has no match, which would poison every event")
     for name, value in match.items():
-        # Either would never match, and a test that waits for the fault would pass without having met it.
+        # These would never match, and a test of the fault would pass without having met it.
         if name not in _NAMES:
             raise OptionError(f"{where}: no event has a field {name!r}; there are {', '.join(_NAMES)}")
         if not isinstance(value, (str, int, float)):
@@ -204,7 +204,7 @@ def _poison(where: str, table: Any) -> Poison:
 
 @contextmanager
 def _naming(where: str) -> Iterator[None]:
-    """Begin the message of an error with where it is."""
+    """Prefix the messages of errors with where they are."""
     try:
         yield
     except OptionError as problem:

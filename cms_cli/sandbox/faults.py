@@ -30,7 +30,7 @@ soft-error          nothing recorded, a 200 whose body says no              stat
 idle-close          answered; later the idle connection is closed           seconds idle (1)
 =================== ======================================================= ========================
 
-At most one fault strikes a request, ``latency`` and ``idle-close`` aside, which come on top. So rates add up:
+At most one fault strikes a request, besides ``latency`` and ``idle-close``. So rates add up:
 ``5xx:0.1,drop-after:0.02`` leaves 88 of 100 requests alone, and a sum over 1 is an error.
 """
 
@@ -51,14 +51,14 @@ _DAY = 86_400.0  # seconds
 
 
 class Kind(NamedTuple):
-    """Where a kind of fault belongs, and what its ``VALUE`` may be.
+    """When a kind of fault acts, and what its ``VALUE`` may be.
 
     Attributes:
         group: ``"instead"`` of the rules, ``"after"`` them, or ``"beside"`` either.
-        default: The value when none is written.
-        low, high: The bounds of a value; ``high`` 0 means that the kind takes none.
+        default: The value if none is written.
+        low, high: The bounds of a value; with ``high`` 0 the kind takes none.
         is_status: Whether the value is a status, and so a whole number.
-        never: Statuses within the bounds that make no sense for the kind.
+        never: Statuses within the bounds that are not allowed.
     """
 
     group: str
@@ -102,7 +102,7 @@ KINDS: Mapping[str, Kind] = {
     "garbled": Kind("after"),
     "slow-body": Kind("after", 1.0, 0.0, _DAY),
 }
-"""Every kind of fault, as the table above has them."""
+"""Every kind of fault in the table above."""
 
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?|\.[0-9]{1,9}"
 _FAULT = re.compile(

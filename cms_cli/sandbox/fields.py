@@ -1,4 +1,4 @@
-"""The field rules of the API contract, as a table: which fields an event has, and what each may hold."""
+"""The API contract's table of fields: which ones an event has, and which values each may hold."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ MAX_TEXT = 255
 MAX_AMOUNT = 2**53 - 1
 """The largest integer that every JSON implementation holds exactly (RFC 8259, section 6).
 
-The contract names no upper bound; above this one, a service written in JavaScript would book another amount than
-the one sent, so the sandbox says no.
+The contract names no upper bound. Above this one, a service written in JavaScript would record another amount than
+the one sent, so the sandbox refuses it.
 """
 
 Check = Callable[[object], Optional[str]]
-"""A value to what is wrong with it, in words, or ``None``."""
+"""Returns what is wrong with a value, or ``None``."""
 
 
 class Need(Enum):
-    """Whether an event of a kind has a field."""
+    """Whether an event of some kind has a field."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
@@ -32,7 +32,7 @@ class Need(Enum):
 
 
 class Field(NamedTuple):
-    """One row of the contract's table of fields."""
+    """One row of the table."""
 
     name: str
     lead: Need
@@ -46,7 +46,7 @@ _TIMESTAMP = re.compile(
     r"([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(?:\.[0-9]{1,9})?Z"
 )
-# A mailbox name without quotes: RFC 5322 atext, and what is beyond ASCII (RFC 6531) and no blank of any kind.
+# A mailbox name without quotes: RFC 5322's atext, and anything beyond ASCII (RFC 6531) except blanks.
 _MAILBOX = r"[^\s\x00-\x20\x7f-\xa0\"(),.:;<>@\[\\\]]+"
 _LABEL = r"[^\W_](?:[^\W_]|-){0,62}"
 _EMAIL = re.compile(rf"(?P<local>{_MAILBOX}(?:\.{_MAILBOX})*)@(?P<domain>{_LABEL}(?:\.{_LABEL})+)")
@@ -75,7 +75,7 @@ def _email(value: object) -> str | None:
     if problem is not None:
         return problem
     match = _EMAIL.fullmatch(str(value))
-    # 64 is RFC 5321's limit for what stands before the @.
+    # RFC 5321 limits the part before the @ to 64 characters.
     if match is None or len(match["local"]) > 64 or any(part.endswith("-") for part in match["domain"].split(".")):
         return "must be an e-mail address"
     return None
@@ -93,7 +93,7 @@ def _http_url(value: object) -> str | None:
 
 
 def _amount(value: object) -> str | None:
-    # bool is an int to Python and not to JSON.
+    # In Python a bool is an int; in JSON it is not a number.
     if isinstance(value, bool) or not isinstance(value, int):
         return "must be an integer of minor units (cents)"
     if value < 0:
@@ -139,7 +139,7 @@ FIELDS: tuple[Field, ...] = (
     Field("timestamp", _OPTIONAL, _OPTIONAL, _timestamp),
     Field("mode", _OPTIONAL, _ABSENT, _mode),
 )
-"""api-contract.md, "Requests", row by row."""
+"""The table, in the contract's order."""
 
 _BY_KIND: Mapping[str, tuple[tuple[str, bool, Check], ...]] = {
     kind: tuple(
@@ -156,12 +156,7 @@ _NAMES: Mapping[str, frozenset[str]] = {
 
 
 def problems(kind: str, event: Mapping[str, object]) -> dict[str, str]:
-    """Everything that is wrong with an event, by wire name; empty when it may be recorded.
-
-    Args:
-        kind: ``"lead"`` or ``"sale"``.
-        event: The JSON object of the request's body.
-    """
+    """Return everything that is wrong with an event, by wire name; empty when it may be recorded."""
     found: dict[str, str] = {}
     for name, required, check in _BY_KIND[kind]:
         if name not in event:

@@ -1,4 +1,4 @@
-"""Speaks HTTP with the sandbox's clients: a server on the standard library's, one thread for each connection."""
+"""The HTTP server: the standard library's, with a thread for each connection, deadlines and faults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cms_cli.sandbox.wire import render_head, send_answer
 
 HOST = "127.0.0.1"
 LINE_LIMIT = 8 * 1024
-MOST_CONNECTIONS = 1024
+MOST_CONNECTIONS = 512  # each has a file descriptor, of which a process may often have 1024
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 1.0
 _END_SECONDS = 2.0
@@ -33,7 +33,7 @@ _ABSOLUTE = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
 
 class HttpServer(ThreadingHTTPServer):
-    """Accepts connections on this machine. The port is bound when it is made; :attr:`service` is set before start.
+    """Accepts connections on this machine. The port is bound at once; set :attr:`service` before :meth:`run`.
 
     Args:
         port: 0 takes a free one.
@@ -118,7 +118,7 @@ class Connection(BaseHTTPRequestHandler):
             super().handle()
 
     def handle_one_request(self) -> None:
-        """Read a request and answer it, whatever its method: the base class would send 501 for unknown ones."""
+        """Read a request and answer it, whatever its method; the base class would answer 501 to unknown ones."""
         self.close_connection = True
         self.answering = False
         if self.server.closing.is_set() or not self._wait():
@@ -173,16 +173,16 @@ class Connection(BaseHTTPRequestHandler):
         return came
 
     def _target(self) -> tuple[str, str]:
-        """Path and query as they were sent: the base class's ``path`` has lost a second slash at its beginning."""
+        """Return path and query as they were sent; the base class removes a second slash at the beginning."""
         path, _, query = _ABSOLUTE.sub("", self.requestline.split()[1], count=1).partition("?")
         return path or "/", query
 
     def _single_headers(self) -> dict[str, str]:
-        """Return the headers by lower-case name; those that matter here mean nothing when given twice."""
+        """Return the headers by lower-case name; those that have a meaning here must not be given twice."""
         for name in _SINGLE:
             if len(self.headers.get_all(name, ())) > 1:
                 raise RequestError(400, f"The header {name} is given twice")
-        return {name.lower(): value for name, value in self.headers.items()}
+        return {name.lower(): value.strip() for name, value in self.headers.items()}
 
     def _answer(self, headers: dict[str, str], body: bytes) -> None:
         self.answering = True
@@ -206,14 +206,14 @@ class Connection(BaseHTTPRequestHandler):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """The bytes of a socket, as long as time lasts: however slowly they come, a request has one limit in all."""
+    """Reads from a socket until a deadline, so that a request has one time limit however slowly it arrives."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._deadline = 0.0
 
     def allow(self, seconds: float) -> None:
-        """Let reading go on for so many seconds from now."""
+        """Set the deadline, in seconds from now."""
         self._deadline = time.monotonic() + seconds
 
     def readable(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the page shows, as one JSON object: totals, clicks, the timeline, the latest events."""
+"""Builds what the page shows, as one JSON object: totals, clicks, the timeline, the latest events."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class OverviewQuery:
     """What the page asks for.
 
     Attributes:
-        wanted: Its filter.
+        wanted: Selects the events.
         order: What clicks are sorted by.
-        currency: The one of the timeline; empty for that of the most sales.
+        currency: The one of the timeline; empty for the one with the most sales.
         clock: By which time events are placed on the timeline.
-        steps: The most steps of the timeline.
-        tag: Of the answer that the page has; empty for none.
+        steps: The largest number of steps of the timeline.
+        tag: That of the overview which the page shows; empty for none.
     """
 
     wanted: EventFilter = field(default_factory=EventFilter)
@@ -46,9 +46,9 @@ class OverviewQuery:
         """Read a query string.
 
         Raises:
-            OptionError: It asks for what there is not.
+            OptionError: A parameter or its value is unknown.
         """
-        # What is no UTF-8 becomes a replacement character: SQLite could not take half of a surrogate pair.
+        # Invalid UTF-8 becomes a replacement character: SQLite could not store half of a surrogate pair.
         given = {name: values[-1] for name, values in parse_qs(query, max_num_fields=20).items()}
         for name in given:
             if name not in _KEYS:
@@ -67,7 +67,7 @@ class OverviewQuery:
 
 
 def read_overview(path: Path, query: OverviewQuery) -> dict[str, Any]:
-    """Read what the page shows; only ``tag`` where nothing has changed since the answer that had this tag.
+    """Read what the page shows, or only its ``tag`` if nothing has changed since the overview with this tag.
 
     Raises:
         StoreError: The store cannot be read.
@@ -93,7 +93,7 @@ def read_overview(path: Path, query: OverviewQuery) -> dict[str, Any]:
 
 
 def _tag(report: Report) -> str:
-    """Changes with every event, and when a store is reset and filled again."""
+    """Return a text that changes with every event, and when a store is reset and filled again."""
     if report.connection is None:
         return _EMPTY
     row = report.connection.execute("SELECT id, received_at FROM events ORDER BY id DESC LIMIT 1").fetchone()
@@ -101,7 +101,7 @@ def _tag(report: Report) -> str:
 
 
 def _latest(report: Report) -> list[dict[str, Any]]:
-    """The last ones first."""
+    """Return the latest events, the last one first."""
     if report.connection is None:
         return []
     # Constants make the text of the query; values are bound.
@@ -118,7 +118,7 @@ def _main_currency(total: Total) -> str:
 
 
 def _own_lines(clicks: Sequence[ClickReport], currency: str) -> list[str]:
-    """The clicks to be told apart on the timeline: in turn the first of the table, and who earned the most."""
+    """Return the clicks with a line of their own: in turn the next of the table, and the next by revenue."""
 
     def earned(click: ClickReport) -> int:
         return sum(each.amount for each in click.revenue if each.currency == currency)
@@ -129,7 +129,7 @@ def _own_lines(clicks: Sequence[ClickReport], currency: str) -> list[str]:
 
 
 def _exact(value: dict[str, Any]) -> dict[str, Any]:
-    """The same with amounts as text, since JavaScript's numbers are not exact beyond 2**53."""
+    """Return the same with amounts as text: JavaScript's numbers are not exact beyond 2**53."""
     return {**value, "revenue": [{**each, "amount": str(each["amount"])} for each in value["revenue"]]}
 
 

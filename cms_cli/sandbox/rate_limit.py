@@ -1,4 +1,4 @@
-"""The rate limit: a sliding window of requests for each user, on an injected clock."""
+"""The rate limit: a sliding window of requests for each user."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Rate:
 
     @classmethod
     def parse(cls, text: str) -> Rate | None:
-        """``60/m``, ``10/s``, ``1000/h`` or ``5/10s`` to a rate; ``none`` to ``None``.
+        """Read ``60/m``, ``10/s``, ``1000/h`` or ``5/10s``; ``none`` is ``None``.
 
         Raises:
             OptionError: ``text`` is none of these, or allows nothing.
@@ -42,14 +42,14 @@ class Rate:
 
 @dataclass(frozen=True)
 class Admission:
-    """What the limiter said to one request.
+    """What the rate limit decided about one request.
 
     Attributes:
-        at_ns: When, on the limiter's clock, in nanoseconds. Within one user these never go backwards.
+        at_ns: When, in nanoseconds of the limit's clock. It never goes backwards within one user.
         admitted: Whether the request is counted; one that is answered 429 is not.
-        limit, remaining: Requests a window, and those that are left of it. ``limit`` is 0 where there is none.
-        reset: Whole seconds until the oldest counted request leaves the window, rounded up: waiting exactly that
-            long is enough for another request to be admitted.
+        limit, remaining: Requests a window, and those that are left of it. ``limit`` is 0 if there is none.
+        reset: Whole seconds until the oldest counted request leaves the window, rounded up: after exactly this
+            long another request is admitted.
     """
 
     at_ns: int
@@ -59,7 +59,7 @@ class Admission:
     reset: int = 0
 
     def headers(self) -> Headers:
-        """``RateLimit-*`` (draft-ietf-httpapi-ratelimit-headers-03), and ``Retry-After`` with a 429."""
+        """Return ``RateLimit-*`` (draft-ietf-httpapi-ratelimit-headers-03), and ``Retry-After`` for a 429."""
         if not self.limit:
             return ()
         headers = (
@@ -71,10 +71,10 @@ class Admission:
 
 
 class SlidingWindow:
-    """Admits requests so that no window of a user's, wherever it starts, ever holds more than the rate.
+    """Admits requests so that no window of a user, wherever it begins, ever holds more than the rate.
 
-    Counted are requests that carry an accepted token and were not answered 429 by this limiter; what they were
-    answered does not matter. A request leaves the window exactly ``rate.seconds`` after it was admitted.
+    It counts requests with an accepted token, whatever they are answered, except those that it refuses. A request
+    leaves the window exactly ``rate.seconds`` after it was admitted.
     """
 
     def __init__(self, rate: Rate | None, clock_ns: Callable[[], int]) -> None:
@@ -84,7 +84,7 @@ class SlidingWindow:
         self._admitted: dict[str, deque[int]] = {}
 
     def admit(self, user: str) -> Admission:
-        """Count a request of ``user``, or say how long it must wait."""
+        """Count a request of ``user``, or tell how long it must wait."""
         rate = self._rate
         if rate is None:
             return Admission(self._clock_ns(), admitted=True)

@@ -1,8 +1,8 @@
-"""What each click brought, read off the book as the service's dashboard would attribute it.
+"""Reports what each click brought, attributed as on the service's dashboard.
 
 Last click: an event counts for the click that it resolved to when it was recorded, which for a follow-up is the one
-that the customer's last deferred set-up stored. All numbers are added up by SQLite, so that memory does not grow
-with the book; amounts are exact however large they get.
+that the customer's last deferred set-up stored. SQLite adds up all numbers, so that memory does not grow with the
+store; amounts are exact however large they get.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from cms_cli.sandbox.store_file import open_reader, unusable
+from cms_cli.sandbox.store_file import open_reader, reporting
 from cms_cli.sandbox.store_reader import MATCHES, EventFilter, PathLike, iso_time
 
 HALF = 1_000_000
-"""Amounts are summed in two halves, millions and the rest: SQLite's integers end at 2**63, which a thousand of the
-largest amounts would pass."""
+"""Amounts are summed in two parts, millions and the rest: SQLite's integers end at 2**63, and a thousand of the
+largest amounts would exceed it."""
 
 ORDERS: Mapping[str, str] = {
     "sales": "sales DESC, leads DESC, click_id",
@@ -29,9 +29,9 @@ ORDERS: Mapping[str, str] = {
     "last": "last DESC, click_id",
     "click": "click_id",
 }
-"""What clicks can be sorted by; ``revenue`` is that in one currency, ``last`` is when an event happened last."""
+"""What clicks can be sorted by: ``revenue`` is that in one currency, ``last`` the time of the last event."""
 
-# What is put into the text of SQL here is constants; values are always bound.
+# The texts of queries are made of constants; values are always bound.
 _CLICKS = f"""
 WITH parts AS (
     SELECT click_id, currency, sum(kind = 'lead') AS leads, sum(kind = 'sale') AS sales,
@@ -56,12 +56,12 @@ FROM events WHERE {MATCHES} GROUP BY currency ORDER BY currency
 
 @dataclass(frozen=True)
 class Revenue:
-    """What sales in one currency came to.
+    """The sales in one currency.
 
     Attributes:
         currency: ISO 4217, as sent.
-        clicks: How many clicks they are from.
-        sales: How many.
+        clicks: The number of clicks that they are from.
+        sales: Their number.
         amount: Their sum, in minor units.
     """
 
@@ -76,11 +76,9 @@ class ClickReport:
     """What one click brought.
 
     Attributes:
-        click_id: The click.
-        leads, sales: How many events it is credited with.
-        revenue: By currency, in the order of their codes; empty without a sale.
-        first_at, last_at: When its first and last event happened, in Unix seconds: by the event's own timestamp,
-            where it has one.
+        leads, sales: The number of events that it is credited with.
+        revenue: By currency, in the order of the codes; empty without a sale.
+        first_at, last_at: Unix seconds of its first and last event, by the event's own timestamp if it has one.
     """
 
     click_id: str
@@ -91,7 +89,7 @@ class ClickReport:
     last_at: float
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: ``clickId``, ``leads``, ``sales``, ``revenue``, ``firstEventAt``, ``lastEventAt``."""
+        """Return the report for JSON."""
         return {
             "clickId": self.click_id,
             "leads": self.leads,
@@ -107,9 +105,9 @@ class Total:
     """What all clicks brought together.
 
     Attributes:
-        clicks: How many have an event.
-        leads, sales: How many events.
-        revenue: By currency, in the order of their codes.
+        clicks: The number of clicks with an event.
+        leads, sales: The number of events.
+        revenue: By currency, in the order of the codes.
     """
 
     clicks: int = 0
@@ -118,7 +116,7 @@ class Total:
     revenue: tuple[Revenue, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: ``clicks``, ``leads``, ``sales``, ``revenue``."""
+        """Return the total for JSON."""
         return {
             "clicks": self.clicks,
             "leads": self.leads,
@@ -128,11 +126,11 @@ class Total:
 
 
 class Report:
-    """The book at one moment, whatever is written meanwhile; from :func:`open_report`.
+    """A store at one moment, whatever is written meanwhile; see :func:`open_report`.
 
     Attributes:
-        connection: For further questions about the same moment; ``None`` where there is no book yet.
-        wanted: Which events it is about.
+        connection: For further queries about the same moment; ``None`` if there is no store yet.
+        wanted: Selects the events that count.
     """
 
     def __init__(self, connection: sqlite3.Connection | None, wanted: EventFilter) -> None:
@@ -140,7 +138,7 @@ class Report:
         self.wanted = wanted
 
     def total(self) -> Total:
-        """The numbers of all clicks together."""
+        """Return the numbers of all clicks together."""
         if self.connection is None:
             return Total()
         rows = self.connection.execute(_TOTALS, self.wanted.bindings()).fetchall()
@@ -158,12 +156,12 @@ class Report:
         )
 
     def clicks(self, limit: int | None = None, order: str = "sales", currency: str = "") -> Iterator[ClickReport]:
-        """One click after the other, to be read before the report is closed.
+        """Read one click after the other, before the report is closed.
 
         Args:
-            limit: At most so many.
+            limit: At most this many.
             order: One of :data:`ORDERS`.
-            currency: The one by whose revenue they are sorted, with ``order="revenue"``.
+            currency: For ``order="revenue"``.
         """
         if self.connection is None:
             return
@@ -176,11 +174,11 @@ class Report:
 
 @contextmanager
 def open_report(path: PathLike, wanted: EventFilter | None = None) -> Iterator[Report]:
-    """Look at the book of one moment.
+    """Open a report of a store as it is now.
 
     Args:
         path: The store's file; a missing one holds nothing.
-        wanted: Only these events count.
+        wanted: Selects the events that count.
 
     Raises:
         StoreError: The file is not a sandbox's store, or cannot be read.
@@ -189,16 +187,13 @@ def open_report(path: PathLike, wanted: EventFilter | None = None) -> Iterator[R
     if not path.exists() or path.stat().st_size == 0:
         yield Report(None, wanted)
         return
-    with closing(open_reader(path)) as connection:
-        try:
-            connection.execute("BEGIN")  # what follows sees the book as it is now, and all of it the same
-            yield Report(connection, wanted)
-        except sqlite3.Error as problem:
-            raise unusable("read", path, problem) from problem
+    with closing(open_reader(path)) as connection, reporting("read", path):
+        connection.execute("BEGIN")  # all queries of the report see the store as it is now
+        yield Report(connection, wanted)
 
 
 def whole(high: float | None, low: float | None) -> int:
-    """An amount from the two halves that SQLite summed."""
+    """Return an amount from the two parts that SQLite summed."""
     return int(high or 0) * HALF + int(low or 0)
 
 

@@ -1,6 +1,6 @@
-"""What the service makes of a valid request: pure functions of the request and of what the store holds.
+"""The service's rules: pure functions of a request and of what the store holds.
 
-From api-contract.md alone. Nothing here is shared with the SDK: this is the second opinion.
+Written from the API's contract alone; nothing here is shared with the SDK, which it checks.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ DEFERRED = "deferred"
 
 
 class StoreLookup(Protocol):
-    """What the rules ask the store."""
+    """What the rules look up in the store."""
 
     def deferred_click(self, customer: str) -> str | None:
-        """The click that a deferred set-up stored for a customer, if any."""
+        """Return the click that the customer's last deferred set-up stored, if any."""
 
     def has_invoice(self, invoice_id: str) -> bool:
-        """Whether a sale with this invoice has been recorded."""
+        """Tell whether a sale with this invoice has been recorded."""
 
 
 @dataclass(frozen=True)
 class AttributedEvent:
-    """An event to be recorded.
+    """An event to record, and its click.
 
     Attributes:
         kind: ``"lead"`` or ``"sale"``.
@@ -48,40 +48,38 @@ class AttributedEvent:
 
 
 def find_kind(method: str, path: str, query: str) -> str | Answer:
-    """The kind of event that a route takes, or 404, 405 or 400 (a query, which no route has)."""
+    """Return the kind of event that a route accepts, or 404, 405 or 400 (no route has a query)."""
     kind = ROUTES.get(path)
     if kind is None:
         return error(404, f"Not found: the routes are {' and '.join(ROUTES)}")
     if method != "POST":
         return method_not_allowed(("POST",))
     if query:
-        return error(400, "No query parameters are taken; the fields go into the body")
+        return error(400, "Query parameters are not accepted; send the fields in the body")
     return kind
 
 
 def check_fields(kind: str, event: Mapping[str, Any]) -> Answer | None:
-    """422 with every problem by wire name, or ``None``."""
+    """Return a 422 with every problem by wire name, or ``None``."""
     found = problems(kind, event)
     return error(422, "Validation failed", found) if found else None
 
 
-def judge(kind: str, event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent | Answer:
-    """Attribute a valid event to its click, or refuse it: 404 (nobody prepared it) or 409 (exists already).
+def attribute(kind: str, event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent | Answer:
+    """Attribute a valid event to its click, or refuse it: 404 (no click is stored) or 409 (exists already).
 
-    Leads are not deduplicated: the contract does not say that the service does, so a client must not count on it.
+    Leads are not deduplicated: the contract does not say that the service does it, so a client must not rely on it.
     """
-    if kind == SALE:
-        return _judge_sale(event, store)
-    return _judge_lead(event, store)
+    return _attribute_sale(event, store) if kind == SALE else _attribute_lead(event, store)
 
 
-def _judge_sale(event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent | Answer:
+def _attribute_sale(event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent | Answer:
     if store.has_invoice(event["invoiceId"]):
         return error(409, "A sale with this invoiceId exists already", {"invoiceId": "exists already"})
     return AttributedEvent(SALE, event, event["clickId"], SENT, stores_association=False)
 
 
-def _judge_lead(event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent | Answer:
+def _attribute_lead(event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent | Answer:
     click_id: str | None = event.get("clickId")
     if "mode" in event and click_id is not None:
         return AttributedEvent(LEAD, event, click_id, SENT, stores_association=True)
@@ -90,7 +88,7 @@ def _judge_lead(event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent
         if stored is None:
             return error(
                 404,
-                "No click is stored for this customer; a deferred lead with its clickId comes first",
+                "No click is stored for this customer; send a deferred lead with its clickId first",
                 {"customerExternalId": "has no deferred association"},
             )
         return AttributedEvent(LEAD, event, stored, DEFERRED, stores_association=False)

@@ -10,11 +10,9 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
 from cms_cli.sandbox.answers import (
-    SUCCESS_SHAPES,
     Answer,
     Tracked,
     error,
@@ -23,27 +21,18 @@ from cms_cli.sandbox.answers import (
     web_page,
 )
 from cms_cli.sandbox.body import read_object
-from cms_cli.sandbox.errors import OptionError, StoreError
+from cms_cli.sandbox.errors import StoreError
 from cms_cli.sandbox.fault_injection import NO_FAULT, REDIRECTED, FaultInjector, Injection
-from cms_cli.sandbox.fault_plan import FaultPlan
 from cms_cli.sandbox.fields import LEAD
-from cms_cli.sandbox.rate_limit import Rate, SlidingWindow
-from cms_cli.sandbox.rules import AttributedEvent, check_fields, find_kind, judge
+from cms_cli.sandbox.rate_limit import SlidingWindow
+from cms_cli.sandbox.rules import AttributedEvent, attribute, check_fields, find_kind
 from cms_cli.sandbox.store import Draft, Store, StoreTransaction
 from cms_cli.sandbox.store_reader import iso_time
-from cms_cli.sandbox.tokens import LONGEST_SECONDS, TokenGate, can_be_token
+from cms_cli.sandbox.tokens import TokenGate
 
 
 class Request(NamedTuple):
-    """One HTTP request.
-
-    Attributes:
-        method: As sent; methods are case-sensitive.
-        path: As sent, percent signs and all; of an absolute target, its path.
-        query: What follows the first ``?``.
-        headers: By lower-case name.
-        body: Without transfer coding.
-    """
+    """One HTTP request: path and query as they were sent, headers by lower-case name, the body without chunks."""
 
     method: str
     path: str
@@ -63,53 +52,44 @@ class Reply(NamedTuple):
     injection: Injection = NO_FAULT
 
 
-@dataclass(frozen=True)
-class Options:
-    """How a service behaves; see :class:`cms_cli.sandbox.SandboxServer`, which makes it."""
-
-    token: str | None = None
-    token_requests: int | None = None
-    token_seconds: float | None = None
-    rate_limit: Rate | None = None
-    plan: FaultPlan = field(default_factory=FaultPlan)
-    answer: str = "documented"
-    clock_ns: Callable[[], int] = time.monotonic_ns
-
-    def __post_init__(self) -> None:
-        if self.answer not in SUCCESS_SHAPES:
-            raise OptionError(f"no such answer: {self.answer!r}; there are {', '.join(SUCCESS_SHAPES)}")
-        if self.token is not None and not can_be_token(self.token):
-            raise OptionError("a token is one or more printable ASCII characters, without blanks")
-        # Not the other way round: every comparison with nan is false.
-        if not (self.token_requests is None or self.token_requests >= 0):
-            raise OptionError("a token is good for 0 requests or more")
-        if not (self.token_seconds is None or 0 <= self.token_seconds <= LONGEST_SECONDS):
-            raise OptionError(f"a token is good for 0 to {LONGEST_SECONDS:.0f} seconds")
-
-
 class Service:
     """Answers requests from a store. Safe to use from many threads.
 
     Args:
         store: Where everything is recorded.
-        options: How to behave.
+        tokens: Tells callers by their tokens.
+        rate_limit: Limits each caller's requests.
+        faults: Decides which faults strike.
+        shape: The shape of successes.
         pages: Pages beside the API, by path. A look at one is no attempt at the API and not recorded.
         port: The server's.
+        clock_ns: The monotonic clock of ``at_ns``.
 
     Attributes:
         failure: The first exception that was the sandbox's own fault (a full disk, a bug), or ``None``. Its request
             was answered 500.
     """
 
-    def __init__(self, store: Store, options: Options, pages: Mapping[str, Page], port: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        tokens: TokenGate,
+        rate_limit: SlidingWindow,
+        faults: FaultInjector,
+        shape: str,
+        pages: Mapping[str, Page],
+        port: int,
+        clock_ns: Callable[[], int],
+    ) -> None:
         self._store = store
-        self._clock_ns = options.clock_ns
-        self._gate = TokenGate(options.token, options.token_requests, options.token_seconds, options.clock_ns)
-        self._window = SlidingWindow(options.rate_limit, options.clock_ns)
-        self._faults = FaultInjector(options.plan, options.clock_ns)
-        self._shape = options.answer
+        self._tokens = tokens
+        self._rate_limit = rate_limit
+        self._faults = faults
+        self._shape = shape
         self._pages = pages
         self._port = port
+        self._clock_ns = clock_ns
         self.failure: BaseException | None = None
 
     def handle(self, request: Request) -> Reply:
@@ -148,11 +128,11 @@ class Service:
         kind = find_kind(request.method, request.path, request.query)
         if isinstance(kind, Answer):
             return self._log(draft, kind)
-        caller = self._gate.admit(request.headers.get("authorization"))
+        caller = self._tokens.admit(request.headers.get("authorization"))
         if isinstance(caller, Answer):
             return self._log(draft, caller)
         draft.caller = caller
-        admission = self._window.admit(caller.user)
+        admission = self._rate_limit.admit(caller.user)
         draft.at_ns, draft.counted = admission.at_ns, admission.admitted
         if admission.admitted:
             reply = self._track(kind, request, draft)
@@ -192,7 +172,7 @@ class Service:
     ) -> tuple[Answer, int | None]:
         if isinstance(parsed, Answer):
             return parsed, None
-        outcome = check_fields(kind, parsed) or judge(kind, parsed, transaction)
+        outcome = check_fields(kind, parsed) or attribute(kind, parsed, transaction)
         if isinstance(outcome, Answer):
             return outcome, None
         event_id = transaction.record(outcome, draft.caller.user if draft.caller else "", draft.received_at)

@@ -1,4 +1,4 @@
-"""The store's file: where it is made, how it is recognised, what tables it has, and how it is emptied.
+"""The store's file: creates, recognises, opens and empties it.
 
 One SQLite file in WAL mode, with ``-wal`` and ``-shm`` beside it while somebody has it open. Several processes may
 use it at once: a server, a command with ``--sandbox``, a reader.
@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from cms_cli.sandbox.errors import StoreError
 
-APPLICATION_ID = 0x434D5353  # "CMSS"; in the file's header, so that a stranger's database is never written to
+APPLICATION_ID = 0x434D5353  # "CMSS" in the file's header, so that another program's database is never written to
 VERSION = 2
 BUSY_SECONDS = 10.0
-_MAGIC = b"SQLite format 3\x00"
-_HEADER = 72
 
 _TABLES = """
 CREATE TABLE events (
@@ -56,25 +55,27 @@ CREATE TABLE attempts (
 
 
 def open_store(path: Path) -> sqlite3.Connection:
-    """Open the store for writing, and make it where it is missing: mode 0600, new folders 0700.
+    """Open the store for writing, and create it where it is missing: mode 0600, new folders 0700.
 
     Raises:
-        StoreError: The file is not a sandbox's store of this version, or cannot be made or opened.
+        StoreError: The file is not a sandbox's store of this version, or cannot be created or opened.
     """
-    try:
-        _make_private(path)
+    with reporting("open", path), ExitStack() as on_error:
+        _create_private(path)
         _refuse_stranger(path)
         connection = _connect(path)
-    except (OSError, sqlite3.Error) as problem:
-        raise unusable("open", path, problem) from problem
-    try:
-        _prepare(connection, path)
-    except BaseException as problem:
-        connection.close()
-        if isinstance(problem, sqlite3.Error):
-            raise unusable("use", path, problem) from problem
-        raise
-    return connection
+        on_error.callback(connection.close)
+        with transaction(connection):
+            if not _tables(connection):
+                _create_tables(connection)
+        _check_version(connection, path)
+        _use_wal(connection)
+        # In WAL mode NORMAL syncs at checkpoints and not at commits. A power cut may lose the last events, which is
+        # fine for a stand-in; a crash or `kill -9` loses none, and the file is never damaged.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint=4000")
+        on_error.pop_all()
+        return connection
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -83,29 +84,22 @@ def open_reader(path: Path) -> sqlite3.Connection:
     Raises:
         StoreError: The file is not a sandbox's store of this version, or cannot be read.
     """
-    try:
+    with reporting("read", path), ExitStack() as on_error:
         _refuse_stranger(path)
-        manner = "mode=ro" if _can_be_shared(path) else "mode=ro&immutable=1"
-        connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?{manner}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
-        )
-    except (OSError, sqlite3.Error) as problem:
-        raise unusable("read", path, problem) from problem
-    try:
+        mode = "mode=ro" if _can_be_shared(path) else "mode=ro&immutable=1"
+        uri = f"{path.resolve().as_uri()}?{mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        on_error.callback(connection.close)
         _check_version(connection, path)
-    except BaseException as problem:
-        connection.close()
-        if isinstance(problem, sqlite3.Error):
-            raise unusable("read", path, problem) from problem
-        raise
-    return connection
+        on_error.pop_all()
+        return connection
 
 
 def reset(path: Path) -> int:
     """Forget everything that a store holds; a server that has it open goes on with the empty one.
 
     Args:
-        path: The store's file. Missing is fine: there is nothing to forget.
+        path: The store's file. A missing one has nothing to forget.
 
     Returns:
         How many events were forgotten (0 for a damaged store, which is removed).
@@ -116,22 +110,40 @@ def reset(path: Path) -> int:
     if not path.exists():
         return 0
     try:
-        _refuse_stranger(path)
-        with closing(_connect(path)) as connection:
-            return _empty(connection)
-    except sqlite3.DatabaseError as problem:
-        if isinstance(problem, sqlite3.OperationalError):
-            raise unusable("reset", path, problem) from problem
-        _remove_files(path)  # damaged, and ours by its header
-        return 0
-    except OSError as problem:
-        raise unusable("reset", path, problem) from problem
+        with reporting("reset", path):
+            _refuse_stranger(path)
+            with closing(_connect(path)) as connection:
+                return _empty(connection)
+    except StoreError as problem:
+        if not problem.cleared_by_reset:
+            raise
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return 0
 
 
-def unusable(do: str, path: Path, problem: Exception) -> StoreError:
-    """The error of a store with which something cannot be done; a reset clears damage, and no full disk."""
-    damaged = isinstance(problem, sqlite3.DatabaseError) and not isinstance(problem, sqlite3.OperationalError)
-    return StoreError(f"cannot {do} the sandbox's store {path}: {problem}", cleared_by_reset=damaged)
+@contextmanager
+def reporting(action: str, path: Path) -> Iterator[None]:
+    """Raise errors of the disk and of SQLite as a :class:`StoreError`."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as problem:
+        damaged = isinstance(problem, sqlite3.DatabaseError) and not isinstance(problem, sqlite3.OperationalError)
+        message = f"cannot {action} the sandbox's store {path}: {problem}"
+        raise StoreError(message, cleared_by_reset=damaged) from problem
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block alone among threads and processes; commit if it ends without an exception."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -140,70 +152,48 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _can_be_shared(path: Path) -> bool:
-    """Whether SQLite finds or can make the file by which it shares the store.
+    """Tell whether SQLite can create the files by which processes share the store, or needs them.
 
-    It cannot on a read-only disk or in somebody else's folder. Where nothing is in the log either, everything is in
-    the file, which can be read as it is.
+    On a read-only disk or in somebody else's folder it cannot. Unless the log holds something, the file alone is
+    then complete and can be read as it is.
     """
     log = path.with_name(f"{path.name}-wal")
     return os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size > 0)
 
 
-def _make_private(path: Path) -> None:
-    missing = []
-    folder = path.parent
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
+def _create_private(path: Path) -> None:
+    missing = [folder for folder in path.parents if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
-    # SQLite gives its -wal and -shm files the mode of this one. One that is there is not opened: see _owner().
+    # SQLite gives -wal and -shm the mode of this file. An existing one is not opened: see _application_id().
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _refuse_stranger(path: Path) -> None:
-    if path.stat().st_size and _owner(path) != APPLICATION_ID:
+    if path.stat().st_size and _application_id(path) != APPLICATION_ID:
         raise StoreError(f"{path} is not a sandbox's store; it is left as it is")
 
 
-def _owner(path: Path) -> int:
-    """The application's number in the header of a file; 0 where it is no database.
+def _application_id(path: Path) -> int:
+    """Return the application's number in the header of a file; 0 if it is no database.
 
-    SQLite looks, since to open and close the file here would drop the locks that this process's connections hold on
-    it: the next process to close the store would think itself the last, and remove the log that a server is still
-    writing to, with all events in it. To take the file for immutable keeps SQLite from making files beside a
-    stranger's.
+    SQLite reads it, because opening and closing the file here would drop the locks that this process's connections
+    hold on it: the next process to close the store would believe itself the last, and remove the log that a server
+    is still writing to. Read as immutable, another program's database gets no files beside it.
     """
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             return int(connection.execute("PRAGMA application_id").fetchone()[0])
     except sqlite3.DatabaseError:
-        # Too damaged for SQLite to read: there is nothing left in it that a lock could save.
+        # Too damaged for SQLite: nothing is left in it that a lock could protect.
         with path.open("rb") as file:
-            header = file.read(_HEADER)
-        return int.from_bytes(header[68:72], "big") if header.startswith(_MAGIC) else 0
+            header = file.read(72)
+        return int.from_bytes(header[68:], "big") if header.startswith(b"SQLite format 3\x00") else 0
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if not _tables(connection):
-            _create(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    _check_version(connection, path)
-    _use_wal(connection)
-    # In WAL mode NORMAL syncs at checkpoints, not at commits: a power cut may take the last answers' events along,
-    # which a stand-in can bear, but neither a crash nor `kill -9` loses one, and the file is never damaged.
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA wal_autocheckpoint=4000")
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    # These two go into the file's header at once, since the file is not in WAL mode yet.
+def _create_tables(connection: sqlite3.Connection) -> None:
+    # The file is not in WAL mode yet, so these two go into its header at once.
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={VERSION}")
     for statement in _TABLES.split(";"):
@@ -211,7 +201,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    # SQLite does not always wait for its busy timeout here when two processes start at once.
+    # When two processes start at once, SQLite does not always wait for its busy timeout here.
     give_up = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -236,26 +226,14 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
 
 
 def _empty(connection: sqlite3.Connection) -> int:
-    connection.execute("PRAGMA secure_delete=ON")  # customers' names and addresses are not to stay in free pages
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    connection.execute("PRAGMA secure_delete=ON")  # customers' names and addresses must not stay in free pages
+    with transaction(connection):
         tables = _tables(connection)
-        forgotten = 0
-        if "events" in tables:
-            forgotten = int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+        events = connection.execute("SELECT count(*) FROM events").fetchone() if "events" in tables else (0,)
         for table in tables:
             quoted = table.replace('"', '""')
             connection.execute(f'DROP TABLE "{quoted}"')
-        _create(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    # What the log beside the file holds goes too, unless somebody is reading it just now.
+        _create_tables(connection)
+    # Empty the log beside the file, too, unless somebody is reading it just now.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return forgotten
-
-
-def _remove_files(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return int(events[0])

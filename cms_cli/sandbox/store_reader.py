@@ -1,9 +1,8 @@
-"""The book, read: events and attempts of a store, from any process, while a server writes to it or later."""
+"""Reads events and attempts from a store, in any process, while a server writes to it or later."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Union
 
-from cms_cli.sandbox.store_file import open_reader, unusable
+from cms_cli.sandbox.store_file import open_reader, reporting
 
 PathLike = Union[str, Path]
 
@@ -24,19 +23,19 @@ MATCHES = (
     " AND (:customer IS NULL OR customer = :customer) AND (:invoice IS NULL OR invoice_id = :invoice)"
     " AND (:text = '' OR instr(words, :text))"
 )
-"""Which events match; :meth:`EventFilter.bindings` has the values."""
+"""The condition of an :class:`EventFilter`, whose :meth:`~EventFilter.bindings` are its values."""
 
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Which events are wanted; what is ``None`` or empty lets all of them through.
+    """Selects events; what is ``None`` or empty selects all of them.
 
     Attributes:
         kind: ``"lead"`` or ``"sale"``.
         click_id: The click that an event resolved to.
         customer: ``customerExternalId``.
         invoice_id: ``invoiceId``.
-        text: What one of the event's values contains, in upper or lower case.
+        text: Contained in one of the event's values, in any letter case.
     """
 
     kind: str | None = None
@@ -46,7 +45,7 @@ class EventFilter:
     text: str = ""
 
     def bindings(self) -> dict[str, str | None]:
-        """The values of :data:`MATCHES`."""
+        """Return the values of :data:`MATCHES`."""
         return {
             "kind": self.kind,
             "click": self.click_id,
@@ -58,14 +57,14 @@ class EventFilter:
 
 @dataclass(frozen=True)
 class SandboxEvent:
-    """An event that was recorded, and the click that it resolved to.
+    """A recorded event, and the click that it resolved to.
 
     Attributes:
         id: From 1 up in the order of recording; ``evt_<id>`` is the ``eventId`` of the answer.
         received_at: Unix seconds, wall clock.
         kind: ``"lead"`` or ``"sale"``.
         click_id: The click that it is attributed to.
-        click_source: ``"sent"`` with the event, or ``"deferred"``: stored by an earlier set-up.
+        click_source: ``"sent"`` (with the event) or ``"deferred"`` (stored by an earlier set-up).
         event: The fields as received, by wire name.
     """
 
@@ -97,7 +96,7 @@ class SandboxEvent:
         return self.event.get("currency")
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: ``id``, ``receivedAt`` (ISO 8601, UTC), ``kind``, ``clickId``, ``clickSource``, ``event``."""
+        """Return the event for JSON, its time in ISO 8601 and UTC."""
         return {
             "id": self.id,
             "receivedAt": iso_time(self.received_at),
@@ -116,12 +115,12 @@ class Attempt:
         id: In the order of answering.
         received_at: Unix seconds, wall clock.
         at_ns: The server's monotonic clock, in nanoseconds: to measure between attempts at one server.
-        method, path: As sent; empty for what was not HTTP.
-        user, token: Hashes; ``None`` when no token was accepted.
+        method, path: As sent; empty if the request could not be read.
+        user, token: Hashes; ``None`` if no token was accepted.
         counted: Whether the rate limit counted it.
-        subject: ``invoiceId`` of a sale, ``customerExternalId`` of a lead, where the body had it.
-        status: What was put on the wire; ``None`` when the connection was dropped instead.
-        fault: The fault that was played, or ``None``.
+        subject: ``invoiceId`` of a sale, ``customerExternalId`` of a lead, if the body had it.
+        status: The status that was sent; ``None`` if the connection was dropped instead.
+        fault: The kind of the injected fault, or ``None``.
         event_id: The event that it recorded, or ``None``.
     """
 
@@ -140,7 +139,7 @@ class Attempt:
 
 
 def iso_time(seconds: float) -> str:
-    """Unix seconds in the contract's form: ``2026-04-10T12:34:56.000Z``."""
+    """Return Unix seconds in the contract's form: ``2026-04-10T12:34:56.000Z``."""
     text = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
@@ -155,7 +154,7 @@ def read_events(
     since_id: int = 0,
     limit: int | None = None,
 ) -> Iterator[SandboxEvent]:
-    """The recorded events that match every filter given, in the order of recording.
+    """Read the recorded events that match every filter given, in the order of recording.
 
     Args:
         path: The store's file; a missing one holds nothing.
@@ -163,7 +162,7 @@ def read_events(
         click_id: The click that an event resolved to.
         customer: ``customerExternalId``.
         invoice_id: ``invoiceId``.
-        since_id: Only events with a greater number: to go on where one stopped reading.
+        since_id: Only events with a greater number, to go on after the last one read.
         limit: At most this many.
 
     Raises:
@@ -177,12 +176,12 @@ def read_events(
 
 
 def event_of(row: Sequence[Any]) -> SandboxEvent:
-    """An event from a row of :data:`EVENT_COLUMNS`."""
+    """Return the event of a row of :data:`EVENT_COLUMNS`."""
     return SandboxEvent(*(*row[:-1], json.loads(row[-1])))
 
 
 def read_attempts(path: PathLike, *, since_id: int = 0, limit: int | None = None) -> Iterator[Attempt]:
-    """Every request as it reached the server, in the order of answering.
+    """Read every request as it reached the server, in the order of answering.
 
     Args:
         path: The store's file; a missing one holds nothing.
@@ -204,17 +203,15 @@ def read_attempts(path: PathLike, *, since_id: int = 0, limit: int | None = None
 def _rows(
     path: Path, query: str, filters: Mapping[str, str | None], since_id: int, limit: int | None
 ) -> Iterator[tuple[Any, ...]]:
-    """Page by page, so that no long read keeps the writer's log from being folded into the file."""
+    # Page by page: during one long read, SQLite could not fold the writer's log into the file.
     if not path.exists() or path.stat().st_size == 0:
         return
     left = limit
     with closing(open_reader(path)) as connection:
         while left is None or left > 0:
             page = _PAGE if left is None else min(left, _PAGE)
-            try:
+            with reporting("read", path):
                 rows = connection.execute(query, {**filters, "since": since_id, "page": page}).fetchall()
-            except sqlite3.Error as problem:
-                raise unusable("read", path, problem) from problem
             yield from rows
             if len(rows) < page:
                 return

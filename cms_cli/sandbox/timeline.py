@@ -1,4 +1,4 @@
-"""Leads and revenue by click over time: events put into equal steps, few enough to draw."""
+"""Lays out leads and revenue by click over time, in equal steps, few enough to draw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cms_cli.sandbox.store_reader import MATCHES
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _YEAR = 365 * _DAY
-# What people read time in. A week begins where Unix weeks do, on a Thursday; nobody reads that off a chart.
+# Lengths that are easy to read. Weeks begin on a Thursday, as Unix time does; the chart does not show it.
 _STEPS = (
     *(1, 2, 5, 10, 15, 30, _MINUTE, 2 * _MINUTE, 5 * _MINUTE, 10 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE),
     *(_HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR),
@@ -20,7 +20,7 @@ _STEPS = (
 )
 
 CLOCKS = {"happened": "happened_at", "arrived": "received_at"}
-"""By which time an event is placed: its own timestamp (where it has one), or when the sandbox got it."""
+"""By which time an event is placed: its own timestamp (if it has one), or when it was received."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Line:
     """One click's numbers, step by step.
 
     Attributes:
-        click_id: The click; ``None`` for all those together that have no line of their own.
-        leads: How many.
+        click_id: ``None`` for all clicks together that have no line of their own.
+        leads: Their number.
         amounts: Revenue in the timeline's currency, in minor units.
     """
 
@@ -40,12 +40,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Equal steps of time, and each click's numbers in them.
+    """Equal steps of time, and each click's numbers in each of them.
 
     Attributes:
-        first: Where the first step begins, in Unix seconds; a multiple of ``step``.
-        step: The length of one, in seconds.
-        count: How many steps there are; 0 where there are no events.
+        first: The beginning of the first step, in Unix seconds; a multiple of ``step``.
+        step: Its length in seconds.
+        count: The number of steps; 0 if there are no events.
         lines: The clicks asked for, in that order, then the others together; clicks without an event are left out.
     """
 
@@ -55,7 +55,7 @@ class Timeline:
     lines: tuple[Line, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """For the page. Amounts are text, since JavaScript's numbers are not exact beyond 2**53."""
+        """Return the timeline for the page, with amounts as text: JavaScript's numbers end at 2**53."""
         lines = [
             {"clickId": line.click_id, "leads": line.leads, "amounts": [str(amount) for amount in line.amounts]}
             for line in self.lines
@@ -67,16 +67,16 @@ def read_timeline(report: Report, clicks: Sequence[str], currency: str, clock: s
     """Lay a report's events out in time.
 
     Args:
-        report: The book and which of its events count.
+        report: Selects the events.
         clicks: Those with a line of their own.
-        currency: Whose sales the amounts are of.
+        currency: That of the amounts.
         clock: One of :data:`CLOCKS`.
-        most: At most so many steps; 2 or more.
+        most: The largest number of steps; 2 or more.
     """
     if report.connection is None:
         return Timeline()
     at, bindings = CLOCKS[clock], report.wanted.bindings()
-    # Constants make the text of the queries; values are bound.
+    # The texts of queries are made of constants; values are always bound.
     range_query = f"SELECT min({at}), max({at}) FROM events WHERE {MATCHES}"  # noqa: S608
     earliest, latest = report.connection.execute(range_query, bindings).fetchone()
     if earliest is None:
@@ -102,7 +102,7 @@ def read_timeline(report: Report, clicks: Sequence[str], currency: str, clock: s
 
 
 def steps(earliest: float, latest: float, most: int) -> tuple[int, int, int]:
-    """First moment, length and number of steps that hold both ends, of a length that people read time in.
+    """Return the beginning, length and number of steps that hold both ends, with the shortest length that fits.
 
     Steps begin at multiples of their length, so that they stay where they are while events arrive.
     """

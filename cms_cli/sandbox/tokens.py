@@ -1,4 +1,4 @@
-"""Whose request this is: the bearer token, whether it is accepted, and which user it stands for."""
+"""Bearer tokens: whether one is accepted, and which user it stands for."""
 
 from __future__ import annotations
 
@@ -11,24 +11,22 @@ from hashlib import sha256
 from typing import Callable
 
 from cms_cli.sandbox.answers import Answer, error
+from cms_cli.sandbox.errors import OptionError
 
-# Opaque keys may hold more than RFC 6750's characters; blanks and control characters are in none.
+# Opaque keys may have other characters than RFC 6750's, but no blanks or control characters.
 _BEARER = re.compile(r"Bearer ([!-~]+)")
-LONGEST_SECONDS = 1e9
-"""Seconds that a token can be good for at most: some thirty years."""
-
+_LONGEST_SECONDS = 1e9  # some thirty years
 _MANY_TOKENS = 10_000
 _NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Caller:
-    """An accepted token, as hashes: the book must not hold anything that opens an account.
+    """An accepted token, as hashes: the store must not hold anything that opens an account.
 
     Attributes:
-        user: Of the JWT's ``iss`` and ``sub`` where it has them, so that a renewed token is the same user to the
-            rate limit; else of the token.
-        token: Of the token.
+        user: Hash of the JWT's ``iss`` and ``sub``, so that a renewed token is the same user; else of the token.
+        token: Hash of the token.
     """
 
     user: str
@@ -43,6 +41,9 @@ class TokenGate:
         max_requests: A token is refused after it has been accepted this often.
         max_seconds: A token is refused this long after it was first accepted.
         clock_ns: A monotonic clock, in nanoseconds.
+
+    Raises:
+        OptionError: The token cannot be in a header, or a number is out of its range.
     """
 
     def __init__(
@@ -52,6 +53,13 @@ class TokenGate:
         max_seconds: float | None,
         clock_ns: Callable[[], int],
     ) -> None:
+        if accept is not None and not _BEARER.fullmatch(f"Bearer {accept}"):
+            raise OptionError("a token is one or more printable ASCII characters, without blanks")
+        if max_requests is not None and max_requests < 0:
+            raise OptionError("a token is good for 0 requests or more")
+        # Not the other way round: every comparison with nan is false.
+        if max_seconds is not None and not 0 <= max_seconds <= _LONGEST_SECONDS:
+            raise OptionError(f"a token is good for 0 to {_LONGEST_SECONDS:.0f} seconds")
         self._accept = accept
         self._max_requests = max_requests
         self._max_ns = None if max_seconds is None else int(max_seconds * _NS)
@@ -61,7 +69,7 @@ class TokenGate:
         self._used: dict[str, tuple[int, int]] = {}
 
     def admit(self, authorization: str | None) -> Caller | Answer:
-        """The caller, or 401."""
+        """Return the caller, or 401."""
         if authorization is None:
             return _unauthorized("The Authorization header is missing")
         match = _BEARER.fullmatch(authorization)
@@ -93,11 +101,6 @@ class TokenGate:
             return False
 
 
-def can_be_token(text: str) -> bool:
-    """Whether a request can bring this token."""
-    return _BEARER.fullmatch(f"Bearer {text}") is not None
-
-
 def _unauthorized(why: str) -> Answer:
     return error(401, why, headers=(("WWW-Authenticate", "Bearer"),))
 
@@ -107,7 +110,7 @@ def _short_hash(text: str) -> str:
 
 
 def _user_of(token: str) -> str:
-    """The JWT's issuer and subject, else the token itself. The signature is nobody's business here."""
+    """Return a JWT's issuer and subject, else the token itself. The signature is not checked."""
     parts = token.split(".")
     if len(parts) != 3:
         return token

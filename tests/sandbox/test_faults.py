@@ -1,4 +1,4 @@
-"""Faults: how they are written, what each does on the wire and in the book, and that a seed repeats them."""
+"""Faults: how they are written, what each does on the wire and in the store, and that a seed repeats them."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Fuzzed:
         self.recorded = 0
 
     def check_event(self, event: dict[str, Any]) -> None:
-        """An event, and it with each field left out, as lead and as sale: 200 if and only if it is in the book."""
+        """An event, and it with each field left out, as lead and as sale: 200 if and only if it is recorded."""
         full = {**SALE, **event}
         variants = [event, full, *({key: full[key] for key in full if key != name} for name in full)]
         accepted = []

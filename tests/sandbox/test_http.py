@@ -271,7 +271,7 @@ def test_a_silent_connection_is_closed(start_sandbox: StartSandbox) -> None:
     assert raw(sandbox, GOOD, half_close=False).count(b"HTTP/1.1") == 1
 
 
-def test_requests_that_could_not_be_read_are_in_the_book(sandbox: SandboxServer) -> None:
+def test_requests_that_could_not_be_read_are_recorded(sandbox: SandboxServer) -> None:
     raw(sandbox, b"\x00\r\n\r\n")
     raw(sandbox, post_bytes("/track/lead", b"", "Transfer-Encoding: gzip", length=False))
     assert [(attempt.method, attempt.path, attempt.status) for attempt in sandbox.attempts()] == [

@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows is the book, as it arrives, as text, and reachable by keyboard."""
+"""The page in a real browser: what it shows is the store, as it arrives, as text, and reachable by keyboard."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def test_events_appear_as_they_arrive(page: Page, sandbox: SandboxServer) -> Non
     assert page.text("#state") == "live"
 
 
-def test_the_numbers_are_those_of_the_book(page: Page, sandbox: SandboxServer) -> None:
-    """Totals, the table of clicks and both charts are what adding up the book gives."""
+def test_the_numbers_are_those_of_the_store(page: Page, sandbox: SandboxServer) -> None:
+    """Totals, the table of clicks and both charts are what adding up the events gives."""
     fill(sandbox)
     page.wait(events_shown(6))
     expected = by_click(sandbox.events())

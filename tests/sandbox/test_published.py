@@ -95,7 +95,7 @@ def track(python: Path, requirement: str, sandbox: SandboxServer) -> subprocess.
 def test_a_published_client_tracks_into_the_sandbox(
     start_sandbox: StartSandbox, python_with: Callable[[str], Path], requirement: str
 ) -> None:
-    """A deferred lead, its follow-up and a sale are in the book as they were given, credited to the click."""
+    """A deferred lead, its follow-up and a sale are recorded as they were given, credited to the click."""
     sandbox = start_sandbox(answer="status")
     done = track(python_with(requirement), requirement, sandbox)
 

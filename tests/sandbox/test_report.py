@@ -56,7 +56,7 @@ def read(server: SandboxServer, wanted: EventFilter | None = None, **options: An
     ],
     ids=str,
 )
-def test_the_numbers_are_those_of_the_book(sandbox: SandboxServer, wanted: EventFilter) -> None:
+def test_the_numbers_are_those_of_the_store(sandbox: SandboxServer, wanted: EventFilter) -> None:
     """Each click's leads, sales and amounts, and their totals, are what adding up the matching events gives."""
     fill(sandbox, 60)
     events = [
@@ -190,7 +190,7 @@ def test_no_store_is_an_empty_report_and_a_strangers_file_an_error(sandbox: Sand
 
 
 @pytest.fixture
-def book(sandbox: SandboxServer) -> str:
+def filled(sandbox: SandboxServer) -> str:
     """A store with three clicks: one without a sale, one with two currencies."""
     lead(sandbox, {**LEAD, "clickId": "clk_lead"})
     for number, (click, amount, currency) in enumerate(
@@ -201,9 +201,9 @@ def book(sandbox: SandboxServer) -> str:
     return str(sandbox.db)
 
 
-def test_the_table_shows_amounts_as_people_write_them(program: Program, book: str) -> None:
+def test_the_table_shows_amounts_as_people_write_them(program: Program, filled: str) -> None:
     """One row a click and currency, most sales first, then a line of totals a currency; each column adds up."""
-    result = program("sandbox", "report", "--db", book)
+    result = program("sandbox", "report", "--db", filled)
     assert [line.split() for line in result.stdout.splitlines()] == [
         ["click", "leads", "sales", "revenue"],
         ["clk_1", "0", "1", "4,999", "JPY"],
@@ -216,9 +216,9 @@ def test_the_table_shows_amounts_as_people_write_them(program: Program, book: st
     ]
 
 
-def test_json_has_minor_units_and_these_keys(program: Program, book: str) -> None:
+def test_json_has_minor_units_and_these_keys(program: Program, filled: str) -> None:
     """The keys are pinned: others read them."""
-    document = program("sandbox", "report", "--db", book, "--json").json
+    document = program("sandbox", "report", "--db", filled, "--json").json
     assert document["clicks"][0] == {
         "clickId": "clk_1",
         "leads": 0,
@@ -243,14 +243,14 @@ def test_json_has_minor_units_and_these_keys(program: Program, book: str) -> Non
     assert list(document) == ["clicks", "total"]
 
 
-def test_json_lines_are_a_click_each_and_the_totals_last(program: Program, book: str) -> None:
+def test_json_lines_are_a_click_each_and_the_totals_last(program: Program, filled: str) -> None:
     """--output jsonl never holds more than a click at a time."""
-    *clicks, total = program("sandbox", "report", "--db", book, "--output", "jsonl").json_lines
+    *clicks, total = program("sandbox", "report", "--db", filled, "--output", "jsonl").json_lines
     assert [click["clickId"] for click in clicks] == ["clk_1", "clk_2", "clk_lead"]
     assert list(total) == ["total"]
 
 
-def test_the_command_filters_as_events_does(program: Program, book: str) -> None:
+def test_the_command_filters_as_events_does(program: Program, filled: str) -> None:
     """--kind, --click-id, --customer-external-id and --invoice-id; --limit leaves the totals alone, and says so."""
     for flags, clicks, sales in (
         (("--kind", "lead"), ["clk_lead"], 0),
@@ -259,14 +259,14 @@ def test_the_command_filters_as_events_does(program: Program, book: str) -> None
         (("--invoice-id", "i0"), ["clk_1"], 1),
         (("--limit", "1"), ["clk_1"], 4),
     ):
-        document = program("sandbox", "report", "--db", book, "--json", *flags).json
+        document = program("sandbox", "report", "--db", filled, "--json", *flags).json
         assert [click["clickId"] for click in document["clicks"]] == clicks
         assert document["total"]["sales"] == sales
-    assert "1 of 3 clicks" in program("sandbox", "report", "--db", book, "--limit", "1").stderr
+    assert "1 of 3 clicks" in program("sandbox", "report", "--db", filled, "--limit", "1").stderr
     assert program("sandbox", "report", "--kind", "refund").code == 2
 
 
-def test_an_empty_book_is_no_error(program: Program) -> None:
+def test_an_empty_store_is_no_error(program: Program) -> None:
     """Nothing on stdout, a word on stderr; as JSON, an empty report."""
     result = program("sandbox", "report")
     assert (result.code, result.stdout) == (0, "")

@@ -1,4 +1,4 @@
-"""The book: written before the answer, read from anywhere, private, never somebody else's file, and reset."""
+"""The store: written before the answer, read from anywhere, private, never somebody else's file, and reset."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def test_a_store_that_fails_is_a_500_that_says_so_and_is_kept(tmp_path: Path) ->
         assert isinstance(sandbox.failure, sqlite3.Error)
 
 
-def test_the_book_has_every_attempt(start_sandbox: StartSandbox) -> None:
+def test_the_store_has_every_attempt(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(faults="sale.5xx-after@1")
     lead(sandbox, SET_UP)
     sale(sandbox)

@@ -92,7 +92,7 @@ def test_a_token_expires_after_so_many_seconds(start_sandbox: StartSandbox, cloc
     assert post(sandbox, "Bearer new").status == 200
 
 
-def test_the_book_tells_users_apart_and_holds_no_token(sandbox: SandboxServer) -> None:
+def test_the_store_tells_users_apart_and_holds_no_token(sandbox: SandboxServer) -> None:
     for token in ("secret-one", "secret-one", "secret-two"):
         post(sandbox, f"Bearer {token}")
     one, again, two = users(sandbox)

@@ -83,7 +83,7 @@ def test_another_name_for_this_machine_is_turned_away(
 
 
 def test_the_page_is_no_attempt_at_the_api(start_sandbox: StartSandbox) -> None:
-    """No token, no rate limit, no fault, and nothing in the book: watching changes nothing."""
+    """No token, no rate limit, no fault, and nothing recorded: watching changes nothing."""
     sandbox = start_sandbox(rate_limit="1/m", faults="5xx", token="secret", latency_ms=0)
     for path in paths() * 2:
         assert send(sandbox, "GET", path).status == 200
@@ -116,8 +116,8 @@ def test_the_currencies_of_the_page_are_those_of_iso_4217() -> None:
     assert found == EXPONENTS
 
 
-def test_the_overview_is_the_books(sandbox: SandboxServer) -> None:
-    """Totals, clicks, timeline and events are those of the book, amounts as text, the latest event first."""
+def test_the_overview_is_that_of_the_store(sandbox: SandboxServer) -> None:
+    """Totals, clicks, timeline and events are those of the store, amounts as text, the latest event first."""
     lead(sandbox, SET_UP)
     lead(sandbox, FOLLOW_UP)
     sale(sandbox, {**SALE, "clickId": "clk_2", "amount": 2**53 - 1, "timestamp": "2026-04-10T12:00:00Z"})
