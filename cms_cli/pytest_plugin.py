@@ -1,11 +1,11 @@
-"""For the tests of applications that track with cms_python: a sandbox as a fixture.
+"""A pytest fixture for applications that track with cms_python: the sandbox.
 
     def test_an_order_is_tracked(cms_sandbox):
         shop = Shop(CMSClient(cms_sandbox.token, cms_sandbox.url))
         shop.order("book", customer="user_42", click="clk_1")
         assert [sale.amount for sale in cms_sandbox.sales()] == [1999]
 
-pytest finds it by itself where the distribution is installed. Nothing is imported until a test asks for the
+pytest loads this module wherever the distribution is installed, so it imports nothing else until a test uses the
 fixture.
 """
 
@@ -24,7 +24,7 @@ _MARK = "cms_sandbox(**options): how the sandbox of the fixture cms_sandbox beha
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", _MARK)
 
 
@@ -32,21 +32,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def cms_sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
     """A stand-in for the CutMeShort API, new and empty for each test, on a free port of this machine.
 
-    It has ``url`` and ``token`` for the client, and ``events()``, ``leads()`` and ``sales()``: what was recorded,
-    each with the ``click_id`` that it is attributed to. It behaves in another way with
-    ``@pytest.mark.cms_sandbox(faults="sale.5xx")``; :class:`cms_cli.sandbox.SandboxServer` has all options.
+    ``url`` and ``token`` are for the client; ``events()``, ``leads()`` and ``sales()`` return what was recorded, each
+    with the ``click_id`` that it is attributed to. ``@pytest.mark.cms_sandbox(faults="sale.5xx")`` sets options, which
+    are those of :class:`cms_cli.sandbox.SandboxServer`.
     """
     from cms_cli.sandbox import SandboxServer
 
     marks = list(request.node.iter_markers("cms_sandbox"))
     if any(mark.args for mark in marks):
-        # Else a test would pass without having met the fault that it names.
+        # Otherwise a test would pass without having met the fault that it names.
         pytest.fail('the marker cms_sandbox takes options by name: cms_sandbox(faults="sale.5xx")', pytrace=False)
     options = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
     with pytest.MonkeyPatch.context() as environment, SandboxServer(**options) as server:
-        # A proxy that the environment names cannot reach this machine's own address.
+        # A proxy in the environment could not reach this machine's own address.
         for name, other in (("no_proxy", "NO_PROXY"), ("NO_PROXY", "no_proxy")):
-            # Where one is set it is the only one that is asked, so it has to say what the other said alone.
+            # Libraries read only one of the two if both are set, so each needs what the other says.
             known = os.environ.get(name) or os.environ.get(other)
             if known != "*":
                 environment.setenv(name, ",".join(filter(None, (known, "127.0.0.1"))))

@@ -1,8 +1,9 @@
 """Decides which fault strikes which request, and what it does to the answer.
 
 What happens to the n-th attempt at a request depends only on the seed, the request and n: not on the order of
-threads, nor on how long anything takes. So the same client with the same file and the same seed meets the same faults,
-however many connections it uses. Only the steps of a plan begin and end by the clock or by the number of requests.
+threads, nor on how long anything takes. So the same client with the same file and the same seed meets the same
+faults, however many connections it uses. Only the steps of a plan begin and end by the clock or by the number of
+requests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over a pipe in the DevTools protocol: no driver and no package needed.
+"""Drives a headless Chromium over a pipe in the DevTools protocol, without a driver or a package.
 
 with Browser(folder) as browser:
     page = browser.open(sandbox.url)
@@ -29,7 +29,7 @@ _FLAGS = (
 
 
 def find_chromium() -> str | None:
-    """Where a Chromium is that can be driven from here."""
+    """Return the path of a Chromium that can be driven from here, if any."""
     if sys.platform == "win32":  # it would need its pipes as handles there
         return None
     return next((found for found in map(shutil.which, NAMES) if found), None)
@@ -64,7 +64,7 @@ class Browser:
         self.notices: list[dict[str, Any]] = []
 
     def call(self, method: str, session: str = "", **params: Any) -> Any:
-        """Send a command and wait for its answer; what is told meanwhile is kept in ``notices``."""
+        """Send a command and wait for its answer; events that come meanwhile are kept in ``notices``."""
         self._last += 1
         message = {"id": self._last, "method": method, "params": params}
         if session:
@@ -93,7 +93,7 @@ class Browser:
         return page
 
     def close(self) -> None:
-        """End it; its profile is the caller's to remove."""
+        """End the process; the caller removes the profile."""
         os.close(self._out)
         os.close(self._in)
         try:
@@ -133,7 +133,7 @@ class Page:
         return self._browser.call(method, self._session, **params)
 
     def run(self, code: str) -> Any:
-        """Evaluate an expression; its value, as JSON has it."""
+        """Evaluate an expression and return its value."""
         result = self.call("Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
@@ -146,11 +146,11 @@ class Page:
             time.sleep(0.05)
 
     def text(self, selector: str) -> str:
-        """The visible text of the first element that matches."""
+        """Return the visible text of the first element that matches."""
         return str(self.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
 
     def texts(self, selector: str) -> list[str]:
-        """The visible text of every element that matches."""
+        """Return the visible text of every element that matches."""
         found = self.run(f"[...document.querySelectorAll({json.dumps(selector)})].map((each) => each.innerText)")
         return list(found)
 
@@ -164,18 +164,18 @@ class Page:
         self.call("Input.insertText", text=text)
 
     def resize(self, width: int, height: int) -> None:
-        """Give the tab another size."""
+        """Resize the tab."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
 
     def screenshot(self, file: Path, *, whole: bool = True) -> None:
-        """Write what it looks like, as PNG."""
+        """Write a picture of the tab, as PNG."""
         answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         file.write_bytes(base64.b64decode(answer["data"]))
 
     def complaints(self) -> list[str]:
-        """Errors and warnings of the console, and refusals of the content security policy."""
+        """Return errors and warnings of the console, and violations of the content security policy."""
         self.run("0")
         found = []
         for notice in self._browser.notices:
@@ -191,7 +191,7 @@ class Page:
         return found
 
     def requested(self) -> set[str]:
-        """Every address that the page asked for."""
+        """Return every address that the page requested."""
         return {
             notice["params"]["request"]["url"]
             for notice in self._browser.notices

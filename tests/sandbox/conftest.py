@@ -1,4 +1,4 @@
-"""A sandbox for every test that asks for one, closed afterwards, and checked for failures of its own."""
+"""Fixtures: sandboxes that are closed afterwards and checked for failures of their own, and a clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ StartSandbox = Callable[..., SandboxServer]
 
 @pytest.fixture
 def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
-    """Makes sandboxes, on one store unless told; each is closed at the end, and none may have answered 500."""
+    """Start sandboxes, on one store unless told; close each at the end, and fail if one has failed itself."""
     servers: list[SandboxServer] = []
 
     def start(**options: Any) -> SandboxServer:

@@ -1,4 +1,4 @@
-"""Real HTTP to a real sandbox, by hand: no client library smooths anything over."""
+"""Talks HTTP to a sandbox with nothing between that could smooth over a difference."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def addressed(server: SandboxServer, data: bytes) -> bytes:
 
 
 def raw(server: SandboxServer, data: bytes, *, half_close: bool = True) -> bytes:
-    """Send bytes, with the port filled in; everything that comes back until the server closes."""
+    """Send bytes, with the port filled in; return everything that comes back until the server closes."""
     data = addressed(server, data)
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
         try:
@@ -120,12 +120,12 @@ def receive_all(sock: socket.socket) -> bytes:
 
 
 def status_of(answer: bytes) -> int:
-    """The status of the first answer in what :func:`raw` got; 0 for none."""
+    """Return the status of the first answer in what :func:`raw` got; 0 for none."""
     return int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else 0
 
 
 def post_bytes(path: str, body: bytes, *extra: str, length: bool = True) -> bytes:
-    """A request, as bytes."""
+    """Return a request as bytes."""
     lines = [
         f"POST {path} HTTP/1.1",
         HOST,

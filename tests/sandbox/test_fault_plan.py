@@ -1,4 +1,4 @@
-"""Scenarios: a TOML file of faults by time, by number and by event."""
+"""Fault plans from a TOML file: by time, by number and by event."""
 
 from __future__ import annotations
 

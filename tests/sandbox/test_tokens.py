@@ -1,4 +1,4 @@
-"""Who may: present, well-formed, the right one, not expired; and who counts as one user."""
+"""Tokens: present, well-formed, the right one, not expired; and which of them are one user."""
 
 from __future__ import annotations
 

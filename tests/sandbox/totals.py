@@ -1,4 +1,4 @@
-"""A second way to the report's numbers: event by event, in Python, with nothing of SQL."""
+"""Adds up the report's numbers in another way: event by event, without SQL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cms_cli.sandbox import SandboxEvent
 
 
 def by_click(events: Iterable[SandboxEvent]) -> dict[str, dict[str, Any]]:
-    """Leads, sales and amounts by currency of each click."""
+    """Return the leads, sales and amounts by currency of each click."""
     found: dict[str, dict[str, Any]] = defaultdict(lambda: {"leads": 0, "sales": 0, "revenue": Counter()})
     for event in events:
         click = found[event.click_id]
@@ -21,7 +21,7 @@ def by_click(events: Iterable[SandboxEvent]) -> dict[str, dict[str, Any]]:
 
 
 def revenue(events: Iterable[SandboxEvent]) -> dict[str, int]:
-    """Amounts by currency of all events."""
+    """Return the amounts by currency of all events."""
     found: Counter[str] = Counter()
     for event in events:
         if event.amount is not None:
