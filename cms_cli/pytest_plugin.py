@@ -33,8 +33,8 @@ def cms_sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
     """A stand-in for the CutMeShort API, new and empty for each test, on a free port of this machine.
 
     ``url`` and ``token`` are for the client; ``events()``, ``leads()`` and ``sales()`` return what was recorded,
-    each with the ``click_id`` that it is attributed to. ``@pytest.mark.cms_sandbox(faults="sale.5xx")`` sets options,
-    which are those of :class:`cms_cli.sandbox.SandboxServer`.
+    each with the ``click_id`` that it is attributed to. ``@pytest.mark.cms_sandbox(faults="sale.5xx")`` sets
+    options, which are those of :class:`cms_cli.sandbox.SandboxServer`.
     """
     from cms_cli.sandbox import SandboxServer
 
