@@ -1,17 +1,17 @@
-// Stacked bars over time, drawn at the size they are shown at, so that their text has the page's size.
+// Draws stacked bars over time, at the size at which they are shown, so that labels keep the page's text size.
 
 import { draw, make } from "./dom.js";
-import { mark, stretch } from "./time.js";
+import { axisLabel, stepLabel } from "./time.js";
 
 const HEIGHT = 190;
 const MARGIN = { top: 10, right: 6, bottom: 24, left: 46 };
 const TICKS = 4;
-const WIDE = 7.4; // pixels that a character of a label takes at most
+const WIDE = 7.4; // pixels of a label's widest character
 
-/** Steps of 1, 2 or 5 times a power of ten: what an axis can be labelled with. */
+/** Return the axis step: 1, 2 or 5 times a power of ten. */
 function niceStep(most, unit) {
   const rough = Math.max(most / TICKS, 1);
-  // From one whole unit up (1 dollar and not 1 cent), unless everything is smaller than that.
+  // At least one whole unit (1 dollar and not 1 cent), unless all values are smaller.
   const base = rough >= unit / 10 ? unit : 1;
   const power = 10 ** Math.floor(Math.log10(rough / base));
   const factor = [1, 2, 5, 10].find((each) => each * power * base >= rough * 0.999);
@@ -42,7 +42,7 @@ export class Chart {
   }
 
   /**
-   * Show other numbers.
+   * Show a timeline.
    * @param timeline {first, step, count, lines: [{clickId, ...}]}
    * @param how {values(line): numbers to draw, exact(line, at): text, sum(at): text, tick(value): text,
    *   unit: what an axis counts in, colour(clickId): class, label(clickId): text}
@@ -83,7 +83,7 @@ export class Chart {
 
   marks(inner) {
     const { first, step, count } = this.timeline;
-    const labels = Array.from({ length: count }, (_, at) => mark(first + at * step, step, count * step));
+    const labels = Array.from({ length: count }, (_, at) => axisLabel(first + at * step, step, count * step));
     const longest = Math.max(0, ...labels.map((label) => label.length));
     const every = Math.max(1, Math.ceil((longest * WIDE + 14) / this.slot));
     const parts = [];
@@ -105,7 +105,7 @@ export class Chart {
       let below = 0;
       column.forEach((value, number) => {
         if (!value) return;
-        // A sale among thousands is still to be seen.
+        // A single sale among thousands stays visible.
         const height = Math.max(y(below) - y(below + value), 1.5);
         const shape = { x, y: y(below) - height, width, height, class: this.how.colour(this.timeline.lines[number].clickId) };
         group.append(draw("rect", shape));
@@ -141,7 +141,7 @@ export class Chart {
       make("span", { className: "name" }, this.how.label(line.clickId)),
       make("span", { className: "number" }, this.how.exact(line, at)),
     ));
-    const head = make("p", {}, `${stretch(first + at * step, step)} UTC: `, make("b", {}, this.how.sum(at)));
+    const head = make("p", {}, `${stepLabel(first + at * step, step)} UTC: `, make("b", {}, this.how.sum(at)));
     const text = [head, ...rows].map((each) => each.textContent).join("\n");
     if (this.said !== text) this.tip.replaceChildren(head, make("ul", {}, ...rows));
     this.said = text;

@@ -1,4 +1,4 @@
-// Elements from data. Text goes in as text nodes only, so nothing in it is ever read as HTML.
+// Builds elements from data. Text is added as text nodes only, so none of it is ever parsed as HTML.
 
 /** Make an element: properties are set on it, children are elements or text. */
 export function make(name, properties = {}, ...children) {
@@ -13,7 +13,7 @@ export function make(name, properties = {}, ...children) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Make an element of a drawing: everything but text is an attribute. */
+/** Make an SVG element: everything but text is an attribute. */
 export function draw(name, attributes = {}, text = "") {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -21,16 +21,16 @@ export function draw(name, attributes = {}, text = "") {
   return element;
 }
 
-/** Set the text of an element, if it is another one: selections and screen readers are not disturbed for nothing. */
-export function say(element, text) {
+/** Set an element's text if it differs: setting the same one would disturb selections and screen readers. */
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
- * Make a parent's children those of a list, in its order, and keep elements that stay: focus, selection and what is
- * unfolded stay with them.
+ * Give a parent one child for each item, in order. Children of items that stay are kept, and with them focus,
+ * selection and unfolded details.
  */
-export function keep(parent, items, keyOf, create, update = () => {}) {
+export function syncChildren(parent, items, keyOf, create, update = () => {}) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   let place = parent.firstElementChild;
   for (const [at, item] of items.entries()) {
@@ -48,8 +48,8 @@ export function keep(parent, items, keyOf, create, update = () => {}) {
   for (const child of known.values()) child.remove();
 }
 
-/** Wait until nothing has been asked for a while, then do it once. */
-export function calmly(action, milliseconds) {
+/** Return a function that runs the action once, when it has not been called for a while. */
+export function debounce(action, milliseconds) {
   let timer = 0;
   return () => {
     clearTimeout(timer);

@@ -1,32 +1,32 @@
-// What stands on the page as text: totals, legend, the table of clicks, the list of events.
+// Shows what the page has as text: totals, legend, the table of clicks, the list of events.
 
-import { keep, make, say } from "./dom.js";
+import { make, setText, syncChildren } from "./dom.js";
 import { count, counted, money, nameOf, plainMoney } from "./money.js";
-import { moment } from "./time.js";
+import { formatTime } from "./time.js";
 
 const by = (id) => document.getElementById(id);
 const FLASH = 2500; // milliseconds
-const FEW = 25; // events, until more are asked for
-const MOST_COLUMNS = 7; // currencies that have a column each, where there is room
+const FEW = 25; // events that are shown until somebody asks for more
+const MOST_COLUMNS = 7; // up to as many currencies have a column each
 const wide = matchMedia("(min-width: 1000px)");
 let all = false;
 
-/** Everything that came to a click or to all of them, one line a currency. */
+/** Show sums of revenue, one line for each currency. */
 function sums(element, revenue) {
   const lines = revenue.map((each) => money(each.amount, each.currency));
-  keep(element, lines.length ? lines : ["–"], (_, at) => at, () => make("div"), say);
+  syncChildren(element, lines.length ? lines : ["–"], (_, at) => at, () => make("div"), setText);
 }
 
 export function showTotals(total) {
-  say(by("total-clicks"), count(total.clicks));
-  say(by("total-leads"), count(total.leads));
-  say(by("total-sales"), count(total.sales));
+  setText(by("total-clicks"), count(total.clicks));
+  setText(by("total-leads"), count(total.leads));
+  setText(by("total-sales"), count(total.sales));
   sums(by("total-revenue"), total.revenue);
 }
 
 export function showLegend(lines, colours) {
   const swatch = (line) => make("li", {}, make("span", { className: `swatch ${colours.of(line.clickId)}` }), make("bdi", {}, line.clickId ?? "other clicks"));
-  keep(by("legend"), lines, (line) => `${line.clickId === null}${line.clickId}`, swatch, (item, line) => {
+  syncChildren(by("legend"), lines, (line) => `${line.clickId === null}${line.clickId}`, swatch, (item, line) => {
     item.firstElementChild.className = `swatch ${colours.of(line.clickId)}`;
   });
 }
@@ -38,7 +38,7 @@ function clickRow(click, choose, columns) {
   return make("tr", {}, make("th", { scope: "row" }, make("div", { className: "who" }, make("span", { className: "swatch" }), button)), ...cells);
 }
 
-/** A column a currency where they fit, so that clicks can be compared; else one column with a line a currency. */
+/** Return the revenue columns: one for each currency if they fit, so that clicks can be compared; else a single one. */
 function currencyColumns(total) {
   const currencies = total.revenue.map((each) => each.currency);
   const apart = wide.matches && currencies.length > 0 && currencies.length <= MOST_COLUMNS;
@@ -57,31 +57,31 @@ function currencyColumns(total) {
 
 export function showClicks(clicks, total, colours, choose) {
   const columns = currencyColumns(total);
-  keep(by("clicks"), clicks, (click) => click.clickId, (click) => clickRow(click, choose, columns), (row, click) => {
+  syncChildren(by("clicks"), clicks, (click) => click.clickId, (click) => clickRow(click, choose, columns), (row, click) => {
     const [name, leads, sales, ...revenue] = row.children;
     const last = revenue.pop();
     name.querySelector(".swatch").className = `swatch ${colours.of(click.clickId, "none")}`;
-    say(leads, count(click.leads));
-    say(sales, count(click.sales));
+    setText(leads, count(click.leads));
+    setText(sales, count(click.sales));
     if (columns[0] === "revenue") sums(revenue[0], click.revenue);
     else revenue.forEach((cell, at) => {
       const found = click.revenue.find((each) => each.currency === columns[at]);
-      say(cell, found ? plainMoney(found.amount, found.currency) : "");
+      setText(cell, found ? plainMoney(found.amount, found.currency) : "");
     });
-    say(last, moment(click.lastEventAt));
+    setText(last, formatTime(click.lastEventAt));
     last.title = click.lastEventAt;
   });
   const more = total.clicks - clicks.length;
   by("more-clicks").hidden = more <= 0;
-  say(by("more-clicks"), `and ${counted(more, "more click")}: filter, or see them all with cms sandbox report`);
+  setText(by("more-clicks"), `and ${counted(more, "more click")}: filter, or see them all with cms sandbox report`);
 }
 
-/** Call back when the page becomes so wide or narrow that lists are laid out in another way. */
+/** Call back when the page's width changes the layout of the lists. */
 export function whenWidthChanges(action) {
   wide.addEventListener("change", action);
 }
 
-/** What was received, field by field, and what became of it. */
+/** Make the details of an event: each field as it was received, and the click that it is attributed to. */
 function details(event, choose) {
   const only = make("button", { type: "button", className: "link" }, "Show only this click");
   only.addEventListener("click", () => choose(event.clickId));
@@ -101,7 +101,7 @@ function eventItem(event, choose) {
   if (event.clickSource === "deferred") click.append(" ", make("span", { className: "badge", title: "The click was stored by an earlier deferred lead" }, "deferred"));
   const amount = fields.amount === undefined ? "" : money(fields.amount, fields.currency);
   const summary = make("summary", {},
-    make("time", { dateTime: event.receivedAt, title: event.receivedAt }, moment(event.receivedAt)),
+    make("time", { dateTime: event.receivedAt, title: event.receivedAt }, formatTime(event.receivedAt)),
     make("span", { className: `kind ${event.kind}` }, event.kind),
     make("bdi", { className: "name" }, fields.eventName),
     click,
@@ -109,15 +109,15 @@ function eventItem(event, choose) {
     make("span", { className: "amount number" }, amount),
   );
   const item = make("details", {}, summary);
-  // Most are never opened.
+  // Built when opened, since most never are.
   item.addEventListener("toggle", () => item.open && item.childElementCount === 1 && item.append(details(event, choose)));
   return make("li", {}, item);
 }
 
-/** @param flash Whether events that were not there before are to catch the eye. */
+/** @param flash Whether to highlight events that were not there before. */
 export function showEvents(events, total, choose, flash) {
   const shown = all ? events : events.slice(0, FEW);
-  keep(by("events"), shown, (event) => `${event.id} ${event.receivedAt}`, (event) => {
+  syncChildren(by("events"), shown, (event) => `${event.id} ${event.receivedAt}`, (event) => {
     const item = eventItem(event, choose);
     if (flash) {
       item.classList.add("new");
@@ -134,5 +134,5 @@ export function showEvents(events, total, choose, flash) {
   };
   const more = total.leads + total.sales - events.length;
   by("more-events").hidden = more <= 0 || !by("all-events").hidden;
-  say(by("more-events"), `and ${counted(more, "older event")}: filter, or see them all with cms sandbox events`);
+  setText(by("more-events"), `and ${counted(more, "older event")}: filter, or see them all with cms sandbox events`);
 }

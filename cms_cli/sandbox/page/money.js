@@ -1,7 +1,7 @@
-// Amounts as people write them. Minor units are exact (BigInt) until they are text.
+// Formats amounts. Minor units are exact (BigInt) until they are text.
 
-// How many decimals the minor unit of a currency is worth, by ISO 4217. Not what Intl says, which is how many of them
-// are usual in a place: for IQD that is 0 and not 3, and an amount would look a thousand times too large.
+// The number of decimals of each currency, by ISO 4217. Intl has those in common use: for IQD 0 and not 3, and an
+// amount would look a thousand times too large.
 const DECIMALS = {
   0: "BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
   2: `
@@ -19,12 +19,12 @@ const DIGITS = new Map(Object.entries(DECIMALS).flatMap(([digits, codes]) => cod
 const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
-/** "1,234.50 USD" from minor units (text or number); minor units as they are where the currency is not known. */
+/** Format minor units (text or number): "1,234.50 USD". Those of an unknown currency stay minor units. */
 export function money(minor, currency) {
   return `${plainMoney(minor, currency)} ${nameOf(currency)}`;
 }
 
-/** The same without the currency. */
+/** Format minor units without the currency. */
 export function plainMoney(minor, currency) {
   const amount = BigInt(minor);
   const digits = DIGITS.get(currency) ?? 0;
@@ -33,27 +33,27 @@ export function plainMoney(minor, currency) {
   return `${grouped.format(amount / unit)}.${String(amount % unit).padStart(digits, "0")}`;
 }
 
-/** A currency, and that its amounts are in minor units where it is not known how many make a whole one. */
+/** Return a currency's name; that of an unknown one says that its amounts are minor units. */
 export function nameOf(currency) {
   return DIGITS.has(currency) ? currency : `${currency} (minor units)`;
 }
 
-/** The same, short enough for an axis: "1.2K". */
-export function roughly(minor, currency) {
+/** Format minor units for an axis: "1.2K". */
+export function compactMoney(minor, currency) {
   return short.format(minor / 10 ** (DIGITS.get(currency) ?? 0));
 }
 
-/** The size of a currency's unit in minor units, so that an axis gets round numbers. */
+/** Return a currency's unit in minor units, so that an axis gets round numbers. */
 export function unitOf(currency) {
   return 10 ** (DIGITS.get(currency) ?? 0);
 }
 
-/** "1,234". */
+/** Format a number: "1,234". */
 export function count(number) {
   return grouped.format(number);
 }
 
-/** "1 click", "2 clicks". */
+/** Format a number of things: "1 click", "2 clicks". */
 export function counted(number, noun) {
   return `${grouped.format(number)} ${noun}${number === 1 ? "" : "s"}`;
 }

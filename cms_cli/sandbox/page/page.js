@@ -1,19 +1,19 @@
-// Asks the sandbox what there is, again and again, and shows it. The address bar keeps what is chosen.
+// Polls the sandbox's overview and shows it. The address bar keeps the choices.
 
 import { Chart } from "./chart.js";
-import { calmly, keep, make, say } from "./dom.js";
+import { debounce, make, setText, syncChildren } from "./dom.js";
 import { showClicks, showEvents, showLegend, showTotals, whenWidthChanges } from "./lists.js";
-import { count, money, roughly, unitOf } from "./money.js";
+import { count, money, compactMoney, unitOf } from "./money.js";
 
 const by = (id) => document.getElementById(id);
-const PAUSE = 1000; // milliseconds from an answer to the next question
-const LATE = 8000; // milliseconds after which no answer is expected
+const PAUSE = 1000; // milliseconds from an answer to the next request
+const LATE = 8000; // milliseconds after which a request is given up
 const COLOURS = 8;
 
 const charts = { leads: new Chart(by("leads-chart"), "Leads"), revenue: new Chart(by("revenue-chart"), "Revenue") };
 const usual = { text: "", kind: "", click: "", clock: "happened", order: "sales", currency: "" };
 
-/** Read what is chosen from the address. A value that the page does not offer is ignored. */
+/** Read the choices from the address. Values that the page does not offer are ignored. */
 function readAddress() {
   const offered = {
     kind: [...document.getElementsByName("kind")].map((radio) => radio.value),
@@ -26,13 +26,13 @@ function readAddress() {
 }
 
 const chosen = readAddress();
-let tag = ""; // of what is shown, so that an answer without news is short
-let flash = false; // whether what is new came by itself and not by another filter
+let tag = ""; // that of the overview shown: without news the answer is short
+let flash = false; // whether new events have arrived, rather than been filtered in
 let paused = false;
 let asking = null;
 let timer = 0;
 
-/** Which colour a click has; it keeps it as long as it is among the first. */
+/** The colours of the clicks. Each keeps its own as long as it has a line on the charts. */
 const colours = {
   slots: new Map(),
   assign(clicks) {
@@ -45,55 +45,55 @@ const colours = {
   },
 };
 
-function question() {
+function overviewUrl() {
   const asked = Object.entries({ ...chosen, tag }).filter(([, value]) => value !== "");
   const steps = Math.max(8, Math.min(48, Math.floor((by("leads-chart").clientWidth || 600) / 14)));
   return `/_sandbox/overview?${new URLSearchParams([...asked, ["steps", steps]])}`;
 }
 
-async function ask() {
+async function poll() {
   clearTimeout(timer);
   asking?.abort();
   const mine = (asking = new AbortController());
   const late = setTimeout(() => mine.abort(), LATE);
   const began = performance.now();
   try {
-    const answer = await fetch(question(), { signal: mine.signal, cache: "no-store" });
+    const answer = await fetch(overviewUrl(), { signal: mine.signal, cache: "no-store" });
     const found = await answer.json();
     if (mine !== asking) return;
     if (!answer.ok) throw new Error(found.error);
     if (found.total) show(found);
-    state("live", "live");
+    showState("live", "live");
   } catch (problem) {
     if (mine !== asking) return;
-    state("lost", problem instanceof SyntaxError || problem instanceof TypeError || mine.signal.aborted ? "the sandbox does not answer" : problem.message);
+    showState("lost", problem instanceof SyntaxError || problem instanceof TypeError || mine.signal.aborted ? "the sandbox does not answer" : problem.message);
   } finally {
     clearTimeout(late);
-    // A large book takes a while to add up: then it is asked less often, so that events keep their turn.
-    if (mine === asking) later(PAUSE + 4 * (performance.now() - began));
+    // A large store takes a while to add up. It is polled less often, so that events do not have to wait.
+    if (mine === asking) pollLater(PAUSE + 4 * (performance.now() - began));
   }
 }
 
-function later(milliseconds) {
+function pollLater(milliseconds) {
   clearTimeout(timer);
-  if (!paused && !document.hidden) timer = setTimeout(ask, milliseconds);
+  if (!paused && !document.hidden) timer = setTimeout(poll, milliseconds);
 }
 
-/** Ask again from scratch, because something else is to be seen. */
-function anew() {
+/** Apply the choices: put them into the address, and fetch everything again. */
+function applyChoices() {
   tag = "";
   flash = false;
   const kept = Object.entries(chosen).filter(([name, value]) => value !== usual[name]);
   const query = new URLSearchParams(kept).toString();
   history.replaceState(null, "", query ? `/?${query}` : "/");
   showChoice();
-  ask();
+  poll();
 }
 
-function state(name, words) {
+function showState(name, words) {
   const element = by("state");
   element.dataset.state = paused ? "paused" : name;
-  say(element, paused ? "paused" : words);
+  setText(element, paused ? "paused" : words);
 }
 
 function show(found) {
@@ -121,7 +121,7 @@ function showCharts({ timeline, total, currency }) {
     values: (line) => line.leads,
     exact: (line, at) => count(line.leads[at]),
     sum: (at) => count(sum(at, "leads")),
-    tick: (value) => roughly(value, ""),
+    tick: (value) => compactMoney(value, ""),
     unit: 1,
   });
   charts.revenue.show(timeline, {
@@ -129,17 +129,17 @@ function showCharts({ timeline, total, currency }) {
     values: (line) => line.amounts.map(Number),
     exact: (line, at) => money(line.amounts[at], currency),
     sum: (at) => money(sum(at, "amounts"), currency),
-    tick: (value) => roughly(value, currency),
+    tick: (value) => compactMoney(value, currency),
     unit: unitOf(currency),
   });
-  say(by("leads-sum"), count(total.leads));
+  setText(by("leads-sum"), count(total.leads));
   const revenue = total.revenue.find((each) => each.currency === currency);
-  say(by("revenue-sum"), revenue ? money(revenue.amount, currency) : "");
+  setText(by("revenue-sum"), revenue ? money(revenue.amount, currency) : "");
   const codes = new Set([...total.revenue.map((each) => each.currency), ...(currency ? [currency] : [])]);
   const options = codes.size ? [...codes].sort() : [""];
-  keep(by("currency"), options, (code) => code, (code) => make("option", { value: code }, code || "no currency yet"));
+  syncChildren(by("currency"), options, (code) => code, (code) => make("option", { value: code }, code || "no currency yet"));
   by("currency").value = currency;
-  say(by("order-revenue"), currency ? `revenue in ${currency}` : "revenue");
+  setText(by("order-revenue"), currency ? `revenue in ${currency}` : "revenue");
 }
 
 function showChoice() {
@@ -159,12 +159,12 @@ function chooseClick(click) {
 
 function choose(change) {
   Object.assign(chosen, change);
-  anew();
+  applyChoices();
 }
 
 function listen() {
-  whenWidthChanges(anew);
-  const typed = calmly(() => by("text").value !== chosen.text && choose({ text: by("text").value }), 200);
+  whenWidthChanges(applyChoices);
+  const typed = debounce(() => by("text").value !== chosen.text && choose({ text: by("text").value }), 200);
   by("text").addEventListener("input", typed);
   by("filter").addEventListener("submit", (event) => event.preventDefault());
   for (const radio of document.getElementsByName("kind")) radio.addEventListener("change", () => choose({ kind: radio.value }));
@@ -180,18 +180,18 @@ function listen() {
   by("pause").addEventListener("click", () => {
     paused = !paused;
     by("pause").setAttribute("aria-pressed", String(paused));
-    say(by("pause"), paused ? "Go on" : "Pause");
+    setText(by("pause"), paused ? "Go on" : "Pause");
     if (paused) {
       clearTimeout(timer);
-      state("paused", "paused");
-    } else ask();
+      showState("paused", "paused");
+    } else poll();
   });
-  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : paused || ask()));
+  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : paused || poll()));
 }
 
-say(by("example"), [
+setText(by("example"), [
   `export CMS_HOST=${location.origin} CMS_BEARER_TOKEN=anything`,
   "cms lead --click-id c1 --event-name signup --customer-external-id u1",
 ].join("\n"));
 listen();
-anew();
+applyChoices();

@@ -1,4 +1,4 @@
-// Moments as people read them, in UTC as everywhere in cms. Intl would say them in the browser's own zone and manner.
+// Formats times in UTC, as everywhere in cms. Intl would use the browser's own zone and style.
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAY = 86400;
@@ -9,16 +9,16 @@ const seconds = (date) => `${clock(date)}:${two(date.getUTCSeconds())}`;
 const day = (date) => `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]}`;
 const dayOfYear = (date) => `${day(date)} ${date.getUTCFullYear()}`;
 
-/** "14:05:09" today, "3 Oct 14:05" this year, "3 Oct 2025" before: as short as it can be without being ambiguous. */
-export function moment(iso, now = new Date()) {
+/** Format a time as short as is unambiguous: "14:05:09" today, "3 Oct 14:05" this year, "3 Oct 2025" before. */
+export function formatTime(iso, now = new Date()) {
   const date = new Date(iso);
   if (date.toISOString().slice(0, 10) === now.toISOString().slice(0, 10)) return seconds(date);
   if (date.getUTCFullYear() === now.getUTCFullYear()) return `${day(date)} ${clock(date)}`;
   return dayOfYear(date);
 }
 
-/** The beginning of a step, for an axis: not more than tells it from its neighbours. */
-export function mark(start, step, span) {
+/** Format the beginning of a step for an axis, with no more than tells it from its neighbours. */
+export function axisLabel(start, step, span) {
   const date = new Date(start * 1000);
   if (step >= 365 * DAY) return String(date.getUTCFullYear());
   if (step >= DAY) return span > 300 * DAY ? `${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}` : day(date);
@@ -26,8 +26,8 @@ export function mark(start, step, span) {
   return step >= 60 ? clock(date) : seconds(date);
 }
 
-/** A step in full: "3 Oct 2026", "3 Oct 2026 to 9 Oct 2026", "3 Oct 2026 14:00 to 16:00". */
-export function stretch(start, step) {
+/** Format a step in full: "3 Oct 2026", "3 Oct 2026 to 9 Oct 2026", "3 Oct 2026 14:00 to 16:00". */
+export function stepLabel(start, step) {
   const from = new Date(start * 1000);
   if (step === DAY) return dayOfYear(from);
   if (step > DAY) return `${dayOfYear(from)} to ${dayOfYear(new Date((start + step - DAY) * 1000))}`;
