@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from faultserver import FaultServer
 from hypothesis import settings
+from postgres import REQUIRED, NoPostgresError, Postgres, open_server
 from program import TOKEN, Program
 
 # How long an example takes says nothing on a busy machine.
@@ -47,3 +48,24 @@ def online(program: Program, service: FaultServer) -> Program:
     """The program with that service as its host, and a token."""
     program.env.update(CMS_HOST=service.url, CMS_BEARER_TOKEN=TOKEN)
     return program
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL; skips where there is none, unless one is required."""
+    try:
+        server = open_server()
+    except NoPostgresError as reason:
+        if os.environ.get(REQUIRED):
+            raise
+        pytest.skip(f"no PostgreSQL: {reason}")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty database."""
+    url = postgres.new_database()
+    yield url
+    postgres.drop_database(url)
