@@ -40,6 +40,8 @@ MOST_IDLE = 64
 LARGEST_ANSWER = 1024 * 1024
 """Bytes of an answer that are read. A longer one is not the API's."""
 
+_REST_OF_ANSWER = 0.05  # seconds in which a body that is there already is read, whatever the deadline
+
 _USER_AGENT = f"cms-python-client/{__version__} Python/{sys.version.split()[0]} ({sys.platform})"
 
 
@@ -122,7 +124,9 @@ class Transport:
                 return NoAnswer(Silence.DROPPED, True, f"an interim answer came as if it were the last ({status})")
             if status == 407:  # a proxy's, never the service's
                 return NoAnswer(Silence.PROXY, False, "it wants a user name and password")
-            content = _read(response.raw, (event.sent_at or 0.0) + timeout)
+            # Where this process was stopped beyond the deadline, the whole answer may be there already.
+            latest = max((event.sent_at or 0.0) + timeout, time.monotonic() + _REST_OF_ANSWER)
+            content = _read(response.raw, latest)
         return Answer(
             status,
             headers.get("Content-Type", "").lower(),

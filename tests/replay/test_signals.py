@@ -89,6 +89,36 @@ def test_a_signal_does_not_wait_for_a_server_that_hangs(
     assert "cms runs resume" in stderr
 
 
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_an_answer_that_came_while_the_process_was_stopped_counts(
+    online: Program, service: FaultServer, kind: str
+) -> None:
+    """Stopped for longer than --timeout (Ctrl-Z, a laptop's lid), a lead that was answered is not unknown."""
+    service.default = SLOW
+    path = write(online, kind, 6)
+    process = online.start(*command(kind, path, "--timeout", "1", "--concurrency", "3"))
+    assert service.wait_for(lambda: len(service.requests) >= 2)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(2)
+    process.send_signal(signal.SIGCONT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert '"accepted": 6' in stdout
+    assert len(service.requests) == 6
+
+
+def test_a_closed_terminal_says_so(online: Program, service: FaultServer) -> None:
+    """SIGHUP ends with 129, as shells count it, and in its own words."""
+    service.default = SLOW
+    process = online.start(*command("sale", write(online, "sale", 60)))
+    assert service.wait_for(lambda: len(service.requests) >= 12)
+    process.send_signal(signal.SIGHUP)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 129
+    assert "SIGHUP" in stderr
+    assert "SIGTERM" not in stderr
+
+
 @pytest.mark.parametrize("name", ["HUP", "INT", pytest.param("TERM", marks=pytest.mark.slow)])
 def test_what_was_ignored_stays_ignored(online: Program, service: FaultServer, name: str) -> None:
     """Under nohup, or in the background of a script, the signal was meant for others: the run goes to its end."""
