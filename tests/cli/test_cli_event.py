@@ -277,6 +277,31 @@ def test_what_the_service_says_becomes_the_exit_code(
     assert bool(result.stderr) == (code != 0)
 
 
+@pytest.mark.parametrize(
+    "answer", [DROP, refusal(500, "boom"), Reply(200, b"null")], ids=["dropped", "500", "null"]
+)
+def test_a_sale_that_may_have_arrived_can_be_sent_again(
+    online: Program, service: FaultServer, answer: Reply
+) -> None:
+    """The invoice dedupes it, so a sale without an answer ends with 5, not with 6 as a lead does."""
+    service.default = answer
+
+    result = online(*SALE, "--json", "--max-wait", "1")
+
+    assert result.code == 5, result.stderr
+    assert result.json["success"] is False
+
+
+def test_a_lead_with_a_success_that_says_nothing_is_unknown(online: Program, service: FaultServer) -> None:
+    """It may have been recorded: exit 6, and it is not sent again."""
+    service.default = Reply(200, b"null")
+
+    result = online(*LEAD, "--json", "--max-wait", "1")
+
+    assert result.code == 6, result.stderr
+    assert len(service.requests) == 1
+
+
 def test_a_refusal_in_words(online: Program, service: FaultServer) -> None:
     """Without --json a refusal goes to stderr with its details, and stdout stays empty."""
     service.script(refusal(422, "Validation failed", details={"eventName": "unknown event"}))
