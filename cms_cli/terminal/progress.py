@@ -161,7 +161,7 @@ class ReplayView(Watcher):
                 # A first window goes out at once; what its pace promises is not kept.
                 left = max(left, ideal_seconds(remaining + self._delivery.rate.count, self._delivery.rate))
             parts.append(f"{shown.duration(left)} left")
-        more = progress.until - time.time()
+        more = progress.until - time.monotonic()
         if progress.waiting and more > 1:
             parts.append(f"waiting {more:.0f} s: {masked(shown_text(progress.waiting))}")
         return parts

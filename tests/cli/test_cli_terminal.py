@@ -178,7 +178,7 @@ def test_quiet_shows_no_bar(slow: Program) -> None:
 def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Anywhere else a plain line every few seconds tells counts, rate, time left and what is waited for."""
     now = 1000.0
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now, time=lambda: 0.0))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
     view = ReplayView(Console(), "table", Delivery(rate=Rate(60, 60.0)), ask=False)
     with view:
         view.reading(5000)
@@ -186,7 +186,7 @@ def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
         for number in range(1, 121):
             now += 0.5
             view.settled([SettledRow(**{**dict.fromkeys(SettledRow._fields), "status": "accepted"})])
-            view.progress(Progress(number, "the rate limit", 30.0))
+            view.progress(Progress(number, "the rate limit", now + 30.0))
 
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 12

@@ -161,15 +161,15 @@ def test_a_clock_set_back_between_two_runs_costs_one_window(tmp_path: Path) -> N
         bench = Bench(tmp_path, server.url)
         bench.replay(bench.file(sales_csv(range(3)), "first.csv"), rate=Rate(3, 3.0))
         bench.change("UPDATE slots SET ends = ends + 36000")
-        began = time.time()
+        began = time.monotonic()
         notes = Notes()
         report = bench.replay(bench.file(sales_csv(range(3, 6))), rate=Rate(3, 3.0), notes=notes)
         assert counted(report) == {"accepted": 3}
         first, second = server.requests[2].at, server.requests[3].at
     assert second - first >= 3.0
-    until = {progress.until for progress in notes.progressed if progress.waiting == "the rate limit"}
-    assert len(until) == 1
-    assert min(until) < began + 30  # not ten hours, not even five minutes
+    until = [progress.until for progress in notes.progressed if progress.waiting == "the rate limit"]
+    assert max(until) - min(until) < 0.5
+    assert max(until) < began + 30  # not ten hours, not even five minutes
 
 
 def test_what_an_invoice_was_accepted_with_stays_known(tmp_path: Path) -> None:

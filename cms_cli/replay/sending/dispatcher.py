@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import deque
 from contextlib import suppress
 from typing import NamedTuple
@@ -198,7 +199,8 @@ class Dispatcher:
             next_row=next_row,
             idle=not self._in_flight,
         )
-        self._listener.progress(Progress(self._settled, wait.reason, wait.until))
+        until = time.monotonic() + wait.until - now if wait.until else 0.0
+        self._listener.progress(Progress(self._settled, wait.reason, until))
         moments = (wait.until, self._opening.look_at, self._schedule.next_due() or 0.0)
         ends = min([now + TICK, *(moment for moment in moments if moment > now)])
         if next_row and self._opening.look_at <= now:

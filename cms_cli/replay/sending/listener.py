@@ -28,7 +28,7 @@ class Progress(NamedTuple):
     Attributes:
         settled: Rows that got their outcome in this invocation.
         waiting: What every row waits for, in words; "" while requests go out.
-        until: When that ends, in the clock's seconds; 0 where nothing is waited for.
+        until: When that ends, by time.monotonic(), which nobody sets; 0 where it is not known.
     """
 
     settled: int
