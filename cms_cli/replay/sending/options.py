@@ -1,4 +1,4 @@
-"""What the flags say of how events are sent; none of it is part of the identity of a run."""
+"""How events are sent, as the flags say it; none of it is part of the identity of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from cms_cli.replay.sending.pacing import Rate
 
 DEFAULT_CONCURRENCY = 8
-"""Requests in flight at once, unless somebody says otherwise. More of them cost less of the processor each."""
+"""Requests in flight at once by default. More of them cost less of the processor each."""
 
 DEFAULT_MAX_WAIT = 900.0
 """Seconds without any row settling after which a replay stops."""
