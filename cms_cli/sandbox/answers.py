@@ -78,36 +78,21 @@ def error_body(status: int, message: str, details: Mapping[str, str] | None = No
     }
 
 
-@dataclass(frozen=True)
-class Tracked:
-    """What a success may say about an event; ``data`` is that of the documented shape."""
-
-    event_id: int
-    data: Mapping[str, object]
-    stored_association: bool
-    recorded_at: str
-
-
-def success(shape: str, tracked: Tracked) -> Answer:
+def success(shape: str, event_id: int, data: Mapping[str, object], recorded_at: str) -> Answer:
     """Return a success in one of the :data:`SUCCESS_SHAPES`; ``mixed`` picks one by the event's number."""
     if shape == "mixed":
-        shape = SUCCESS_SHAPES[tracked.event_id % (len(SUCCESS_SHAPES) - 1)]
+        shape = SUCCESS_SHAPES[event_id % (len(SUCCESS_SHAPES) - 1)]
     if shape == "empty":
         return Answer(200)
     if shape == "status":
         return json_answer(200, {"status": True, "data": "successful"})
     if shape == "timestamp":
-        return json_answer(200, {"success": True, "timestamp": tracked.recorded_at})
+        return json_answer(200, {"success": True, "timestamp": recorded_at})
     if shape == "request-id":
-        return json_answer(
-            200,
-            {
-                "message": _MESSAGE,
-                "requestId": f"req_{tracked.event_id}",
-                "deferredAssociationStored": tracked.stored_association,
-            },
-        )
-    return json_answer(200, {"success": True, "message": _MESSAGE, "data": dict(tracked.data)})
+        stored = "deferredAssociationStored" in data
+        body = {"message": _MESSAGE, "requestId": f"req_{event_id}", "deferredAssociationStored": stored}
+        return json_answer(200, body)
+    return json_answer(200, {"success": True, "message": _MESSAGE, "data": data})
 
 
 def web_page(status: int, title: str = "CutMeShort") -> Answer:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,77 +17,61 @@ _MOST_CLICKS = 50
 _MOST_EVENTS = 100
 _OWN_LINES = 8
 _EMPTY = "empty"
-_KINDS = ("lead", "sale")
-_KEYS = ("kind", "click", "text", "order", "currency", "clock", "steps", "tag")
+
+_DEFAULTS = {
+    "kind": "",
+    "click": "",
+    "text": "",
+    "order": "sales",  # of the clicks
+    "currency": "",  # of the timeline; empty for the one with the most sales
+    "clock": "happened",  # by which events are placed on the timeline
+    "steps": "40",  # of the timeline, at most
+    "tag": "",  # that of the overview which the page shows
+}
+_CHOICES = {"kind": ("lead", "sale"), "order": tuple(ORDERS), "clock": tuple(CLOCKS)}
 
 
-@dataclass(frozen=True)
-class OverviewQuery:
-    """What the page asks for.
+def read_query(query: str) -> dict[str, str]:
+    """Read what the page asks for, with the defaults of what it leaves out.
 
-    Attributes:
-        wanted: Selects the events.
-        order: What clicks are sorted by.
-        currency: The one of the timeline; empty for the one with the most sales.
-        clock: By which time events are placed on the timeline.
-        steps: The largest number of steps of the timeline.
-        tag: That of the overview which the page shows; empty for none.
+    Raises:
+        OptionError: A parameter or its value is unknown.
     """
-
-    wanted: EventFilter = field(default_factory=EventFilter)
-    order: str = "sales"
-    currency: str = ""
-    clock: str = "happened"
-    steps: int = 40
-    tag: str = ""
-
-    @classmethod
-    def of(cls, query: str) -> OverviewQuery:
-        """Read a query string.
-
-        Raises:
-            OptionError: A parameter or its value is unknown.
-        """
-        # Invalid UTF-8 becomes a replacement character: SQLite could not store half of a surrogate pair.
-        given = {name: values[-1] for name, values in parse_qs(query, max_num_fields=20).items()}
-        for name in given:
-            if name not in _KEYS:
-                raise OptionError(f"there is no parameter {name!r}")
-        wanted = EventFilter(
-            kind=_one_of(_KINDS, given, "kind", None), click_id=given.get("click"), text=given.get("text", "")
-        )
-        return cls(
-            wanted,
-            str(_one_of(ORDERS, given, "order", cls.order)),
-            given.get("currency", ""),
-            str(_one_of(CLOCKS, given, "clock", cls.clock)),
-            _steps(given.get("steps", str(cls.steps))),
-            given.get("tag", ""),
-        )
+    # Invalid UTF-8 becomes a replacement character: SQLite could not store half of a surrogate pair.
+    asked = {name: values[-1] for name, values in parse_qs(query, max_num_fields=20).items()}
+    for name, value in asked.items():
+        if name not in _DEFAULTS:
+            raise OptionError(f"there is no parameter {name!r}")
+        if value not in _CHOICES.get(name, (value,)):
+            raise OptionError(f"{name} is one of {', '.join(_CHOICES[name])}")
+        if name == "steps" and not (re.fullmatch("[0-9]{1,3}", value) and 2 <= int(value) <= 200):
+            raise OptionError("steps is a number from 2 to 200")
+    return {**_DEFAULTS, **asked}
 
 
-def read_overview(path: Path, query: OverviewQuery) -> dict[str, Any]:
+def read_overview(path: Path, asked: Mapping[str, str]) -> dict[str, Any]:
     """Read what the page shows, or only its ``tag`` if nothing has changed since the overview with this tag.
 
     Raises:
         StoreError: The store cannot be read.
     """
-    with open_report(path, query.wanted) as report:
+    wanted = EventFilter(kind=asked["kind"] or None, click_id=asked["click"] or None, text=asked["text"])
+    with open_report(path, wanted) as report:
         tag = _tag(report)
-        if tag == query.tag:
+        if tag == asked["tag"]:
             return {"tag": tag}
         total = report.total()
-        currency = query.currency or _main_currency(total)
-        clicks = list(report.clicks(_MOST_CLICKS, query.order, currency))
+        currency = asked["currency"] or _main_currency(total)
+        clicks = list(report.clicks(_MOST_CLICKS, asked["order"], currency))
+        lines = _own_lines(clicks, currency)
+        timeline = read_timeline(report, lines, currency, asked["clock"], int(asked["steps"]))
         return {
             "tag": tag,
             "any": tag != _EMPTY,
             "total": _exact(total.to_dict()),
             "clicks": [_exact(click.to_dict()) for click in clicks],
             "currency": currency,
-            "timeline": read_timeline(
-                report, _own_lines(clicks, currency), currency, query.clock, query.steps
-            ).to_dict(),
+            "timeline": timeline.to_dict(),
             "events": _latest(report),
         }
 
@@ -131,16 +115,3 @@ def _own_lines(clicks: Sequence[ClickReport], currency: str) -> list[str]:
 def _exact(value: dict[str, Any]) -> dict[str, Any]:
     """Return the same with amounts as text: JavaScript's numbers are not exact beyond 2**53."""
     return {**value, "revenue": [{**each, "amount": str(each["amount"])} for each in value["revenue"]]}
-
-
-def _one_of(allowed: Any, given: Mapping[str, str], name: str, default: str | None) -> str | None:
-    value = given.get(name, default)
-    if value != default and value not in allowed:
-        raise OptionError(f"{name} is one of {', '.join(allowed)}")
-    return value
-
-
-def _steps(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and 2 <= int(text) <= 200):
-        raise OptionError("steps is a number from 2 to 200")
-    return int(text)

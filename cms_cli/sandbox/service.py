@@ -7,21 +7,12 @@ whatever it is answered, unless that limit refuses it.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
-from cms_cli.sandbox.answers import (
-    Answer,
-    Tracked,
-    error,
-    method_not_allowed,
-    success,
-    web_page,
-)
+from cms_cli.sandbox.answers import Answer, error, method_not_allowed, success, web_page
 from cms_cli.sandbox.body import read_object
-from cms_cli.sandbox.errors import StoreError
 from cms_cli.sandbox.fault_injection import NO_FAULT, REDIRECTED, FaultInjector, Injection
 from cms_cli.sandbox.fields import LEAD
 from cms_cli.sandbox.rate_limit import SlidingWindow
@@ -97,14 +88,14 @@ class Service:
         draft = self._draft(request.method, request.path)
         try:
             return self._handle(request, draft)
-        except Exception as problem:  # whatever it is: the client gets an answer, and `failure` tells the owner
+        except Exception as problem:  # whatever it is, the client gets an answer, and `failure` tells the owner
             return self._fail(problem)
 
     def refuse(self, method: str, path: str, status: int, message: str) -> Reply:
         """Answer what could not be read as a request; method and path are empty where they could not be, either."""
         try:
             return self._log(self._draft(method, path), error(status, message))
-        except (sqlite3.Error, StoreError) as problem:
+        except Exception as problem:  # as above
             return self._fail(problem)
 
     def _fail(self, problem: Exception) -> Reply:
@@ -176,7 +167,8 @@ class Service:
         if isinstance(outcome, Answer):
             return outcome, None
         event_id = transaction.record(outcome, draft.caller.user if draft.caller else "", draft.received_at)
-        return success(self._shape, _tracked(outcome, event_id, draft.received_at)), event_id
+        data = _success_data(outcome, event_id)
+        return success(self._shape, event_id, data, iso_time(draft.received_at)), event_id
 
     def _log(self, draft: Draft, answer: Answer) -> Reply:
         with self._store.writing() as transaction:
@@ -192,7 +184,7 @@ def _subject(kind: str, event: Mapping[str, Any] | None) -> str | None:
     return subject[:255].encode("utf-8", "replace").decode("utf-8")
 
 
-def _tracked(attributed: AttributedEvent, event_id: int, at: float) -> Tracked:
+def _success_data(attributed: AttributedEvent, event_id: int) -> dict[str, object]:
     event = attributed.event
     data: dict[str, object] = {
         "eventId": f"evt_{event_id}",
@@ -205,4 +197,4 @@ def _tracked(attributed: AttributedEvent, event_id: int, at: float) -> Tracked:
     data.update({name: event[name] for name in ("invoiceId", "amount", "currency") if name in event})
     if attributed.stores_association:
         data["deferredAssociationStored"] = True
-    return Tracked(event_id, data, attributed.stores_association, iso_time(at))
+    return data

@@ -54,10 +54,10 @@ def _file(name: str, content_type: str, _query: str) -> Answer:
 
 
 def _overview(store: Path, query: str) -> Answer:
-    from cms_cli.sandbox.overview import OverviewQuery, read_overview
+    from cms_cli.sandbox.overview import read_overview, read_query
 
     try:
-        answer = json_answer(200, read_overview(store, OverviewQuery.of(query)))
+        answer = json_answer(200, read_overview(store, read_query(query)))
     except (OptionError, ValueError) as problem:
         answer = error(400, str(problem))
     except StoreError as problem:

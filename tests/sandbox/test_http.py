@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import time
 
 import pytest
 
@@ -263,6 +265,40 @@ def test_connections_stay_open_unless_the_client_says_otherwise(sandbox: Sandbox
 def test_a_request_that_stalls_is_cut_with_408(start_sandbox: StartSandbox, data: bytes) -> None:
     sandbox = start_sandbox(request_timeout=0.1)
     assert status_of(raw(sandbox, data, half_close=False)) == 408
+
+
+@pytest.mark.parametrize("start", [b"", GOOD[:-60]], ids=["head", "body"])
+def test_a_request_that_trickles_in_has_no_longer_than_one_that_stalls(
+    start_sandbox: StartSandbox, start: bytes
+) -> None:
+    """The limit is for the whole request: a byte now and then does not extend it."""
+    sandbox = start_sandbox(request_timeout=0.2)
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE) as sock:
+        sock.sendall(addressed(sandbox, start))
+        sock.settimeout(0.02)
+        answer = b""
+        give_up = time.monotonic() + PATIENCE
+        while not answer:
+            assert time.monotonic() < give_up
+            sock.sendall(b"a")
+            with contextlib.suppress(socket.timeout):
+                answer = sock.recv(1000)
+    assert status_of(answer) == 408
+
+
+def test_clients_that_stall_keep_nobody_waiting(sandbox: SandboxServer) -> None:
+    """A hundred silent, half-sent and unread connections, and the next client is served as ever."""
+    with contextlib.ExitStack() as stalled:
+        for data in (b"", GOOD[:-3], GOOD) * 33:
+            sock = stalled.enter_context(socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE))
+            sock.sendall(addressed(sandbox, data))
+        assert lead(sandbox, {**LEAD, "customerExternalId": "the next"}).status == 200
+
+
+def test_a_client_that_sends_too_much_is_told_so(sandbox: SandboxServer) -> None:
+    """The 413 arrives although the client is still sending: closing at once would reset it away."""
+    answer = lead(sandbox, {**LEAD, "eventName": "e" * 3_000_000})
+    assert (answer.status, answer.json["type"]) == (413, "payload_too_large")
 
 
 def test_a_silent_connection_is_closed(start_sandbox: StartSandbox) -> None:
