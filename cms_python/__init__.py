@@ -2,21 +2,22 @@
 
     from cms_python import CMSClient
 
-    with CMSClient(token=os.environ["CMS_BEARER_TOKEN"]) as client:
+    with CMSClient() as client:  # the token is in CMS_BEARER_TOKEN
         response = client.track_lead(
             click_id="id_123", event_name="signup_started", customer_external_id="user_42"
         )
 
 Calls return dicts and do not raise for what the network, the service or the values do. For the same in types,
-build a :class:`LeadEvent` or :class:`SaleEvent` and give it to :meth:`CMSClient.send`.
+build a :class:`LeadEvent` or :class:`SaleEvent` and give it to :meth:`CMSClient.send`. A program that decides about
+repeats itself uses :meth:`CMSClient.attempt`, :func:`may_resend` and :func:`backoff`.
 """
 
-from cms_python._retry import RetryPolicy, backoff, may_resend
+from cms_python._retry import backoff, may_resend
 from cms_python._version import __version__
 from cms_python.client import DEFAULT_HOST, CMSClient
 from cms_python.events import EventKind, InvalidEventError, LeadEvent, SaleEvent, WireEvent, encode_wire
 from cms_python.fields import LEAD_FIELDS, LEAD_REQUIRED, SALE_FIELDS, SALE_REQUIRED, Field
-from cms_python.outcome import DOCUMENTED_HOSTS, Outcome, Status
+from cms_python.outcome import DOCUMENTED_HOSTS, Outcome, Status, TrackResult
 
 __all__ = [
     "DEFAULT_HOST",
@@ -31,9 +32,9 @@ __all__ = [
     "InvalidEventError",
     "LeadEvent",
     "Outcome",
-    "RetryPolicy",
     "SaleEvent",
     "Status",
+    "TrackResult",
     "WireEvent",
     "__version__",
     "backoff",

@@ -54,13 +54,14 @@ class RetryPolicy:
     """When to give up.
 
     Attributes:
-        retries: Repeats after the first attempt; with 0 there is none. A 429, and any answer with
-            ``Retry-After``, does not use them up: the service has said that it is alive and when it will listen.
+        retries: Repeats after the first attempt, a whole number or infinity; with 0 there is none. A 429, and any
+            answer with ``Retry-After``, does not use them up: the service has said that it is alive and when it
+            will listen.
         total_wait: Seconds within which every attempt begins. The last one has its whole time nonetheless.
     """
 
-    retries: int = 2
-    total_wait: float = 20.0
+    retries: float
+    total_wait: float
 
     def pause(
         self, kind: EventKind, outcome: Outcome, failures: int, elapsed: float, chance: float

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import random
 import time
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cms_python import outcome as outcomes
 from cms_python._retry import RetryPolicy
 from cms_python.events import InvalidEventError, LeadEvent, SaleEvent, WireEvent
-from cms_python.outcome import DOCUMENTED_HOSTS, Outcome
+from cms_python.outcome import DOCUMENTED_HOSTS, Outcome, TrackResult
 
 if TYPE_CHECKING:
     from cms_python._transport import Transport
@@ -34,7 +36,7 @@ class CMSClient:
     One client serves many threads and keeps its connections; close it, or use it in a ``with`` statement.
 
     Args:
-        token: The bearer token, without "Bearer".
+        token: The bearer token, without "Bearer"; that in the environment variable CMS_BEARER_TOKEN when left out.
         host: The API's base URL, http or https.
         timeout: Seconds that the answer to an attempt may take, from when the event was sent. Before that, a
             connection may take 5 s, or ``timeout`` where that is less, for each address of the host; how long the
@@ -46,26 +48,29 @@ class CMSClient:
             ``Retry-After`` is waited for when it ends within them, and is otherwise the end of the call.
 
     Raises:
-        ValueError: The token is empty or has a character that no HTTP header can carry, the host is not an http
-            or https URL, or a number is out of range.
+        ValueError: There is no token, it has a character that no bearer token has, the host is not an http or https
+            URL, or a setting is no number or out of range.
     """
 
     def __init__(
         self,
-        token: str,
+        token: str | None = None,
         host: str = DEFAULT_HOST,
         *,
         timeout: float = 10.0,
         retries: int = 2,
         total_wait: float = 20.0,
     ) -> None:
-        _check_token(token)
-        # Not the other way round: every comparison with nan is false, and nan is out of range, too.
-        if not (0 < timeout <= LONGEST_TIMEOUT and total_wait >= 0 and retries >= 0):
-            raise ValueError("timeout must be above 0 and at most a day, retries and total_wait 0 or more")
+        token = _checked_token(os.environ.get("CMS_BEARER_TOKEN") if token is None else token)
         self._host = _checked_host(host)
-        self._timeout = timeout
-        self._policy = RetryPolicy(retries, total_wait)
+        self._timeout = _number("timeout", timeout)
+        if not 0 < self._timeout <= LONGEST_TIMEOUT:
+            raise ValueError(f"timeout must be above 0 and at most {LONGEST_TIMEOUT:g} seconds, not {timeout}")
+        self._policy = RetryPolicy(_number("retries", retries), _number("total_wait", total_wait))
+        if self._policy.retries < 0 or self._policy.retries % 1 > 0:  # infinity is allowed, and has no rest
+            raise ValueError(f"retries must be a whole number, 0 or more, not {retries}")
+        if self._policy.total_wait < 0:
+            raise ValueError(f"total_wait must be 0 or more seconds, not {total_wait}")
         self._closed = False
         self._transport = _transport(self._host, token)
 
@@ -103,7 +108,7 @@ class CMSClient:
         customer_avatar: str | None = None,
         timestamp: datetime | None = None,
         mode: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> TrackResult:
         """Track a lead.
 
         Args:
@@ -152,7 +157,7 @@ class CMSClient:
         customer_email: str | None = None,
         customer_avatar: str | None = None,
         timestamp: datetime | None = None,
-    ) -> dict[str, Any]:
+    ) -> TrackResult:
         """Track a sale.
 
         Args:
@@ -261,14 +266,31 @@ def _transport(host: str, token: str) -> Transport:
     return Transport(host, token)
 
 
-def _check_token(token: object) -> None:
-    if token is not None and not isinstance(token, str):
+def _checked_token(token: object) -> str:
+    # No message quotes the token.
+    if token is None:
+        raise ValueError("the token is missing: pass one, or set CMS_BEARER_TOKEN")
+    if not isinstance(token, str):
         raise ValueError(f"the token must be a str, not {type(token).__name__}")
-    if not token or not token.strip():
+    if not token.strip():
         raise ValueError("the token is empty: pass the bearer token of your CutMeShort account")
-    # Neither message quotes the token.
-    if token != token.strip() or not token.isascii() or not token.isprintable():
-        raise ValueError("the token has a blank, a line break or another character that no header can carry")
+    if token.lower().startswith("bearer "):
+        raise ValueError('the token must not begin with "Bearer": pass what follows it')
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError("the token has a blank, a line break or another character that no token has")
+    return token
+
+
+def _number(name: str, value: object) -> float:
+    try:
+        if isinstance(value, (str, bytes, bool)):
+            raise TypeError
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} must be a number, not {type(value).__name__}") from None
+    if math.isnan(number):
+        raise ValueError(f"{name} must be a number, not nan")
+    return number
 
 
 def _checked_host(host: object) -> str:

@@ -7,6 +7,7 @@ says what the value must be.
 
 from __future__ import annotations
 
+import operator
 import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Callable, NamedTuple, TypeVar
@@ -64,7 +65,7 @@ def _text(value: object, longest: int | None = MAX_LENGTH) -> str:
 
 def _required_text(value: object) -> str:
     text = _text(value)
-    if not text or text.isspace():
+    if not text:
         raise ValueError("must not be empty")
     return text
 
@@ -85,15 +86,27 @@ def _web_url(value: object) -> str:
 
 
 def _amount(value: object) -> int:
-    # bool is an int to Python and never an amount to anybody.
-    if not _is(value, int) or _is(value, bool):
+    number = _whole_number(value)
+    if number is None:
         raise ValueError(f"must be an int of minor units (4999 for 49.99), not {type(value).__name__}")
-    value = int.__int__(value)
-    if value < 0:
+    if number < 0:
         raise ValueError("must be 0 or more")
-    if value > MAX_AMOUNT:
+    if number > MAX_AMOUNT:
         raise ValueError(f"must be at most {MAX_AMOUNT}")
-    return value
+    return number
+
+
+def _whole_number(value: object) -> int | None:
+    if _is(value, bool):  # an int to Python, and never an amount to anybody
+        return None
+    if _is(value, int):
+        return int.__int__(value)
+    try:
+        # NumPy's and pandas' integers. A mock has an index as well, and does not equal it.
+        number = operator.index(value)  # type: ignore[arg-type]
+        return number if value == number else None
+    except Exception:  # other people's code
+        return None
 
 
 def _currency(value: object) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, TypedDict
 
 from cms_python import _words
 from cms_python._answer import Answer, NoAnswer, Silence
@@ -86,6 +86,26 @@ class Status(str, Enum):
     """It breaks a rule, and was not sent."""
 
 
+class _Success(TypedDict):
+    success: bool
+
+
+class TrackResult(_Success, total=False):
+    """The documented dict.
+
+    A success has ``message`` and ``data``. An error has ``error``, ``status_code`` (None where no answer came) and
+    ``type``, and where there are any ``details`` and ``retry_after`` (seconds).
+    """
+
+    message: str
+    data: dict[str, Any]
+    error: str
+    status_code: int | None
+    type: str
+    details: dict[str, Any]
+    retry_after: float
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one event.
@@ -122,20 +142,14 @@ class Outcome:
         """Whether the service itself asked to come back later: with a 429, or with ``Retry-After``."""
         return self.status_code == 429 or self.retry_after is not None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give the dict that the package page documents.
-
-        Returns:
-            ``{"success": True, "message": str, "data": dict}`` or ``{"success": False, "error": str,
-            "status_code": int | None, "type": str}``, the latter with ``details`` and ``retry_after``
-            (seconds) where there are any.
-        """
+    def to_dict(self) -> TrackResult:
+        """Return the dict that the package page documents."""
         if self.success:
             data = dict(self.data)
             if self.status is Status.DUPLICATE:
                 data["duplicate"] = True
             return {"success": True, "message": self.message, "data": data}
-        answer: dict[str, object] = {
+        answer: TrackResult = {
             "success": False,
             "error": self.message,
             "status_code": self.status_code,

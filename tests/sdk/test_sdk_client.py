@@ -8,6 +8,9 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Callable
 
@@ -29,7 +32,7 @@ ROOT = Path(cms_python.__file__).parent.parent
 
 
 def test_public_names() -> None:
-    """The public names are these, sorted, and each is there."""
+    """The public names are these and no others, sorted, and each is there."""
     names = [
         "CMSClient",
         "DEFAULT_HOST",
@@ -41,11 +44,11 @@ def test_public_names() -> None:
         "LEAD_REQUIRED",
         "LeadEvent",
         "Outcome",
-        "RetryPolicy",
         "SALE_FIELDS",
         "SALE_REQUIRED",
         "SaleEvent",
         "Status",
+        "TrackResult",
         "WireEvent",
         "__version__",
         "backoff",
@@ -55,6 +58,8 @@ def test_public_names() -> None:
     assert sorted(cms_python.__all__) == sorted(names)
     assert len(set(cms_python.__all__)) == len(cms_python.__all__)
     assert all(hasattr(cms_python, name) for name in names)
+    modules = {"client", "events", "fields", "outcome"}
+    assert {name for name in vars(cms_python) if not name.startswith("_")} == {*names, *modules} - {"__version__"}
 
 
 def test_hosts() -> None:
@@ -127,6 +132,10 @@ def test_client_loads_no_command_line() -> None:
         " secret0",
         "tökén",
         "a\x00b",
+        "Bearer secret0",
+        "bearer  secret0",
+        "secret0 secret1",
+        "secret0\xa0secret1",
         None,
         b"x",
         5,
@@ -142,12 +151,38 @@ def test_bad_token(token: Any) -> None:
 
 @pytest.mark.parametrize(
     ("token", "why"),
-    [(None, "is empty"), ("", "is empty"), (b"cms_live_0123", "must be a str, not bytes"), (5, "not int")],
+    [
+        (None, "is missing"),
+        ("", "is empty"),
+        (" ", "is empty"),
+        (b"cms_live_0123", "must be a str, not bytes"),
+        (5, "not int"),
+        ("Bearer cms_live_0123", 'must not begin with "Bearer"'),
+        ("BEARER cms_live_0123", 'must not begin with "Bearer"'),
+        ("cms_live 0123", "has a blank"),
+        ("cms_live_0123\n", "has a blank"),
+    ],
 )
 def test_what_is_wrong_with_a_token_is_said(token: Any, why: str) -> None:
     """The output of a program, as bytes, is not called empty; a variable that is not set is."""
     with pytest.raises(ValueError, match=f"the token .*{why}"):
         CMSClient(token)
+
+
+def test_token_of_the_environment(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is given no token takes that of CMS_BEARER_TOKEN; one that is given stays what it is."""
+    monkeypatch.setenv("CMS_BEARER_TOKEN", "cms_live_0123")
+    for client in (CMSClient(host=server.url), CMSClient(None, server.url), CMSClient(TOKEN, server.url)):
+        with client:
+            assert track(client, "lead")["success"] is True
+    tokens = [request.headers["Authorization"] for request in server.requests]
+    assert tokens == ["Bearer cms_live_0123", "Bearer cms_live_0123", f"Bearer {TOKEN}"]
+    for useless, why in (("", "is empty"), ("Bearer cms_live_0123", "Bearer")):
+        monkeypatch.setenv("CMS_BEARER_TOKEN", useless)
+        with pytest.raises(ValueError, match=why):
+            CMSClient()
+    with pytest.raises(ValueError, match="is empty"):
+        CMSClient("")
 
 
 @pytest.mark.parametrize("token", ["abc", "cms_live_0123", TOKEN, "a" * 4000, "~+/=._-"])
@@ -213,23 +248,35 @@ def test_scheme_in_capitals(server: FaultServer) -> None:
         assert track(client, "lead")["success"] is True
 
 
+NO_NUMBERS = ("10", b"10", True, None, [1], float("nan"), timedelta(seconds=5), object(), 10**400)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("timeout", value) for value in (0, -1, float("inf"), 1e300, *NO_NUMBERS)],
+        *[("retries", value) for value in (-1, 1.5, -0.5, float("-inf"), *NO_NUMBERS)],
+        *[("total_wait", value) for value in (-1, -0.1, *NO_NUMBERS)],
+    ],
+)
+def test_bad_settings(name: str, value: Any) -> None:
+    """A setting that is no number, or out of range, is a ValueError that names it when the client is made."""
+    settings: dict[str, Any] = {name: value}
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        CMSClient(TOKEN, **settings)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
-        {"timeout": 0},
-        {"timeout": -1},
-        {"timeout": float("nan")},
-        {"timeout": float("inf")},
-        {"timeout": 1e300},
-        {"retries": -1},
-        {"total_wait": -1},
-        {"total_wait": float("nan")},
+        {"timeout": 1, "retries": 0, "total_wait": 0},
+        {"timeout": Decimal("0.5"), "retries": 2.0, "total_wait": Fraction(1, 2)},
+        {"timeout": 86_400, "retries": float("inf"), "total_wait": float("inf")},
     ],
 )
-def test_bad_settings(settings: dict[str, Any]) -> None:
-    """A number out of range is a ValueError when the client is made."""
-    with pytest.raises(ValueError, match="timeout"):
-        CMSClient(TOKEN, **settings)
+def test_good_settings(server: FaultServer, make_client: MakeClient, settings: dict[str, Any]) -> None:
+    """A number of any kind is a number."""
+    assert track(make_client(**settings), "lead")["success"] is True
 
 
 def test_settings_are_keyword_only() -> None:
