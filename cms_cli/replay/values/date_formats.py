@@ -1,0 +1,102 @@
+"""Times in a form that somebody named: ``--date-format``, as Python's strptime has it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+
+from cms_cli.replay.problems import shown
+from cms_cli.replay.values import time_forms
+from cms_cli.replay.values.instants import Reading
+from cms_cli.replay.values.problem import ValueProblem
+
+_DIRECTIVE = re.compile(r"%(.)", re.DOTALL)
+_RUN_TOGETHER = re.compile("%[dmyYHIMSj]%[dmyYHIMSj]")
+_DIGITS = {"d": 2, "m": 2, "y": 2, "Y": 4, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3}
+_OF_A_CLOCK = frozenset("HIcX")
+_BEHIND_A_TIME = re.compile(r"(?:\.[0-9]{1,6})? *(?:Z|[+-][0-9]{2}:?[0-9]{2})?$")
+_ZONE_BEHIND = re.compile(r" ?(?:[A-Z]{1,5}|(?:UTC|GMT)? ?[+\-\u2212][0-9:]{1,5})$")
+
+
+def check_date_format(date_format: str) -> ValueProblem | None:
+    """Return what is wrong with a ``strptime`` pattern, if anything: it has to name a day, a month and a year."""
+    found = _directives(date_format)
+    lacking = [
+        what
+        for what, directives in (("day", "dcxj"), ("month", "mbBcxj"), ("year", "yYcx"))
+        if not found & set(directives)
+    ]
+    if lacking:
+        return ValueProblem(
+            "date_format_incomplete",
+            f"{shown(date_format)} leaves out the {' and the '.join(lacking)}",
+            'as in "%d/%m/%Y" or "%m/%d/%y %H:%M"',
+        )
+    if "Z" in found:
+        return ValueProblem(
+            "date_format_zone",
+            f"{shown(date_format)} has %Z, and a zone's short name does not say which zone it is",
+            "leave %Z out, and say --timezone: a short name behind the time is read where that zone has it",
+        )
+    if ("I" in found) != ("p" in found) or {"H", "I"} <= found:
+        # strptime ignores a PM beside %H, and takes every hour without one for one of the morning.
+        return ValueProblem(
+            "date_format_half_day",
+            f"{shown(date_format)} does not read the hour together with AM or PM",
+            "hours up to 12 are %I and %p together, hours up to 24 are %H alone",
+        )
+    try:
+        datetime.strptime(datetime(2026, 4, 10, tzinfo=timezone.utc).strftime(date_format), date_format)  # noqa: DTZ007 - only tried
+    except (ValueError, re.error) as error:  # re.error: a part is named twice
+        return ValueProblem("date_format_unknown", f"{shown(date_format)}: {error}", "see Python's strptime codes")
+    return None
+
+
+def read_as(text: str, date_format: str) -> Reading | ValueProblem | None:
+    """Read a time in a form that :func:`check_date_format` has passed; None where it has another one.
+
+    An offset or abbreviation behind the time of day may be there although the form does not name it.
+    """
+    found = _directives(date_format)
+    # strptime takes 1122026 for the 11th of February, where a spreadsheet has cut the zero off the 1st of December.
+    counted = _BEHIND_A_TIME.sub("", text) if found & {"z", "f"} else text
+    if sum(map(str.isdigit, counted)) < _digits_of(date_format):
+        return ValueProblem(
+            "time_other_format",
+            f"{shown(text)} has too few digits for {shown(date_format)}",
+            "write each number with its zeros in front",
+        )
+    parsed = _parsed(text, date_format)
+    zone: tuple[timedelta | None, str] = (None, "")
+    if parsed is None and "z" not in found and found & _OF_A_CLOCK:
+        behind = _ZONE_BEHIND.search(text)
+        try:
+            zone = (time_forms.zone_behind(behind[0]) if behind else None) or zone
+        except ValueError:
+            return None
+        parsed = _parsed(text[: behind.start()], date_format) if behind and zone != (None, "") else None
+    if parsed is None:
+        return None
+    if parsed.tzinfo is not None:
+        return Reading(parsed.replace(tzinfo=None), parsed.utcoffset())
+    return Reading(parsed, *zone, day=not found & _OF_A_CLOCK)
+
+
+def _parsed(text: str, date_format: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, date_format)  # noqa: DTZ007 - its zone is looked for elsewhere
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=16)
+def _directives(date_format: str) -> frozenset[str]:
+    return frozenset(_DIRECTIVE.findall(date_format.replace("%%", "")))
+
+
+@lru_cache(maxsize=16)
+def _digits_of(date_format: str) -> int:
+    """Return how many digits a format has at least whose numbers follow each other without a mark; 0 for others."""
+    plain = date_format.replace("%%", "")
+    return sum(_DIGITS.get(each, 0) for each in _DIRECTIVE.findall(plain)) if _RUN_TOGETHER.search(plain) else 0

@@ -1,0 +1,151 @@
+"""What a clock showed, to the one instant at which it did; a time that came never or twice is a problem."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import NamedTuple
+
+from cms_cli.replay.problems import shown
+from cms_cli.replay.values.problem import ValueProblem
+
+FIRST_YEAR, LAST_YEAR = 1971, 2100
+"""The years that are taken. Earlier is Unix time 0, which databases write for "no date"; later is a typo."""
+
+_UTC = timezone.utc
+# Zones that have an abbreviation, for a hint. Several have IST, CST and BST, so the zone is never taken from here.
+_HAVE = {
+    "PST PDT": "America/Los_Angeles",
+    "MST MDT": "America/Denver",
+    "CST CDT": "America/Chicago",
+    "EST EDT": "America/New_York",
+    "BST": "Europe/London",
+    "WET WEST": "Europe/Lisbon",
+    "CET CEST": "Europe/Berlin",
+    "EET EEST": "Europe/Athens",
+    "MSK": "Europe/Moscow",
+    "IST": "Asia/Kolkata",
+    "JST": "Asia/Tokyo",
+    "AEST AEDT": "Australia/Sydney",
+    "NZST NZDT": "Pacific/Auckland",
+}
+_SAID_WITH_OFFSET = "say it with its offset, as in 2026-04-10T12:34:56+02:00"
+
+
+class Reading(NamedTuple):
+    """A time as it was written.
+
+    Attributes:
+        local: What the clock showed.
+        offset: How far it was ahead of UTC, or None where that was not written.
+        abbreviation: Its zone's short name, as in ``PST``; "" where there is none or an offset says more.
+        day: Whether a day alone was written.
+    """
+
+    local: datetime
+    offset: timedelta | None = None
+    abbreviation: str = ""
+    day: bool = False
+
+
+def instant_of(reading: Reading, zone: tzinfo, text: str) -> datetime | ValueProblem:
+    """Return the instant, in UTC.
+
+    Args:
+        reading: What was written.
+        zone: What a time without an offset is read in.
+        text: The cell, for messages.
+    """
+    try:
+        if reading.offset is not None:
+            return checked(reading.local.replace(tzinfo=_UTC) - reading.offset, text)
+        if reading.abbreviation:
+            return _abbreviated(reading.local, reading.abbreviation, zone, text)
+        if reading.day:
+            return _start_of_day(reading.local, zone, text)
+        return in_zone(reading.local, zone, text)
+    except OverflowError:
+        return impossible(text)
+
+
+def in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | ValueProblem:
+    """Return the instant at which a clock in the zone showed this, once and only once."""
+    if zone is _UTC:
+        return checked(local.replace(tzinfo=_UTC), text)
+    before, after = _offsets(local, zone)
+    if before < after:
+        return _skipped(text, zone)
+    if before > after:
+        message = f"{shown(text)} is a time that the clocks of {zone} showed twice"
+        return ValueProblem("time_twice", message, _SAID_WITH_OFFSET)
+    return checked(local.replace(tzinfo=_UTC) - before, text)
+
+
+def checked(instant: datetime, text: str) -> datetime | ValueProblem:
+    """Return the instant, or what is wrong with its year."""
+    if FIRST_YEAR <= instant.year <= LAST_YEAR:
+        return instant
+    return ValueProblem(
+        "time_out_of_range",
+        f"{shown(text)} is in the year {instant.year}",
+        f"correct it: years from {FIRST_YEAR} to {LAST_YEAR} are taken",
+    )
+
+
+def impossible(text: str) -> ValueProblem:
+    """Return the problem of a time that no clock can show."""
+    return ValueProblem("time_impossible", f"{shown(text)} is on no calendar or clock", "correct it")
+
+
+def _offsets(local: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:
+    """Return the zone's offset before a change of its clocks, and the one after it: equal where none is near."""
+    before, after = zone.utcoffset(local), zone.utcoffset(local.replace(fold=1))  # PEP 495
+    assert before is not None
+    assert after is not None
+    return before, after
+
+
+def _start_of_day(midnight: datetime, zone: tzinfo, text: str) -> datetime | ValueProblem:
+    """Return the first instant of a day, also where the clocks skipped midnight or showed it twice."""
+    before, after = _offsets(midnight, zone)
+    first = midnight.replace(tzinfo=_UTC) - before
+    if before < after:
+        # The clocks changed between these two instants. They do so on a whole second.
+        low, high = 0, int((after - before).total_seconds())
+        start = midnight.replace(tzinfo=_UTC) - after
+        while low < high:
+            middle = (low + high) // 2
+            there = (start + timedelta(seconds=middle)).astimezone(zone)
+            low, high = (low, middle) if there.replace(tzinfo=None) >= midnight else (middle + 1, high)
+        first = start + timedelta(seconds=low)
+        if first.astimezone(zone).date() != midnight.date():
+            return _skipped(text, zone)
+    return checked(first, text)
+
+
+def _abbreviated(local: datetime, abbreviation: str, zone: tzinfo, text: str) -> datetime | ValueProblem:
+    """Return the instant at which the zone's clocks showed this under this name."""
+    if abbreviation in ("UTC", "GMT"):
+        return checked(local.replace(tzinfo=_UTC), text)
+    names = []
+    for fold in (0, 1):
+        there = local.replace(tzinfo=zone, fold=fold)
+        back = there.astimezone(_UTC).astimezone(zone)
+        if back.replace(tzinfo=None) != local:
+            return _skipped(text, zone)
+        names.append(there.tzname() or "")
+        if names[-1] == abbreviation:
+            return checked(there.astimezone(_UTC), text)
+    known = next((known for names, known in _HAVE.items() if abbreviation in names.split()), "Europe/Berlin")
+    return ValueProblem(
+        "time_other_zone",
+        f"{shown(text)} is in {abbreviation}, and {zone} has {names[0]} then",
+        "correct it, or write an offset in its place, as in 2026-04-10T12:34:56+02:00"
+        if known == str(zone)
+        else f"say --timezone with the name of the zone whose clocks these are, such as {known}",
+    )
+
+
+def _skipped(text: str, zone: tzinfo) -> ValueProblem:
+    return ValueProblem(
+        "time_skipped", f"{shown(text)} is a time that the clocks of {zone} skipped", _SAID_WITH_OFFSET
+    )
