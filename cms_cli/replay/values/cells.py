@@ -8,17 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 _NOISE = re.compile(r"[\s_-]+")
-_QUERY = re.compile(r"[^\s?=&:{}\[\]]+=\S*")
+_PIECE = re.compile(r"[^\s?=&:{}\[\]]+=\S*")
+# An address that went through HTML, once or twice.
+_AND = re.compile(r"&(?:(?:amp|#0*38|#x0*26);)+")
 _NAME_KEYS = ("key", "name")
 
 
 def folded(name: str) -> str:
-    """Give a name as it is compared: letter case, spaces, ``-`` and ``_`` aside."""
+    """Return a name as it is compared: letter case, spaces, ``-`` and ``_`` aside."""
     return _NOISE.sub("", name).casefold()
 
 
 def bare(cell: str) -> str:
-    """Give a cell without the white space around it, and without the formula that keeps Excel off its digits.
+    """Return a cell without the white space around it, and without the formula that keeps Excel off its digits.
 
     ``="00123"`` is how exports say that 00123 is text.
     """
@@ -90,8 +92,11 @@ def _text(value: object) -> str:
 def _query(cell: str) -> Iterable[tuple[str, str]]:
     if "=" not in cell or "\n" in cell:
         return ()
+    cell = _AND.sub("&", cell)
     if "?" not in cell:
-        return _pairs(cell) if _QUERY.fullmatch(cell) else ()
+        # What a cookie or a tracker keeps: a=1; b=2 or a=1|b=2.
+        pieces = re.split(r"[&;|]\s*", cell.strip())
+        return _pairs("&".join(pieces)) if _PIECE.fullmatch(pieces[0]) else ()
     try:
         url = urlsplit(cell)
     except ValueError:
@@ -102,7 +107,7 @@ def _query(cell: str) -> Iterable[tuple[str, str]]:
 
 def _pairs(query: str) -> list[tuple[str, str]]:
     # Bytes that are no UTF-8 (%E9) are kept as such: a field's rule refuses them, and nobody guesses.
-    return parse_qsl(query, errors="surrogateescape")
+    return parse_qsl(query.replace(";", "&"), errors="surrogateescape")
 
 
 def _lines(cell: str) -> Iterable[tuple[str, str]]:

@@ -1,0 +1,36 @@
+"""Ids that are none: a database's word for nothing, a number that a spreadsheet shortened."""
+
+from __future__ import annotations
+
+import re
+
+from cms_cli.replay.problems import shown
+from cms_cli.replay.values.problem import ValueProblem
+
+NOTHING = frozenset(
+    (
+        *("NULL", "null", "(null)", "[NULL]", "<null>", "\\N"),  # databases and their tools
+        *("None", "nan", "NaN", "<NA>", "N/A", "#N/A", "undefined"),  # programs and spreadsheets
+    )
+)
+"""What stands for no value in a column of ids. Elsewhere it is text: somebody may well be called Null."""
+
+# With a sign in the exponent: 1E5 may well be an id.
+_SHORTENED = re.compile(r"-?[0-9](?:[.,][0-9]+)?[Ee][+\-][0-9]+")
+_WHOLE = re.compile(r"[0-9]+[.,]0")
+
+
+def shortened(text: str) -> ValueProblem | None:
+    """Return the problem of an id that a spreadsheet has shortened (``4.68769E+17``); None for any other text."""
+    if ("+" not in text and "-" not in text) or not _SHORTENED.fullmatch(text):
+        return None
+    return ValueProblem(
+        "id_shortened",
+        f"{shown(text)} is what a spreadsheet makes of a long number: its last digits are lost",
+        "export it again and do not open it in a spreadsheet; or import the column there as text",
+    )
+
+
+def is_whole_float(text: str) -> bool:
+    """Tell whether an id is a number that a program wrote with a decimal: ``1001.0`` for 1001."""
+    return text.endswith("0") and bool(_WHOLE.fullmatch(text))
