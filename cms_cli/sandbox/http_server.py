@@ -21,7 +21,6 @@ from cms_cli.sandbox.wire import render_head, send_answer
 HOST = "127.0.0.1"
 LINE_LIMIT = 8 * 1024
 MOST_CONNECTIONS = 512  # each has a file descriptor, of which a process may often have 1024
-_POLL_SECONDS = 0.05
 _GRACE_SECONDS = 1.0
 _END_SECONDS = 2.0
 # A client that is still sending when it is refused gets this long, and this much, before the connection is closed.
@@ -33,7 +32,7 @@ _ABSOLUTE = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
 
 class HttpServer(ThreadingHTTPServer):
-    """Accepts connections on this machine. The port is bound at once; set :attr:`service` before :meth:`run`.
+    """Accepts connections on this machine. The port is bound at once; set :attr:`service` before :meth:`start`.
 
     Args:
         port: 0 takes a free one.
@@ -51,6 +50,7 @@ class HttpServer(ThreadingHTTPServer):
         self.request_timeout = request_timeout
         self.closing = threading.Event()
         self.connections: set[Connection] = set()
+        self._thread: threading.Thread | None = None
         super().__init__((HOST, port), Connection)
 
     def server_bind(self) -> None:
@@ -58,12 +58,19 @@ class HttpServer(ThreadingHTTPServer):
         TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
 
-    def run(self) -> None:
-        """Serve until :meth:`stop` is called by another thread."""
-        self.serve_forever(_POLL_SECONDS)
+    def start(self) -> None:
+        """Answer from now on, on threads of its own."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="cms-sandbox", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
-        """Accept no more, close connections without a request, and give answers under way a second."""
+        """Accept no more, close connections without a complete request, and give answers under way a second."""
+        self.closing.set()
+        if self._thread is not None:
+            with contextlib.suppress(OSError):  # The connection only wakes the thread that accepts.
+                socket.create_connection((HOST, self.server_port), _END_SECONDS).close()
+            self._thread.join(_END_SECONDS)
         self.server_close()
         give_up = time.monotonic() + _GRACE_SECONDS
         while self.connections and time.monotonic() < give_up + _END_SECONDS:
@@ -72,6 +79,10 @@ class HttpServer(ThreadingHTTPServer):
                 if late or not connection.answering:
                     connection.cut()
             time.sleep(0.005)
+
+    def _run(self) -> None:
+        while not self.closing.is_set():
+            self.handle_request()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the base class's
         """Turn a client away when there are too many."""
@@ -179,10 +190,13 @@ class Connection(BaseHTTPRequestHandler):
 
     def _single_headers(self) -> dict[str, str]:
         """Return the headers by lower-case name; those that have a meaning here must not be given twice."""
-        for name in _SINGLE:
-            if len(self.headers.get_all(name, ())) > 1:
+        headers: dict[str, str] = {}
+        for given, value in self.headers.items():
+            name = given.lower()
+            if name in headers and name in _SINGLE:
                 raise RequestError(400, f"The header {name} is given twice")
-        return {name.lower(): value.strip() for name, value in self.headers.items()}
+            headers[name] = value.strip()
+        return headers
 
     def _answer(self, headers: dict[str, str], body: bytes) -> None:
         self.answering = True
@@ -200,7 +214,8 @@ class Connection(BaseHTTPRequestHandler):
             reply.answer, keep_alive=not self.close_connection, http_1_0=self.request_version == "HTTP/1.0"
         )
         body = b"" if self.command == "HEAD" else reply.answer.body
-        self.connection.settimeout(self.server.request_timeout)
+        if (self.connection.gettimeout() or 0.0) < self.server.request_timeout:
+            self.connection.settimeout(self.server.request_timeout)
         if not send_answer(self.connection, head, body, reply.injection, self.server.closing):
             self.close_connection = True
 
@@ -210,10 +225,11 @@ class _DeadlineReader(io.RawIOBase):
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._deadline = 0.0
+        self.allow(0.0)
 
     def allow(self, seconds: float) -> None:
         """Set the deadline, in seconds from now."""
+        self._seconds = seconds
         self._deadline = time.monotonic() + seconds
 
     def readable(self) -> bool:
@@ -228,5 +244,8 @@ class _DeadlineReader(io.RawIOBase):
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise socket.timeout
-        self._socket.settimeout(left)
+        # Setting a timeout is a system call, and the first tenth of the time makes no difference.
+        timeout = self._seconds if left > 0.9 * self._seconds else left
+        if timeout != self._socket.gettimeout():
+            self._socket.settimeout(timeout)
         return self._socket.recv_into(buffer)

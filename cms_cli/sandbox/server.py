@@ -91,7 +91,6 @@ class SandboxServer:
         tokens = TokenGate(token, token_requests, token_seconds, clock_ns)
         window = SlidingWindow(Rate.parse(rate_limit) if isinstance(rate_limit, str) else rate_limit, clock_ns)
         self._token = "sandbox" if token is None else token
-        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._http = HttpServer(port, idle_timeout, request_timeout)
         self._temporary: Path | None = None
@@ -143,9 +142,7 @@ class SandboxServer:
 
     def start(self) -> SandboxServer:
         """Begin to answer, on threads of its own; return itself, at once."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._http.run, name="cms-sandbox", daemon=True)
-            self._thread.start()
+        self._http.start()
         return self
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -171,10 +168,6 @@ class SandboxServer:
         with self._lock:
             if self._http.closing.is_set():
                 return
-            self._http.closing.set()
-            if self._thread is not None:
-                self._http.shutdown()
-                self._thread.join()
             self._http.stop()
             self._store.close()
             self._remove_temporary()
