@@ -74,6 +74,35 @@ def test_every_row_once_and_customers_in_order(customers: list[int], chunk: int,
         assert mine == sorted(mine)
 
 
+def test_fresh_rows_first() -> None:
+    """While the service is ill, a row that has not failed yet tells more of it than one that has."""
+    book = Book([1, 2, 3])
+    schedule = Schedule(book.fetch, book.next_of_customer)
+    first = schedule.take(0)
+    assert first is not None
+    schedule.set_aside(first, 5.0)
+    taken = [schedule.take(now, fresh_first=fresh) for now, fresh in ((4, False), (6, True), (6, True))]
+    assert [row and row.row for row in taken] == [2, 3, 1]
+
+
+def test_a_limit_counts_rows_that_were_sent() -> None:
+    """A row that needed no request leaves its place to another one, and one that is sent again takes none."""
+    book = Book([1, 2, 3, 4])
+    schedule = Schedule(book.fetch, book.next_of_customer, limit=2)
+    first, second = schedule.take(0), schedule.take(0)
+    assert first is not None
+    assert second is not None
+    assert schedule.limit_reached
+    assert schedule.take(0) is None
+    del book.rows[1]
+    schedule.settled(first)
+    schedule.sent(second)
+    third = schedule.take(0)
+    assert (third and third.row, schedule.take(0)) == (3, None)
+    schedule.set_aside(second, 0.0)
+    assert schedule.take(1) == second
+
+
 def test_a_customer_who_waits_costs_one_entry() -> None:
     """Rows behind another of their customer are not held in memory, but read when their turn comes."""
     book = Book([1] * 2000 + [2])
