@@ -12,6 +12,7 @@ build a :class:`LeadEvent` or :class:`SaleEvent` and give it to :meth:`CMSClient
 repeats itself uses :meth:`CMSClient.attempt`, :func:`may_resend` and :func:`backoff`.
 """
 
+from cms_python._answer import Answer
 from cms_python._retry import backoff, may_resend
 from cms_python._version import __version__
 from cms_python.client import DEFAULT_HOST, CMSClient
@@ -26,6 +27,7 @@ __all__ = [
     "LEAD_REQUIRED",
     "SALE_FIELDS",
     "SALE_REQUIRED",
+    "Answer",
     "CMSClient",
     "EventKind",
     "Field",

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 
-from cms_python import DEFAULT_HOST, CMSClient
+from cms_python import DEFAULT_HOST, CMSClient, TrackResult
 
 
-def show(step: str, response: dict[str, object]) -> bool:
+def show(step: str, response: TrackResult) -> bool:
     """Print what became of an event; the calls do not raise, so this is where an error is seen."""
     if response.get("success"):
         print(f"{step}: {response['message']}", response["data"])
@@ -26,7 +26,7 @@ def show(step: str, response: dict[str, object]) -> bool:
 
 def main() -> int:
     host = os.environ.get("CMS_HOST", DEFAULT_HOST)
-    with CMSClient(token=os.environ["CMS_BEARER_TOKEN"], host=host) as client:
+    with CMSClient(host=host) as client:
         # The standard flow: the click is known, it came to your site in the URL parameter cms_rf.
         standard = client.track_lead(
             click_id="id_123",

@@ -16,7 +16,7 @@ from cms_python import DEFAULT_HOST, CMSClient
 
 def main() -> int:
     host = os.environ.get("CMS_HOST", DEFAULT_HOST)
-    with CMSClient(token=os.environ["CMS_BEARER_TOKEN"], host=host) as client:
+    with CMSClient(host=host) as client:
         response = client.track_sale(
             click_id="id_123",
             event_name="purchase_completed",

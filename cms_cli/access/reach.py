@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
+
+from cms_python import Answer
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -46,7 +46,8 @@ def ask(host: str, timeout: float) -> Reach:
             headers={"Accept": "application/json"},
             auth=_no_login,
         ) as answer:
-            return _read(answer.status_code, answer.headers, partial(_beginning, answer))
+            kind = answer.headers.get("Content-Type", "").lower()
+            return _read(Answer(answer.status_code, kind, _beginning(answer)))
     except requests.exceptions.SSLError:
         return Reach(False, None, "no secure connection: check the clock, the CA bundle, and for a proxy")
     except requests.exceptions.ProxyError:
@@ -67,26 +68,23 @@ def _no_login(request: PreparedRequest) -> PreparedRequest:
 
 
 def _beginning(answer: Response) -> bytes:
-    """Read the first byte that tells something of a body; none where it breaks off: the host has answered."""
+    """Return what comes first of a body; nothing where it breaks off: the host has answered."""
     from urllib3.exceptions import HTTPError
 
     try:
-        return bytes(answer.raw.read(_LONGEST)).lstrip()[:1]
+        return bytes(answer.raw.read1(_LONGEST))  # the body may be endless
     except (HTTPError, OSError):
         return b""
 
 
-def _read(status: int, headers: Mapping[str, str], beginning: Callable[[], bytes]) -> Reach:
-    kind = headers.get("Content-Type", "").lower()
-    if 300 <= status < 400:
-        return Reach(True, False, f"answers with a redirect ({status}): probably not the API")
-    # A body is read only where the headers leave it open: it may be endless, or never come.
-    first = b"" if "json" in kind or "html" in kind else beginning()
-    if "json" in kind or first in (b"{", b"["):
-        return Reach(True, True, f"answers as an API does ({status})")
-    if "html" in kind or first == b"<":
-        return Reach(True, False, f"answers with a web page ({status}): perhaps not the API")
-    return Reach(True, None, f"answers ({status})")
+def _read(answer: Answer) -> Reach:
+    if 300 <= answer.status < 400:
+        return Reach(True, False, f"answers with a redirect ({answer.status}): probably not the API")
+    if answer.says_json:
+        return Reach(True, True, f"answers as an API does ({answer.status})")
+    if answer.is_web_page:
+        return Reach(True, False, f"answers with a web page ({answer.status}): perhaps not the API")
+    return Reach(True, None, f"answers ({answer.status})")
 
 
 def _reason(error: BaseException) -> str:

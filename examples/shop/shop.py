@@ -9,7 +9,7 @@ import logging
 import os
 from dataclasses import dataclass, field
 
-from cms_python import DEFAULT_HOST, CMSClient
+from cms_python import DEFAULT_HOST, CMSClient, TrackResult
 
 PRICES = {"book": 1999, "poster": 850}  # in cents
 log = logging.getLogger("shop")
@@ -70,7 +70,7 @@ class Shop:
             self.tracking.track_sale(click, "bought", order.customer, order.number, PRICES[order.item], "EUR")
         )
 
-    def _check(self, response: dict[str, object]) -> bool:
+    def _check(self, response: TrackResult) -> bool:
         # A sale that cannot be tracked is no reason not to sell.
         if not response["success"] and response["status_code"] != 409:
             log.warning("not tracked: %s (%s)", response["error"], response["status_code"])
@@ -81,4 +81,4 @@ class Shop:
 def open_shop() -> Shop:
     """The shop as it runs in production."""
     host = os.environ.get("CMS_HOST", DEFAULT_HOST)
-    return Shop(CMSClient(os.environ["CMS_BEARER_TOKEN"], host))
+    return Shop(CMSClient(host=host))
