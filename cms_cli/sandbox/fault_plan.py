@@ -66,10 +66,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Poison:
-    """A fault for every event whose fields equal all of ``match`` (wire name to value)."""
+    """A fault for every event whose fields equal all of ``match`` (wire name to value).
+
+    Raises:
+        OptionError: The fault only comes beside others.
+    """
 
     match: Mapping[str, object]
     fault: Fault = field(default_factory=lambda: Fault("500"))
+
+    def __post_init__(self) -> None:
+        if self.fault.group == "beside":
+            raise OptionError(f"{self.fault.kind} alone makes nothing fail")
 
     def matches(self, event: Mapping[str, Any]) -> bool:
         """Tell whether this event is one of them. ``True`` is not ``1`` here."""
@@ -196,10 +204,7 @@ def _poison(where: str, table: Any) -> Poison:
         if not isinstance(value, (str, int, float)):
             raise OptionError(f"{where}: {name} is text in quotes or a number")
     with _naming(where):
-        fault = parse_fault(table.get("fault", "500"))
-    if fault.group == "beside":
-        raise OptionError(f"{where}: {fault.kind} alone makes nothing fail")
-    return Poison(match, fault)
+        return Poison(match, parse_fault(table.get("fault", "500")))
 
 
 @contextmanager

@@ -17,13 +17,13 @@ log = logging.getLogger("shop")
 
 @dataclass
 class Order:
-    """What a customer bought.
+    """A purchase.
 
     Attributes:
-        number: The invoice's; the service keeps one sale per invoice.
+        number: The invoice number; the service keeps one sale per invoice.
         customer: The customer's id, the same on all their events.
-        item: What was bought.
-        tracked: Whether the sale is counted.
+        item: A key of PRICES.
+        tracked: Whether the service has recorded the sale.
     """
 
     number: str
@@ -37,7 +37,7 @@ class Shop:
     """The application.
 
     Attributes:
-        tracking: Where leads and sales are told.
+        tracking: The client that leads and sales are sent with.
         clicks: The click that brought each customer, from the URL parameter cms_rf.
         orders: All orders, by number.
     """
@@ -47,16 +47,16 @@ class Shop:
     orders: dict[str, Order] = field(default_factory=dict)
 
     def sign_up(self, customer: str, click: str) -> None:
-        """Remember who brought a customer; later leads need no click."""
+        """Store which click brought a customer; later leads need no click."""
         self.clicks[customer] = click
         self._check(self.tracking.track_lead("signed_up", customer, click_id=click, mode="deferred"))
 
     def confirm(self, customer: str) -> None:
-        """Note that a customer's address is right."""
+        """Record that a customer has confirmed their address."""
         self._check(self.tracking.track_lead("confirmed", customer))
 
     def buy(self, customer: str, item: str) -> Order:
-        """Sell; a customer without a click came by themselves, and nobody is credited."""
+        """Sell an item, and track the sale if a click brought the customer."""
         order = Order(f"order-{len(self.orders) + 1}", customer, item)
         self.orders[order.number] = order
         if customer in self.clicks:
@@ -64,14 +64,14 @@ class Shop:
         return order
 
     def track(self, order: Order) -> None:
-        """Tell of a sale; once more does no harm, since the invoice counts once."""
+        """Track a sale; sending it again is harmless, since an invoice counts once."""
         click = self.clicks[order.customer]
         order.tracked = self._check(
             self.tracking.track_sale(click, "bought", order.customer, order.number, PRICES[order.item], "EUR")
         )
 
     def _check(self, response: TrackResult) -> bool:
-        # A sale that cannot be tracked is no reason not to sell.
+        # A failure to track must not stop the sale.
         if not response["success"] and response["status_code"] != 409:
             log.warning("not tracked: %s (%s)", response["error"], response["status_code"])
             return False
@@ -79,6 +79,6 @@ class Shop:
 
 
 def open_shop() -> Shop:
-    """The shop as it runs in production."""
+    """Return the shop as it runs in production."""
     host = os.environ.get("CMS_HOST", DEFAULT_HOST)
     return Shop(CMSClient(host=host))

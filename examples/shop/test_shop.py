@@ -1,4 +1,4 @@
-"""What the shop tracks, seen from the other side: a sandbox of the service, new for each test."""
+"""Tests what the service receives from the shop: each test has a sandbox of its own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_confirmation_counts_for_the_click_of_the_sign_up(shop: Shop, cms_sand
     ]
 
 
-def test_who_came_by_themselves_is_not_tracked(shop: Shop, cms_sandbox: SandboxServer) -> None:
+def test_a_customer_without_a_click_is_not_tracked(shop: Shop, cms_sandbox: SandboxServer) -> None:
     shop.buy("ben", "poster")
     assert cms_sandbox.events() == []
 
@@ -67,7 +67,7 @@ def test_a_wrong_token_does_not_keep_the_shop_from_selling(cms_sandbox: SandboxS
     assert cms_sandbox.sales() == []
 
 
-def test_production_is_told_by_the_environment(cms_sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production_reads_the_environment(cms_sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CMS_HOST", cms_sandbox.url)
     monkeypatch.setenv("CMS_BEARER_TOKEN", cms_sandbox.token)
     shop = open_shop()

@@ -84,6 +84,7 @@ def test_what_is_no_fault_is_an_error(text: str, complaint: str) -> None:
         (lambda: Step((Fault("5xx", 0.6), Fault("half", 0.6))), "add up to 1.2"),
         (lambda: Step((Fault("5xx", 0.6), Fault("half", 0.6, route="sale"))), "of sales add up to 1.2"),
         (lambda: FaultPlan(faults=(Fault("5xx", 0.6), Fault("half", 0.6))), "add up to 1.2"),
+        (lambda: Poison({"amount": 1}, Fault("latency")), "latency alone"),
     ],
 )
 def test_what_no_text_can_say_is_an_error_in_code_as_well(fault: Callable[[], object], complaint: str) -> None:
