@@ -6,7 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 
-class Silence(str, Enum):
+class Reason(str, Enum):
     """Why no answer came; the values are what the documented dict calls ``type``."""
 
     REFUSED = "connection_error"
@@ -24,12 +24,12 @@ class NoAnswer(NamedTuple):
     """An attempt that got no whole answer.
 
     Attributes:
-        silence: Why.
-        sent: Whether a byte of the request may have left: if not, the event surely did not arrive.
+        reason: Why.
+        sent: Whether a byte of the event may have left: if not, it surely did not arrive.
         detail: The underlying error's words, without headers.
     """
 
-    silence: Silence
+    reason: Reason
     sent: bool
     detail: str
 
@@ -43,8 +43,8 @@ class Answer(NamedTuple):
         body: The body, as it came.
         retry_after: Seconds from now that ``Retry-After`` asks for, or None.
         location: Where a redirect points, or "".
-        says_its_end: Whether the head says where the body ends. Of an answer that was cut off within its head, the
-            rest looks like one without a body that does not.
+        says_its_end: Whether the head says where the body ends. An answer that was cut off within its head looks
+            like an empty one that does not.
     """
 
     status: int
@@ -70,5 +70,5 @@ class Answer(NamedTuple):
         return self.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
 
     def text_excerpt(self, longest: int) -> str:
-        """Give the beginning of a body that is plain text; "" for a web page."""
+        """Return the beginning of a body that is plain text, "" for a web page."""
         return "" if self.is_web_page else self.body[:longest].decode("utf-8", "replace").strip()

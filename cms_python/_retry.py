@@ -22,7 +22,7 @@ _LASTING = frozenset({"tls_error", "settings_error", "host_not_found"})
 
 
 def may_resend(kind: EventKind, outcome: Outcome) -> bool:
-    """Tell whether sending an event again can neither double it nor be in vain.
+    """Return whether sending an event again can neither double it nor be in vain.
 
     The service dedupes sales by their invoice, so a sale may be resent whatever became of it. Nothing dedupes
     leads: a lead is resent only when it surely did not arrive (no connection, 429, 503).
@@ -66,7 +66,7 @@ class RetryPolicy:
     def pause(
         self, kind: EventKind, outcome: Outcome, failures: int, elapsed: float, chance: float
     ) -> float | None:
-        """Give the seconds until the next attempt, or None when it is time to give up.
+        """Return the seconds until the next attempt, or None when it is time to give up.
 
         Args:
             kind: Lead or sale.

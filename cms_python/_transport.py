@@ -20,7 +20,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from cms_python._answer import Answer, NoAnswer, Silence
+from cms_python._answer import Answer, NoAnswer, Reason
 from cms_python._masking import TokenMask
 from cms_python._retry import read_retry_after
 from cms_python._version import __version__
@@ -121,9 +121,9 @@ class Transport:
         with adapter.send(request, timeout=limits, **self._settings) as response:
             status, headers = response.status_code, response.headers
             if status < 200:
-                return NoAnswer(Silence.DROPPED, True, f"an interim answer came as if it were the last ({status})")
+                return NoAnswer(Reason.DROPPED, True, f"an interim answer came as if it were the last ({status})")
             if status == 407:  # a proxy's, never the service's
-                return NoAnswer(Silence.PROXY, False, "it wants a user name and password")
+                return NoAnswer(Reason.PROXY, False, "it wants a user name and password")
             # Where this process was stopped beyond the deadline, the whole answer may be there already.
             latest = max((event.sent_at or 0.0) + timeout, time.monotonic() + _REST_OF_ANSWER)
             content = _read(response.raw, latest)
@@ -164,12 +164,12 @@ class Transport:
 
     def _no_answer(self, error: Exception, sent: bool) -> NoAnswer:
         inner = _innermost(error)
-        silence = _silence_of(error, inner, sent)
+        reason = _reason_for(error, inner, sent)
         detail = str(inner) or type(inner).__name__
-        if silence is Silence.SETTINGS and self._settings["proxies"]:
+        if reason is Reason.SETTINGS and self._settings["proxies"]:
             # Its words quote the proxy's address up to the first slash, be it half a password.
             detail = "the proxy's address cannot be used; in its password, write / ? # @ as %2F %3F %23 %40"
-        return NoAnswer(silence, sent, self._mask.in_text(detail))
+        return NoAnswer(reason, sent, self._mask.in_text(detail))
 
 
 def _is_framed(headers: Mapping[str, str]) -> bool:
@@ -209,18 +209,18 @@ def _innermost(error: BaseException) -> BaseException:
         error = inner
 
 
-def _silence_of(error: Exception, inner: BaseException, sent: bool) -> Silence:
+def _reason_for(error: Exception, inner: BaseException, sent: bool) -> Reason:
     if isinstance(inner, (socket.timeout, urllib3.exceptions.TimeoutError)):
-        return Silence.READ_TIMEOUT if sent else Silence.CONNECT_TIMEOUT
+        return Reason.READ_TIMEOUT if sent else Reason.CONNECT_TIMEOUT
     if sent:
-        return Silence.DROPPED
+        return Reason.DROPPED
     if isinstance(inner, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return Silence.REFUSED  # hung up amid the handshake, as a server does that restarts
+        return Reason.REFUSED  # hung up amid the handshake, as a server does that restarts
     if isinstance(inner, ssl.SSLError) or type(error) is OSError:  # the latter for a CA bundle that is not there
-        return Silence.TLS
+        return Reason.TLS
     if isinstance(error, requests.exceptions.ProxyError) or isinstance(inner, HTTPException):
-        return Silence.PROXY  # nobody else answers before the event was sent
+        return Reason.PROXY  # nobody else answers before the event was sent
     if isinstance(inner, socket.gaierror):
         # What a resolver answers with "not just now" may work in a minute; "no such name" will not.
-        return Silence.DNS if inner.errno == socket.EAI_AGAIN else Silence.HOST_NOT_FOUND
-    return Silence.REFUSED if isinstance(error, requests.ConnectionError) else Silence.SETTINGS
+        return Reason.DNS if inner.errno == socket.EAI_AGAIN else Reason.HOST_NOT_FOUND
+    return Reason.REFUSED if isinstance(error, requests.ConnectionError) else Reason.SETTINGS

@@ -46,26 +46,25 @@ def type_of(body: Mapping[str, object]) -> str:
     error = body.get("error")
     inner = (error.get("type"), error.get("code")) if isinstance(error, Mapping) else ()
     named = [kind for kind in (body.get("type"), *inner) if isinstance(kind, str)]
-    return next(
-        (kind for kind in named if kind and kind != "about:blank"), ""
-    )  # which says nothing (RFC 9457, 4.2.1)
+    # RFC 9457, 4.2.1: "about:blank" says nothing beyond the status.
+    return next((kind for kind in named if kind not in ("", "about:blank")), "")
 
 
 def details_of(body: Mapping[str, object]) -> dict[str, object]:
     """Return what an error says beyond its text: by field where it is about fields, and every list."""
-    error = body.get("error")
-    details = details_of(error) if isinstance(error, Mapping) else {}
-    for key, value in body.items():
-        if value and (isinstance(value, list) or key in ("details", "errors")):
-            named = with_python_names(value)
-            details.update(named if isinstance(named, dict) else {key: named})
+    details: dict[str, object] = {}
+    for part in (body.get("error"), body):
+        for key, value in part.items() if isinstance(part, Mapping) else ():
+            if value and (isinstance(value, list) or key in ("details", "errors")):
+                named = _with_python_names(value)
+                details.update(named if isinstance(named, dict) else {key: named})
     return details
 
 
-def with_python_names(value: object, levels: int = _DEEPEST) -> object:
+def _with_python_names(value: object, levels: int = _DEEPEST) -> object:
     """Name fields as Python does, in whatever way the service groups them."""
     if isinstance(value, Mapping) and levels:
-        return {PYTHON_NAMES.get(key, key): with_python_names(inner, levels - 1) for key, inner in value.items()}
+        return {PYTHON_NAMES.get(key, key): _with_python_names(inner, levels - 1) for key, inner in value.items()}
     if isinstance(value, list) and levels:
-        return [with_python_names(inner, levels - 1) for inner in value]
+        return [_with_python_names(inner, levels - 1) for inner in value]
     return value

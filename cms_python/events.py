@@ -13,7 +13,7 @@ from cms_python.fields import LEAD_FIELDS, LEAD_REQUIRED, SALE_FIELDS, SALE_REQU
 
 
 class EventKind(str, Enum):
-    """What an event is; the value is the last part of its path, ``/track/lead``."""
+    """The kind of an event; the value is the last part of its path, ``/track/lead``."""
 
     LEAD = "lead"
     SALE = "sale"
@@ -80,14 +80,14 @@ class LeadEvent:
         wire, problems = check(LEAD_FIELDS, LEAD_REQUIRED, vars(self))
         if "mode" in wire and self.click_id is None:
             problems["click_id"] = 'is needed with mode "deferred"'
-        _settle(self, wire, problems)
+        _keep_wire(self, wire, problems)
 
     def to_wire(self) -> dict[str, object]:
-        """Give the request's JSON object: wire names, absent fields left out."""
+        """Return the request's JSON object: wire names, absent fields left out."""
         return dict(_wire_of(self))
 
     def encode(self) -> WireEvent:
-        """Give the event as it is sent."""
+        """Return the event as it is sent."""
         return WireEvent(EventKind.LEAD, encode_wire(_wire_of(self)))
 
 
@@ -124,21 +124,21 @@ class SaleEvent:
     timestamp: datetime | None = None
 
     def __post_init__(self) -> None:
-        _settle(self, *check(SALE_FIELDS, SALE_REQUIRED, vars(self)))
+        _keep_wire(self, *check(SALE_FIELDS, SALE_REQUIRED, vars(self)))
 
     def to_wire(self) -> dict[str, object]:
-        """Give the request's JSON object: wire names, absent fields left out."""
+        """Return the request's JSON object: wire names, absent fields left out."""
         return dict(_wire_of(self))
 
     def encode(self) -> WireEvent:
-        """Give the event as it is sent."""
+        """Return the event as it is sent."""
         return WireEvent(EventKind.SALE, encode_wire(_wire_of(self)))
 
 
 def check(
     fields: Mapping[str, Field], required: tuple[str, ...], values: Mapping[str, object]
 ) -> tuple[dict[str, object], dict[str, str]]:
-    """Hold values against the rules of their fields.
+    """Check values against the rules of their fields.
 
     Args:
         fields: The event's fields by Python name.
@@ -168,7 +168,7 @@ def encode_wire(wire: Mapping[str, object]) -> bytes:
     return json.dumps(wire, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _settle(event: object, wire: dict[str, object], problems: dict[str, str]) -> None:
+def _keep_wire(event: object, wire: dict[str, object], problems: dict[str, str]) -> None:
     if problems:
         raise InvalidEventError(problems)
     # Checked once, when built; a frozen event cannot drift from its wire form afterwards.

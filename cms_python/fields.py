@@ -183,10 +183,10 @@ SALE_FIELDS = _by_name(
 """A sale's fields by Python name, in the order in which ``track_sale`` takes them."""
 
 LEAD_REQUIRED = ("event_name", "customer_external_id")
-"""What a lead cannot do without."""
+"""The fields that every lead has."""
 
 SALE_REQUIRED = ("click_id", "event_name", "customer_external_id", "invoice_id", "amount", "currency")
-"""What a sale cannot do without."""
+"""The fields that every sale has."""
 
 PYTHON_NAMES = {field.wire: field.name for field in (*LEAD_FIELDS.values(), *SALE_FIELDS.values())}
 """Wire names to Python names, for both kinds."""

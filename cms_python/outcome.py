@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, TypedDict
 
 from cms_python import _words
-from cms_python._answer import Answer, NoAnswer, Silence
+from cms_python._answer import Answer, NoAnswer, Reason
 from cms_python.events import EventKind
 
 DOCUMENTED_HOSTS = (
@@ -50,16 +50,16 @@ _MEANINGS = {
     429: "the service takes no more requests for now (its limit is 60 a minute)",
 }
 
-_SILENCES = {
-    Silence.REFUSED: "nothing answers there: check the host, the port and the network",
-    Silence.HOST_NOT_FOUND: "no such host: check its spelling and the network",
-    Silence.DNS: "the host's address could not be looked up just now: check the network",
-    Silence.CONNECT_TIMEOUT: "no connection within the time limit",
-    Silence.TLS: "no secure connection: check the clock, the CA bundle and whether a proxy is in between",
-    Silence.PROXY: "the proxy did not let the request through: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
-    Silence.SETTINGS: "the connection's settings cannot be used: check the proxy and CA bundle variables",
-    Silence.READ_TIMEOUT: "no answer within the time limit",
-    Silence.DROPPED: "the connection was lost before an answer came",
+_REASONS = {
+    Reason.REFUSED: "nothing answers there: check the host, the port and the network",
+    Reason.HOST_NOT_FOUND: "no such host: check its spelling and the network",
+    Reason.DNS: "the host's address could not be looked up just now: check the network",
+    Reason.CONNECT_TIMEOUT: "no connection within the time limit",
+    Reason.TLS: "no secure connection: check the clock, the CA bundle and whether a proxy is in between",
+    Reason.PROXY: "the proxy did not let the request through: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
+    Reason.SETTINGS: "the connection's settings cannot be used: check the proxy and CA bundle variables",
+    Reason.READ_TIMEOUT: "no answer within the time limit",
+    Reason.DROPPED: "the connection was lost before an answer came",
 }
 
 
@@ -163,7 +163,7 @@ class Outcome:
 
 
 def invalid(problems: Mapping[str, str]) -> Outcome:
-    """Give the outcome of an event that breaks rules: the shape of the service's own 422."""
+    """Return the outcome of an event that breaks rules: the shape of the service's own 422."""
     return Outcome(Status.INVALID, "Validation failed", "validation_error", 422, details=problems)
 
 
@@ -176,7 +176,7 @@ def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
         host: The base URL it was sent to, for messages.
     """
     if isinstance(answer, NoAnswer):
-        return _of_silence(answer, host)
+        return _of_no_answer(answer, host)
     body = _json_object(answer.body)
     if answer.status in (401, 403):
         return _of_rejected_token(answer, body, host)
@@ -186,23 +186,23 @@ def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
         return replace(outcome, may_have_arrived=answer.status not in (429, 503))
     if 200 <= answer.status < 300:
         return _of_success(kind, answer, body, host) if body is not None else _of_2xx_without_object(answer, host)
-    if 300 <= answer.status < 400 or (body is None and _is_strange(answer)):
-        return _of_stranger(answer, host)
+    if 300 <= answer.status < 400 or (body is None and _is_not_api(answer)):
+        return _of_other_server(answer, host)
     if answer.status == 409 and kind is EventKind.SALE:
         return _of_error(Status.DUPLICATE, answer, body)
     return _of_error(Status.REFUSED, answer, body)
 
 
-def _is_strange(answer: Answer) -> bool:
-    """Tell whether an error without JSON is not the API's: a page, no such path, an undocumented status."""
+def _is_not_api(answer: Answer) -> bool:
+    """Return whether an error without JSON is not the API's: a page, no such path, an undocumented status."""
     return answer.is_web_page or answer.status == 404 or answer.status not in _MEANINGS
 
 
-def _of_silence(answer: NoAnswer, host: str) -> Outcome:
+def _of_no_answer(answer: NoAnswer, host: str) -> Outcome:
     return Outcome(
         Status.UNANSWERED if answer.sent else Status.UNSENT,
-        f"{host}: {_SILENCES[answer.silence]} ({answer.detail})",
-        answer.silence.value,
+        f"{host}: {_REASONS[answer.reason]} ({answer.detail})",
+        answer.reason.value,
         may_have_arrived=answer.sent,
     )
 
@@ -211,12 +211,12 @@ def _of_2xx_without_object(answer: Answer, host: str) -> Outcome:
     if not answer.body.strip():
         if answer.says_its_end:
             return Outcome(Status.ACCEPTED, _DEFAULT_MESSAGE, status_code=answer.status)
-        cut_off = NoAnswer(Silence.DROPPED, sent=True, detail="it ended without a word on its length")
-        return _of_silence(cut_off, host)
+        cut_off = NoAnswer(Reason.DROPPED, sent=True, detail="it ended without a word on its length")
+        return _of_no_answer(cut_off, host)
     if answer.says_json and not _is_json(answer.body):
         # Announced as JSON and cut short or garbled on the way: the service may well have taken the event.
-        return _of_silence(NoAnswer(Silence.DROPPED, sent=True, detail="its JSON is broken"), host)
-    return _of_stranger(answer, host)
+        return _of_no_answer(NoAnswer(Reason.DROPPED, sent=True, detail="its JSON is broken"), host)
+    return _of_other_server(answer, host)
 
 
 def _of_success(kind: EventKind, answer: Answer, body: dict[str, object], host: str) -> Outcome:
@@ -287,11 +287,11 @@ def _of_rejected_token(answer: Answer, body: dict[str, object] | None, host: str
     outcome = _of_error(Status.UNAUTHORIZED, answer, body)
     if body is None and answer.is_web_page:
         # It may be the wrong host that says so, not the service.
-        return replace(outcome, message=f"{outcome.message}. {_where_else(host)}")
+        return replace(outcome, message=f"{outcome.message}. {_other_hosts(host)}")
     return outcome
 
 
-def _of_stranger(answer: Answer, host: str) -> Outcome:
+def _of_other_server(answer: Answer, host: str) -> Outcome:
     kind = "not_api"
     if 300 <= answer.status < 400:
         kind = "redirect"
@@ -304,7 +304,7 @@ def _of_stranger(answer: Answer, host: str) -> Outcome:
         what = f"an empty answer ({answer.status})"
     return Outcome(
         Status.NOT_API,
-        f"{host} answered with {what}: this is not the API. {_where_else(host)}",
+        f"{host} answered with {what}: this is not the API. {_other_hosts(host)}",
         kind,
         answer.status,
         # A page comes from another server; what is neither a page nor an answer may come from the API all the same.
@@ -312,7 +312,7 @@ def _of_stranger(answer: Answer, host: str) -> Outcome:
     )
 
 
-def _where_else(host: str) -> str:
+def _other_hosts(host: str) -> str:
     others = [known for known in DOCUMENTED_HOSTS if known != host]
     return f"Documented hosts besides {host}: {', '.join(others)}"
 

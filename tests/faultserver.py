@@ -94,7 +94,7 @@ class Reply:
     raw: bytes | None = None  # send this instead of all of the above
 
     def encode(self) -> tuple[bytes, bytes]:
-        """Give the head and the body, as bytes on the line."""
+        """Return the head and the body, as bytes on the line."""
         if self.raw is not None:
             return self.raw, b""
         try:
@@ -384,7 +384,7 @@ class FaultServer:
 
 @contextlib.contextmanager
 def refusing_port() -> Iterator[int]:
-    """Give a port of 127.0.0.1 that refuses connections: bound, and never listening."""
+    """Yield a port of 127.0.0.1 that refuses connections: bound, and never listening."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
@@ -392,7 +392,7 @@ def refusing_port() -> Iterator[int]:
 
 @contextlib.contextmanager
 def silent_port() -> Iterator[int]:
-    """Give a port of 127.0.0.1 at which a connection never comes about: its queue is full."""
+    """Yield a port of 127.0.0.1 at which a connection never comes about: its queue is full."""
     with socket.socket() as listener, contextlib.ExitStack() as fillers:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sdk_events import TOKEN
 
-from cms_python._answer import Answer, NoAnswer, Silence
+from cms_python._answer import Answer, NoAnswer, Reason
 from cms_python._transport import LARGEST_ANSWER, Transport
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -95,7 +95,7 @@ def test_half_a_body(
     whole = len(sent) - len(b"\r\n\r\n") if b"Chunked" in head else len(sent)
     found = answer_to(server, transport, head + sent[: cut % whole])
     assert isinstance(found, NoAnswer)
-    assert (found.silence, found.sent) == (Silence.DROPPED, True)
+    assert (found.reason, found.sent) == (Reason.DROPPED, True)
 
 
 @MANY
@@ -166,7 +166,7 @@ def test_broken(server: FaultServer, transport: Transport, name: str) -> None:
     """What cannot be told from half an answer, or from another one, is none, and may have arrived."""
     found = answer_to(server, transport, BROKEN[name])
     assert isinstance(found, NoAnswer)
-    assert (found.silence, found.sent) == (Silence.DROPPED, True)
+    assert (found.reason, found.sent) == (Reason.DROPPED, True)
     following = post(transport)
     assert isinstance(following, Answer)
     assert following.body == SUCCESS.body
@@ -190,7 +190,7 @@ def test_packed_and_dripping(server: FaultServer, transport: Transport) -> None:
     begin = time.monotonic()
     found = post(transport, timeout=0.5)
     assert isinstance(found, NoAnswer)
-    assert found.silence is Silence.READ_TIMEOUT
+    assert found.reason is Reason.READ_TIMEOUT
     assert time.monotonic() - begin < 5
 
 
