@@ -23,7 +23,8 @@ from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.runs import Run, RunBusyError
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError, MachineError
-from cms_cli.replay.run import Request, rehearse, replay, resume
+from cms_cli.replay.request import Request
+from cms_cli.replay.run import rehearse, replay, resume
 from cms_cli.replay.sending.options import DEFAULT_CONCURRENCY, DEFAULT_MAX_WAIT, Delivery
 from cms_cli.replay.sending.pacing import DOCUMENTED_RATE, parse_rate
 from cms_cli.replay.sending.stop import Stop

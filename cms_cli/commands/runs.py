@@ -85,7 +85,7 @@ def show(
     no_color: o.NoColor = False,
 ) -> int:
     """Show how far a replay has come; also while it runs."""
-    from cms_cli.replay.run import problems_of
+    from cms_cli.replay.plan import problems_of
     from cms_cli.terminal import runs as render
 
     console, settings = begin(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 SAMPLES = 3
 """How many values of a column, and how many events, are shown."""
@@ -182,6 +182,10 @@ class PlannedEvent(NamedTuple):
     currency: str
     timestamp: str
     refunded: int = 0
+
+
+PlannedRow = Union[PlannedEvent, RowProblem, SkippedRow]
+"""What mapping makes of a row."""
 
 
 @dataclass(frozen=True)

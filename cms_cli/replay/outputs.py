@@ -2,7 +2,7 @@
 
 A kill can cut a write only where the file goes on to its next page. So whole lines are written: those within a page
 together, one that crosses into the next by itself. Should one be cut all the same, the same command writes the file
-anew. The original columns stay untouched, so that a failures file can be mended and fed back as it is.
+anew. The original columns stay untouched, so that a failures file can be corrected and fed back as it is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,68 +30,72 @@ from cms_cli.replay.model import (
     SourceRow,
 )
 from cms_cli.replay.reading.dialect import delimiter_named
+from cms_cli.replay.reading.source import Source, sha256_of
 
 # Rows that could not be read would be good ones for being written here, with an empty cell where one is missing.
-_MENDED_BY_WRITING = ("too_few_cells", "bad_quotes")
-_TO_MEND = "(the row {}: mend it and take this cell out)"
+_CORRECTED_BY_WRITING = ("too_few_cells", "bad_quotes")
+_TO_CORRECT = "(the row {}: correct it and take this cell out)"
 _PAGE = 4096  # bytes; the smallest piece in which a system takes a write
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Layout:
-    """How rows are written: in the input's own columns, and as CSV in the dialect that its flags name.
+    """How rows are written: in the input's own columns, delimiter and encoding, as CSV or as JSON Lines.
 
     So the very flags that read the input read the file of its failures.
     """
 
     def __init__(
-        self, header: Sequence[str], *, delimiter: str = "", encoding: str = "", to_feed_back: bool = False
+        self, header: Sequence[str], *, delimiter: str = "", encoding: str = "", json_lines: bool = False
     ) -> None:
-        """Take the input's column names, and what its flags say, "" for nothing.
+        """Take what is known of the input.
 
         Args:
             header: The column names.
-            delimiter: As the flag says it.
-            encoding: As the flag says it.
-            to_feed_back: Whether rows that were left out because they may have arrived are marked as unknown, and
-                those that could not be read have a cell too many, so that they are not taken for mended when the
-                file is fed back.
+            delimiter: What separates cells, as ``--delimiter`` has it; "" for a comma.
+            encoding: The encoding; "" for UTF-8.
+            json_lines: Whether the input is JSON Lines.
         """
-        self._to_feed_back = to_feed_back
+        self.json_lines = json_lines
         self._width = len(header)
         self._kept = [(place, name) for place, name in enumerate(header) if name not in ADDED]
         self._delimiter = delimiter_named(delimiter) if delimiter else ","
         self.encoding = encoding or "utf-8"
 
     def heading(self) -> str:
-        """Give the line of column names."""
+        """Return the line of column names."""
         return self._csv([*(name for _, name in self._kept), *ADDED])
 
     def csv(self, row: SettledRow) -> str:
-        """Give a row as a line of CSV."""
+        """Return a row as a line of CSV."""
         cells, kept = self._cells(row)
         # What a ragged row has too much stays behind it, so that nothing of it is lost.
-        surplus = self._surplus(row, cells)
-        return self._csv([*kept, str(row.line), self._status(row), _harmless(row.error or ""), *surplus])
+        surplus = cells[self._width :]
+        return self._csv([*kept, str(row.line), row.status, _harmless(row.error or ""), *surplus])
 
     def json(self, row: SettledRow) -> str:
-        """Give a row as a line of JSON."""
+        """Return a row as a line of JSON."""
         cells, kept = self._cells(row)
         record: dict[str, object] = {name: cell for (_, name), cell in zip(self._kept, kept)}
-        record.update({LINE: row.line, STATUS: self._status(row), ERROR: row.error})
-        surplus = self._surplus(row, cells)
+        record.update({LINE: row.line, STATUS: row.status, ERROR: row.error})
+        surplus = cells[self._width :]
         if surplus:
             record[SURPLUS] = surplus
-        return json.dumps(record, ensure_ascii=False) + "\n"
+        return json.dumps(record, ensure_ascii=not _holds_all(self.encoding)) + "\n"
 
-    def _surplus(self, row: SettledRow, cells: list[str]) -> list[str]:
-        surplus = cells[self._width :]
-        unmended = self._to_feed_back and row.code in _MENDED_BY_WRITING and not surplus
-        return [_TO_MEND.format(row.error)] if unmended else surplus
+    def to_feed_back(self, row: SettledRow) -> SettledRow:
+        """Return a row as a failures file has it, so that it is not taken for corrected when it is fed back.
 
-    def _status(self, row: SettledRow) -> str:
-        in_doubt = self._to_feed_back and row.code == OUTCOME_UNKNOWN
-        return RowStatus.UNKNOWN.value if in_doubt else row.status
+        A row that was left out because it may have arrived is marked as unknown, and one that could not be read has
+        a cell too many.
+        """
+        if row.code == OUTCOME_UNKNOWN:
+            row = row._replace(status=RowStatus.UNKNOWN.value)
+        cells: list[str] = json.loads(row.cells) if row.cells else []
+        if row.code in _CORRECTED_BY_WRITING and len(cells) <= self._width:
+            cells += [""] * (self._width - len(cells))
+            row = row._replace(cells=json.dumps([*cells, _TO_CORRECT.format(row.error)]))
+        return row
 
     def _cells(self, row: SettledRow) -> tuple[list[str], list[str]]:
         cells: list[str] = json.loads(row.cells) if row.cells else []
@@ -105,25 +110,30 @@ class Layout:
 
 
 class RowFile:
-    """A CSV or JSON Lines file of rows, by its ending, in the making."""
+    """A CSV or JSON Lines file of rows, while it is written."""
 
-    def __init__(self, path: Path, layout: Layout, flag: str) -> None:
-        """Make the file anew.
+    def __init__(self, path: Path, layout: Layout, flag: str, *, to_feed_back: bool = False) -> None:
+        """Create the file, or empty it.
 
         Args:
-            path: ``.jsonl`` or ``.ndjson`` gives JSON Lines, anything else CSV.
+            path: ``.jsonl`` or ``.ndjson`` gives JSON Lines.
             layout: How rows are written.
             flag: Which flag named it, for messages.
+            to_feed_back: Whether it is a failures file, whose form is that of its input whatever its ending.
 
         Raises:
             InputError: It cannot be written.
         """
-        self._layout = layout
+        self._path = path
         self._name = f"{flag} {path}"
         self._size = 0  # bytes of whole lines
-        self._json = path.suffix.lower() in (".jsonl", ".ndjson")
-        encoding = "utf-8" if self._json else layout.encoding
-        # What the encoding lacks can only stand in an error message: the cells came out of it.
+        by_ending = path.suffix.lower() in (".jsonl", ".ndjson")
+        json_lines = by_ending or (to_feed_back and layout.json_lines)
+        # A results file of JSON Lines is for programs, which expect UTF-8.
+        encoding = layout.encoding if to_feed_back or not json_lines else "utf-8"
+        self._line = layout.json if json_lines else layout.csv
+        self._prepared = layout.to_feed_back if to_feed_back else None
+        # What the encoding lacks can only be in an error message: the cells came out of it.
         self._encoder = codecs.getincrementalencoder(encoding)("backslashreplace")
         try:
             # Rows name people and what they paid.
@@ -132,18 +142,19 @@ class RowFile:
             hint = "Name a file that can be written."
             raise InputError(f"{self._name}: {error.strerror or error}", hint) from error
         self._file = open(descriptor, "wb", buffering=0)  # noqa: PTH123, SIM115 - an open descriptor
-        if not self._json:
+        if not json_lines:
             self._write(self._encoder.encode(layout.heading()))
 
     def add(self, rows: Iterable[SettledRow]) -> None:
-        """Write rows whose outcome is on disk.
+        """Write rows whose outcome is committed.
 
         Raises:
-            MachineError: The disk is full, or failing.
+            MachineError: The disk is full, or failing, or the file was removed.
         """
-        written = self._layout.json if self._json else self._layout.csv
+        self.check()
         piece = b""
-        for line in map(self._encoder.encode, map(written, rows)):
+        for row in rows:
+            line = self._encoder.encode(self._line(row if self._prepared is None else self._prepared(row)))
             start = self._size + len(piece)
             if start // _PAGE == (start + len(line) - 1) // _PAGE:
                 piece += line
@@ -152,6 +163,25 @@ class RowFile:
             self._write(line)
             piece = b""
         self._write(piece)
+
+    def check(self) -> None:
+        """Make sure that the file is still there: what goes on into one that was removed is lost.
+
+        Raises:
+            MachineError: It was removed or replaced.
+        """
+        mine = os.fstat(self._file.fileno())
+        if not stat.S_ISREG(mine.st_mode):
+            return
+        try:
+            there = os.path.samestat(mine, self._path.stat())
+        except OSError:
+            there = False
+        if not there:
+            raise MachineError(
+                f"{self._name} was removed or replaced while it was written",
+                "The same command goes on, and writes the file anew.",
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -174,7 +204,7 @@ class RowFile:
 
 
 def with_cells(rows: Iterable[SettledRow], table: Iterable[SourceRow | RowProblem]) -> Iterator[SettledRow]:
-    """Give rows their cells back, which a finished run has forgotten, from the input.
+    """Yield rows with the cells that a finished run has dropped, from the input.
 
     Args:
         rows: In file order.
@@ -186,30 +216,78 @@ def with_cells(rows: Iterable[SettledRow], table: Iterable[SourceRow | RowProble
         yield row if row.cells or item is None else row._replace(cells=json.dumps(item.cells))
 
 
-def check_outputs(input_path: Path | None, outputs: Iterable[tuple[str, Path | None]]) -> None:
+def check_outputs(outputs: Iterable[tuple[str, Path | None]], is_input: Callable[[Path], bool]) -> None:
     """Make sure that the output files can be written, and that none is the input or another output.
+
+    Args:
+        outputs: Pairs of a flag and the file it names, or None.
+        is_input: Whether an existing file is the input.
 
     Raises:
         InputError: One cannot, or is.
     """
-    seen: dict[Path, str] = {}
-    if input_path is not None:
-        seen[input_path.resolve()] = "the input"
+    seen: list[tuple[str, Path]] = []
     for flag, path in outputs:
         if path is None:
             continue
-        same = seen.get(path.resolve())
-        if same or (input_path is not None and path.exists() and path.samefile(input_path)):
-            raise InputError(f"{flag} {path} is {same or 'the input'}", "Name another file.")
-        seen[path.resolve()] = flag
         if path.is_dir():
             raise InputError(f"{flag} {path} is a folder", "Name a file.")
         if not path.parent.is_dir():
             raise InputError(f"{flag} {path}: there is no folder {path.parent}", "Make it, or name another file.")
+        if path.exists() and is_input(path):
+            raise InputError(f"{flag} {path} is the input", "Name another file.")
+        for other_flag, other in seen:
+            if _is_same(path, other):
+                raise InputError(f"{flag} {path} is {other_flag}", "Name another file.")
+        seen.append((flag, path))
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise InputError(f"{flag} {path} cannot be written", "Name a file that can be written.")
 
 
+def is_source(source: Source) -> Callable[[Path], bool]:
+    """Return whether a file is an open input, however either of them was named."""
+
+    def is_input(path: Path) -> bool:
+        return source.file is not None and os.path.samestat(source.file, path.stat())
+
+    return is_input
+
+
+def is_input_of(name: str, sha256: str) -> Callable[[Path], bool]:
+    """Return whether a file is the input of a run, which may have been moved, or have come from stdin.
+
+    Args:
+        name: The input's absolute path, or what it was called.
+        sha256: Of the input's bytes.
+    """
+    known = Path(name)
+    found = known.is_absolute() and known.is_file() and _sha256(known) == sha256
+
+    def is_input(path: Path) -> bool:
+        return path.samefile(known) if found else path.is_file() and _sha256(path) == sha256
+
+    return is_input
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return sha256_of(file)
+    except OSError:
+        return ""
+
+
+def _holds_all(encoding: str) -> bool:
+    """Whether an encoding can hold every character, so that JSON needs no escapes."""
+    return codecs.lookup(encoding).name.startswith("utf")
+
+
 def _harmless(text: str) -> str:
-    """Keep a spreadsheet from running what the service or a file put into a column of ours."""
+    """Return text that a spreadsheet does not run, whatever the service or a file put into a column of ours."""
     return "'" + text if text.startswith(_FORMULA_STARTS) else text

@@ -1,128 +1,294 @@
-"""From an input's bytes to a stager that is ready to run, and from what it found to a preview."""
+"""What a replay is about to do. A dry run ends here, a run goes on from here: both decide by the same code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import islice
 
-from cms_cli.replay.journal import rowbook
-from cms_cli.replay.journal.contents import ContentsWriter
+from cms_cli.replay.intake import Intake
+from cms_cli.replay.journal import ledger, rowbook, runs
+from cms_cli.replay.journal.changes import changed_amounts
+from cms_cli.replay.journal.identity import RunConflictError, known_run
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import RowStatus, StagedRow
+from cms_cli.replay.journal.rowbook import FAILED, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
-from cms_cli.replay.mapping import presets
-from cms_cli.replay.mapping.amounts import amount_format
-from cms_cli.replay.mapping.blueprint import settle
-from cms_cli.replay.mapping.mapper import Mapper
-from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.reading import jsonl
-from cms_cli.replay.reading.rows import Table, open_table
-from cms_cli.replay.reading.source import Source
-from cms_cli.replay.sending.pacing import ideal_seconds
+from cms_cli.replay.model import SAMPLES, Problem
+from cms_cli.replay.outputs import Layout, with_cells
+from cms_cli.replay.problems import MOST_PROBLEMS
+from cms_cli.replay.request import Request
+from cms_cli.replay.rowfiles import layout_of, layout_of_input
 from cms_cli.replay.staging.preview import Preview
-from cms_cli.replay.staging.stager import Ledger, Stager
-from cms_cli.replay.values.zones import names_other_zone
+from cms_cli.replay.staging.sinks import IntoJournal, Nowhere, Spool
+from cms_cli.replay.staging.stager import SAMPLED, Known, Sink, Stager
+from cms_cli.replay.warnings import about_changed_amounts, about_times, about_token, seconds_needed, suggestion
+from cms_cli.replay.watcher import Watcher
 from cms_python import EventKind
 
-if TYPE_CHECKING:
-    from cms_cli.replay.run import Request
+Settled = Callable[[Iterable[RowStatus]], Iterator[SettledRow]]
+"""Yields the rows of some statuses, in file order."""
 
 
-class Nowhere:
-    """Where the rows of a dry run go."""
+@dataclass(frozen=True)
+class Job:
+    """What every step of an invocation needs.
 
-    wants_rows = False
+    Attributes:
+        request: What was asked for.
+        watcher: Shown what happens.
+        journal: The journal; None in a dry run where there is none.
+        scope: The number of host and account; None in a dry run where the journal has none.
+        intake: The input; None where a run goes on without it.
+        dry: Whether nothing may be written but output files.
+        begin: When the invocation began, by the monotonic clock.
+    """
 
-    def write(self, rows: list[StagedRow]) -> None:
-        """Take rows."""
-
-    def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
-        """Take corrections."""
-
-
-class IntoJournal:
-    """Where the rows of a real run go. Batches are transactions, so that others are not kept out for long."""
-
-    wants_rows = True
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self.run: Run | None = None
-        self.contents: ContentsWriter | None = None
-
-    def write(self, rows: list[StagedRow]) -> None:
-        """Write rows."""
-        assert self.run is not None
-        assert self.contents is not None
-        with self._journal.transaction() as db:
-            rowbook.stage(db, self.run, rows, self.contents)
-
-    def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
-        """Set rows right."""
-        assert self.run is not None
-        with self._journal.transaction() as db:
-            rowbook.amend(db, self.run, rows)
+    request: Request
+    watcher: Watcher
+    journal: Journal | None
+    scope: int | None
+    intake: Intake | None
+    dry: bool
+    begin: float
 
 
-def stager(
-    request: Request, source: Source, known: Ledger, sink: Nowhere | IntoJournal, progress: Callable[[int], None]
-) -> tuple[Stager, tuple[str, ...]]:
-    """Make ready to stage an input; gives the column names too.
+@dataclass(frozen=True)
+class Plan:
+    """What a replay is about to do.
+
+    Attributes:
+        run: The run; None in a dry run of an input that has none.
+        new: Whether the input was staged just now.
+        preview: What somebody needs to see of it.
+        problems: The first rows that failed, and why.
+        warnings: The preview's warnings, but for those about rows.
+        settled: Reads its rows.
+        layout: How its rows are written into output files.
+        reopened: Statuses whose rows are to be sent again.
+    """
+
+    run: Run | None
+    new: bool
+    preview: Preview
+    problems: Sequence[Problem]
+    warnings: tuple[str, ...]
+    settled: Settled
+    layout: Layout
+    reopened: tuple[RowStatus, ...] = ()
+
+    def warning_of(self, *warnings: str) -> Plan:
+        """Return the plan with more warnings."""
+        preview = replace(self.preview, warnings=(*self.preview.warnings, *warnings))
+        return replace(self, preview=preview, warnings=(*self.warnings, *warnings))
+
+
+def find_run(job: Job) -> Run | None:
+    """Find the run that goes on with the input; None where a new one is to begin.
 
     Raises:
-        InputError: The header, or a flag, cannot be used.
+        RunConflictError: What is known of the input forbids to send it like this.
+        JournalError: The journal cannot be used.
     """
-    shape = request.shape
-    table = opener(source, shape)
-    first = table()
-    now = datetime.now(timezone.utc)
-    blueprint = settle(request.kind, first.header, shape)
-    mapper = Mapper(blueprint, now, amount_format(blueprint, first))
-    staged = Stager(
-        request.kind,
-        table,
-        mapper,
-        known,
-        sink,
-        now,
-        sha256=source.sha256,
-        unknown_again=request.delivery.retry_unknown,
-        progress=progress,
+    if job.journal is None or job.scope is None or job.intake is None:
+        return None
+    return known_run(
+        job.journal,
+        scope=job.scope,
+        host=job.request.host,
+        kind=job.request.kind.value,
+        sha256=job.intake.source.sha256,
+        shape=job.request.shape.to_json(),
+        fresh=job.request.delivery.fresh,
+        clear=not job.dry,
     )
-    return staged, first.header
 
 
-def opener(source: Source, shape: Shape) -> Callable[[], Table]:
-    """Give what opens an input at its beginning."""
-    encoding = shape.encoding or None
-    if shape.format == "jsonl":
-        keys: list[tuple[str, ...]] = []  # as many passes as there are, the keys are looked for in the first
+def plan_of_run(job: Job, run: Run) -> Plan:
+    """Preview what is left of a run that was staged before.
 
-        def open_json() -> Table:
-            table = jsonl.open_lines(source.rewound(), encoding=encoding, header=keys[0] if keys else None)
-            keys[:] = [table.header]
-            return table
+    Raises:
+        RunConflictError: What is asked for needs the input, or cannot be had of this run.
+    """
+    journal, request = job.journal, job.request
+    delivery = request.delivery
+    assert journal is not None
+    settled = _rows_of_run(job, run)
+    counts = rowbook.counts(journal, run)
+    if job.dry:  # a run writes these outcomes first of all
+        interrupted = len(rowbook.interrupted(journal, run, time.time()))
+        counts[RowStatus.PENDING.value] -= interrupted
+        counts[RowStatus.UNKNOWN.value] += interrupted
+    flags = ((delivery.retry_unknown, RowStatus.UNKNOWN), (delivery.retry_refused, RowStatus.REFUSED))
+    again = tuple(status for wanted, status in flags if wanted)
+    sums, free = rowbook.sums_of(journal, run, [RowStatus.PENDING, *again])
+    for status in again:
+        counts[RowStatus.PENDING.value] += counts[status.value]
+        counts[status.value] = 0
+    pending = counts[RowStatus.PENDING.value]
+    if delivery.retry_unknown and not pending:
+        _refuse_what_was_left_out(journal, run)
+    warnings = about_token(request, pending)
+    columns = job.intake.columns(job.intake.first_cells(SAMPLED)) if job.dry and job.intake is not None else ()
+    events = tuple(row.body for row in rowbook.pending(journal, run, 0, SAMPLES)) if job.dry else ()
+    preview = Preview(
+        file=job.intake.source.name if job.intake is not None else run.file,
+        run=run.name,
+        going_on=True,
+        counts=counts,
+        sums=sums,
+        free=free,
+        limit=delivery.limit,
+        seconds=seconds_needed(request, pending),
+        columns=columns,
+        events=events,
+        warnings=(*warnings, *about_changed_amounts(*changed_amounts(journal, run))),
+    )
+    return Plan(run, False, preview, problems_of(journal, run), warnings, settled, layout_of(run), again)
 
-        return open_json
-    return lambda: open_table(source.rewound(), encoding=encoding, delimiter=shape.delimiter or None)
+
+def problems_of(journal: Journal, run: Run) -> list[Problem]:
+    """Return the first rows of a run that failed, and why, in file order."""
+    failed = islice(rowbook.settled(journal, run, FAILED, contents=False), MOST_PROBLEMS)
+    return [Problem(row.code or "", row.error or "", "", row.column, row.row, row.line) for row in failed]
 
 
-def preview(request: Request, file: str, run: str | None, staged: Stager) -> Preview:
-    """Put together what is about to happen."""
-    tally = staged.tally
-    counts = {status.value: tally.counts[status.value] for status in RowStatus}
-    seconds = _seconds(request, counts[RowStatus.PENDING.value])
-    warnings = _warnings(request, seconds)
-    if counts[RowStatus.PENDING.value]:
-        warnings += _about_times(staged)
-    known = None if request.shape.rules or request.kind is not EventKind.SALE else presets.suggested(staged.header)
-    if known is not None:
-        warnings.append(
-            f"this looks like an export of {known.title}, which --preset {known.name} knows how to read"
+def _rows_of_run(job: Job, run: Run) -> Settled:
+    """Return what reads a run's rows; the cells that a finished run has dropped come from the input.
+
+    Raises:
+        RunConflictError: They are needed, and the input is not at hand.
+    """
+    journal, intake = job.journal, job.intake
+    assert journal is not None
+    if job.request.delivery.results is None or not rowbook.has_forgotten(journal, run):
+        return lambda statuses: rowbook.settled(journal, run, statuses)
+    if intake is None:
+        raise RunConflictError(
+            f"{run.name} was finished before, and the journal has forgotten what its rows said",
+            "For --results, run the command that began it once more: nothing is sent again.",
         )
-    return Preview(
-        file=file,
+    return lambda statuses: with_cells(rowbook.settled(journal, run, statuses), intake.table())
+
+
+def _refuse_what_was_left_out(journal: Journal, run: Run) -> None:
+    """Rows that may have arrived were not mapped without --retry-unknown: a run cannot send them later.
+
+    Raises:
+        RunConflictError: There are such rows.
+    """
+    rows = rowbook.left_in_doubt(journal, run)
+    if rows:
+        raise RunConflictError(
+            f"{run.name} left {rows} {'row' if rows == 1 else 'rows'} out, which may have arrived before it began",
+            f"Send them by themselves: cms runs failures {run.name} > again.csv, and "
+            f"cms {run.kind} --from-csv again.csv with the same flags and --retry-unknown",
+        )
+
+
+def plan_of_input(job: Job, stack: ExitStack) -> Plan:
+    """Stage an input, and preview what will be sent.
+
+    Args:
+        job: The invocation; it has an input.
+        stack: Closed when the plan is not needed any more.
+
+    Raises:
+        InputError: The input cannot be used.
+        MachineError: The journal, or a temporary file, cannot be written.
+    """
+    request, intake = job.request, job.intake
+    assert intake is not None
+    layout = layout_of_input(request.shape, intake.header)
+    if job.dry:
+        wanted = any(path for _, path in request.outputs)
+        spool = Spool() if wanted else None
+        if spool is not None:
+            stack.callback(spool.close)
+        stager = _stage(job, intake, spool or Nowhere())
+        preview, warnings = _preview(request, intake, stager, None)
+        settled: Settled = spool.settled if spool is not None else _no_rows
+        return Plan(None, True, preview, stager.tally.problems, warnings, settled, layout)
+    run, stager = _new_run(job, intake)
+    preview, warnings = _preview(request, intake, stager, run.name)
+    return Plan(run, True, preview, stager.tally.problems, warnings, _rows_of_run(job, run), layout)
+
+
+def _new_run(job: Job, intake: Intake) -> tuple[Run, Stager]:
+    journal, source = job.journal, intake.source
+    assert journal is not None
+    assert job.scope is not None
+    run = runs.create(
+        journal,
+        scope=job.scope,
+        kind=job.request.kind.value,
+        sha256=source.sha256,
+        shape=job.request.shape.to_json(),
+        file=str(source.path or source.name),
+        header=intake.header,
+        now=time.time(),
+    )
+    try:
+        with journal.writing(run.contents) as contents:
+            stager = _stage(job, intake, IntoJournal(journal, run, contents))
+        return rowbook.staged(journal, run, contents.size), stager
+    except BaseException:
+        runs.delete(journal, run)
+        raise
+
+
+def _stage(job: Job, intake: Intake, sink: Sink) -> Stager:
+    """Stage an input.
+
+    Raises:
+        InputError: It cannot be read to its end, or was changed meanwhile.
+        MachineError: The sink, or a temporary file, cannot be written.
+    """
+    stager = Stager(
+        job.request.kind,
+        sink,
+        intake.now,
+        sha256=intake.source.sha256,
+        look_up=_ledger_of(job),
+        unknown_again=intake.resend_unknown,
+        progress=job.watcher.reading,
+    )
+    stager.run(intake.planned())
+    intake.source.check_unchanged()
+    return stager
+
+
+def _no_rows(_: Iterable[RowStatus]) -> Iterator[SettledRow]:
+    return iter(())
+
+
+def _ledger_of(job: Job) -> Callable[[Sequence[bytes]], Known]:
+    """Return what looks keys up in the ledger, unless that is to be forgotten."""
+    journal, scope, kind = job.journal, job.scope, job.request.kind
+
+    def look_up(keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, str] | bool]:
+        if journal is None or scope is None or job.request.delivery.fresh:
+            return {}
+        with journal.reading():
+            if kind is EventKind.SALE:
+                return ledger.known_sales(journal, scope, keys)
+            return ledger.known_leads(journal, scope, keys)
+
+    return look_up
+
+
+def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) -> tuple[Preview, tuple[str, ...]]:
+    """Preview an input that was staged just now; also returns the warnings that are not about the ledger."""
+    tally = stager.tally
+    counts = {status.value: tally.counts[status.value] for status in RowStatus}
+    pending = counts[RowStatus.PENDING.value]
+    warnings = about_token(request, pending)
+    if pending:
+        warnings += about_times(tally, intake.blueprint)
+    warnings += suggestion(request, intake.header)
+    preview = Preview(
+        file=intake.source.name,
         run=run,
         going_on=False,
         counts=counts,
@@ -134,77 +300,11 @@ def preview(request: Request, file: str, run: str | None, staged: Stager) -> Pre
         first=tally.first,
         last=tally.last,
         limit=request.delivery.limit,
-        seconds=seconds,
-        columns=staged.columns,
-        events=staged.events,
+        seconds=seconds_needed(request, pending),
+        columns=intake.columns(stager.samples),
+        events=stager.events,
         problems=tuple(tally.groups.groups()),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *about_changed_amounts(tally.changed_rows, tally.first_changed)),
         blocked=bool(counts[RowStatus.INVALID.value]) and not request.delivery.skip_invalid,
     )
-
-
-def preview_of_run(journal: Journal, run: Run, request: Request, again: Sequence[RowStatus]) -> Preview:
-    """Put together what is left of a run that was staged before, with those rows that are to be sent again."""
-    counts = rowbook.counts(journal, run)
-    for status in again:
-        counts[RowStatus.PENDING.value] += counts[status.value]
-        counts[status.value] = 0
-    sums, free = rowbook.sums_of(journal, run, [RowStatus.PENDING, *again])
-    seconds = _seconds(request, counts[RowStatus.PENDING.value])
-    return Preview(
-        file=run.file,
-        run=run.name,
-        going_on=True,
-        counts=counts,
-        sums=sums,
-        free=free,
-        limit=request.delivery.limit,
-        seconds=seconds,
-        warnings=tuple(_warnings(request, seconds)),
-    )
-
-
-def _seconds(request: Request, rows: int) -> float:
-    limit = request.delivery.limit
-    return ideal_seconds(rows if limit is None else min(rows, limit), request.delivery.rate)
-
-
-def _warnings(request: Request, seconds: float) -> list[str]:
-    if request.token_expires is None:
-        return []
-    left = request.token_expires - datetime.now(timezone.utc).timestamp()
-    if left > seconds:
-        return []
-    when = datetime.fromtimestamp(request.token_expires, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    return [f"the token expires at {when}, before this would end; go on with a new one when it stops"]
-
-
-def _about_times(staged: Stager) -> list[str]:
-    tally, blueprint = staged.tally, staged.blueprint
-    found = []
-    if not blueprint.timestamp_mapped:
-        found.append(
-            "no column gives the time of an event: the service will date all of them now; "
-            "say where it is with --map timestamp=COLUMN"
-        )
-    elif tally.undated:
-        found.append(f"{_rows(tally.undated)} without a time: the service will date them now")
-    if blueprint.rules.local_times and not blueprint.shape.timezone:
-        found.append(
-            "the times of this export are the shop's own and do not say their zone; they are read as UTC: "
-            "if that is not the shop's, say --timezone"
-        )
-    elif not blueprint.shape.timezone:
-        named = [each.column for each in blueprint.sources.get("timestamp", ()) if names_other_zone(each.column)]
-        if named:
-            found.append(
-                f'the header "{named[0]}" seems to name a zone, which is not gone by: times that do not say theirs '
-                "are read as UTC; say --timezone"
-            )
-    if tally.future:
-        found.append(f"{_rows(tally.future)} dated in the future: is --timezone right?")
-    return found
-
-
-def _rows(count: int) -> str:
-    return "1 row is" if count == 1 else f"{count:,} rows are"
+    return preview, warnings

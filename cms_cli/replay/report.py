@@ -27,6 +27,8 @@ class ReplayReport:
         reason: The same in words.
         finished_before: Whether the run had been finished by an earlier invocation, so that nothing was sent.
         blocked: Whether invalid rows kept everything from being sent.
+        warnings: What a careful person would want to know.
+        new_warnings: Those of them that the preview did not show.
     """
 
     run: str | None
@@ -38,6 +40,8 @@ class ReplayReport:
     reason: str = ""
     finished_before: bool = False
     blocked: bool = False
+    warnings: tuple[str, ...] = ()
+    new_warnings: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -59,6 +63,7 @@ class ReplayReport:
             "total": self.total,
             "seconds": round(self.seconds, 3),
             "problems": [problem.to_dict() for problem in self.problems],
+            "warnings": list(self.warnings),
         }
 
     @property

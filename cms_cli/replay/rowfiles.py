@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from cms_cli.replay.journal import rowbook
-from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rowbook import FAILED, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.outputs import Layout, RowFile, with_cells
-from cms_cli.replay.reading.rows import Table
-from cms_cli.replay.sending.options import Delivery
-
-_SETTLED = frozenset(RowStatus) - {RowStatus.PENDING}
+from cms_cli.replay.outputs import Layout, RowFile
 
 
 class RowFiles:
@@ -25,10 +20,10 @@ class RowFiles:
         self._files = files
 
     def add(self, rows: list[SettledRow]) -> None:
-        """Write rows whose outcome is on disk.
+        """Write rows whose outcome is committed.
 
         Raises:
-            MachineError: The disk is full, or failing.
+            MachineError: The disk is full, or failing, or a file was removed.
         """
         for file, statuses in self._files:
             file.add(row for row in rows if row.status in statuses)
@@ -36,37 +31,47 @@ class RowFiles:
 
 @contextmanager
 def row_files(
-    journal: Journal, run: Run, delivery: Delivery, table: Callable[[], Table] | None = None
+    failures: Path | None,
+    results: Path | None,
+    layout: Layout,
+    settled: Callable[[Iterable[RowStatus]], Iterator[SettledRow]],
+    *,
+    pending_too: bool,
 ) -> Iterator[RowFiles]:
-    """Open the files, anew, with the rows in them that have their outcome already.
+    """Create the files, with the rows in them that have their outcome already.
 
     Args:
-        journal: The journal.
-        run: The run.
-        delivery: Names the files.
-        table: Opens the input, for the cells that a finished run has forgotten; None where none are.
+        failures: The file for rows that failed, or None.
+        results: The file for every row, or None.
+        layout: How rows are written.
+        settled: Reads the rows of some statuses.
+        pending_too: Whether results have the rows that are still to be sent, since nothing will be.
 
     Raises:
         InputError: A file cannot be written.
-        MachineError: The disk is full, or failing.
+        MachineError: The disk is full, or failing, or a file was removed.
     """
+    every = frozenset(RowStatus) if pending_too else frozenset(RowStatus) - {RowStatus.PENDING}
     with ExitStack() as stack:
         files = []
-        for flag, path, statuses in (
-            ("--failures", delivery.failures, frozenset(FAILED)),
-            ("--results", delivery.results, _SETTLED),
-        ):
+        for flag, path, statuses in (("--failures", failures, frozenset(FAILED)), ("--results", results, every)):
             if path is None:
                 continue
-            file = RowFile(path, layout_of(run, to_feed_back=flag == "--failures"), flag)
+            file = RowFile(path, layout, flag, to_feed_back=flag == "--failures")
             stack.callback(file.close)
-            rows = rowbook.settled(journal, run, statuses)
-            file.add(rows if table is None else with_cells(rows, table()))
+            rows = settled(statuses)
+            file.add(rows)
             files.append((file, frozenset(status.value for status in statuses)))
         yield RowFiles(files)
+        for file, _ in files:
+            file.check()
 
 
-def layout_of(run: Run, *, to_feed_back: bool = True) -> Layout:
-    """Give how rows of a run are written: in the dialect that its flags name."""
-    shape = Shape.from_json(run.shape)
-    return Layout(run.header, delimiter=shape.delimiter, encoding=shape.encoding, to_feed_back=to_feed_back)
+def layout_of(run: Run) -> Layout:
+    """Return how rows of a run are written: as its input was."""
+    return layout_of_input(Shape.from_json(run.shape), run.header)
+
+
+def layout_of_input(shape: Shape, header: Sequence[str]) -> Layout:
+    """Return how rows of an input are written."""
+    return Layout(header, delimiter=shape.delimiter, encoding=shape.encoding, json_lines=shape.format == "jsonl")

@@ -1,104 +1,37 @@
-"""A replay from end to end: read, check, stage, ask, send, report."""
+"""A replay from end to end: open, find the run, stage, preview, send, report. A dry run ends with the preview."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
-from cms_cli.replay import plan
+from cms_cli.replay import warnings
+from cms_cli.replay.intake import Intake
 from cms_cli.replay.journal import rowbook, runs
-from cms_cli.replay.journal.identity import RunConflictError, clear_the_way, known_run
+from cms_cli.replay.journal.changes import changed_amounts
+from cms_cli.replay.journal.identity import RunConflictError, clear_the_way
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import FAILED, RowStatus, SettledRow
+from cms_cli.replay.journal.rowbook import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run, RunState
-from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.model import Problem
-from cms_cli.replay.outputs import check_outputs
-from cms_cli.replay.problems import MOST_PROBLEMS
-from cms_cli.replay.reading.rows import Table
+from cms_cli.replay.outputs import check_outputs, is_input_of, is_source
+from cms_cli.replay.plan import Job, Plan, find_run, plan_of_input, plan_of_run, problems_of
 from cms_cli.replay.reading.source import Source, open_source
 from cms_cli.replay.report import ReplayReport
+from cms_cli.replay.request import Request
 from cms_cli.replay.rowfiles import RowFiles, row_files
 from cms_cli.replay.sending.clock import Clock
 from cms_cli.replay.sending.dispatcher import Dispatcher
 from cms_cli.replay.sending.listener import Ended, Listener, Progress
-from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import SharedWindow
 from cms_cli.replay.sending.stop import BY_SIGNAL, Stop
 from cms_cli.replay.sending.workers import Send
 from cms_cli.replay.staging.preview import Preview
-from cms_cli.replay.staging.stager import Ledger, Stager
-from cms_python import EventKind
+from cms_cli.replay.watcher import Watcher
 
-_TOLD_TOGETHER = 1000  # rows that a watcher hears of in one go
-
-
-@dataclass(frozen=True)
-class Request:
-    """A replay, as it was asked for.
-
-    Attributes:
-        kind: Lead or sale.
-        path: The input, or ``-``.
-        shape: What shapes the events.
-        delivery: How they are sent.
-        host: What the journal knows the host by.
-        account: The account's key.
-        state_dir: The folder of the journal.
-        token_expires: When the token ends, seconds since the epoch, or None.
-    """
-
-    kind: EventKind
-    path: str
-    shape: Shape
-    delivery: Delivery
-    host: str
-    account: str
-    state_dir: Path
-    token_expires: float | None = None
-
-
-class Watcher(Listener):
-    """Hears what happens in a replay, and is asked before anything is sent. Says yes to everything."""
-
-    every_row = False
-    """Whether :meth:`staged` is wanted, for which every row has to be read once more."""
-
-    def reading(self, rows: int) -> None:
-        """Hear how many rows have been read."""
-
-    def staged(self, rows: list[SettledRow]) -> None:
-        """Hear of rows that got their outcome without being sent; see :attr:`every_row`."""
-
-    def sending(self, run: Run, pending: int) -> None:
-        """Hear that sending begins."""
-
-    def confirm(self, preview: Preview) -> bool:
-        """Say whether to go on."""
-        del preview
-        return True
-
-    def blocked(self, preview: Preview) -> None:
-        """Hear that nothing will be sent, because rows are invalid."""
-
-    def on_stop(self, interrupt: Callable[[Stop], None]) -> None:
-        """Get what ends the sending, for signals."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One invocation: what every step of it needs."""
-
-    request: Request
-    send: Send
-    watcher: Watcher
-    journal: Journal
-    begin: float  # time.monotonic()
-    table: Callable[[], Table] | None = None  # opens the input, where it is at hand
+_REPORTED_TOGETHER = 1000  # rows that a watcher is called with at once
 
 
 def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
@@ -120,24 +53,15 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
     """
     begin = time.monotonic()
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(request.path))
-        check_outputs(source.path, _outputs(request))
+        source = stack.enter_context(_input(request))
         journal = stack.enter_context(Journal.open(request.state_dir))
         stack.enter_context(journal.reading())
         scope = runs.scope_of(journal, request.host, request.account)
-        kind, shape = request.kind.value, request.shape.to_json()
-        stack.enter_context(runs.locked(journal, scope, kind, source.sha256, shape))
-        job = _Job(request, send, watcher, journal, begin, plan.opener(source, request.shape))
-        run = known_run(
-            journal,
-            scope=scope,
-            host=request.host,
-            kind=kind,
-            sha256=source.sha256,
-            shape=shape,
-            fresh=request.delivery.fresh,
-        )
-        return _go_on(job, run) if run is not None else _begin(job, source, scope, shape)
+        identity = (request.kind.value, source.sha256, request.shape.to_json())
+        stack.enter_context(runs.locked(journal, scope, *identity))
+        job = Job(request, watcher, journal, scope, Intake(request, source), dry=False, begin=begin)
+        plan = _plan(job, stack)
+        return _begin(job, journal, plan, send) if plan.new else _go_on(job, journal, plan, send)
 
 
 def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Watcher) -> ReplayReport:
@@ -150,7 +74,7 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
         JournalError: The journal cannot be used.
     """
     begin = time.monotonic()
-    check_outputs(Path(run.file), _outputs(request))
+    check_outputs(request.outputs, is_input_of(run.file, run.sha256))
     with journal.reading(), runs.locked(journal, run.scope, run.kind, run.sha256, run.shape):
         held = runs.by_name(journal, run.name)
         if held is None:
@@ -160,132 +84,102 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
                 f"{run.name} was interrupted while {run.file} was being read, before anything was sent",
                 "Run the command that began it again.",
             )
-        return _go_on(_Job(request, send, watcher, journal, begin), held)
+        job = Job(request, watcher, journal, held.scope, None, dry=False, begin=begin)
+        _settle_interrupted(job, journal, held)
+        return _go_on(job, journal, plan_of_run(job, held), send)
 
 
 def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]:
-    """Check everything and send nothing; writes nothing but the files that were asked for.
+    """Decide what a replay would do, and send nothing. Writes nothing but the output files that were asked for.
 
     Raises:
         InputError: The input or a flag cannot be used.
+        RunConflictError: What is known of the input forbids to send it like this.
         JournalError: The journal is damaged or of a newer version.
     """
     begin = time.monotonic()
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(request.path))
+        source = stack.enter_context(_input(request))
         journal = Journal.open_to_read(request.state_dir)
         scope = None
         if journal is not None:
             stack.enter_context(journal)
+            stack.enter_context(journal.reading())
             scope = runs.find_scope(journal, request.host, request.account)
-        known = Ledger(journal if scope is not None and not request.delivery.fresh else None, scope or 0)
-        stager, _ = plan.stager(request, source, known, plan.Nowhere(), watcher.reading)
-        stager.run()
-        source.check_unchanged()
-    preview = plan.preview(request, source.name, None, stager)
-    report = ReplayReport(
-        None, source.name, preview.counts, time.monotonic() - begin, stager.tally.problems, blocked=preview.blocked
-    )
-    return preview, report
+        job = Job(request, watcher, journal, scope, Intake(request, source), dry=True, begin=begin)
+        plan = _plan(job, stack)
+        with _files(job, plan):
+            pass
+        if not request.account:
+            plan = plan.warning_of(warnings.NOT_LOOKED_AT)
+        return plan.preview, _report(job, plan, plan.preview.warnings)
 
 
-def _outputs(request: Request) -> tuple[tuple[str, Path | None], ...]:
-    return ("--failures", request.delivery.failures), ("--results", request.delivery.results)
+@contextmanager
+def _input(request: Request) -> Iterator[Source]:
+    with open_source(request.path) as source:
+        check_outputs(request.outputs, is_source(source))
+        yield source
 
 
-def _begin(job: _Job, source: Source, scope: int, shape: str) -> ReplayReport:
-    """Stage a new run, ask, and send it."""
-    journal, request, watcher = job.journal, job.request, job.watcher
-    run, stager = _stage(job, source, scope, shape)
+def _plan(job: Job, stack: ExitStack) -> Plan:
+    run = find_run(job)
+    if run is None:
+        return plan_of_input(job, stack)
+    if job.journal is not None and not job.dry:
+        _settle_interrupted(job, job.journal, run)
+    return plan_of_run(job, run)
+
+
+def _settle_interrupted(job: Job, journal: Journal, run: Run) -> None:
+    """Write the outcome of rows whose requests an earlier process left without an answer."""
+    journal.make_durable(against_power_cuts=run.kind == "lead")
+    recovered = rowbook.recover(journal, run, Clock().now())
+    if recovered and job.watcher.every_row:
+        job.watcher.staged(recovered)
+
+
+def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
+    """Ask, and send a run that was staged just now."""
+    request, watcher, run, preview = job.request, job.watcher, plan.run, plan.preview
+    assert run is not None
+    shown: tuple[str, ...] = ()
     try:
-        preview = plan.preview(request, source.name, run.name, stager)
         if preview.blocked:
             watcher.blocked(preview)
-            _tell_settled(job, run)
-            with row_files(journal, run, request.delivery):
+            _report_staged(job, plan)
+            with _files(job, plan):
                 pass
-        elif preview.counts[RowStatus.PENDING.value]:
+        elif preview.pending:
             _ask(watcher, preview)
+            shown = preview.warnings
     except BaseException:
         runs.delete(journal, run)
         raise
     if preview.blocked:
         # Nothing of it is left but the files asked for.
         runs.delete(journal, run)
-        seconds = time.monotonic() - job.begin
-        return ReplayReport(None, run.file, preview.counts, seconds, stager.tally.problems, blocked=True)
+        return _report(job, plan, ())
     how = request.delivery
     clear_the_way(journal, run)
     runs.begin_sending(journal, run, time.time(), fresh=how.fresh, unknown_again=how.retry_unknown)
-    _tell_settled(job, run)
-    return _send(job, run, None, finished_before=False)
+    _report_staged(job, plan)
+    return _send(job, journal, plan, send, shown)
 
 
-def _stage(job: _Job, source: Source, scope: int, shape: str) -> tuple[Run, Stager]:
-    request, journal = job.request, job.journal
-    known = Ledger(None if request.delivery.fresh else journal, scope)
-    sink = plan.IntoJournal(journal)
-    stager, header = plan.stager(request, source, known, sink, job.watcher.reading)
-    run = sink.run = runs.create(
-        journal,
-        scope=scope,
-        kind=request.kind.value,
-        sha256=source.sha256,
-        shape=shape,
-        file=source.name,
-        header=header,
-        now=time.time(),
-    )
-    try:
-        with journal.writing(run.contents) as contents:
-            sink.contents = contents
-            stager.run()
-            source.check_unchanged()
-        return rowbook.staged(journal, run, contents.size), stager
-    except BaseException:
-        runs.delete(journal, run)
-        raise
-
-
-def _go_on(job: _Job, run: Run) -> ReplayReport:
+def _go_on(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
     """Go on with a run that was staged before."""
-    journal, delivery = job.journal, job.request.delivery
-    forgotten = delivery.results is not None and rowbook.has_forgotten(journal, run)
-    if forgotten and job.table is None:
-        raise RunConflictError(
-            f"{run.name} was finished before, and the journal has forgotten what its rows said",
-            "For --results, run the command that began it once more: nothing is sent again.",
-        )
-    journal.make_durable(against_power_cuts=run.kind == "lead")
-    recovered = rowbook.recover(journal, run, Clock().now())
-    if recovered and job.watcher.every_row:
-        job.watcher.staged(recovered)
-    flags = ((delivery.retry_unknown, RowStatus.UNKNOWN), (delivery.retry_refused, RowStatus.REFUSED))
-    again = [status for wanted, status in flags if wanted]
-    preview = plan.preview_of_run(journal, run, job.request, again)
-    if delivery.retry_unknown and not preview.counts[RowStatus.PENDING.value]:
-        _say_how_to_send_what_was_left_out(journal, run)
-    if preview.counts[RowStatus.PENDING.value]:
-        _ask(job.watcher, preview)
-        for status in again:
+    run = plan.run
+    assert run is not None
+    shown: tuple[str, ...] = ()
+    if plan.preview.pending:
+        _ask(job.watcher, plan.preview)
+        shown = plan.preview.warnings
+        for status in plan.reopened:
             rowbook.reopen(journal, run, status)
-        runs.begin_sending(journal, run, time.time(), fresh=False, unknown_again=delivery.retry_unknown)
-    return _send(job, run, job.table if forgotten else None, finished_before=run.state is RunState.FINISHED)
-
-
-def _say_how_to_send_what_was_left_out(journal: Journal, run: Run) -> None:
-    """Rows that may have arrived were not mapped without --retry-unknown: a run cannot send them later.
-
-    Raises:
-        RunConflictError: There are such rows.
-    """
-    rows = rowbook.left_in_doubt(journal, run)
-    if rows:
-        raise RunConflictError(
-            f"{run.name} left {rows} {'row' if rows == 1 else 'rows'} out, which may have arrived before it began",
-            f"Send them by themselves: cms runs failures {run.name} > again.csv, and "
-            f"cms {run.kind} --from-csv again.csv with the same flags and --retry-unknown",
-        )
+        unknown_again = job.request.delivery.retry_unknown
+        runs.begin_sending(journal, run, time.time(), fresh=False, unknown_again=unknown_again)
+    return _send(job, journal, plan, send, shown)
 
 
 def _ask(watcher: Watcher, preview: Preview) -> None:
@@ -293,29 +187,37 @@ def _ask(watcher: Watcher, preview: Preview) -> None:
         raise RunConflictError("not sent, as you said", "")
 
 
-def _tell_settled(job: _Job, run: Run) -> None:
-    """Tell of the rows whose outcome was known when they had been read."""
+def _report_staged(job: Job, plan: Plan) -> None:
+    """Report the rows whose outcome was known when they had been read."""
     if job.watcher.every_row:
-        rows = rowbook.settled(job.journal, run, set(RowStatus) - {RowStatus.PENDING})
-        while some := list(islice(rows, _TOLD_TOGETHER)):
+        rows = plan.settled(set(RowStatus) - {RowStatus.PENDING})
+        while some := list(islice(rows, _REPORTED_TOGETHER)):
             job.watcher.staged(some)
 
 
-def _send(job: _Job, run: Run, table: Callable[[], Table] | None, *, finished_before: bool) -> ReplayReport:
-    journal, request, watcher = job.journal, job.request, job.watcher
+def _files(job: Job, plan: Plan) -> AbstractContextManager[RowFiles]:
+    """Create the output files, with the rows in them that have their outcome already."""
+    delivery = job.request.delivery
+    nothing_sent = job.dry or plan.preview.blocked
+    return row_files(delivery.failures, delivery.results, plan.layout, plan.settled, pending_too=nothing_sent)
+
+
+def _send(job: Job, journal: Journal, plan: Plan, send: Send, shown: tuple[str, ...]) -> ReplayReport:
+    request, watcher, run = job.request, job.watcher, plan.run
+    assert run is not None
     journal.make_durable(against_power_cuts=run.kind == "lead")
     pending = rowbook.counts(journal, run)[RowStatus.PENDING.value]
     ended = Ended()
-    with row_files(journal, run, request.delivery, table) as files:
+    with _files(job, plan) as files:
         if pending:
             watcher.sending(run, pending)
             listener = _Both(watcher, files)
-            dispatcher = Dispatcher(
-                journal, run, job.send, _window(request, run), request.delivery, listener, Clock()
-            )
+            window = _window(request, run)
+            dispatcher = Dispatcher(journal, run, send, window, request.delivery, listener, Clock())
             watcher.on_stop(dispatcher.interrupt)
             ended = dispatcher.run()
-    return _finish(job, run, ended, finished_before=finished_before and not pending)
+    finished_before = not plan.new and run.state is RunState.FINISHED and not pending
+    return _finish(job, journal, plan, ended, shown, finished_before=finished_before)
 
 
 def _window(request: Request, run: Run) -> SharedWindow | None:
@@ -324,20 +226,23 @@ def _window(request: Request, run: Run) -> SharedWindow | None:
     return SharedWindow(run.scope, request.delivery.rate, request.delivery.timeout)
 
 
-def _finish(job: _Job, run: Run, ended: Ended, *, finished_before: bool) -> ReplayReport:
-    journal = job.journal
+def _finish(
+    job: Job, journal: Journal, plan: Plan, ended: Ended, shown: tuple[str, ...], *, finished_before: bool
+) -> ReplayReport:
+    """Write how the invocation ended, and report it."""
+    run = plan.run
+    assert run is not None
     counts = rowbook.counts(journal, run)
-    # What was to stop it at its last row has stopped nothing: the same command says the same of it once more.
+    # What stopped it at its last row has stopped nothing: the same command reports the same of it once more.
     stopped = counts[RowStatus.PENDING.value] or ended.stop in BY_SIGNAL
-    report = ReplayReport(
-        run.name,
-        run.file,
-        counts,
-        time.monotonic() - job.begin,
-        problems_of(journal, run),
-        ended.stop if stopped else Stop.NONE,
-        ended.reason if stopped else "",
-        finished_before,
+    changed = warnings.about_changed_amounts(*changed_amounts(journal, run))
+    report = replace(
+        _report(job, plan, shown, (*plan.warnings, *changed)),
+        counts=counts,
+        problems=problems_of(journal, run),
+        stop=ended.stop if stopped else Stop.NONE,
+        reason=ended.reason if stopped else "",
+        finished_before=finished_before,
     )
     if not report.pending and not finished_before:
         rowbook.drop_personal_data(journal, run)
@@ -346,14 +251,33 @@ def _finish(job: _Job, run: Run, ended: Ended, *, finished_before: bool) -> Repl
     return report
 
 
-def problems_of(journal: Journal, run: Run) -> list[Problem]:
-    """Give the first rows of a run that failed, and why, in file order."""
-    failed = islice(rowbook.settled(journal, run, FAILED, contents=False), MOST_PROBLEMS)
-    return [Problem(row.code or "", row.error or "", "", row.column, row.row, row.line) for row in failed]
+def _report(job: Job, plan: Plan, shown: tuple[str, ...], warned: tuple[str, ...] | None = None) -> ReplayReport:
+    """Report what was planned.
+
+    Args:
+        job: The invocation.
+        plan: What it was about to do.
+        shown: The warnings that the watcher was shown.
+        warned: All warnings about the input; those of the preview unless given.
+    """
+    all_warnings = plan.preview.warnings if warned is None else warned
+    name = plan.run.name if plan.run is not None and not plan.preview.blocked else None
+    if job.journal is not None and job.scope is not None:
+        all_warnings += warnings.about_unfinished_runs(job.journal, job.scope, name)
+    return ReplayReport(
+        name,
+        plan.preview.file,
+        plan.preview.counts,
+        time.monotonic() - job.begin,
+        list(plan.problems),
+        blocked=plan.preview.blocked,
+        warnings=all_warnings,
+        new_warnings=tuple(warning for warning in all_warnings if warning not in shown),
+    )
 
 
 class _Both(Listener):
-    """Tells the row files first, then whoever watches."""
+    """Writes rows into the output files, then passes them on to the watcher."""
 
     def __init__(self, watcher: Watcher, files: RowFiles) -> None:
         self._watcher = watcher

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,31 +13,39 @@ from cms_cli.replay.model import MachineError
 
 
 def temporary(folder: Path | None = None) -> IO[bytes]:
-    """Make one without a name.
+    """Create a file without a name.
 
     Args:
         folder: Where it goes; None for the system's own place.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     return tempfile.TemporaryFile(prefix="cms-", dir=folder)
 
 
+def private_database() -> sqlite3.Connection:
+    """Create a database without a name. SQLite moves it to a temporary file once it outgrows a cache of 2 MB."""
+    db = sqlite3.connect("", isolation_level=None)
+    db.execute("PRAGMA journal_mode = OFF")  # it is never read again after a failure
+    db.execute("BEGIN")
+    return db
+
+
 @contextmanager
 def room_for(what: str) -> Iterator[None]:
-    """Say what to do where there is no room for one: that is a failure of this machine, and not of the input.
+    """Explain a full disk: it is a failure of this machine, and not of the input.
 
     Args:
-        what: What is to be written to it, for the message.
+        what: What is written, for the message.
 
     Raises:
-        MachineError: It cannot be made, or written.
+        MachineError: A temporary file cannot be created or written.
     """
     try:
         yield
-    except OSError as error:
+    except (OSError, sqlite3.OperationalError) as error:
         raise MachineError(
-            f"a temporary file for {what}: {error.strerror or error}",
+            f"a temporary file for {what}: {getattr(error, 'strerror', None) or error}",
             "Make room for it, or name a folder that has some in TMPDIR.",
         ) from error

@@ -9,12 +9,12 @@ from types import TracebackType
 
 from cms_cli.replay.journal.rowbook import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
-from cms_cli.replay.run import Watcher
 from cms_cli.replay.sending.listener import Progress
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import ideal_seconds
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.staging.preview import Preview
+from cms_cli.replay.watcher import Watcher
 from cms_cli.terminal import replay as shown
 from cms_cli.terminal.console import Console
 from cms_cli.terminal.text import cut, masked, width

@@ -47,7 +47,16 @@ def test_the_json_report_has_these_keys(online: Program, sales: Path) -> None:
     """stdout of --json is one object with the keys that scripts rely on, and nothing else."""
     result = online("sale", "--from-csv", str(sales), "--json", "--rate", "none")
     assert result.code == 0, result.stderr
-    assert list(result.json) == ["schema_version", "run", "file", "counts", "total", "seconds", "problems"]
+    assert list(result.json) == [
+        "schema_version",
+        "run",
+        "file",
+        "counts",
+        "total",
+        "seconds",
+        "problems",
+        "warnings",
+    ]
     assert result.json["counts"] == {
         "pending": 0,
         "accepted": 5,
@@ -312,8 +321,8 @@ def test_a_row_that_could_not_be_read_is_not_mended_by_being_written(
         assert online(*sale, "--from-csv", source, "--failures", target).code == (1 if flags else 2)
     assert not service.requests
     text = (online.home / "f3.csv").read_text(encoding="utf-8")
-    notes = re.findall(",\\(the row .*: mend it and take this cell out\\)$", text, re.MULTILINE)
-    assert [note[10:-33] for note in notes] == [
+    notes = re.findall(",\\(the row .*: correct it and take this cell out\\)$", text, re.MULTILINE)
+    assert [note[10:-36] for note in notes] == [
         "has 8 cells where the header has 9",
         "has text after a closing quote",
     ]

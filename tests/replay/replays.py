@@ -17,11 +17,13 @@ from cms_cli.replay.journal.rowbook import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.report import ReplayReport
-from cms_cli.replay.run import Request, Watcher, replay, resume
+from cms_cli.replay.request import Request
+from cms_cli.replay.run import replay, resume
 from cms_cli.replay.sending import health
 from cms_cli.replay.sending.listener import Progress
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.stop import Stop
+from cms_cli.replay.watcher import Watcher
 from cms_cli.sandbox import Attempt, SandboxEvent
 from cms_python import CMSClient, EventKind, Outcome, WireEvent, _retry
 

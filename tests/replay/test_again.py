@@ -27,7 +27,7 @@ from cms_cli.replay.journal import runs
 from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.run import Watcher
+from cms_cli.replay.watcher import Watcher
 
 NO = json_reply(422, {"error": "it said no"})
 
@@ -156,16 +156,24 @@ def test_now_is_when_a_row_was_staged(tmp_path: Path, server: FaultServer) -> No
 
 
 def test_an_invoice_in_another_file(tmp_path: Path, server: FaultServer) -> None:
-    """What was accepted is a duplicate in any other file, and another amount or currency is invalid."""
+    """What was accepted is a duplicate in any other file; with another amount or currency there is a warning."""
     bench = Bench(tmp_path, server.url)
     bench.replay(bench.file(sales_csv(range(3))))
     rows = [sale(0), sale(1, amount=7), [*sale(2)[:5], "USD"], sale(3)]
     path = bench.file(as_csv(SALE_HEADER, rows), "other.csv")
-    blocked = bench.replay(path)
-    assert (blocked.exit_code, blocked.blocked) == (ExitCode.USAGE, True)
-    report = bench.replay(path, skip_invalid=True)
-    assert counted(report) == {"accepted": 1, "duplicate": 1, "invalid": 2}
-    assert {problem.code for problem in report.problems} == {"amount_changed"}
+    report = bench.replay(path)
+    assert (report.exit_code, counted(report)) == (ExitCode.OK, {"accepted": 1, "duplicate": 3})
+    assert [row.code for row in bench.settled() if row.status == "duplicate"] == [
+        "in_ledger",
+        "amount_changed",
+        "amount_changed",
+    ]
+    warning = report.warnings[-1]
+    assert warning.startswith("2 rows have invoices that were accepted before with another amount")
+    assert "line 3: invoice inv_1 was accepted before with 101 EUR" in warning
+    assert report.to_dict()["warnings"] == list(report.warnings)
+    assert bench.notes.previews[0].warnings[-1] == warning
+    assert bench.replay(path).warnings[-1] == warning
     assert len(server.requests) == 4
 
 
@@ -201,14 +209,14 @@ def test_leads_without_a_time_are_known_only_in_their_run(tmp_path: Path, server
 
 
 def test_a_lead_that_may_have_arrived_is_not_sent_by_another_file(tmp_path: Path, server: FaultServer) -> None:
-    """Exports overlap: a lead of which nobody knows is not sent again by the next one, unless that is asked for."""
+    """Exports overlap: a lead of which nobody knows is not sent by the next one, and holds no other row up."""
     server.script(SUCCESS, DROP)
     bench = Bench(tmp_path, server.url, "lead")
     assert counted(bench.replay(bench.file(leads_csv(range(3))))) == {"accepted": 2, "unknown": 1}
     path = bench.file(leads_csv(range(4)), "next.csv")
-    blocked = bench.replay(path)
-    assert blocked.blocked
-    assert [problem.code for problem in blocked.problems] == ["outcome_unknown"]
+    report = bench.replay(path)
+    assert (report.exit_code, counted(report)) == (ExitCode.UNKNOWN, {"accepted": 1, "duplicate": 2, "unknown": 1})
+    assert [problem.code for problem in report.problems] == ["unknown_elsewhere"]
     assert counted(bench.replay(path, retry_unknown=True)) == {"accepted": 2, "duplicate": 2}
     third = bench.replay(bench.file(leads_csv(range(4)) + "\n", "third.csv"))
     assert counted(third) == {"duplicate": 4}
@@ -435,9 +443,9 @@ def test_pruning_a_run_keeps_what_it_left_in_doubt(tmp_path: Path, server: Fault
     bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time())
     with Journal.open(bench.state) as journal:
         assert runs.prune(journal, [str(name)], ledger=False) == 1
-    blocked = bench.replay(bench.file(leads_csv(range(4)), "other.csv"))
-    assert blocked.blocked
-    assert [(problem.line, problem.code) for problem in blocked.problems] == [(3, "outcome_unknown")]
+    report = bench.replay(bench.file(leads_csv(range(4)), "other.csv"))
+    assert counted(report) == {"accepted": 2, "duplicate": 1, "unknown": 1}
+    assert [(problem.line, problem.code) for problem in report.problems] == [(3, "unknown_elsewhere")]
 
 
 @pytest.mark.parametrize(("hours", "finished", "becomes"), [(1, False, 0), (25, False, 1), (25, True, 1)])

@@ -150,7 +150,7 @@ def test_outputs_that_cannot_be(tmp_path: Path) -> None:
         ("no/f.csv", "there is no folder"),
     ):
         with pytest.raises(InputError, match=f"--failures .*{why}"):
-            check_outputs(source, (("--failures", tmp_path / name), ("--results", None)))
+            check_outputs((("--failures", tmp_path / name), ("--results", None)), source.samefile)
     with pytest.raises(InputError, match=r"--results .* is --failures"):
-        check_outputs(source, (("--failures", tmp_path / "x.csv"), ("--results", tmp_path / "x.csv")))
-    check_outputs(None, (("--failures", tmp_path / "x.csv"), ("--results", tmp_path / "y.csv")))
+        check_outputs((("--failures", tmp_path / "x.csv"), ("--results", tmp_path / "x.csv")), source.samefile)
+    check_outputs((("--failures", tmp_path / "x.csv"), ("--results", tmp_path / "y.csv")), source.samefile)

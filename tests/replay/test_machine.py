@@ -70,7 +70,7 @@ def test_a_disk_that_fills_up_wherever_it_may(online: Program, service: FaultSer
 @pytest.mark.parametrize("path", ["in.csv", "-"])
 def test_no_room_for_a_temporary_file(program: Program, path: str) -> None:
     """For the copy of a pipe, for finding duplicates: exit 3, what it was for, and where else it may go."""
-    text = sales_csv(range(20_000))
+    text = sales_csv(range(60_000))  # more than the cache of a temporary database holds
     (program.home / "in.csv").write_text(text)
     result = limited(program, 100, "sale", "--from-csv", path, "--dry-run", stdin=text if path == "-" else None)
     assert result.returncode == 3

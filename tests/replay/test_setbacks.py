@@ -46,16 +46,17 @@ def test_what_another_run_sends_meanwhile_is_not_sent_again(tmp_path: Path) -> N
 
 
 def test_an_amount_that_another_run_sent_otherwise(tmp_path: Path) -> None:
-    """A sale whose invoice another run had accepted with another amount is invalid, not a silent duplicate."""
+    """A sale whose invoice another run had accepted with another amount is a duplicate with a warning."""
     with sandbox(tmp_path) as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(4)))
         bench.replay(path, limit=1)
         bench.replay(bench.file(sales_csv([2], amount=1), "other.csv"))
         report = bench.replay(path)
-        assert counted(report) == {"accepted": 3, "invalid": 1}
-        assert report.exit_code == ExitCode.REFUSED
-        assert "accepted before with 1 EUR" in report.problems[0].message
+        assert counted(report) == {"accepted": 3, "duplicate": 1}
+        assert report.exit_code == ExitCode.OK
+        [warning] = report.warnings
+        assert "line 4: invoice inv_2 was accepted before with 1 EUR" in warning
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
@@ -183,9 +184,10 @@ def test_what_an_invoice_was_accepted_with_stays_known(tmp_path: Path) -> None:
 
         bench = Bench(tmp_path, server.url)
         assert counted(bench.replay(bench.file(sales_csv([1])), send=overtaken)) == {"duplicate": 1}
-        for amount, status in ((7, "duplicate"), (101, "invalid")):
+        for amount, warnings in ((7, 0), (101, 1)):
             path = bench.file(sales_csv([1], amount=amount) + "\n", f"{amount}.csv")
-            assert counted(bench.replay(path, skip_invalid=True)) == {status: 1}
+            report = bench.replay(path)
+            assert (counted(report), len(report.warnings)) == ({"duplicate": 1}, warnings)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed elsewhere")

@@ -15,9 +15,10 @@ from replays import LEAD_HEADER, SALE_HEADER, Bench, Notes, as_csv, counted, lea
 
 from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.run import Watcher, rehearse
+from cms_cli.replay.run import rehearse
 from cms_cli.replay.staging import stager as staging
 from cms_cli.replay.staging.preview import Preview
+from cms_cli.replay.watcher import Watcher
 
 AHEAD = (datetime.now(timezone.utc) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 ROWS = st.lists(
@@ -75,18 +76,25 @@ def _outcomes(rows: list[tuple[str, ...]], skip: bool) -> list[str]:
     outcomes = []
     good: dict[str, list[tuple[str, ...]]] = {}
     for row in rows:
-        if row[0] and row[4] != "x":
+        if not skip or row[0]:
             good.setdefault(row[3], []).append((row[0], row[2], row[4], row[5]))
     seen = set()
     for row in rows:
         if skip and not row[0]:
             outcomes.append("skipped")
-        elif not row[0] or row[4] == "x" or len(set(good[row[3]])) > 1:
+        elif not row[0] or row[4] == "x" or _contradicts(good[row[3]]):
             outcomes.append("invalid")
         else:
             outcomes.append("duplicate" if row[3] in seen else "pending")
             seen.add(row[3])
     return outcomes
+
+
+def _contradicts(rows: list[tuple[str, str, str, str]]) -> bool:
+    """Whether rows with one invoice stand for different things; an amount that cannot be read may be any."""
+    clicks = {row[0] for row in rows if row[0]}
+    unread = len(rows) > 1 and any(row[2] == "x" for row in rows)
+    return unread or len(clicks) > 1 or len({row[1:] for row in rows}) > 1
 
 
 def _shown(preview: Preview) -> dict[str, object]:
@@ -157,6 +165,8 @@ def test_a_rehearsal_leaves_nothing(tmp_path: Path) -> None:
         assert preview.counts["pending"] == 3
         assert not bench.state.exists()
         bench.replay(path)
-        preview, _ = rehearse(bench.request(path), Watcher())
-        assert preview.counts["duplicate"] == 3
+        preview, report = rehearse(bench.request(path), Watcher())
+        assert (preview.counts["accepted"], report.exit_code) == (3, 0)
+        preview, _ = rehearse(bench.request(bench.file(sales_csv(range(4)), "more.csv")), Watcher())
+        assert (preview.counts["duplicate"], preview.counts["pending"]) == (3, 1)
         assert len(server.requests) == 3

@@ -17,7 +17,7 @@ class RunConflictError(ReplayError):
 
 
 def known_run(
-    journal: Journal, *, scope: int, host: str, kind: str, sha256: str, shape: str, fresh: bool
+    journal: Journal, *, scope: int, host: str, kind: str, sha256: str, shape: str, fresh: bool, clear: bool = True
 ) -> Run | None:
     """Find the run that a command goes on with; None where a new one is to begin. Call with the run's lock held.
 
@@ -29,12 +29,13 @@ def known_run(
         sha256: Of the input's bytes.
         shape: The flags that shape events, as JSON.
         fresh: Whether a new one is wanted whatever is known of the input.
+        clear: Whether to remove runs whose staging was cut off; a dry run removes nothing.
 
     Raises:
         RunConflictError: Going on, or beginning, would count events twice.
     """
     alike = [run for run in runs.of_file(journal, sha256) if run.kind == kind and run.host == host]
-    for run in alike:
+    for run in alike if clear else ():
         if run.state is RunState.STAGING and run.scope == scope and (run.shape == shape or kind == "lead"):
             runs.delete(journal, run)  # a crash left it; nothing of it was sent
     alike = [run for run in alike if run.state is not RunState.STAGING]

@@ -55,6 +55,13 @@ OUTCOME_UNKNOWN = "outcome_unknown"
 FAILED = (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN)
 """What goes into a failures file."""
 
+AMOUNT_CHANGED = "amount_changed"
+"""Code of a row whose invoice another run has had accepted with another amount or currency."""
+
+_ELSEWHERE = "another run has sent it without an answer; it may have arrived"
+SENT_ELSEWHERE = (RowStatus.UNKNOWN, "unknown_elsewhere", _ELSEWHERE)
+"""Status, code and error of a lead that another run has sent without an answer."""
+
 IN_LEDGER = (RowStatus.DUPLICATE, "in_ledger", "accepted in another run")
 """Status, code and error of a row whose event another run has had accepted."""
 
@@ -220,27 +227,28 @@ def settle(
         ledger.add_lead(db, run.scope, row.key, arrived=status is not RowStatus.UNKNOWN)
 
 
-def recover(journal: Journal, run: Run, now: float) -> list[SettledRow]:
-    """Give an outcome to what an earlier process left between intent and outcome, before anything is sent.
+def interrupted(journal: Journal, run: Run, now: float) -> list[PendingRow]:
+    """Return the few rows that an earlier process left between intent and outcome, and that cannot be sent again.
 
-    A lead that may have left is unknown. A sale is sent again, unless that was too long ago.
-
-    Returns:
-        The rows that got one; no more than can be under way at once.
+    Of leads all of them; a sale is sent again, unless its request left too long ago.
     """
+    found = journal.db.execute(
+        f"SELECT {_PENDING} FROM rows INDEXED BY rows_sent"
+        " WHERE run = ? AND status = 'pending' AND sent_at IS NOT NULL",
+        (run.id,),
+    ).fetchall()
+    rows = [_pending(journal, run, each) for each in found]
+    return [row for row in rows if run.kind == "lead" or is_too_long_ago(row, now)]
+
+
+def recover(journal: Journal, run: Run, now: float) -> list[SettledRow]:
+    """Settle the interrupted rows as unknown, before anything is sent; returns them."""
     code, error = TOO_LONG_AGO if run.kind == "sale" else INTERRUPTED
-    settled = []
     with journal.transaction() as db:
-        found = db.execute(
-            f"SELECT {_PENDING} FROM rows INDEXED BY rows_sent"
-            " WHERE run = ? AND status = 'pending' AND sent_at IS NOT NULL",
-            (run.id,),
-        ).fetchall()
-        for row in (_pending(journal, run, each) for each in found):
-            if run.kind == "lead" or is_too_long_ago(row, now):
-                settle(db, run, row, RowStatus.UNKNOWN, None, code, error)
-                settled.append(settled_row(row, RowStatus.UNKNOWN, None, code, error))
-    return settled
+        rows = interrupted(journal, run, now)
+        for row in rows:
+            settle(db, run, row, RowStatus.UNKNOWN, None, code, error)
+    return [settled_row(row, RowStatus.UNKNOWN, None, code, error) for row in rows]
 
 
 def is_too_long_ago(row: PendingRow, now: float) -> bool:
@@ -306,7 +314,6 @@ def settled(
     journal: Journal, run: Run, statuses: Iterable[RowStatus], *, contents: bool = True
 ) -> Iterator[SettledRow]:
     """Give the rows of some statuses in file order. Failed ones are found without reading through the others.
-
     Without ``contents`` body and cells are None; while a run is staged, nothing else can be read of it.
     """
     wanted = set(statuses)
@@ -331,20 +338,14 @@ def settled(
 def compared(
     invoice_id: str | None, before: tuple[int, str], now: tuple[int | None, str | None]
 ) -> tuple[RowStatus, str, str]:
-    """Say what becomes of a sale whose invoice is in the ledger: status, code and error.
-
-    Args:
-        invoice_id: The invoice.
-        before: Amount and currency in the ledger.
-        now: Those of the row.
-    """
+    """Return status, code and error of a sale whose invoice is in the ledger, by amount and currency."""
     if before == now:
         return IN_LEDGER
     message = (
         f"invoice {invoice_id} was accepted before with {before[0]} {before[1]} (minor units), "
         f"and is {now[0]} {now[1]} here"
     )
-    return RowStatus.INVALID, "amount_changed", message
+    return RowStatus.DUPLICATE, AMOUNT_CHANGED, message
 
 
 def left_in_doubt(journal: Journal, run: Run) -> int:
@@ -365,8 +366,7 @@ def has_forgotten(journal: Journal, run: Run) -> bool:
 def drop_personal_data(journal: Journal, run: Run) -> Run:
     """Forget what the rows say that nothing needs any more: all but the failed ones' contents.
 
-    Returns:
-        The run, with the file that is left.
+    Returns the run, with the file that is left.
 
     Raises:
         JournalError: The disk is full, or failing. Nothing is lost then, and nothing forgotten.

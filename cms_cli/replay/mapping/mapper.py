@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Callable, NamedTuple, Union
+from typing import Callable, NamedTuple
 
 from cms_cli.replay.mapping.blueprint import Blueprint
 from cms_cli.replay.mapping.columns import AnySource, Source, argument, fields_of
@@ -18,6 +18,7 @@ from cms_cli.replay.model import (
     InputError,
     MappedColumn,
     PlannedEvent,
+    PlannedRow,
     Problem,
     RowProblem,
     SkippedRow,
@@ -31,7 +32,7 @@ from cms_cli.replay.values.times import check_date_format, parse_instant
 from cms_cli.replay.values.zones import zone_for_header, zone_named
 from cms_python import Field, encode_wire
 
-Planned = Union[PlannedEvent, SkippedRow, RowProblem]
+Planned = PlannedRow
 
 _ANOTHER = "fill it in; or try another column, as in --map {name}=A|B; or leave such rows out with {{where}}"
 _WAYS_OUT = {

@@ -28,8 +28,9 @@ class Source:
 
     Attributes:
         name: How it was called, for people.
-        path: The file, or None for a pipe.
+        path: The file, absolute; None for a pipe.
         stream: Its bytes; seekable.
+        file: What the system knows the file by, also where stdin comes from one; None for a pipe.
         size: How many there are.
         sha256: Their SHA-256, hexadecimal.
     """
@@ -37,6 +38,7 @@ class Source:
     name: str
     path: Path | None
     stream: BinaryIO
+    file: os.stat_result | None
     size: int
     sha256: str
 
@@ -51,7 +53,7 @@ class Source:
         Raises:
             InputError: The file has been written to meanwhile.
         """
-        if os.fstat(self.stream.fileno()).st_size != self.size or _sha256(self.rewound()) != self.sha256:
+        if os.fstat(self.stream.fileno()).st_size != self.size or sha256_of(self.rewound()) != self.sha256:
             raise InputError(
                 f"{self.name} was changed while it was read", "Run the command again when it is complete."
             )
@@ -71,11 +73,13 @@ def open_source(path: str) -> Iterator[Source]:
             if sys.stdin is None:  # as a shell's <&- leaves it
                 raise InputError("standard input is closed", "Write to it, or name a file.")
             name, file, stream = "standard input", None, _spooled(sys.stdin.buffer)
+            known = _regular(sys.stdin.buffer)
         else:
             # Closed below, whichever of the two streams it became.
             opened = Path(path).open("rb")  # noqa: SIM115 - see above
-            name, file, stream = path, Path(path), opened
-            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            name, file, stream = path, Path(path).absolute(), opened
+            known = _regular(opened)
+            if known is None:
                 with opened:
                     file, stream = None, _spooled(opened)
     except OSError as error:
@@ -83,11 +87,20 @@ def open_source(path: str) -> Iterator[Source]:
             f"{path}: {error.strerror or error}", "Name a file that can be read, or - for stdin."
         ) from error
     with stream:
-        sha256 = _sha256(stream)
+        sha256 = sha256_of(stream)
         size = stream.tell()
         # A name that is not in the system's encoding is no text, and cannot be kept.
         told = os.fsencode(name).decode(errors="backslashreplace")
-        yield Source(told, file, cast(BinaryIO, stream), size, sha256)
+        yield Source(told, file, cast(BinaryIO, stream), known, size, sha256)
+
+
+def _regular(stream: IO[bytes]) -> os.stat_result | None:
+    """Return what the system knows a file by; None for what is no regular file."""
+    try:
+        found = os.fstat(stream.fileno())
+    except OSError:
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def _spooled(pipe: IO[bytes]) -> IO[bytes]:
@@ -101,7 +114,8 @@ def _spooled(pipe: IO[bytes]) -> IO[bytes]:
     return copy
 
 
-def _sha256(stream: IO[bytes]) -> str:
+def sha256_of(stream: IO[bytes]) -> str:
+    """Return the SHA-256 of all bytes of a stream, hexadecimal."""
     stream.seek(0)
     digest = hashlib.sha256()
     while block := stream.read(_BLOCK):

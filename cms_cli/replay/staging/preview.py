@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from operator import itemgetter
 
 from cms_cli.replay.journal.rowbook import RowStatus
-from cms_cli.replay.model import MappedColumn, PlannedEvent, Problem
+from cms_cli.replay.model import MappedColumn, Problem
 from cms_cli.replay.problems import MOST_PROBLEMS, ProblemGroup, ProblemGroups
-
-_day_of = itemgetter(slice(10))
 
 
 @dataclass
@@ -29,6 +26,8 @@ class Tally:
         undated: How many have no time.
         refunds: By currency, the minor units of those rows that were paid back since.
         refunded: How many rows that were.
+        changed_rows: How many duplicates have another amount than the ledger.
+        first_changed: The line of the first of them, and what is wrong with it.
         problems: The first problems, in the order in which they were found.
         groups: All problems, grouped.
     """
@@ -44,64 +43,50 @@ class Tally:
     undated: int = 0
     refunds: Counter[str] = field(default_factory=Counter)
     refunded: int = 0
+    changed_rows: int = 0
+    first_changed: str = ""
     problems: list[Problem] = field(default_factory=list)
     groups: ProblemGroups = field(default_factory=ProblemGroups)
 
-    def can_be_sent(
-        self, amounts: Sequence[int], currencies: Sequence[str], times: Sequence[str], refunds: Sequence[int]
-    ) -> None:
-        """Count rows that can be sent.
+    def add(self, amount: int, currency: str, time: str, refunded: int, *, sign: int = 1) -> None:
+        """Count a row that can be sent.
 
         Args:
-            amounts: Of each row, in minor units.
-            currencies: Of each row; "" for a lead.
-            times: Of each row, wire form; "" for a row without one.
-            refunds: Of each row, what was paid back, in minor units.
+            amount: In minor units.
+            currency: Its currency; "" for a lead.
+            time: Its time, wire form; "" for a row without one.
+            refunded: What was paid back, in minor units.
+            sign: -1 to take the row back.
         """
-        self.counts[RowStatus.PENDING.value] += len(amounts)
-        if any(currencies):
-            sums = self.sums
-            for currency, amount in zip(currencies, amounts):
-                sums[currency] += amount
-            self.currencies.update(currencies)
-            self.free += amounts.count(0)
-        if any(refunds):
-            for currency, refunded in zip(currencies, refunds):
-                if refunded:
-                    self.refunded += 1
-                    self.refunds[currency] += refunded
-        dated = list(filter(None, times))
-        self.undated += len(amounts) - len(dated)
-        if dated:
-            self.days.update(map(_day_of, dated))
-            if max(dated) > self.now:
-                self.future += sum(time > self.now for time in dated)
+        self.counts[RowStatus.PENDING.value] += sign
+        if time:
+            self.days[time[:10]] += sign
+            if time > self.now:
+                self.future += sign
+        else:
+            self.undated += sign
+        if currency:
+            self.sums[currency] += sign * amount
+            self.currencies[currency] += sign
+            if not amount:
+                self.free += sign
+        if refunded:
+            self.refunded += sign
+            self.refunds[currency] += sign * refunded
+
+    def take_back(self, amount: int, currency: str, time: str, refunded: int) -> None:
+        """Take back a row that was counted as one that can be sent, and turned out not to be."""
+        self.add(amount, currency, time, refunded, sign=-1)
 
     @property
     def first(self) -> str:
-        """The earliest day; "" where there is none."""
+        """The earliest day, or ""."""
         return min(+self.days, default="")
 
     @property
     def last(self) -> str:
-        """The latest day; "" where there is none."""
+        """The latest day, or ""."""
         return max(+self.days, default="")
-
-    def take_back(self, event: PlannedEvent) -> None:
-        """Take back a row that was counted as one that can be sent, and turned out not to be."""
-        self.counts[RowStatus.PENDING.value] -= 1
-        if event.timestamp:
-            self.days[_day_of(event.timestamp)] -= 1
-            self.future -= event.timestamp > self.now
-        else:
-            self.undated -= 1
-        if event.currency:
-            self.sums[event.currency] -= event.amount
-            self.currencies[event.currency] -= 1
-            self.free -= event.amount == 0
-        if event.refunded:
-            self.refunded -= 1
-            self.refunds[event.currency] -= event.refunded
 
     def wrong(self, problems: Iterable[Problem]) -> None:
         """Count a row that is invalid."""
@@ -110,6 +95,11 @@ class Tally:
             self.groups.add(problem)
             if len(self.problems) < MOST_PROBLEMS:
                 self.problems.append(problem)
+
+    def changed(self, line: int, error: str) -> None:
+        """Note a row whose invoice the ledger has with another amount."""
+        self.changed_rows += 1
+        self.first_changed = self.first_changed or f"line {line}: {error}"
 
     def left_out(self, status: RowStatus, reason: str) -> None:
         """Count a row that is skipped, or a duplicate."""
@@ -160,3 +150,8 @@ class Preview:
     problems: tuple[ProblemGroup, ...] = ()
     warnings: tuple[str, ...] = ()
     blocked: bool = False
+
+    @property
+    def pending(self) -> int:
+        """The rows that would be sent."""
+        return self.counts[RowStatus.PENDING.value]

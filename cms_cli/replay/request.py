@@ -1,0 +1,40 @@
+"""What a replay was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cms_cli.replay.mapping.shape import Shape
+from cms_cli.replay.sending.options import Delivery
+from cms_python import EventKind
+
+
+@dataclass(frozen=True)
+class Request:
+    """A replay, as it was asked for.
+
+    Attributes:
+        kind: Lead or sale.
+        path: The input, or ``-`` for stdin; for a run that goes on without it, its name.
+        shape: What shapes the events.
+        delivery: How they are sent.
+        host: The name by which the journal knows the host.
+        account: The account's key; "" where a dry run has no token.
+        state_dir: The folder of the journal.
+        token_expires: When the token ends, seconds since the epoch, or None.
+    """
+
+    kind: EventKind
+    path: str
+    shape: Shape
+    delivery: Delivery
+    host: str
+    account: str
+    state_dir: Path
+    token_expires: float | None = None
+
+    @property
+    def outputs(self) -> tuple[tuple[str, Path | None], ...]:
+        """The output files by their flags."""
+        return ("--failures", self.delivery.failures), ("--results", self.delivery.results)

@@ -1,0 +1,91 @@
+"""Where staged rows go: into the journal, or, in a dry run, to the output files or nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from cms_cli.replay.journal import rowbook
+from cms_cli.replay.journal.contents import ContentsWriter
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rowbook import RowStatus, SettledRow, StagedRow
+from cms_cli.replay.journal.runs import Run
+from cms_cli.replay.tempfiles import private_database, room_for
+
+_WHAT = "the rows of the output files"
+_KEPT = "row, line, status, body, code, error, cells, fault"
+
+
+class Nowhere:
+    """Drops the rows of a dry run."""
+
+    wants_rows = False
+
+    def write(self, rows: list[StagedRow]) -> None:
+        """Drop rows."""
+
+    def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
+        """Drop amendments."""
+
+
+class IntoJournal:
+    """Writes the rows of a run. Batches are transactions, so that others are not kept out for long."""
+
+    wants_rows = True
+
+    def __init__(self, journal: Journal, run: Run, contents: ContentsWriter) -> None:
+        self._journal = journal
+        self._run = run
+        self._contents = contents
+
+    def write(self, rows: list[StagedRow]) -> None:
+        """Write rows."""
+        with self._journal.transaction() as db:
+            rowbook.stage(db, self._run, rows, self._contents)
+
+    def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
+        """Update staged rows."""
+        with self._journal.transaction() as db:
+            rowbook.amend(db, self._run, rows)
+
+
+class Spool:
+    """Keeps the rows of a dry run in a temporary file, for its output files."""
+
+    wants_rows = True
+
+    def __init__(self) -> None:
+        with room_for(_WHAT):
+            self._db = private_database()
+            self._db.execute(f"CREATE TABLE rows ({_KEPT}, PRIMARY KEY (row))")
+
+    def write(self, rows: list[StagedRow]) -> None:
+        """Keep rows."""
+        with room_for(_WHAT):
+            self._db.executemany(
+                "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (row.row, row.line, row.status, row.body, row.code, row.error, row.cells, row.column)
+                    for row in rows
+                ),
+            )
+
+    def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
+        """Update rows."""
+        with room_for(_WHAT):
+            self._db.executemany(
+                "UPDATE rows SET status = ?, code = ?, error = ? WHERE row = ?",
+                ((status.value, code, error, row) for row, status, code, error in rows),
+            )
+
+    def settled(self, statuses: Iterable[RowStatus]) -> Iterator[SettledRow]:
+        """Yield the rows of some statuses, in file order."""
+        wanted = [status.value for status in statuses]
+        found = self._db.execute(
+            f"SELECT {_KEPT} FROM rows WHERE status IN ({', '.join('?' * len(wanted))}) ORDER BY row", wanted
+        )
+        for row, line, status, body, code, error, cells, fault in found:
+            yield SettledRow(row, line, status, body, None, 0, code, error, cells, fault)
+
+    def close(self) -> None:
+        """Remove the rows."""
+        self._db.close()

@@ -1,0 +1,108 @@
+"""What a careful person would want to know of a replay: warnings as data, for preview, report and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from cms_cli.replay.journal import rowbook, runs
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rowbook import RowStatus
+from cms_cli.replay.journal.runs import RunState
+from cms_cli.replay.mapping import presets
+from cms_cli.replay.mapping.blueprint import Blueprint
+from cms_cli.replay.request import Request
+from cms_cli.replay.sending.pacing import ideal_seconds
+from cms_cli.replay.staging.preview import Tally
+from cms_cli.replay.values.zones import names_other_zone
+from cms_python import EventKind
+
+Warnings = tuple[str, ...]
+
+NOT_LOOKED_AT = "without a token it is not known whose earlier runs count: they were not looked at"
+
+
+def seconds_needed(request: Request, rows: int) -> float:
+    """Return how long sending takes at least at the request's rate."""
+    limit = request.delivery.limit
+    return ideal_seconds(rows if limit is None else min(rows, limit), request.delivery.rate)
+
+
+def about_token(request: Request, rows: int) -> Warnings:
+    """Warn when the token ends before the rows are sent."""
+    if request.token_expires is None:
+        return ()
+    left = request.token_expires - datetime.now(timezone.utc).timestamp()
+    if left > seconds_needed(request, rows):
+        return ()
+    when = datetime.fromtimestamp(request.token_expires, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return (f"the token expires at {when}, before this would end; go on with a new one when it stops",)
+
+
+def about_times(tally: Tally, blueprint: Blueprint) -> Warnings:
+    """Warn of events whose time may not be what it should be."""
+    found = []
+    if not blueprint.timestamp_mapped:
+        found.append(
+            "no column gives the time of an event: the service will date all of them now; "
+            "say where it is with --map timestamp=COLUMN"
+        )
+    elif tally.undated:
+        found.append(f"{_rows(tally.undated)} without a time: the service will date them now")
+    if blueprint.rules.local_times and not blueprint.shape.timezone:
+        found.append(
+            "the times of this export are the shop's own and do not say their zone; they are read as UTC: "
+            "if that is not the shop's, say --timezone"
+        )
+    elif not blueprint.shape.timezone:
+        named = [each.column for each in blueprint.sources.get("timestamp", ()) if names_other_zone(each.column)]
+        if named:
+            found.append(
+                f'the header "{named[0]}" seems to name a time zone. It is ignored; times without an offset are '
+                "read as UTC; say --timezone"
+            )
+    if tally.future:
+        found.append(f"{_rows(tally.future)} dated in the future: is --timezone right?")
+    return tuple(found)
+
+
+def suggestion(request: Request, header: Sequence[str]) -> Warnings:
+    """Name the preset that an input looks like it was made for."""
+    if request.shape.rules or request.kind is not EventKind.SALE:
+        return ()
+    known = presets.suggested(header)
+    if known is None:
+        return ()
+    return (f"this looks like an export of {known.title}, which --preset {known.name} knows how to read",)
+
+
+def about_changed_amounts(rows: int, first: str) -> Warnings:
+    """Warn of rows whose invoice was accepted before with another amount: the service does not change it."""
+    if not rows:
+        return ()
+    have = "1 row has an invoice that was" if rows == 1 else f"{rows:,} rows have invoices that were"
+    return (f"{have} accepted before with another amount, which the service does not change: {first}",)
+
+
+def about_unfinished_runs(journal: Journal, scope: int, but: str | None) -> Warnings:
+    """Name the unfinished runs of an account, the oldest first.
+
+    Args:
+        journal: The journal.
+        scope: The number of host and account.
+        but: The run to leave out, or None.
+    """
+    found = []
+    for run in sorted(runs.all_runs(journal), key=lambda each: each.id):
+        if run.scope == scope and run.state is RunState.UNFINISHED and run.name != but:
+            pending = rowbook.counts(journal, run)[RowStatus.PENDING.value]
+            if pending:
+                rows = "1 row" if pending == 1 else f"{pending:,} rows"
+                found.append(f"{run.name} ({run.file}) is not finished, {rows} pending: cms runs resume {run.name}")
+    if len(found) > 1:
+        found.append("go on with all unfinished runs, the oldest first: cms runs resume --all")
+    return tuple(found)
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"

@@ -1,0 +1,38 @@
+"""What a replay tells whoever shows it, and what it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cms_cli.replay.journal.rowbook import SettledRow
+from cms_cli.replay.journal.runs import Run
+from cms_cli.replay.sending.listener import Listener
+from cms_cli.replay.sending.stop import Stop
+from cms_cli.replay.staging.preview import Preview
+
+
+class Watcher(Listener):
+    """Called during a replay, and asked before anything is sent. Confirms everything itself."""
+
+    every_row = False
+    """Whether :meth:`staged` is wanted, for which every row has to be read once more."""
+
+    def reading(self, rows: int) -> None:
+        """Called with the number of rows read so far."""
+
+    def staged(self, rows: list[SettledRow]) -> None:
+        """Called with rows that got their outcome without being sent; see :attr:`every_row`."""
+
+    def confirm(self, preview: Preview) -> bool:
+        """Return whether to go on."""
+        del preview
+        return True
+
+    def blocked(self, preview: Preview) -> None:
+        """Called when nothing will be sent, because rows are invalid."""
+
+    def sending(self, run: Run, pending: int) -> None:
+        """Called when sending begins."""
+
+    def on_stop(self, interrupt: Callable[[Stop], None]) -> None:
+        """Called with the function that ends the sending, for signals."""
