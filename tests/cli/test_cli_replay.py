@@ -258,7 +258,7 @@ def test_a_decimal_sign_that_is_none_is_refused(program: Program, sales: Path) -
     right = program("sale", "--from-csv", str(sales), "--decimal", ",", "--dry-run")
 
     assert (wrong.code, right.code) == (2, 0)
-    assert '--decimal "x" is no decimal sign' in wrong.stderr
+    assert '--decimal "x" is no decimal mark' in wrong.stderr
 
 
 def test_flags_of_a_file_are_for_a_file(online: Program) -> None:

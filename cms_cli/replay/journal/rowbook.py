@@ -228,10 +228,7 @@ def settle(
 
 
 def interrupted(journal: Journal, run: Run, now: float) -> list[PendingRow]:
-    """Return the few rows that an earlier process left between intent and outcome, and that cannot be sent again.
-
-    Of leads all of them; a sale is sent again, unless its request left too long ago.
-    """
+    """Return the rows that were left between intent and outcome: all leads, and sales that are too old to resend."""
     found = journal.db.execute(
         f"SELECT {_PENDING} FROM rows INDEXED BY rows_sent"
         " WHERE run = ? AND status = 'pending' AND sent_at IS NOT NULL",
@@ -314,6 +311,7 @@ def settled(
     journal: Journal, run: Run, statuses: Iterable[RowStatus], *, contents: bool = True
 ) -> Iterator[SettledRow]:
     """Give the rows of some statuses in file order. Failed ones are found without reading through the others.
+
     Without ``contents`` body and cells are None; while a run is staged, nothing else can be read of it.
     """
     wanted = set(statuses)
