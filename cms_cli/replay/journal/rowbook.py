@@ -228,7 +228,7 @@ def settle(
 
 
 def interrupted(journal: Journal, run: Run, now: float) -> list[PendingRow]:
-    """Return the rows that were left between intent and outcome: all leads, and sales that are too old to resend."""
+    """Return rows between intent and outcome that must not be resent: all leads, and sales that are too old."""
     found = journal.db.execute(
         f"SELECT {_PENDING} FROM rows INDEXED BY rows_sent"
         " WHERE run = ? AND status = 'pending' AND sent_at IS NOT NULL",
