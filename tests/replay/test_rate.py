@@ -14,6 +14,7 @@ from program import Program
 from replays import Bench, counted, hurry, leads_csv, sales_csv
 from services import served
 
+from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.sandbox import Attempt, SandboxServer, read_attempts
 
@@ -69,6 +70,21 @@ def test_a_file_that_fits_goes_out_at_once(tmp_path: Path) -> None:
         assert time.monotonic() - begin < 30
         assert counted(report) == {"accepted": 60}
         assert {attempt.status for attempt in server.attempts()} == {200}
+
+
+def test_a_window_of_hours_counts_what_was_sent_hours_ago(tmp_path: Path) -> None:
+    """3 in 2 hours are 3 in 2 hours, also over runs, and after one at 10 a second."""
+    slow = Rate(3, 7200.0)
+    with SandboxServer(tmp_path / "s.db", rate_limit="none") as server:
+        bench = Bench(tmp_path, server.url)
+        assert counted(bench.replay(bench.file(sales_csv(range(3)), "1.csv"), rate=slow)) == {"accepted": 3}
+        bench.change("UPDATE slots SET ends = ends - 3960")  # as if 66 minutes had passed
+        assert counted(bench.replay(bench.file(sales_csv([3]), "2.csv"), rate=Rate(10, 1.0))) == {"accepted": 1}
+        path = bench.file(sales_csv(range(4, 9)))
+        report = bench.replay(path, rate=slow, max_duration=0.3)
+        assert (counted(report), report.exit_code) == ({"pending": 5}, ExitCode.STOPPED)
+        bench.change("UPDATE slots SET ends = ends - 3600")  # the first three are two hours old, the fourth is one
+        assert counted(bench.replay(path, rate=slow, max_duration=0.3)) == {"accepted": 2, "pending": 3}
 
 
 @pytest.mark.slow
