@@ -64,10 +64,12 @@ SHAPES = [
         mapping=(
             ("customer_external_id", "customer_name|customer_external_id"),
             ("timestamp", "timestamp|event_name"),
-        )
+        ),
+        amount_unit="minor",
     ),
     shape(
         {
+            "amount_unit": "minor",
             "nothing": {"customer_external_id": ["0"], "currency": ["XXX"]},
             "map": {"customer_external_id": ["customer_external_id", "customer_email"]},
         }
@@ -309,8 +311,8 @@ def test_what_stands_in_a_cell_may_be_no_text_where_the_cell_is(field: str, cell
     """Escapes in plain ASCII, of JSON and of addresses, can stand for what no request can hold."""
     rows = [(*SALE.values(), "", "", "", ""), (*SALE.values(), "", "", "", cell)]
     for asked in (
-        Shape(mapping=((field, f"Refunded[a]|{field}"),)),
-        shape({"map": {field: [{"join": [field, "Refunded[a]"]}]}}),
+        Shape(mapping=((field, f"Refunded[a]|{field}"),), amount_unit="minor"),
+        shape({"amount_unit": "minor", "map": {field: [{"join": [field, "Refunded[a]"]}]}}),
     ):
         _both(HEADER, asked, "sale", rows)
 

@@ -71,7 +71,7 @@ def test_several_columns_make_one_value(first: str, second: str, together: str) 
 
 def test_the_first_source_that_is_not_empty_counts() -> None:
     """`A|B` takes B where A is blank, row by row."""
-    asked = Shape(mapping=(("click_id", "Notes[click_id] | Landing[cms_rf]"),))
+    asked = Shape(mapping=(("click_id", "Notes[click_id] | Landing[cms_rf]"),), amount_unit="minor")
     rest = {name: value for name, value in SALE.items() if name != "click_id"}
     assert body({**rest, "Notes": "click_id: a", "Landing": "/?cms_rf=b"}, asked)["clickId"] == "a"
     assert body({**rest, "Notes": "gift: yes", "Landing": "/?cms_rf=b"}, asked)["clickId"] == "b"
@@ -82,7 +82,8 @@ def test_the_first_source_that_is_not_empty_counts() -> None:
 
 def test_a_mapping_goes_before_a_column_of_the_fields_name() -> None:
     """--map wins, also over a column that is called like the field."""
-    assert body({**SALE, "Bill": "b7"}, Shape(mapping=(("invoiceId", "Bill"),)))["invoiceId"] == "b7"
+    asked = Shape(mapping=(("invoiceId", "Bill"),), amount_unit="minor")
+    assert body({**SALE, "Bill": "b7"}, asked)["invoiceId"] == "b7"
 
 
 def test_the_unit_of_amounts_is_never_guessed() -> None:
@@ -99,6 +100,14 @@ def test_the_unit_of_amounts_is_never_guessed() -> None:
     )
     with pytest.raises(InputError, match="may hold"):
         blueprint([*SALE, "x"], Shape(mapping=(("amount", "amount[major]"),)))
+    # A shop's "Amount" is cents as seldom as its "Total" is; a file of ours needs no mapping.
+    for asked in (Shape(mapping=(("customer_external_id", "Who"),)), shape({"map": {"click_id": ["Who"]}})):
+        with pytest.raises(InputError, match=r'"amount" may hold 49\.99 or 4999'):
+            blueprint([*SALE, "Who"], asked)
+    assert body(SALE, Shape(mapping=(("customer_name", "currency"),)))["amount"] == 4999
+    assert (
+        body(rest, Shape(constants=(("amount", "4999"),), mapping=(("click_id", "invoice_id"),)))["amount"] == 4999
+    )
 
 
 def test_a_constant_amount_is_read_as_on_the_command_line() -> None:
@@ -272,6 +281,7 @@ def test_a_refund_that_cannot_be_read_is_a_problem() -> None:
 def test_values_that_stand_for_nothing() -> None:
     """A guest's id 0 falls through to the next column, unless a flag says where the id is."""
     table = {
+        "amount_unit": "minor",
         "map": {"customer_external_id": ["customer_id", "mail"]},
         "nothing": {"customer_external_id": ["0"]},
     }
@@ -344,9 +354,8 @@ def test_a_list_takes_the_columns_that_are_there() -> None:
     """A list in a file passes over what the file lacks; a plain column has to be there."""
     header = [*SALE, "B"]
     assert "customer_name" not in blueprint(header, shape({"map": {"customer_name": ["A"]}})).sources
-    assert [
-        each.column for each in blueprint(header, shape({"map": {"click_id": ["A", "b"]}})).sources["click_id"]
-    ] == ["B"]
+    asked = shape({"amount_unit": "minor", "map": {"click_id": ["A", "b"]}})
+    assert [each.column for each in blueprint(header, asked).sources["click_id"]] == ["B"]
     for strict in ("A", {"join": ["B", "A"]}):
         with pytest.raises(InputError, match=r'map\.customer_name names the column "A"'):
             blueprint(header, shape({"map": {"customer_name": strict}}))
@@ -355,7 +364,7 @@ def test_a_list_takes_the_columns_that_are_there() -> None:
 def test_a_list_means_every_spelling_of_its_columns() -> None:
     """A shop that changed the spelling has two columns, and each holds the clicks of its time."""
     header = [*list(SALE)[1:], "Click-ID", "click_id", "Click Id"]
-    asked = shape({"map": {"click_id": ["click_id", "Click Id"]}})
+    asked = shape({"amount_unit": "minor", "map": {"click_id": ["click_id", "Click Id"]}})
     assert [each.column for each in blueprint(header, asked).sources["click_id"]] == [
         *("click_id", "Click-ID", "Click Id")
     ]
@@ -429,7 +438,8 @@ def test_leads_follow_the_same_rules() -> None:
 def test_what_is_read_from_where_is_shown_with_samples() -> None:
     """Every field with its columns as --map writes them, three different values, and its constant."""
     header = ["click_id", "customer_external_id", "invoice_id", "amount", "Notes"]
-    asked = Shape(constants=(("currency", "EUR"), ("event_name", "buy")), mapping=(("currency", "Notes[cur]"),))
+    constants = (("currency", "EUR"), ("event_name", "buy"))
+    asked = Shape(constants=constants, mapping=(("currency", "Notes[cur]"),), amount_unit="minor")
     rows = [["c", "u", f"i{number // 2}", "1", "cur: USD" if number else ""] for number in range(9)]
     found = {each.field: each for each in mapped_columns(blueprint(header, asked), rows)}
     assert found["invoice_id"].samples == ("i0", "i1", "i2")

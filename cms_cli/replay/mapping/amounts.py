@@ -42,18 +42,23 @@ def _look_through(blueprint: Blueprint, table: Table, column: AmountColumn) -> N
     [first, *more] = blueprint.sources["amount"]
     nothing = blueprint.nothing.get("amount", frozenset())
     for block in table.blocks(_BLOCK):
-        if isinstance(block, Block) and blueprint.selection.takes_all and not more:
+        if (
+            isinstance(block, Block)
+            and blueprint.selection.takes_all
+            and not more
+            and not blueprint.sources.get("currency")
+        ):
             texts = Batch(block.cells).column(first, nothing)
             if not any(are_all_like(_two_decimals(sign), texts) for sign in column.decimals):
                 for line, text in enumerate(texts, block.line):
-                    column.observe(text, line)
+                    column.observe(text, line, blueprint.constants.get("currency", ""))
             continue
         for item in block.rows() if isinstance(block, Block) else block:
             # What is left out may be written in other ways, or hold sums.
             if isinstance(item, SourceRow) and left_out(item) is None:
                 text, source = blueprint.read("amount", item.cells)
                 if source is not None:
-                    column.observe(text, item.line)
+                    column.observe(text, item.line, blueprint.read("currency", item.cells)[0])
 
 
 def plain_minor(texts: Sequence[str], decimal: str) -> list[int] | None:

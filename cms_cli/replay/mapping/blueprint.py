@@ -5,7 +5,7 @@ A flag goes before a rule, and a rule before a column that is called like a fiel
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cms_cli.replay.mapping import columns, presets, rules, suggest
@@ -14,6 +14,7 @@ from cms_cli.replay.mapping.rules import FieldRule, Rules
 from cms_cli.replay.mapping.selection import Selection
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError
+from cms_cli.replay.values.ids import IDS, NOTHING
 from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind
 
 
@@ -101,29 +102,42 @@ def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
         ruled,
         sources,
         constants,
-        {name: frozenset(values) for name, values in ruled.nothing if name not in own},
+        _nothing(ruled, own),
         required,
-        amount_unit(sources, shape) if sale else "",
+        amount_unit(sources, shape, ours=not any(name in own or name in by_rule for name in required))
+        if sale
+        else "",
         _refunds(header, ruled) if sale else (),
         Selection(header, ruled, shape.where),
     )
 
 
-def amount_unit(sources: Mapping[str, tuple[AnySource, ...]], shape: Shape) -> str:
-    """Give the unit that amounts are in: ``minor`` or ``major``.
+def amount_unit(sources: Mapping[str, tuple[AnySource, ...]], shape: Shape, *, ours: bool) -> str:
+    """Return the unit that amounts are in: ``minor`` or ``major``.
+
+    Args:
+        sources: What each field is read from.
+        shape: What the flags say.
+        ours: Whether the file is plainly one of ours: no required field had to be mapped.
 
     Raises:
-        InputError: The amount comes from a column that is not called ``amount``, and nothing says its unit.
+        InputError: Nothing says the unit, and the file may be a shop's, whose "Amount" is 49.99 as often as 4999.
     """
     if shape.amount_unit:
         return shape.amount_unit
-    other = [source.label for source in sources.get("amount", ()) if columns.folded(source.label) != "amount"]
-    if other:
+    columns = sources.get("amount", ())
+    if columns and not ours:
         raise InputError(
-            f'the column "{other[0]}" may hold 49.99 or 4999 for the same price, and nothing says which',
+            f'the column "{columns[0].label}" may hold 49.99 or 4999 for the same price, and nothing says which',
             "Say --amount-unit major (49.99) or --amount-unit minor (4999, cents).",
         )
     return "minor"
+
+
+def _nothing(ruled: Rules, own: Collection[str]) -> dict[str, frozenset[str]]:
+    """Return the values that stand for nothing: those of the rules, and in a column of ids a database's words."""
+    found = {name: frozenset(values) for name, values in ruled.nothing if name not in own}
+    return {**found, **{name: found.get(name, frozenset()) | NOTHING for name in IDS}}
 
 
 def _mapped(kind: EventKind, shape: Shape) -> dict[str, str]:

@@ -20,6 +20,7 @@ from cms_cli.replay.mapping.columns import Source, fields_of
 from cms_cli.replay.mapping.mapper import UNATTRIBUTED, BadValueError, Mapper, Planned
 from cms_cli.replay.model import PlannedEvent, SkippedRow, SourceRow
 from cms_cli.replay.values.cells import are_all_like
+from cms_cli.replay.values.ids import IDS, shortened
 from cms_cli.replay.values.money import parse_minor
 from cms_cli.replay.values.problem import ValueProblem
 from cms_cli.replay.values.times import TimeColumn
@@ -153,6 +154,8 @@ class Bulk:
         for source in sources[1:]:
             if "" in texts:
                 texts = [text or more for text, more in zip(texts, batch.column(source, nothing))]
+        if name in IDS:
+            doubtful.update(at for at, text in enumerate(texts) if shortened(text))
         if name == "amount":
             found = self._amounts(texts, values.get("currency", []), doubtful)
         else:

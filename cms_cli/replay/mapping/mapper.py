@@ -26,6 +26,7 @@ from cms_cli.replay.model import (
 )
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values import refunds
+from cms_cli.replay.values.ids import IDS, shortened
 from cms_cli.replay.values.money import AmountFormat, parse_cli_amount, parse_minor
 from cms_cli.replay.values.problem import ValueProblem
 from cms_cli.replay.values.times import check_date_format, parse_instant
@@ -80,6 +81,8 @@ class Mapper:
         """
         self.blueprint = blueprint
         self.now = now
+        if amount_format is not None:
+            amount_format = amount_format._replace(zero_decimals=blueprint.rules.zero_decimals)
         self.amount_format = amount_format
         shape = blueprint.shape
         zone = zone_named(shape.timezone or "UTC")
@@ -176,38 +179,34 @@ class Mapper:
             return self._read_time
 
         def read(text: str, _source: AnySource | None, _currency: str) -> object:
+            if field.name in IDS and (problem := shortened(text)):
+                raise BadValueError(problem.code, problem.message, problem.hint)
             try:
                 return field.check(text)
-            except ValueError as problem:
-                raise BadValueError(f"{field.name}_invalid", f"{shown(text)} {problem}") from None
+            except ValueError as error:
+                raise BadValueError(f"{field.name}_invalid", f"{shown(text)} {error}") from None
 
         return read
 
     def _read_amount(self, text: str, source: AnySource | None, currency: str) -> object:
-        if source is not None:
+        if source is not None or self.blueprint.amount_unit == "minor":
             amount = self._amount(text, currency)
-        elif self.blueprint.amount_unit == "minor":
-            amount = parse_minor(text)
         else:
             amount = parse_cli_amount(text, currency)
         if isinstance(amount, ValueProblem):
-            raise BadValueError(amount.code, amount.message, amount.hint)
+            hint = amount.hint
+            if source is not None:
+                hint = hint.replace('"COLUMN>=0"', argument(f"{source.label}>=0"))
+            raise BadValueError(amount.code, amount.message, hint)
         return amount
 
     def _amount(self, text: str, currency: str) -> int | ValueProblem:
         """Read an amount out of a cell."""
         if self.blueprint.amount_unit == "minor":
-            return parse_minor(text)
+            said, zeros = bool(self.blueprint.shape.amount_unit), self.blueprint.rules.zero_decimals
+            return parse_minor(text, currency, unit_said=said, zero_decimals=zeros)
         assert self.amount_format is not None
-        found = self.amount_format.parse(text, currency)
-        if isinstance(found, ValueProblem) and self.blueprint.rules.zero_decimals:
-            whole, sign, fraction = text.partition(self.amount_format.decimal)
-            shorter = f"{whole}{sign}{fraction.rstrip('0')}".rstrip(sign or " ")
-            # Three digits may be thousands: 15.000 pesos.
-            if found.code == "amount_too_many_decimals" and shorter != text and len(fraction) != 3:
-                without = self.amount_format.parse(shorter, currency)
-                found = without if isinstance(without, int) else found  # which shows what stands in the file
-        return found
+        return self.amount_format.parse(text, currency)
 
     def _read_time(self, text: str, source: AnySource | None, _currency: str) -> object:
         zone = zone_for_header(source.column, self.zone) if source else self.zone

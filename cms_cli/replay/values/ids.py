@@ -7,6 +7,9 @@ import re
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values.problem import ValueProblem
 
+IDS = ("click_id", "customer_external_id", "invoice_id")
+"""The fields that hold ids."""
+
 NOTHING = frozenset(
     (
         *("NULL", "null", "(null)", "[NULL]", "<null>", "\\N"),  # databases and their tools

@@ -298,7 +298,7 @@ def _negative(text: str) -> ValueProblem:
     return ValueProblem(
         "amount_negative",
         f"{shown(text.strip())} is negative, and a sale's amount is 0 or more",
-        'leave refunds and corrections out with --where "COLUMN>=0", where COLUMN is that of the amounts',
+        'leave refunds and corrections out with --where "COLUMN>=0"',
     )
 
 

@@ -1,0 +1,177 @@
+"""Values that are not what they seem, and hints that are typed as they are printed, by the real program."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from program import Program, Result
+
+HEADER = ("click_id", "event_name", "customer_external_id", "invoice_id", "amount", "currency")
+
+
+def _file(program: Program, rows: Sequence[Sequence[str]], header: Sequence[str] = HEADER) -> None:
+    with (program.home / "sales.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def _replay(program: Program, *flags: str) -> Result:
+    return program("sale", "--from-csv", "sales.csv", *flags)
+
+
+def _sent(program: Program, *flags: str) -> list[dict[str, Any]]:
+    """Replay into the sandbox; gives the events that arrived."""
+    result = _replay(program, "--sandbox", "--yes", *flags)
+    assert result.code == 0, result.stderr
+    return [each["event"] for each in program("sandbox", "events", "--json").json]
+
+
+def _flags_in(text: str, flag: str) -> list[tuple[str, ...]]:
+    """What a message says to type: each time the flag, with its value as a shell reads it."""
+    return [tuple(shlex.split(found)) for found in re.findall(rf"""{flag} (?:"[^"]*"|'[^']*'|[^\s;,]+)""", text)]
+
+
+def test_a_databases_words_for_nothing_are_no_click(program: Program) -> None:
+    """They are empty in columns of ids, and text elsewhere."""
+    words = ("NULL", "\\N", "None", "nan", "NaN", "undefined", "(null)", "N/A", "#N/A", "null", "")
+    rows = [(word, "purchase", f"u{at}", f"i{at}", "100", "USD") for at, word in enumerate(words)]
+    _file(program, [*rows, ("clk_1", "None", "u", "i", "4999", "USD")])
+    refused = _replay(program, "--dry-run", "--json")
+    assert refused.code == 2
+    assert {each["code"] for each in refused.json["problems"]} == {"click_id_missing"}
+    (event,) = _sent(program, "--skip-unattributed")
+    assert (event["clickId"], event["eventName"]) == ("clk_1", "None")
+
+
+def test_words_of_a_mapping_file_are_added_to_those_of_databases(program: Program) -> None:
+    """[nothing] turns no check off."""
+    (program.home / "m.toml").write_text(
+        'amount_unit = "minor"\nskip_unattributed = true\n[nothing]\nclick_id = ["-"]\n',
+        encoding="utf-8",
+    )
+    rows = [(click, "p", f"u{at}", f"i{at}", "100", "USD") for at, click in enumerate(("-", "NULL", "clk_1"))]
+    _file(program, rows)
+    assert [event["clickId"] for event in _sent(program, "--mapping", "m.toml")] == ["clk_1"]
+    _file(program, [("4.68769E+17", "p", "u", "i", "100", "USD")])
+    assert _replay(program, "--mapping", "m.toml", "--dry-run").code == 2
+
+
+@pytest.mark.parametrize("field", ["click_id", "customer_external_id", "invoice_id"])
+def test_an_id_that_a_spreadsheet_shortened_is_a_problem_and_no_duplicate(program: Program, field: str) -> None:
+    """Two different orders may have become the same text: both rows are named, and nothing is sent."""
+    row = dict(zip(HEADER, ("clk_1", "purchase", "u1", "inv_1", "4999", "USD")))
+    short = tuple({**row, field: "4.68769E+17"}.values())
+    comma = tuple({**row, field: "4,69E+17", "invoice_id": "4,69E+17" if field == "invoice_id" else "i3"}.values())
+    _file(program, [short, short, comma])
+    result = _replay(program, "--dry-run", "--json")
+    assert result.code == 2
+    assert result.json["counts"]["invalid"] == 3
+    assert [(each["row"], each["code"], each["column"]) for each in result.json["problems"]][:3] == [
+        (at, "id_shortened", field) for at in (1, 2, 3)
+    ]
+    _file(program, [tuple({**row, field: "1E5"}.values())])
+    assert _replay(program, "--dry-run").code == 0
+
+
+def test_each_currency_of_a_column_has_its_own_decimals(program: Program) -> None:
+    """5000.00 yen are 5000 yen beside 10.00 dollars, and not half a million."""
+    rows = [
+        ("c1", "p", "u1", "i1", "5000.00", "JPY"),
+        ("c2", "p", "u2", "i2", "10.00", "USD"),
+        ("c3", "p", "u3", "i3", "12.50", "KWD"),
+        ("c4", "p", "u4", "i4", "1,500", "JPY"),
+    ]
+    _file(program, rows)
+    sent = {event["invoiceId"]: event["amount"] for event in _sent(program, "--amount-unit", "major")}
+    assert sent == {"i1": 5000, "i2": 1000, "i3": 12500, "i4": 1500}
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit"), [("90071992547409.92", "major"), ("9007199254740992", "minor"), ("9" * 30 + ".00", "major")]
+)
+def test_an_amount_above_the_largest_is_a_problem_in_any_column(program: Program, amount: str, unit: str) -> None:
+    """All others having two decimals too; it could be another amount by the time it is read."""
+    other = "10.00" if unit == "major" else "1000"
+    _file(program, [("c1", "p", "u1", "i1", other, "USD"), ("c2", "p", "u2", "i2", amount, "USD")])
+    result = _replay(program, "--amount-unit", unit, "--dry-run", "--json")
+    assert result.code == 2
+    assert [(each["row"], each["code"]) for each in result.json["problems"]] == [(2, "amount_too_large")]
+
+
+def test_a_foreign_amount_is_not_taken_for_cents(program: Program) -> None:
+    """197 of a shop are 197.00 as likely as 1.97: the unit has to be said, and both ways that are named work."""
+    header = ("ID", "Amount", "Customer Email", "Order No.", "Affiliate", "Currency")
+    _file(program, [("1", "197", "a@example.com", "K-1", "clk_1", "USD")], header)
+    flags = ("--map", "customer_external_id=Customer Email", "--map", "invoice_id=Order No.")
+    flags += ("--map", "click_id=Affiliate", "--event-name", "purchase", "--dry-run")
+    result = _replay(program, *flags)
+    assert result.code == 2
+    assert '"Amount" may hold 49.99 or 4999' in result.stderr
+    readings = {}
+    for said in _flags_in(result.stderr, "--amount-unit"):
+        readings[said[1]] = _replay(program, *flags, *said, "--json").json["sums"]
+    assert readings == {"major": {"USD": 19700}, "minor": {"USD": 197}}
+
+
+def test_both_readings_of_a_programs_whole_number_are_shown_and_work(program: Program) -> None:
+    """4999.0 where nobody said the unit is 49.99 or 4999.00 USD; each flag that is named means what it says."""
+    _file(program, [("clk_1", "p", "u1", "i1", "4999.0", "USD")])
+    result = _replay(program, "--dry-run")
+    assert result.code == 2
+    said = re.findall(r"if it is ([\d.]+) USD, say (--amount-unit \w+)", result.stderr)
+    assert [money for money, _ in said] == ["49.99", "4999.00"]
+    for money, flag in said:
+        sums = _replay(program, "--dry-run", "--json", *flag.split()).json["sums"]
+        assert sums == {"USD": int(money.replace(".", ""))}
+
+
+def test_what_looks_like_money_in_a_column_of_cents_needs_to_be_let_pass(program: Program) -> None:
+    """The hint names the key of a mapping file, and it works."""
+    _file(program, [("clk_1", "p", "u1", "i1", "4999.00", "USD")])
+    result = _replay(program, "--amount-unit", "minor", "--dry-run")
+    assert result.code == 2
+    [key] = re.findall(r"by (zero_decimals = true) in a --mapping file", result.stderr)
+    (program.home / "m.toml").write_text(f'amount_unit = "minor"\n{key}\n', encoding="utf-8")
+    assert _replay(program, "--mapping", "m.toml", "--dry-run", "--json").json["sums"] == {"USD": 4999}
+
+
+def test_the_header_that_a_file_lacks_can_be_given_as_the_message_says(program: Program) -> None:
+    """Its lines, a line with names before them, and every sale is there, the first one too."""
+    (program.home / "unload.csv").write_text(
+        "clk_1,purchase,u1,inv_1,4999,USD\nclk_2,purchase,u2,inv_2,100,USD\n", encoding="utf-8"
+    )
+    result = program("sale", "--from-csv", "unload.csv", "--dry-run")
+    assert result.code == 2
+    assert "the first line seems to be data" in result.stderr
+    [names] = re.findall(r"\{ echo (\S+); cat FILE; \} \| cms sale --from-csv -", result.stderr)
+    text = f"{names}\n{(program.home / 'unload.csv').read_text(encoding='utf-8')}"
+    assert program("sale", "--from-csv", "-", "--dry-run", "--json", stdin=text).json["sums"] == {"USD": 5099}
+
+
+@pytest.mark.parametrize(
+    "time", ["03/04/2026 9:05 PM", "Sep-30-26", "12-Mar-26 09:14", "13.04.2026 09:05:01", "10/05/2026 2:30:00 PM"]
+)
+def test_each_date_format_that_is_named_reads_the_time(program: Program, time: str) -> None:
+    """Typed as it is printed."""
+    _file(program, [("clk_1", "p", "u1", "i1", "4999", "USD", time)], (*HEADER, "timestamp"))
+    result = _replay(program, "--dry-run")
+    assert result.code == 2
+    formats = _flags_in(result.stderr, "--date-format")
+    assert formats
+    for said in formats:
+        assert _replay(program, "--dry-run", *said).code == 0, said
+
+
+def test_the_zone_that_is_named_for_an_abbreviation_reads_it(program: Program) -> None:
+    """PDT is no time of UTC's clocks."""
+    _file(
+        program, [("clk_1", "p", "u1", "i1", "4999", "USD", "Jul 4, 2026 9:03:11 PM PDT")], (*HEADER, "timestamp")
+    )
+    result = _replay(program, "--dry-run")
+    assert result.code == 2
+    [zone] = re.findall(r"such as (\S+)", result.stderr)
+    assert _replay(program, "--dry-run", "--timezone", zone).code == 0
