@@ -78,16 +78,12 @@ def read_overview(path: Path, asked: Mapping[str, str]) -> dict[str, Any]:
 
 def _tag(report: Report) -> str:
     """Return a text that changes with every event, and when a store is reset and filled again."""
-    if report.connection is None:
-        return _EMPTY
     row = report.connection.execute("SELECT id, received_at FROM events ORDER BY id DESC LIMIT 1").fetchone()
     return _EMPTY if row is None else f"{row[0]}-{row[1]}"
 
 
 def _latest(report: Report) -> list[dict[str, Any]]:
     """Return the latest events, the last one first."""
-    if report.connection is None:
-        return []
     # Constants make the text of the query; values are bound.
     query = f"SELECT {EVENT_COLUMNS}, happened_at FROM events WHERE {MATCHES} ORDER BY id DESC LIMIT {_MOST_EVENTS}"  # noqa: S608
     rows = report.connection.execute(query, report.wanted.bindings())

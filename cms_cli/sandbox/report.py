@@ -110,10 +110,10 @@ class Total:
         revenue: By currency, in the order of the codes.
     """
 
-    clicks: int = 0
-    leads: int = 0
-    sales: int = 0
-    revenue: tuple[Revenue, ...] = ()
+    clicks: int
+    leads: int
+    sales: int
+    revenue: tuple[Revenue, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the total for JSON."""
@@ -129,18 +129,16 @@ class Report:
     """A store at one moment, whatever is written meanwhile; see :func:`open_report`.
 
     Attributes:
-        connection: For further queries about the same moment; ``None`` if there is no store yet.
+        connection: For further queries about the same moment.
         wanted: Selects the events that count.
     """
 
-    def __init__(self, connection: sqlite3.Connection | None, wanted: EventFilter) -> None:
+    def __init__(self, connection: sqlite3.Connection, wanted: EventFilter) -> None:
         self.connection = connection
         self.wanted = wanted
 
     def total(self) -> Total:
         """Return the numbers of all clicks together."""
-        if self.connection is None:
-            return Total()
         rows = self.connection.execute(_TOTALS, self.wanted.bindings()).fetchall()
         query = f"SELECT count(DISTINCT click_id) FROM events WHERE {MATCHES}"  # noqa: S608 - a constant
         (clicks,) = self.connection.execute(query, self.wanted.bindings()).fetchone()
@@ -163,8 +161,6 @@ class Report:
             order: One of :data:`ORDERS`.
             currency: For ``order="revenue"``.
         """
-        if self.connection is None:
-            return
         bindings = {**self.wanted.bindings(), "limit": -1 if limit is None else limit, "currency": currency}
         rows = self.connection.execute(_CLICKS.format(order=ORDERS[order]), bindings)
         for (click_id, leads, sales, first, last, _), parts in groupby(rows, key=lambda row: row[:6]):
@@ -183,13 +179,10 @@ def open_report(path: PathLike, wanted: EventFilter | None = None) -> Iterator[R
     Raises:
         StoreError: The file is not a sandbox's store, or cannot be read.
     """
-    path, wanted = Path(path), wanted or EventFilter()
-    if not path.exists() or path.stat().st_size == 0:
-        yield Report(None, wanted)
-        return
+    path = Path(path)
     with closing(open_reader(path)) as connection, reporting("read", path):
         connection.execute("BEGIN")  # all queries of the report see the store as it is now
-        yield Report(connection, wanted)
+        yield Report(connection, wanted or EventFilter())
 
 
 def whole(high: float | None, low: float | None) -> int:

@@ -79,12 +79,16 @@ def open_store(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open an existing store for reading, beside whoever writes to it.
+    """Open a store for reading, beside whoever writes to it; a missing one is empty.
 
     Raises:
         StoreError: The file is not a sandbox's store of this version, or cannot be read.
     """
     with reporting("read", path), ExitStack() as on_error:
+        if not path.exists() or path.stat().st_size == 0:
+            empty = sqlite3.connect(":memory:", isolation_level=None)
+            _create_tables(empty)
+            return empty
         _refuse_stranger(path)
         mode = "mode=ro" if _can_be_shared(path) else "mode=ro&immutable=1"
         uri = f"{path.resolve().as_uri()}?{mode}"

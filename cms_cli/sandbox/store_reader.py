@@ -204,8 +204,6 @@ def _rows(
     path: Path, query: str, filters: Mapping[str, str | None], since_id: int, limit: int | None
 ) -> Iterator[tuple[Any, ...]]:
     # Page by page: during one long read, SQLite could not fold the writer's log into the file.
-    if not path.exists() or path.stat().st_size == 0:
-        return
     left = limit
     with closing(open_reader(path)) as connection:
         while left is None or left > 0:

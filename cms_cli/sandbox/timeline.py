@@ -73,8 +73,6 @@ def read_timeline(report: Report, clicks: Sequence[str], currency: str, clock: s
         clock: One of :data:`CLOCKS`.
         most: The largest number of steps; 2 or more.
     """
-    if report.connection is None:
-        return Timeline()
     at, bindings = CLOCKS[clock], report.wanted.bindings()
     # The texts of queries are made of constants; values are always bound.
     range_query = f"SELECT min({at}), max({at}) FROM events WHERE {MATCHES}"  # noqa: S608
