@@ -59,6 +59,7 @@ class Kind(NamedTuple):
         low, high: The bounds of a value; with ``high`` 0 the kind takes none.
         is_status: Whether the value is a status, and so a whole number.
         never: Statuses within the bounds that are not allowed.
+        why: What is wrong with those.
     """
 
     group: str
@@ -67,6 +68,7 @@ class Kind(NamedTuple):
     high: float = 0.0
     is_status: bool = False
     never: tuple[int, ...] = ()
+    why: str = ""
 
     def check(self, value: float) -> str | None:
         """Return what is wrong with a value, if anything."""
@@ -77,13 +79,9 @@ class Kind(NamedTuple):
         if self.is_status and not value.is_integer():
             return "a status is a whole number"
         if value in self.never:
-            return f"it cannot be a {value:g}"
+            return self.why
         return None
 
-
-# HTTP gives these no body, so there is no page to send with them.
-_WITHOUT_BODY = (204, 205, 304)
-_NO_REDIRECTS = (304, 305, 306)
 
 KINDS: Mapping[str, Kind] = {
     "latency": Kind("beside", 100.0, 0.0, _DAY * 1000),
@@ -91,10 +89,10 @@ KINDS: Mapping[str, Kind] = {
     **{str(status): Kind("instead", 1.0 if status == 429 else None, 0.0, _DAY) for status in _STATUSES},
     "5xx": Kind("instead", None, 0.0, _DAY),
     "drop-before": Kind("instead"),
-    "html": Kind("instead", 200.0, 200.0, 599.0, is_status=True, never=_WITHOUT_BODY),
-    "blank": Kind("instead", 502.0, 400.0, 599.0, is_status=True),
-    "redirect": Kind("instead", None, 301.0, 308.0, is_status=True, never=_NO_REDIRECTS),
-    "soft-error": Kind("instead", 422.0, 400.0, 599.0, is_status=True),
+    "html": Kind("instead", 200.0, 200.0, 599.0, True, (204, 205, 304), "an answer with it has no body"),
+    "blank": Kind("instead", 502.0, 400.0, 599.0, True),
+    "redirect": Kind("instead", None, 301.0, 308.0, True, (304, 305, 306), "it is not a redirect"),
+    "soft-error": Kind("instead", 422.0, 400.0, 599.0, True),
     "5xx-after": Kind("after", None, 0.0, _DAY),
     **{f"{status}-after": Kind("after", None, 0.0, _DAY) for status in SERVER_ERRORS},
     "drop-after": Kind("after"),

@@ -91,7 +91,7 @@ def test_flags_add_to_a_scenario(start_sandbox: StartSandbox, tmp_path: Path) ->
             '[[step]]\nfaults = "5xx"\n[[step]]\nfaults = "429:0.6,sale.html:0.6"',
             "step 2: the fault rates of sales",
         ),
-        ('faults = "html@204"', "cannot be a 204"),
+        ('faults = "html@204"', "has no body"),
         (
             '[[step]]\nfaults = "500"\nfrom_seconds = 20\nuntil_seconds = 10',
             "step 1 is never on: from_seconds is 20",
