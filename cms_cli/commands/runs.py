@@ -16,6 +16,7 @@ from cms_cli.commands.target import sandbox_dir
 from cms_cli.config.settings import Flags, Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
+from cms_cli.replay.journal.rows import FAILED
 from cms_cli.terminal.console import Console
 from cms_cli.terminal.help import Command, Group
 
@@ -49,7 +50,7 @@ def list_runs(
     no_color: o.NoColor = False,
 ) -> int:
     """Show every replay that the journal knows, the newest first."""
-    from cms_cli.replay.journal import rowbook
+    from cms_cli.replay.journal import row_table
     from cms_cli.replay.journal import runs as book
     from cms_cli.terminal import runs as render
 
@@ -67,7 +68,7 @@ def list_runs(
     found = []
     with _journals(console, settings) as journals:
         for journal in journals:
-            found += [(run, run.counts or rowbook.counts(journal, run)) for run in book.all_runs(journal)]
+            found += [(run, run.counts or row_table.counts(journal, run)) for run in book.all_runs(journal)]
     found.sort(key=lambda each: each[0].created, reverse=True)
     render.listing(console, settings.output, found)
     return ExitCode.OK
@@ -101,9 +102,9 @@ def show(
     )
     with _journals(console, settings) as journals:
         journal, run = _find(journals, name)
-        from cms_cli.replay.journal import rowbook
+        from cms_cli.replay.journal import row_table
 
-        counts = run.counts or rowbook.counts(journal, run)
+        counts = run.counts or row_table.counts(journal, run)
         render.details(console, settings.output, run, counts, problems_of(journal, run))
     return ExitCode.OK
 
@@ -193,7 +194,7 @@ def failures(
 
     Mend them and feed the file back as it is.
     """
-    from cms_cli.replay.journal import rowbook
+    from cms_cli.replay.journal import row_table
     from cms_cli.replay.journal.runs import RunState
     from cms_cli.replay.rowfiles import layout_of
 
@@ -211,7 +212,7 @@ def failures(
                 )
             layout = layout_of(run)
             console.data(layout.heading().rstrip("\n"), layout.encoding)
-            for row in rowbook.settled(journal, run, rowbook.FAILED):
+            for row in row_table.settled(journal, run, FAILED):
                 console.data(layout.csv(row).rstrip("\n"), layout.encoding)
     return ExitCode.OK
 
@@ -237,7 +238,7 @@ def prune(
     What was accepted stays in the ledger, as hashes, so that it is not sent twice.
     """
     from cms_cli.commands.replay import explained
-    from cms_cli.replay.journal import runs as book
+    from cms_cli.replay.journal import lifecycle
     from cms_cli.replay.journal.journal import Journal
 
     console, settings = begin(
@@ -256,16 +257,16 @@ def prune(
                     _find(journals, name)
         for folder in _folders(settings):
             with Journal.open(folder) as journal:
-                gone += book.prune(journal, names, ledger=ledger)
+                gone += lifecycle.prune(journal, names, ledger_too=ledger)
     console.note(f"{gone} {'run' if gone == 1 else 'runs'} removed" + ("; the ledger is empty" if ledger else ""))
     return ExitCode.OK
 
 
 def _folders(settings: Settings) -> list[Path]:
     """Give the folders that have a journal: that of the service, and that of the sandbox."""
-    from cms_cli.replay.journal.journal import FILE_NAME
+    from cms_cli.replay.journal.sqlite_file import has_journal
 
-    return [folder for folder in (settings.state_dir, sandbox_dir(settings)) if (folder / FILE_NAME).exists()]
+    return [folder for folder in (settings.state_dir, sandbox_dir(settings)) if has_journal(folder)]
 
 
 @contextmanager

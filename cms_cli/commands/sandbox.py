@@ -356,12 +356,11 @@ def reset(
 
 def _forget_replays(folder: Path) -> None:
     """Remove the journal of what was sent to the sandbox, and nothing else: the folder may be a project's own."""
-    from cms_cli.replay.journal.contents import ENDING
-    from cms_cli.replay.journal.journalfile import FILE_NAME
+    from cms_cli.replay.journal.row_texts import ENDING
+    from cms_cli.replay.journal.sqlite_file import FILES
 
-    journal = (folder / f"{FILE_NAME}{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
-    contents = (file for kind in ("lead", "sale") for file in folder.glob(f"{kind}-*{ENDING}"))
-    for file in (*journal, *contents):
+    texts = (file for kind in ("lead", "sale") for file in folder.glob(f"{kind}-*{ENDING}"))
+    for file in (*(folder / name for name in FILES), *texts):
         file.unlink(missing_ok=True)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from itertools import islice
 
-from cms_cli.replay.journal.rowbook import RowStatus
+from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping.amounts import amount_format
 from cms_cli.replay.mapping.blueprint import Blueprint, settle
 from cms_cli.replay.mapping.bulk import Bulk

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cms_cli.replay.journal.rowbook import OUTCOME_UNKNOWN, RowStatus, SettledRow
+from cms_cli.replay.journal.rows import OUTCOME_UNKNOWN, RowStatus, SettledRow
 from cms_cli.replay.model import (
     ADDED,
     ERROR,

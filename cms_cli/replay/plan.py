@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from cms_cli.replay.intake import Intake
-from cms_cli.replay.journal import ledger, rowbook, runs
-from cms_cli.replay.journal.changes import changed_amounts
+from cms_cli.replay.journal import ledger, lifecycle, row_table, runs
 from cms_cli.replay.journal.identity import RunConflictError, known_run
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import FAILED, RowStatus, SettledRow
+from cms_cli.replay.journal.row_table import changed_amounts
+from cms_cli.replay.journal.rows import FAILED, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.model import SAMPLES, Problem
 from cms_cli.replay.outputs import Layout, with_cells
@@ -115,14 +115,14 @@ def plan_of_run(job: Job, run: Run) -> Plan:
     delivery = request.delivery
     assert journal is not None
     settled = _rows_of_run(job, run)
-    counts = rowbook.counts(journal, run)
+    counts = row_table.counts(journal, run)
     if job.dry:  # a run writes these outcomes first of all
-        interrupted = len(rowbook.interrupted(journal, run, time.time()))
+        interrupted = len(row_table.interrupted(journal, run, time.time()))
         counts[RowStatus.PENDING.value] -= interrupted
         counts[RowStatus.UNKNOWN.value] += interrupted
     flags = ((delivery.retry_unknown, RowStatus.UNKNOWN), (delivery.retry_refused, RowStatus.REFUSED))
     again = tuple(status for wanted, status in flags if wanted)
-    sums, free = rowbook.sums_of(journal, run, [RowStatus.PENDING, *again])
+    sums, free = row_table.sums_of(journal, run, [RowStatus.PENDING, *again])
     for status in again:
         counts[RowStatus.PENDING.value] += counts[status.value]
         counts[status.value] = 0
@@ -131,7 +131,7 @@ def plan_of_run(job: Job, run: Run) -> Plan:
         _refuse_what_was_left_out(journal, run)
     warnings = about_token(request, pending)
     columns = job.intake.columns(job.intake.first_cells(SAMPLED)) if job.dry and job.intake is not None else ()
-    events = tuple(row.body for row in rowbook.pending(journal, run, 0, SAMPLES)) if job.dry else ()
+    events = tuple(row.body for row in row_table.pending(journal, run, 0, SAMPLES)) if job.dry else ()
     preview = Preview(
         file=job.intake.source.name if job.intake is not None else run.file,
         run=run.name,
@@ -150,7 +150,7 @@ def plan_of_run(job: Job, run: Run) -> Plan:
 
 def problems_of(journal: Journal, run: Run) -> list[Problem]:
     """Return the first rows of a run that failed, and why, in file order."""
-    failed = islice(rowbook.settled(journal, run, FAILED, contents=False), MOST_PROBLEMS)
+    failed = islice(row_table.settled(journal, run, FAILED, texts=False), MOST_PROBLEMS)
     return [Problem(row.code or "", row.error or "", "", row.column, row.row, row.line) for row in failed]
 
 
@@ -162,14 +162,14 @@ def _rows_of_run(job: Job, run: Run) -> Settled:
     """
     journal, intake = job.journal, job.intake
     assert journal is not None
-    if job.request.delivery.results is None or not rowbook.has_forgotten(journal, run):
-        return lambda statuses: rowbook.settled(journal, run, statuses)
+    if job.request.delivery.results is None or not row_table.has_forgotten(journal, run):
+        return lambda statuses: row_table.settled(journal, run, statuses)
     if intake is None:
         raise RunConflictError(
             f"{run.name} was finished before, and the journal has forgotten what its rows said",
             "For --results, run the command that began it once more: nothing is sent again.",
         )
-    return lambda statuses: with_cells(rowbook.settled(journal, run, statuses), intake.table())
+    return lambda statuses: with_cells(row_table.settled(journal, run, statuses), intake.table())
 
 
 def _refuse_what_was_left_out(journal: Journal, run: Run) -> None:
@@ -178,7 +178,7 @@ def _refuse_what_was_left_out(journal: Journal, run: Run) -> None:
     Raises:
         RunConflictError: There are such rows.
     """
-    rows = rowbook.left_in_doubt(journal, run)
+    rows = row_table.left_in_doubt(journal, run)
     if rows:
         raise RunConflictError(
             f"{run.name} left {rows} {'row' if rows == 1 else 'rows'} out, which may have arrived before it began",
@@ -230,11 +230,11 @@ def _new_run(job: Job, intake: Intake) -> tuple[Run, Stager]:
         now=time.time(),
     )
     try:
-        with journal.writing(run.contents) as contents:
+        with journal.writing(run.texts) as contents:
             stager = _stage(job, intake, IntoJournal(journal, run, contents))
-        return rowbook.staged(journal, run, contents.size), stager
+        return runs.staged(journal, run, contents.size), stager
     except BaseException:
-        runs.delete(journal, run)
+        lifecycle.delete(journal, run)
         raise
 
 
@@ -267,13 +267,13 @@ def _ledger_of(job: Job) -> Callable[[Sequence[bytes]], Known]:
     """Return what looks keys up in the ledger, unless that is to be forgotten."""
     journal, scope, kind = job.journal, job.scope, job.request.kind
 
-    def look_up(keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, str] | bool]:
+    def look_up(keys: Sequence[bytes]) -> Mapping[bytes, tuple[int | None, str | None] | bool]:
         if journal is None or scope is None or job.request.delivery.fresh:
             return {}
         with journal.reading():
             if kind is EventKind.SALE:
-                return ledger.known_sales(journal, scope, keys)
-            return ledger.known_leads(journal, scope, keys)
+                return ledger.known_sales(journal.db, scope, keys)
+            return ledger.known_leads(journal.db, scope, keys)
 
     return look_up
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cms_cli.exit_codes import ExitCode, first_of
-from cms_cli.replay.journal.rowbook import RowStatus
+from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.model import Problem
 from cms_cli.replay.sending.stop import Stop
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from cms_cli.replay.journal.rowbook import FAILED, RowStatus, SettledRow
+from cms_cli.replay.journal.rows import FAILED, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.outputs import Layout, RowFile

@@ -10,11 +10,11 @@ from itertools import islice
 
 from cms_cli.replay import warnings
 from cms_cli.replay.intake import Intake
-from cms_cli.replay.journal import rowbook, runs
-from cms_cli.replay.journal.changes import changed_amounts
+from cms_cli.replay.journal import lifecycle, row_table, runs
 from cms_cli.replay.journal.identity import RunConflictError, clear_the_way
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import RowStatus, SettledRow
+from cms_cli.replay.journal.row_table import changed_amounts
+from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run, RunState
 from cms_cli.replay.outputs import check_outputs, is_input_of, is_source
 from cms_cli.replay.plan import Job, Plan, find_run, plan_of_input, plan_of_run, problems_of
@@ -58,7 +58,7 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
         stack.enter_context(journal.reading())
         scope = runs.scope_of(journal, request.host, request.account)
         identity = (request.kind.value, source.sha256, request.shape.to_json())
-        stack.enter_context(runs.locked(journal, scope, *identity))
+        stack.enter_context(journal.hold(scope, *identity))
         job = Job(request, watcher, journal, scope, Intake(request, source), dry=False, begin=begin)
         plan = _plan(job, stack)
         return _begin(job, journal, plan, send) if plan.new else _go_on(job, journal, plan, send)
@@ -75,7 +75,7 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
     """
     begin = time.monotonic()
     check_outputs(request.outputs, is_input_of(run.file, run.sha256))
-    with journal.reading(), runs.locked(journal, run.scope, run.kind, run.sha256, run.shape):
+    with journal.reading(), journal.hold(run.scope, run.kind, run.sha256, run.shape):
         held = runs.by_name(journal, run.name)
         if held is None:
             raise RunConflictError(f"{run.name} is not there any more", "See cms runs list.")
@@ -134,7 +134,7 @@ def _plan(job: Job, stack: ExitStack) -> Plan:
 def _settle_interrupted(job: Job, journal: Journal, run: Run) -> None:
     """Write the outcome of rows whose requests an earlier process left without an answer."""
     journal.make_durable(against_power_cuts=run.kind == "lead")
-    recovered = rowbook.recover(journal, run, Clock().now())
+    recovered = row_table.recover(journal, run, Clock().now())
     if recovered and job.watcher.every_row:
         job.watcher.staged(recovered)
 
@@ -154,15 +154,15 @@ def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
             _ask(watcher, preview)
             shown = preview.warnings
     except BaseException:
-        runs.delete(journal, run)
+        lifecycle.delete(journal, run)
         raise
     if preview.blocked:
         # Nothing of it is left but the files asked for.
-        runs.delete(journal, run)
+        lifecycle.delete(journal, run)
         return _report(job, plan, ())
     how = request.delivery
     clear_the_way(journal, run)
-    runs.begin_sending(journal, run, time.time(), fresh=how.fresh, unknown_again=how.retry_unknown)
+    lifecycle.begin_sending(journal, run, time.time(), fresh=how.fresh, unknown_again=how.retry_unknown)
     _report_staged(job, plan)
     return _send(job, journal, plan, send, shown)
 
@@ -176,9 +176,9 @@ def _go_on(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
         _ask(job.watcher, plan.preview)
         shown = plan.preview.warnings
         for status in plan.reopened:
-            rowbook.reopen(journal, run, status)
+            row_table.reopen(journal, run, status)
         unknown_again = job.request.delivery.retry_unknown
-        runs.begin_sending(journal, run, time.time(), fresh=False, unknown_again=unknown_again)
+        lifecycle.begin_sending(journal, run, time.time(), fresh=False, unknown_again=unknown_again)
     return _send(job, journal, plan, send, shown)
 
 
@@ -206,7 +206,7 @@ def _send(job: Job, journal: Journal, plan: Plan, send: Send, shown: tuple[str, 
     request, watcher, run = job.request, job.watcher, plan.run
     assert run is not None
     journal.make_durable(against_power_cuts=run.kind == "lead")
-    pending = rowbook.counts(journal, run)[RowStatus.PENDING.value]
+    pending = row_table.counts(journal, run)[RowStatus.PENDING.value]
     ended = Ended()
     with _files(job, plan) as files:
         if pending:
@@ -232,7 +232,7 @@ def _finish(
     """Write how the invocation ended, and report it."""
     run = plan.run
     assert run is not None
-    counts = rowbook.counts(journal, run)
+    counts = row_table.counts(journal, run)
     # What stopped it at its last row has stopped nothing: the same command reports the same of it once more.
     stopped = counts[RowStatus.PENDING.value] or ended.stop in BY_SIGNAL
     changed = warnings.about_changed_amounts(*changed_amounts(journal, run))
@@ -245,7 +245,7 @@ def _finish(
         finished_before=finished_before,
     )
     if not report.pending and not finished_before:
-        rowbook.drop_personal_data(journal, run)
+        row_table.drop_personal_data(journal, run)
     exit_code, done = int(report.exit_code), not report.pending
     runs.end_sending(journal, run, time.time(), exit_code, dict(report.counts), finished=done)
     return report

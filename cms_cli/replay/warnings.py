@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from cms_cli.replay.journal import rowbook, runs
+from cms_cli.replay.journal import row_table, runs
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import RowStatus
+from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.journal.runs import RunState
 from cms_cli.replay.mapping import presets
 from cms_cli.replay.mapping.blueprint import Blueprint
@@ -95,7 +95,7 @@ def about_unfinished_runs(journal: Journal, scope: int, but: str | None) -> Warn
     found = []
     for run in sorted(runs.all_runs(journal), key=lambda each: each.id):
         if run.scope == scope and run.state is RunState.UNFINISHED and run.name != but:
-            pending = rowbook.counts(journal, run)[RowStatus.PENDING.value]
+            pending = row_table.counts(journal, run)[RowStatus.PENDING.value]
             if pending:
                 rows = "1 row" if pending == 1 else f"{pending:,} rows"
                 found.append(f"{run.name} ({run.file}) is not finished, {rows} pending: cms runs resume {run.name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cms_cli.replay.journal.rowbook import SettledRow
+from cms_cli.replay.journal.rows import SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.sending.listener import Listener
 from cms_cli.replay.sending.stop import Stop

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 
-from cms_cli.replay.journal.rowbook import RowStatus, SettledRow
+from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.sending.listener import Progress
 from cms_cli.replay.sending.options import Delivery

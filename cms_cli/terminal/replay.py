@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from cms_cli.replay.journal.rowbook import RowStatus, SettledRow
+from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.replay.model import MappedColumn
 from cms_cli.replay.problems import ProblemGroup
 from cms_cli.replay.report import ReplayReport

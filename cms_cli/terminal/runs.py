@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
-from cms_cli.replay.journal import rowbook
-from cms_cli.replay.journal.rowbook import RowStatus
+from cms_cli.replay.journal.rows import FAILED, RowStatus
 from cms_cli.replay.journal.runs import Run, RunState
 from cms_cli.replay.model import Problem
 from cms_cli.terminal.console import YELLOW, Console
@@ -65,7 +64,7 @@ def details(console: Console, form: str, run: Run, counts: Mapping[str, int], pr
     pairs(console, lines)
     for problem in problems[:_FIRST]:
         console.note(f"line {problem.line}: {shown(problem.message)}")
-    more = sum(counts[status.value] for status in rowbook.FAILED) - _FIRST
+    more = sum(counts[status.value] for status in FAILED) - _FIRST
     if more > 0 and run.state is RunState.STAGING:
         console.note(f"and {more:,} more so far")
     elif more > 0:

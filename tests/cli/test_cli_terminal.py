@@ -13,7 +13,7 @@ import pytest
 from faultserver import FaultServer, json_reply
 from program import Program
 
-from cms_cli.replay.journal.rowbook import SettledRow
+from cms_cli.replay.journal.rows import SettledRow
 from cms_cli.replay.sending.listener import Progress
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import Rate

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from cms_cli.replay.journal import rowbook, runs
+from cms_cli.replay.journal import row_table, runs
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import RowStatus, SettledRow
+from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.report import ReplayReport
@@ -170,7 +170,7 @@ class Bench:
         with Journal.open(self.state) as journal:
             run = runs.by_name(journal, name) if name else next(runs.all_runs(journal))
             assert run is not None
-            return list(rowbook.settled(journal, run, SETTLED))
+            return list(row_table.settled(journal, run, SETTLED))
 
     def change(self, statement: str, *values: object) -> None:
         """Change the journal behind everybody's back."""

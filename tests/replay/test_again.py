@@ -23,7 +23,7 @@ from replays import (
 )
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay.journal import runs
+from cms_cli.replay.journal import lifecycle
 from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.mapping.shape import Shape
@@ -228,7 +228,7 @@ def test_the_ledger_without_the_runs(tmp_path: Path, server: FaultServer) -> Non
     path = bench.file(sales_csv(range(3)))
     bench.replay(path)
     with Journal.open(bench.state) as journal:
-        assert runs.prune(journal, None, ledger=False) == 1
+        assert lifecycle.prune(journal, None, ledger_too=False) == 1
     assert counted(bench.replay(path)) == {"duplicate": 3}
 
 
@@ -442,7 +442,7 @@ def test_pruning_a_run_keeps_what_it_left_in_doubt(tmp_path: Path, server: Fault
     name = bench.replay(bench.file(leads_csv(range(3))), limit=1).run
     bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time())
     with Journal.open(bench.state) as journal:
-        assert runs.prune(journal, [str(name)], ledger=False) == 1
+        assert lifecycle.prune(journal, [str(name)], ledger_too=False) == 1
     report = bench.replay(bench.file(leads_csv(range(4)), "other.csv"))
     assert counted(report) == {"accepted": 2, "duplicate": 1, "unknown": 1}
     assert [(problem.line, problem.code) for problem in report.problems] == [(3, "unknown_elsewhere")]
@@ -460,13 +460,13 @@ def test_pruning_a_run_keeps_its_sales_in_doubt(
     if finished:
         assert counted(bench.replay(path)) == {"accepted": 2, "unknown": 1}
     with Journal.open(bench.state) as journal:
-        assert runs.prune(journal, None if finished else [str(name)], ledger=False) == 1
+        assert lifecycle.prune(journal, None if finished else [str(name)], ledger_too=False) == 1
     following = bench.file(sales_csv(range(4)), "next.csv")
     assert bench.replay(following).counts["unknown"] == becomes
     assert ("clk_1" in received(server)) is not bool(becomes)
     # The run that was told of it is removed as well, and the doubt outlives that too.
     with Journal.open(bench.state) as journal:
-        assert runs.prune(journal, None, ledger=False) == 1
+        assert lifecycle.prune(journal, None, ledger_too=False) == 1
     assert bench.replay(following).counts["unknown"] == becomes
     assert bench.replay(following, retry_unknown=True).counts["unknown"] == 0
     assert sorted(received(server)) == [f"clk_{number}" for number in range(4)]

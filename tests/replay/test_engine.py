@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from replays import LEAD_HEADER, SALE_HEADER, Bench, Notes, as_csv, hurry, read_results
 
-from cms_cli.replay.journal.rowbook import RowStatus, SettledRow
+from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.sandbox import SandboxEvent, SandboxServer
 
 FAULTS = (

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import table
 
-from cms_cli.replay.journal.rowbook import SettledRow
+from cms_cli.replay.journal.rows import SettledRow
 from cms_cli.replay.model import ADDED, InputError, SourceRow
 from cms_cli.replay.outputs import Layout, RowFile, check_outputs
 

@@ -31,7 +31,7 @@ def fill(folder: Path, rows: int = 2000) -> Path:
     """A journal that has seen some work."""
     with Journal.open(folder) as journal:
         run = begin_run(journal)
-        with runs.locked(journal, run.scope, run.kind, run.sha256, run.shape), journal.transaction() as db:
+        with journal.hold(run.scope, run.kind, run.sha256, run.shape), journal.transaction() as db:
             db.executemany(
                 "INSERT INTO rows (run, row, line, status, customer, error) VALUES (?, ?, ?, 'pending', ?, ?)",
                 [(run.id, n, n + 1, n * 7919, "e" * 200) for n in range(1, rows + 1)],

@@ -12,9 +12,9 @@ from faultserver import DROP, FaultServer, json_reply
 from program import Program
 from replays import Bench, as_csv, counted, lead, sales_csv
 
-from cms_cli.replay.journal import rowbook, runs
+from cms_cli.replay.journal import lifecycle, row_table, runs
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import RowStatus
+from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.sending import clearance
 from cms_python import CMSClient, Outcome, WireEvent
@@ -36,7 +36,7 @@ def undated(numbers: list[int]) -> str:
 
 def prune(bench: Bench, *names: str) -> None:
     with Journal.open(bench.state) as journal:
-        assert runs.prune(journal, names or None, ledger=False) == 1
+        assert lifecycle.prune(journal, names or None, ledger_too=False) == 1
 
 
 @pytest.mark.parametrize("shape", [Shape(), NOW], ids=["no time", "now"])
@@ -116,9 +116,9 @@ def test_a_finished_run_that_is_opened_again_is_not_finished(tmp_path: Path, ser
     assert counted(bench.replay(path)) == {"accepted": 2, "refused": 1}
     with Journal.open(bench.state) as journal:
         [run] = runs.all_runs(journal)
-        rowbook.reopen(journal, run, RowStatus.UNKNOWN)
+        row_table.reopen(journal, run, RowStatus.UNKNOWN)
         assert [each.state for each in runs.all_runs(journal)] == [runs.RunState.FINISHED]
-        rowbook.reopen(journal, run, RowStatus.REFUSED)
+        row_table.reopen(journal, run, RowStatus.REFUSED)
         assert [each.state for each in runs.all_runs(journal)] == [runs.RunState.UNFINISHED]
-        assert runs.prune(journal, None, ledger=False) == 0
+        assert lifecycle.prune(journal, None, ledger_too=False) == 0
     assert counted(bench.replay(path)) == {"accepted": 3}

@@ -10,7 +10,7 @@ import pytest
 from test_journal import begin_run
 
 from cms_cli.replay.journal import journal as journal_module
-from cms_cli.replay.journal import runs
+from cms_cli.replay.journal import lifecycle, runs
 from cms_cli.replay.journal.identity import RunConflictError, known_run
 from cms_cli.replay.journal.journal import FILE_NAME, Journal, JournalError
 from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
@@ -27,7 +27,7 @@ def known(
 
 def sent(journal: Journal, run: Run, *, finished: bool = False) -> Run:
     """Make a run look as if a row of it had been sent."""
-    runs.begin_sending(journal, run, 2.0, fresh=False)
+    lifecycle.begin_sending(journal, run, 2.0, fresh=False)
     with journal.transaction() as db:
         db.execute(
             "INSERT OR IGNORE INTO rows (run, row, line, status, attempts) VALUES (?, 1, 2, 'accepted', 1)",
@@ -75,7 +75,7 @@ def test_other_flags_before_anything_was_sent(tmp_path: Path) -> None:
     """A run of leads of which nothing left yet is in nobody's way."""
     with Journal.open(tmp_path) as journal:
         run = begin_run(journal, kind="lead")
-        runs.begin_sending(journal, run, 2.0, fresh=False)
+        lifecycle.begin_sending(journal, run, 2.0, fresh=False)
         assert known(journal, run, shape="other") is None
 
 
@@ -111,7 +111,7 @@ def test_fresh_takes_over_when_it_begins_to_send(tmp_path: Path) -> None:
     with Journal.open(tmp_path) as journal:
         old = sent(journal, begin_run(journal), finished=True)
         new = begin_run(journal)
-        runs.begin_sending(journal, new, 4.0, fresh=True)
+        lifecycle.begin_sending(journal, new, 4.0, fresh=True)
         found = known(journal, old)
         assert found is not None
         assert found.name == new.name
@@ -123,7 +123,7 @@ from pathlib import Path
 from cms_cli.replay.journal import runs
 from cms_cli.replay.journal.journal import Journal
 
-with Journal.open(Path(sys.argv[1])) as journal, runs.locked(journal, 1, sys.argv[2], "aa", "{}"):
+with Journal.open(Path(sys.argv[1])) as journal, journal.hold(1, sys.argv[2], "aa", "{}"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -139,10 +139,10 @@ def test_one_process_a_run(tmp_path: Path, kind: str, other_shape_is_busy: bool)
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"held\n"
-            with pytest.raises(RunBusyError), runs.locked(journal, 1, kind, "aa", "{}"):
+            with pytest.raises(RunBusyError), journal.hold(1, kind, "aa", "{}"):
                 pass
             try:
-                with runs.locked(journal, 1, kind, "aa", "other"):
+                with journal.hold(1, kind, "aa", "other"):
                     busy = False
             except RunBusyError:
                 busy = True
@@ -150,7 +150,7 @@ def test_one_process_a_run(tmp_path: Path, kind: str, other_shape_is_busy: bool)
         finally:
             holder.kill()
             holder.communicate()
-        with runs.locked(journal, 1, kind, "aa", "{}"):
+        with journal.hold(1, kind, "aa", "{}"):
             pass
 
 
@@ -158,7 +158,7 @@ def test_locks_that_cannot_be(tmp_path: Path) -> None:
     """A folder of locks that cannot be made is a failure of this machine, in words."""
     with Journal.open(tmp_path) as journal:
         (tmp_path / "locks").write_text("a file")
-        with pytest.raises(JournalError, match="locks"), runs.locked(journal, 1, "sale", "aa", "{}"):
+        with pytest.raises(JournalError, match="locks"), journal.hold(1, "sale", "aa", "{}"):
             pass
 
 
@@ -176,10 +176,10 @@ def test_prune_takes_what_is_finished_and_what_never_began(tmp_path: Path) -> No
         finished = sent(journal, begin_run(journal, sha256="1"), finished=True)
         unfinished = sent(journal, begin_run(journal, sha256="2"))
         begin_run(journal, sha256="3")
-        assert runs.prune(journal, None, ledger=False) == 2
+        assert lifecycle.prune(journal, None, ledger_too=False) == 2
         assert [run.name for run in runs.all_runs(journal)] == [unfinished.name]
         assert runs.by_name(journal, finished.name) is None
-        assert runs.prune(journal, [unfinished.name], ledger=False) == 1
+        assert lifecycle.prune(journal, [unfinished.name], ledger_too=False) == 1
         assert list(runs.all_runs(journal)) == []
 
 
@@ -187,10 +187,10 @@ def test_prune_and_a_run_at_work(tmp_path: Path) -> None:
     """A run that another process is at work on is left alone, and is an error when it is named."""
     with Journal.open(tmp_path) as journal, Journal.open(tmp_path) as other:
         run = begin_run(journal)
-        with runs.locked(other, run.scope, run.kind, run.sha256, run.shape):
-            assert runs.prune(journal, None, ledger=False) == 0
+        with other.hold(run.scope, run.kind, run.sha256, run.shape):
+            assert lifecycle.prune(journal, None, ledger_too=False) == 0
             with pytest.raises(RunBusyError):
-                runs.prune(journal, [run.name], ledger=False)
+                lifecycle.prune(journal, [run.name], ledger_too=False)
         assert run.state is RunState.STAGING
 
 
@@ -202,7 +202,7 @@ def test_prune_and_the_ledger(tmp_path: Path, ledger: bool) -> None:
             db.execute("INSERT INTO accepted_sales VALUES (1, x'00', 1, 'EUR')")
             db.execute("INSERT INTO sent_leads VALUES (1, x'00', 1)")
             db.execute("INSERT INTO sales_in_doubt VALUES (1, x'01', 1.0)")
-        runs.prune(journal, None, ledger=ledger)
+        lifecycle.prune(journal, None, ledger_too=ledger)
         left = [
             journal.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             for table in ("accepted_sales", "sent_leads", "sales_in_doubt")
@@ -222,7 +222,7 @@ def test_prune_says_when_traces_are_left(tmp_path: Path, monkeypatch: pytest.Mon
             with journal.transaction() as db:
                 db.execute("DELETE FROM scopes")
             with pytest.raises(JournalError, match="another cms"):
-                runs.prune(journal, None, ledger=False)
-        runs.prune(journal, None, ledger=False)
+                lifecycle.prune(journal, None, ledger_too=False)
+        lifecycle.prune(journal, None, ledger_too=False)
         for path in (tmp_path / FILE_NAME, tmp_path / f"{FILE_NAME}-wal"):
             assert b"private-trace" not in path.read_bytes()

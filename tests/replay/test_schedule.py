@@ -8,10 +8,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cms_cli.replay.journal import rowbook, runs
+from cms_cli.replay.journal import row_table, runs
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.journalfile import ROWS_A_BLOCK
-from cms_cli.replay.journal.rowbook import PendingRow, StagedRow
+from cms_cli.replay.journal.rows import PendingRow, StagedRow
+from cms_cli.replay.journal.sqlite_file import ROWS_A_BLOCK
 from cms_cli.replay.sending.schedule import Schedule
 
 
@@ -135,13 +135,13 @@ def test_a_customer_far_apart(tmp_path: Path) -> None:
             header=[],
             now=0.0,
         )
-        with journal.writing(run.contents) as contents, journal.transaction() as db:
-            rowbook.stage(db, run, rows, contents)
-        run = rowbook.staged(journal, run, contents.size)
-        [first] = rowbook.pending(journal, run, 0, 1)
+        with journal.writing(run.texts) as contents, journal.transaction() as db:
+            row_table.stage(journal, db, run, rows, contents)
+        run = runs.staged(journal, run, contents.size)
+        [first] = row_table.pending(journal, run, 0, 1)
         found = [first]
-        while following := rowbook.next_of_customer(journal, run, found[-1], rows[-1].row):
+        while following := row_table.next_of_customer(journal, run, found[-1], rows[-1].row):
             found.append(following)
         assert [row.row for row in found] == mine
-        assert rowbook.next_of_customer(journal, run, found[2], 3 * block + 4).row == block + 1
-        assert rowbook.next_of_customer(journal, run, found[3], 3 * block + 4) is None
+        assert row_table.next_of_customer(journal, run, found[2], 3 * block + 4).row == block + 1
+        assert row_table.next_of_customer(journal, run, found[3], 3 * block + 4) is None

@@ -16,7 +16,7 @@ from faultserver import DROP, HANG, SUCCESS, FaultServer, json_reply
 from replays import Bench, Notes, counted, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay.journal import rowbook
+from cms_cli.replay.journal import row_table
 from cms_cli.replay.journal.journal import FILE_NAME, JournalError
 from cms_cli.replay.journal.runs import RunBusyError
 from cms_cli.replay.model import MachineError
@@ -230,7 +230,7 @@ def test_many_rows_that_need_no_request(tmp_path: Path) -> None:
 
 def _failing(monkeypatch: pytest.MonkeyPatch, name: str, calls: range) -> None:
     """Have a write to the journal fail for want of room, for some of its calls."""
-    real: Callable[..., None] = getattr(rowbook, name)
+    real: Callable[..., None] = getattr(row_table, name)
     made = 0
 
     def failing(*arguments: Any) -> None:
@@ -240,7 +240,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, name: str, calls: range) -> None:
             raise sqlite3.OperationalError("database or disk is full")
         real(*arguments)
 
-    monkeypatch.setattr(rowbook, name, failing)
+    monkeypatch.setattr(row_table, name, failing)
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
@@ -326,13 +326,13 @@ def test_what_waits_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, synchronous: int
 ) -> None:
     """A lead's intent is on the disk itself (FULL) before it leaves; a sale's need not be, since it is deduped."""
-    real, seen = rowbook.intend, []
+    real, seen = row_table.intend, []
 
     def watched(db: sqlite3.Connection, *arguments: Any) -> None:
         seen.append(db.execute("PRAGMA synchronous").fetchone()[0])
         real(db, *arguments)
 
-    monkeypatch.setattr(rowbook, "intend", watched)
+    monkeypatch.setattr(row_table, "intend", watched)
     with sandbox(tmp_path) as server:
         bench = Bench(tmp_path, server.url, kind)
         path = bench.file(sales_csv(range(5)) if kind == "sale" else leads_csv(range(5)))

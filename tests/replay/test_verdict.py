@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cms_cli.replay.journal.rowbook import SAFE_TO_RESEND, PendingRow, RowStatus
+from cms_cli.replay.journal.rows import SAFE_TO_RESEND, PendingRow, RowStatus
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.sending.verdict import judge
 from cms_python import EventKind, Outcome, Status

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from cms_cli.access.account import is_token_alone
-from cms_cli.replay.journal import runs
+from cms_cli.replay.journal import lifecycle, runs
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import SAFE_TO_RESEND
+from cms_cli.replay.journal.row_table import any_sent
+from cms_cli.replay.journal.rows import SAFE_TO_RESEND
 from cms_cli.replay.journal.runs import Run, RunState
 from cms_cli.replay.model import ReplayError
 
@@ -37,7 +38,7 @@ def known_run(
     alike = [run for run in runs.of_file(journal, sha256) if run.kind == kind and run.host == host]
     for run in alike if clear else ():
         if run.state is RunState.STAGING and run.scope == scope and (run.shape == shape or kind == "lead"):
-            runs.delete(journal, run)  # a crash left it; nothing of it was sent
+            lifecycle.delete(journal, run)  # a crash left it; nothing of it was sent
     alike = [run for run in alike if run.state is not RunState.STAGING]
     ours = [run for run in alike if run.scope == scope]
     same = next((run for run in ours if run.shape == shape), None)
@@ -58,7 +59,7 @@ def known_run(
     if not fresh:
         _refuse_what_another_token_sent(journal, scope, [run for run in alike if run.scope != scope])
     if kind == "lead" and not fresh:
-        sent = next((run for run in ours if _sent_any(journal, run)), None)
+        sent = next((run for run in ours if any_sent(journal, run)), None)
         if sent is not None:
             raise RunConflictError(
                 f"leads of this very file were sent with other flags in {sent.name}, and nothing dedupes leads",
@@ -78,11 +79,11 @@ def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[R
     Raises:
         RunConflictError: There is such a run.
     """
-    (account,) = journal.db.execute("SELECT account FROM scopes WHERE id = ?", (scope,)).fetchone()
+    account = runs.account_of(journal, scope)
     for run in others:
         unclear = is_token_alone(account) or is_token_alone(run.account)
         lasting = run.kind == "sale" and abs(time.time() - run.touched) <= SAFE_TO_RESEND
-        if unclear and not lasting and _sent_any(journal, run):
+        if unclear and not lasting and any_sent(journal, run):
             raise RunConflictError(
                 f"{run.name} has sent this very file with another token, which may be of the same account",
                 f"It is finished: see cms runs show {run.name}; with --retry-refused or --retry-unknown use "
@@ -98,15 +99,5 @@ def clear_the_way(journal: Journal, run: Run) -> None:
     if run.kind == "lead":
         for other in runs.of_file(journal, run.sha256):
             alike = other.kind == run.kind and other.scope == run.scope and other.id != run.id
-            if alike and other.state is RunState.UNFINISHED and not _sent_any(journal, other):
-                runs.delete(journal, other)
-
-
-def _sent_any(journal: Journal, run: Run) -> bool:
-    """Tell whether anything of a run may have arrived. What a rejected token or a wrong host got did not."""
-    found = journal.db.execute(
-        "SELECT 1 FROM rows WHERE run = ? AND (status = 'unknown'"
-        " OR attempts > 0 AND (status <> 'pending' OR sent_at IS NOT NULL)) LIMIT 1",
-        (run.id,),
-    )
-    return found.fetchone() is not None
+            if alike and other.state is RunState.UNFINISHED and not any_sent(journal, other):
+                lifecycle.delete(journal, other)

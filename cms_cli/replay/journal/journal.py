@@ -2,7 +2,7 @@
 
 It holds the staged rows of every run with what became of them, the ledger of what the service has accepted, and
 the requests that still count against the rate limit. One file, so that an outcome and its entry in the ledger are
-one transaction. What the rows say is in files of their own (:mod:`cms_cli.replay.journal.contents`).
+one transaction. What the rows say is in files of their own (:mod:`cms_cli.replay.journal.row_texts`).
 
 ``synchronous`` is FULL for leads, whose intent must survive a power cut because nothing dedupes them, and NORMAL
 for sales, which are sent again and deduped.
@@ -11,22 +11,21 @@ for sales, which are sent again and deduped.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cms_cli.replay.journal import journalfile
-from cms_cli.replay.journal.contents import ENDING, ContentsReader, ContentsWriter, DamagedContentsError
-from cms_cli.replay.journal.journalfile import (
-    FILE_NAME,
-    LOCKS,
-    SCHEMA_VERSION,
-    JournalError,
-    explained,
-    private_folder,
-)
+from cms_cli.replay.journal import high_water, locks, sqlite_file
+from cms_cli.replay.journal.database import Database
+from cms_cli.replay.journal.row_texts import ENDING, DamagedRowTextsError, RowTextsReader, RowTextsWriter
+from cms_cli.replay.journal.schema import SCHEMA_VERSION
+from cms_cli.replay.journal.sqlite_file import FILE_NAME, LOCKS, JournalError, explained, private_folder
 
 __all__ = ["FILE_NAME", "LOCKS", "SCHEMA_VERSION", "Journal", "JournalError", "private_folder"]
+
+if TYPE_CHECKING:
+    from cms_cli.replay.journal.runs import Run
 
 _TIDY_SECONDS = 2.0  # for a moment in which nobody reads, to empty the log in
 
@@ -36,15 +35,18 @@ class Journal:
 
     Attributes:
         folder: The folder it lies in.
-        db: The connection, in autocommit mode: write inside :meth:`transaction`.
+        db: For reading outside a transaction; to write, use :meth:`transaction`.
     """
 
     def __init__(self, folder: Path, db: sqlite3.Connection) -> None:
         self.folder = folder
-        self.db = db
+        self.db: Database = db
+        self._connection = db
         self._path = folder / FILE_NAME
-        self._contents: dict[str, ContentsReader] = {}
-        self._file = _identity(self._path)
+        self._texts: dict[str, RowTextsReader] = {}
+        self._file = sqlite_file.identity_of(self._path)
+        self._held: locks.HeldLock | None = None
+        self._synced = False
 
     @classmethod
     def open(cls, folder: Path) -> Journal:
@@ -56,11 +58,12 @@ class Journal:
         path = folder / FILE_NAME
         with explained(path):
             private_folder(folder)
-            if not journalfile.private_file(path):
-                journalfile.refuse_emptied(path)
-            db = journalfile.connect(path, read_only=False)
+            sqlite_file.refuse_lost(path)
+            sqlite_file.private_file(path)
+            db = sqlite_file.connect(path, read_only=False)
             try:
-                journalfile.prepare(db, path)
+                sqlite_file.prepare(db, path)
+                sqlite_file.verify(db, path)
             except BaseException:
                 db.close()
                 raise
@@ -74,14 +77,22 @@ class Journal:
             JournalError: The file is damaged, of a newer version, or not ours.
         """
         path = folder / FILE_NAME
-        if not path.exists():
-            return None
         with explained(path):
-            db = journalfile.connect(path, read_only=True)
+            if not path.exists():
+                sqlite_file.refuse_lost(path)
+                return None
+            db = sqlite_file.connect(path, read_only=True)
             try:
-                if journalfile.version_of(db, path) == 0:
+                version = sqlite_file.version_of(db, path)
+                if version == 0:
+                    sqlite_file.refuse_lost(path)
                     db.close()
                     return None
+                if version < SCHEMA_VERSION:
+                    # Only a command that writes may upgrade it; there is none that must not.
+                    db.close()
+                    return cls.open(folder)
+                sqlite_file.verify(db, path)
             except BaseException:
                 db.close()
                 raise
@@ -95,29 +106,26 @@ class Journal:
 
     def close(self) -> None:
         """Close the files; what was committed stays."""
-        for reader in self._contents.values():
+        for reader in self._texts.values():
             reader.close()
-        self._contents.clear()
-        self.db.close()
+        self._texts.clear()
+        self._connection.close()
 
-    def contents(self, name: str, size: int) -> ContentsReader:
-        """Give what the rows of a run say; opened once.
-
-        Args:
-            name: The file's name.
-            size: How many bytes it must have.
+    def row_texts(self, run: Run) -> RowTextsReader:
+        """Return what the rows of a run say; opened once.
 
         Raises:
             JournalError: The file is missing or damaged.
         """
-        reader = self._contents.get(name)
+        reader = self._texts.get(run.texts)
         if reader is None:
-            with explained(self.folder / name):
-                reader = self._contents[name] = ContentsReader(self.folder / name, size)
+            path = self.folder / run.texts
+            with explained(path):
+                reader = self._texts[run.texts] = RowTextsReader(path, run.texts_size)
         return reader
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[ContentsWriter]:
+    def writing(self, name: str) -> Iterator[RowTextsWriter]:
         """Make a file for what rows say; it is on disk for good when the block ends, and gone if it fails.
 
         Raises:
@@ -125,7 +133,7 @@ class Journal:
         """
         path = self.folder / name
         with explained(path):
-            writer = ContentsWriter(path)
+            writer = RowTextsWriter(path)
         try:
             yield writer
             with explained(path):
@@ -136,7 +144,7 @@ class Journal:
                 path.unlink()
             raise
 
-    def forget_contents(self, run: str, *, keep: str = "") -> None:
+    def forget_row_texts(self, run: str, *, keep: str = "") -> None:
         """Remove what the rows of a run say, in whichever files that is.
 
         Nothing is an error: what cannot be removed now is removed with the next run.
@@ -147,7 +155,7 @@ class Journal:
         """
         for path in self.folder.glob(f"{run}.*"):
             if path.name != keep and path.name.endswith(ENDING):
-                reader = self._contents.pop(path.name, None)
+                reader = self._texts.pop(path.name, None)
                 if reader is not None:
                     reader.close()
                 with suppress(OSError):
@@ -160,11 +168,43 @@ class Journal:
         with self.reading():
             known = {name for (name,) in self.db.execute("SELECT name FROM runs")}
         for name in found - known:
-            self.forget_contents(name)
+            self.forget_row_texts(name)
 
     def make_durable(self, *, against_power_cuts: bool) -> None:
         """Choose whether a commit waits for the disk (leads) or for the system only (sales)."""
         self.db.execute(f"PRAGMA synchronous = {'FULL' if against_power_cuts else 'NORMAL'}")
+        self._synced = against_power_cuts
+
+    @contextmanager
+    def hold(self, scope: int, kind: str, sha256: str, shape: str) -> Iterator[None]:
+        """Hold a run, which need not have begun, for this process; no transaction outlives a lost hold.
+
+        Nothing dedupes leads, so a file of leads is held whatever the flags that shape them: two processes with
+        different flags would not see in time what the other has sent.
+
+        Raises:
+            RunBusyError: Another process holds it.
+            JournalError: The folder of locks cannot be written.
+        """
+        identity = f"{scope} {kind} {sha256} {shape if kind == 'sale' else ''}"
+        with locks.hold(self.folder / LOCKS, identity) as held:
+            self._held = held
+            try:
+                yield
+            finally:
+                self._held = None
+
+    def insert_many(self, db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert many rows. Part of a transaction.
+
+        Args:
+            db: The database.
+            table: The table.
+            columns: Their names, with commas between.
+            rows: The values, in the order of the columns.
+        """
+        marks = ", ".join("?" * (columns.count(",") + 1))
+        db.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
 
     def compact(self) -> None:
         """Give back the room that deleted rows took, and empty the log that may still hold them.
@@ -196,7 +236,7 @@ class Journal:
                     raise
                 busy = 1
             finally:
-                self.db.execute(f"PRAGMA busy_timeout = {journalfile.BUSY_SECONDS * 1000:.0f}")
+                self.db.execute(f"PRAGMA busy_timeout = {sqlite_file.BUSY_SECONDS * 1000:.0f}")
         return not busy
 
     @contextmanager
@@ -206,7 +246,7 @@ class Journal:
         try:
             yield
         finally:
-            if self.db.in_transaction:  # an error may have ended it
+            if self._connection.in_transaction:  # an error may have ended it
                 self.db.execute("ROLLBACK")
 
     @contextmanager
@@ -218,42 +258,47 @@ class Journal:
         """
         path = self._path
         try:
-            with journalfile.sqlite_explained(path):
+            with sqlite_file.sqlite_explained(path):
                 yield
-        except DamagedContentsError as error:
-            raise journalfile.damaged(error) from error
+        except DamagedRowTextsError as error:
+            raise sqlite_file.damaged(error) from error
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[Database]:
         """Run statements as one: all of them are on disk afterwards, or, on an error, none.
 
         Raises:
-            JournalError: The disk is full or failing, or another process holds the journal for too long.
+            JournalError: The disk is full or failing, another process holds the journal for too long, or the run is
+                not held any more.
         """
-        path = self._path
-        with explained(path):
+        with explained(self._path):
             self.db.execute("BEGIN IMMEDIATE")
             try:
-                if _identity(path) != self._file:
-                    # What is written to a file without a name is gone with us, and what was sent is sent again.
-                    raise JournalError(
-                        f"{path} was removed or replaced while it was in use",
-                        "Put it back if you can: it knows what was sent. Nothing more was sent without it.",
-                    )
+                self._check_files()
                 yield self.db
+                turns = high_water.count_turn(self.db) if self._synced else None
                 self.db.execute("COMMIT")
             except BaseException:
                 # A disk that is full may have ended the transaction already, or may not even let it be undone: then
                 # closing the file does that.
                 with suppress(sqlite3.Error):
-                    if self.db.in_transaction:
+                    if self._connection.in_transaction:
                         self.db.execute("ROLLBACK")
                 raise
+            if turns is not None:
+                high_water.note(self.folder, turns)
 
+    def _check_files(self) -> None:
+        """Make sure that the journal and the lock are still the files that were opened.
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        Raises:
+            JournalError: One of them was removed or replaced.
+        """
+        if sqlite_file.identity_of(self._path) != self._file:
+            # What is written to a file without a name is gone with us, and what was sent is sent again.
+            raise JournalError(
+                f"{self._path} was removed or replaced while it was in use",
+                "Put it back if you can: it knows what was sent. Nothing more was sent without it.",
+            )
+        if self._held is not None:
+            self._held.check()

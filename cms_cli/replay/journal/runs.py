@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from cms_cli.replay.journal.contents import ENDING
-from cms_cli.replay.journal.journal import LOCKS, Journal, JournalError, private_folder
-from cms_cli.replay.journal.ledger import allow_unknown, keep_in_doubt
-from cms_cli.replay.journal.ledger import clear as clear_ledger
-from cms_cli.replay.journal.ledger import forget as forget_in_ledger
+from cms_cli.replay.journal.database import Database
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.locks import RunBusyError
+from cms_cli.replay.journal.row_texts import ENDING
+
+__all__ = ["Run", "RunBusyError", "RunState"]
 
 _NAME_LETTERS = "bcdfghjkmnpqrstvwxz23456789"  # no vowels, and nothing that reads as something else
 _NAME_LENGTH = 5
@@ -53,8 +52,8 @@ class Run:
         touched: Seconds since the epoch at which it last changed.
         exit_code: The exit code of the last invocation, or None.
         counts: Of a finished run its rows by outcome, so that nobody has to go through them again; else None.
-        contents: The file that holds what its rows say, in the folder of the journal.
-        contents_size: How many bytes it has; 0 while rows are staged.
+        texts: The file that holds what its rows say, in the folder of the journal.
+        texts_size: How many bytes it has; 0 while rows are staged.
     """
 
     id: int
@@ -73,32 +72,37 @@ class Run:
     touched: float
     exit_code: int | None
     counts: dict[str, int] | None
-    contents: str
-    contents_size: int
-
-
-class RunBusyError(Exception):
-    """Another process is at work on this run."""
+    texts: str
+    texts_size: int
 
 
 _SELECT = (
     "SELECT runs.id, name, scope, host, account, kind, sha256, shape, file, header, state, latest, created,"
-    " touched, exit_code, counts, contents, contents_size FROM runs JOIN scopes ON scopes.id = runs.scope "
+    " touched, exit_code, counts, texts, texts_size FROM runs JOIN scopes ON scopes.id = runs.scope "
 )
 
 
 def scope_of(journal: Journal, host: str, account: str) -> int:
-    """Give the number of a host and account, and make one where there is none."""
+    """Return the number of a host and account, and make one where there is none."""
     with journal.transaction() as db:
-        db.execute("INSERT OR IGNORE INTO scopes (host, account) VALUES (?, ?)", (host, account))
+        db.execute(
+            "INSERT INTO scopes (host, account) VALUES (?, ?) ON CONFLICT (host, account) DO NOTHING",
+            (host, account),
+        )
         found = db.execute("SELECT id FROM scopes WHERE host = ? AND account = ?", (host, account)).fetchone()
     return int(found[0])
 
 
 def find_scope(journal: Journal, host: str, account: str) -> int | None:
-    """Give the number of a host and account, or None; writes nothing."""
+    """Return the number of a host and account, or None; writes nothing."""
     found = journal.db.execute("SELECT id FROM scopes WHERE host = ? AND account = ?", (host, account)).fetchone()
     return int(found[0]) if found else None
+
+
+def account_of(journal: Journal, scope: int) -> str:
+    """Return the key of the account that a scope belongs to."""
+    (account,) = journal.db.execute("SELECT account FROM scopes WHERE id = ?", (scope,)).fetchone()
+    return str(account)
 
 
 def create(
@@ -120,7 +124,7 @@ def create(
                 break
         db.execute(
             "INSERT INTO runs (name, scope, kind, sha256, shape, file, header, state, latest, created,"
-            " touched, contents) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+            " touched, texts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
             (
                 *(name, scope, kind, sha256, shape, file, json.dumps(list(header)), RunState.STAGING.value),
                 *(now, now, name + ENDING),
@@ -132,49 +136,65 @@ def create(
 
 
 def by_name(journal: Journal, name: str) -> Run | None:
-    """Give the run of a name, or None."""
+    """Return the run of a name, or None."""
     return next(_runs(journal, "WHERE name = ?", (name,)), None)
 
 
 def of_file(journal: Journal, sha256: str) -> list[Run]:
-    """Give every latest run of an input's bytes, oldest first, whatever its account and shape.
+    """Return every latest run of an input's bytes, oldest first, whatever its account and shape.
 
     Those whose staging was cut off are among them, for whoever holds their lock to clear away.
     """
-    where = "WHERE sha256 = ? AND (latest OR state = 'staging') ORDER BY runs.id"
+    where = "WHERE sha256 = ? AND (latest = 1 OR state = 'staging') ORDER BY runs.id"
     return list(_runs(journal, where, (sha256,)))
 
 
 def all_runs(journal: Journal) -> Iterator[Run]:
-    """Give every run, the newest first."""
+    """Return every run, the newest first."""
     return _runs(journal, "ORDER BY runs.id DESC", ())
 
 
-def begin_sending(journal: Journal, run: Run, now: float, *, fresh: bool, unknown_again: bool = False) -> None:
-    """Make a run the one that the same command goes on with: from here on its rows may be sent.
+OTHERS = "(SELECT id FROM runs WHERE scope = ? AND kind = ? AND latest = 1 AND id <> ?)"
+"""The other runs of a run's account and kind, as a subquery; :func:`others` has its values."""
 
-    Args:
-        journal: The journal.
-        run: The run; staged to its end.
-        now: The time, seconds since the epoch.
-        fresh: Whether the ledger is to forget what it has of the run's rows, should this be its beginning.
-        unknown_again: Whether what may have arrived is to be sent all the same.
-    """
+
+def others(run: Run) -> tuple[int, str, int]:
+    """Return the values of :data:`OTHERS`."""
+    return run.scope, run.kind, run.id
+
+
+def make_latest(db: Database, run: Run) -> None:
+    """Make a run the one that the same command goes on with."""
+    db.execute(
+        "UPDATE runs SET latest = 0 WHERE scope = ? AND kind = ? AND sha256 = ? AND shape = ?",
+        (run.scope, run.kind, run.sha256, run.shape),
+    )
+    db.execute("UPDATE runs SET latest = 1 WHERE id = ?", (run.id,))
+
+
+def unfinished(db: Database, run: Run, now: float) -> None:
+    """Record that rows of a run may be sent from now on."""
+    db.execute(
+        "UPDATE runs SET state = ?, touched = ?, counts = NULL WHERE id = ?",
+        (RunState.UNFINISHED.value, now, run.id),
+    )
+
+
+def reopen(db: Database, run: Run) -> None:
+    """Record that a run has rows to send again."""
+    db.execute("UPDATE runs SET counts = NULL, state = ? WHERE id = ?", (RunState.UNFINISHED.value, run.id))
+
+
+def set_texts(db: Database, run: Run, name: str, size: int) -> None:
+    """Record which file holds what a run's rows say, and its size in bytes."""
+    db.execute("UPDATE runs SET texts = ?, texts_size = ? WHERE id = ?", (name, size, run.id))
+
+
+def staged(journal: Journal, run: Run, size: int) -> Run:
+    """Record that all rows of a run are written, and the size of their texts; returns the run as it is now."""
     with journal.transaction() as db:
-        if run.state is RunState.STAGING:
-            db.execute(
-                "UPDATE runs SET latest = 0 WHERE scope = ? AND kind = ? AND sha256 = ? AND shape = ?",
-                (run.scope, run.kind, run.sha256, run.shape),
-            )
-            db.execute("UPDATE runs SET latest = 1 WHERE id = ?", (run.id,))
-            if fresh:
-                forget_in_ledger(db, run.scope, run.kind, run.id)
-        if unknown_again:
-            allow_unknown(db, run.scope, run.kind, run.id)
-        db.execute(
-            "UPDATE runs SET state = ?, touched = ?, counts = NULL WHERE id = ?",
-            (RunState.UNFINISHED.value, now, run.id),
-        )
+        set_texts(db, run, run.texts, size)
+    return replace(run, texts_size=size)
 
 
 def end_sending(
@@ -189,92 +209,15 @@ def end_sending(
         )
 
 
-def delete(journal: Journal, run: Run) -> None:
-    """Remove a run with its rows; what it wrote into the ledger stays, and what it left in doubt goes there."""
-    with journal.transaction() as db:
-        if run.kind == "lead" or run.latest:  # not a run of sales that --fresh has replaced: those were sent again
-            keep_in_doubt(db, run.scope, run.kind, run.id)
-        db.execute("DELETE FROM rows WHERE run = ?", (run.id,))
-        db.execute("DELETE FROM runs WHERE id = ?", (run.id,))
-    journal.forget_contents(run.name)
-
-
-def prune(journal: Journal, names: Iterable[str] | None, *, ledger: bool) -> int:
-    """Remove runs, and every trace of them in the file.
-
-    Args:
-        journal: The journal.
-        names: Those to remove, whatever their state; None for all that are finished, and for what is left of
-            those that never began.
-        ledger: Whether to forget what was accepted, too.
-
-    Returns:
-        How many were removed.
-
-    Raises:
-        RunBusyError: Another process is at work on one of those named.
-        JournalError: It cannot be written, or traces may be left because another process reads it.
-    """
-    wanted = None if not names else set(names)
-    gone = 0
-    for run in list(all_runs(journal)):
-        if wanted is not None and run.name not in wanted:
-            continue
-        try:
-            with locked(journal, run.scope, run.kind, run.sha256, run.shape):
-                held = by_name(journal, run.name)
-                if held is not None and (wanted is not None or held.state is not RunState.UNFINISHED):
-                    delete(journal, held)
-                    gone += 1
-        except RunBusyError:
-            if wanted is not None:
-                raise
-    if ledger:
-        with journal.transaction() as db:
-            clear_ledger(db)
-    journal.forget_strays()
-    journal.compact()
-    return gone
-
-
-@contextmanager
-def locked(journal: Journal, scope: int, kind: str, sha256: str, shape: str) -> Iterator[None]:
-    """Hold a run, which need not have begun, for this process. The system frees it however the process ends.
-
-    Nothing dedupes leads, so a file of leads is held whatever the flags that shape them: two processes with
-    different flags would not see in time what the other has sent.
-
-    Raises:
-        RunBusyError: Another process holds it.
-        JournalError: The folder of locks cannot be written.
-    """
-    from filelock import FileLock, Timeout
-
-    folder = journal.folder / LOCKS
-    identity = f"{scope} {kind} {sha256} {shape if kind == 'sale' else ''}"
-    file = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.lock"
-    lock = FileLock(str(file), timeout=0, mode=0o600)
-    try:
-        private_folder(folder)
-        lock.acquire()
-    except Timeout:
-        raise RunBusyError from None
-    except (OSError, NotImplementedError) as error:
-        raise JournalError(
-            f"{file}: {getattr(error, 'strerror', None) or error}",
-            "Check that the state folder can be written and locked, or name another with --state-dir.",
-        ) from error
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            lock.release()
+def delete(db: Database, run: Run) -> None:
+    """Delete a run. Part of a transaction; its rows have an owner of their own."""
+    db.execute("DELETE FROM runs WHERE id = ?", (run.id,))
 
 
 def _runs(journal: Journal, where: str, values: tuple[object, ...]) -> Iterator[Run]:
     for row in journal.db.execute(_SELECT + where, values):
         number, name, scope, host, account, kind, sha256, shape, file, header, state, latest, *rest = row
-        created, touched, exit_code, counts, contents, contents_size = rest
+        created, touched, exit_code, counts, texts, texts_size = rest
         yield Run(
             number,
             name,
@@ -292,6 +235,6 @@ def _runs(journal: Journal, where: str, values: tuple[object, ...]) -> Iterator[
             touched,
             exit_code,
             json.loads(counts) if counts else None,
-            contents,
-            contents_size,
+            texts,
+            texts_size,
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
+import secrets
 from collections.abc import Iterable
 from typing import NamedTuple
+
+from cms_cli.replay.journal.database import Database
 
 MOST_SLOTS = 100_000
 """Slots kept for an account; a rate limit may count as many requests."""
@@ -22,7 +24,7 @@ class Slot(NamedTuple):
     ends: float
 
 
-def newest(db: sqlite3.Connection, scope: int, skip: int, count: int) -> list[Slot]:
+def newest(db: Database, scope: int, skip: int, count: int) -> list[Slot]:
     """Return slots by their end, the newest first, without the first ``skip`` of them."""
     found = db.execute(
         "SELECT left_at, ends FROM slots WHERE scope = ? ORDER BY ends DESC LIMIT ? OFFSET ?", (scope, count, skip)
@@ -30,18 +32,22 @@ def newest(db: sqlite3.Connection, scope: int, skip: int, count: int) -> list[Sl
     return [Slot(*row) for row in found]
 
 
-def add(db: sqlite3.Connection, scope: int, slot: Slot, count: int) -> list[int]:
+def add(db: Database, scope: int, slot: Slot, count: int) -> list[int]:
     """Add the slots of requests that are about to leave together; returns their numbers."""
-    statement = "INSERT INTO slots (scope, left_at, ends) VALUES (?, ?, ?)"
-    return [int(db.execute(statement, (scope, *slot)).lastrowid or 0) for _ in range(count)]
+    numbers = [secrets.randbits(62) for _ in range(count)]  # made here: one statement for all of them
+    db.executemany(
+        "INSERT INTO slots (id, scope, left_at, ends) VALUES (?, ?, ?, ?)",
+        ((number, scope, *slot) for number in numbers),
+    )
+    return numbers
 
 
-def answered(db: sqlite3.Connection, ended: Iterable[tuple[int, float]]) -> None:
+def answered(db: Database, ended: Iterable[tuple[int, float]]) -> None:
     """Record slots whose requests were answered, and when."""
     db.executemany("UPDATE slots SET left_at = NULL, ends = ? WHERE id = ?", [(at, number) for number, at in ended])
 
 
-def correct(db: sqlite3.Connection, scope: int, now: float) -> None:
+def correct(db: Database, scope: int, now: float) -> None:
     """Correct slots that lie in the future, which a clock wrote that has been set back since.
 
     Such a request was made before now: an answered one counts as answered just now, one without an answer as if it
@@ -54,7 +60,7 @@ def correct(db: sqlite3.Connection, scope: int, now: float) -> None:
     )
 
 
-def forget_oldest(db: sqlite3.Connection, scope: int) -> None:
+def forget_oldest(db: Database, scope: int) -> None:
     """Delete all but the newest slots of an account.
 
     By their number and not by their age: another replay may keep to a longer window than this one.

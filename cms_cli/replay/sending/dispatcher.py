@@ -8,9 +8,9 @@ from collections import deque
 from contextlib import suppress
 from typing import NamedTuple
 
-from cms_cli.replay.journal import rowbook
+from cms_cli.replay.journal import row_table
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import PendingRow, RowStatus, SettledRow
+from cms_cli.replay.journal.rows import PendingRow, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.sending.clock import Clock
 from cms_cli.replay.sending.followups import FollowUps
@@ -61,8 +61,8 @@ class Dispatcher:
         self._workers = Workers(send, options.concurrency, clock.now)
         self._turns = Turns(journal, run, window, resend_unknown=options.retry_unknown or options.fresh)
         self._schedule = Schedule(
-            lambda after, count: rowbook.pending(journal, run, after, count),
-            lambda row, until: rowbook.next_of_customer(journal, run, row, until),
+            lambda after, count: row_table.pending(journal, run, after, count),
+            lambda row, until: row_table.next_of_customer(journal, run, row, until),
             options.limit,
         )
         self._follow_ups = FollowUps(journal, run)
@@ -117,7 +117,7 @@ class Dispatcher:
             return False
         if self._follow_ups.held:
             self._stopping.end(Stop.HELD, self._follow_ups.reason)
-        elif self._schedule.limit_reached and rowbook.pending(self._journal, self._run, 0, 1):
+        elif self._schedule.limit_reached and row_table.pending(self._journal, self._run, 0, 1):
             # Only now is it certain that the limit, and not the end of the file, was reached.
             self._stopping.end(Stop.LIMIT, f"--limit {self._limit} is reached")
         return True

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 
-from cms_cli.replay.journal import rowbook
+from cms_cli.replay.journal import row_table
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.ledger import order_key
-from cms_cli.replay.journal.rowbook import PendingRow, RowStatus
+from cms_cli.replay.journal.rows import PendingRow, RowStatus
 from cms_cli.replay.journal.runs import Run
 
 
@@ -27,7 +27,7 @@ class FollowUps:
         self.held: set[int] = set()
         self._unknown: set[int] = set()  # customers whose set-up is
         if run.kind == "lead":
-            for row in rowbook.settled(journal, run, [RowStatus.UNKNOWN]):
+            for row in row_table.settled(journal, run, [RowStatus.UNKNOWN]):
                 if row.body and _is_set_up(row.body):
                     self._unknown.add(order_key(json.loads(row.body)["customerExternalId"]))
 

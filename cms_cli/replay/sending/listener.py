@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cms_cli.replay.journal.rowbook import SettledRow
+from cms_cli.replay.journal.rows import SettledRow
 from cms_cli.replay.sending.stop import Stop
 
 

@@ -8,12 +8,12 @@ at the service ever holds more than the limit, whatever the line does.
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from cms_cli.replay.journal import slots
+from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.slots import MOST_SLOTS, Slot
 
 _RATE = re.compile(r"(\d{1,6})(?:/(\d{0,4})(s|sec|m|min|h))?", re.IGNORECASE)
@@ -121,7 +121,7 @@ class SharedWindow:
         self._window = rate.window * (1 + _MARGIN) if rate else 0.0
         self._taken = 0
 
-    def look(self, db: sqlite3.Connection, wanted: int, now: float) -> Opening:
+    def look(self, db: Database, wanted: int, now: float) -> Opening:
         """Read how many of ``wanted`` requests may leave now."""
         if self._rate is None:
             return Opening(wanted)
@@ -132,13 +132,13 @@ class SharedWindow:
             found = slots.newest(db, self._scope, self._rate.count - wanted, wanted)
         return opening(found, wanted, self._window, now)
 
-    def take(self, db: sqlite3.Connection, count: int, now: float) -> list[int]:
+    def take(self, db: Database, count: int, now: float) -> list[int]:
         """Take slots for requests that are about to leave; returns their numbers."""
         if self._taken % _TIDY_EVERY < count:
             slots.forget_oldest(db, self._scope)
         self._taken += count
         return slots.add(db, self._scope, Slot(now, now + self._timeout), count)
 
-    def answered(self, db: sqlite3.Connection, ended: Iterable[tuple[int, float]]) -> None:
+    def answered(self, db: Database, ended: Iterable[tuple[int, float]]) -> None:
         """Record slots whose requests were answered, and when: they are free one window later."""
         slots.answered(db, ended)

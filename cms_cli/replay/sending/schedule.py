@@ -10,7 +10,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 
-from cms_cli.replay.journal.rowbook import PendingRow
+from cms_cli.replay.journal.rows import PendingRow
 
 CHUNK = 256
 """Rows read from the journal at a time."""

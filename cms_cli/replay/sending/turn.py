@@ -7,13 +7,24 @@ which could not be committed can be taken again.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from cms_cli.replay.journal import doubt, ledger, rowbook
+from cms_cli.replay.journal import in_doubt, ledger, row_table
+from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import PendingRow, RowStatus, SettledRow, settled_row
+from cms_cli.replay.journal.rows import (
+    IN_LEDGER,
+    INTERRUPTED,
+    TOO_LONG_AGO,
+    PendingRow,
+    RowStatus,
+    SettledRow,
+    compared,
+    invoice_in,
+    is_too_long_ago,
+    settled_row,
+)
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.sending.pacing import Opening, SharedWindow
 from cms_python import EventKind, Outcome
@@ -60,13 +71,13 @@ class Answer(NamedTuple):
     def _reason(self) -> tuple[str | None, str | None]:
         return (None, None) if self.status is RowStatus.ACCEPTED else (self.outcome.type, self.outcome.message)
 
-    def write(self, db: sqlite3.Connection, run: Run) -> None:
+    def write(self, db: Database, run: Run) -> None:
         """Write it into the journal."""
         outcome = self.outcome
         if self.status is None:
-            rowbook.put_back(db, run, self.row, outcome.status_code, outcome.type, outcome.message)
+            row_table.put_back(db, run, self.row, outcome.status_code, outcome.type, outcome.message)
         else:
-            rowbook.settle(db, run, self.row, self.status, outcome.status_code, *self._reason)
+            row_table.settle(db, run, self.row, self.status, outcome.status_code, *self._reason)
 
 
 class Known(NamedTuple):
@@ -93,7 +104,7 @@ class Facts(NamedTuple):
         opening: How far the rate window is open.
     """
 
-    ledger: Mapping[bytes, tuple[int, str] | bool]
+    ledger: Mapping[bytes, tuple[int | None, str | None] | bool]
     elsewhere: Mapping[bytes, float]
     too_old: Collection[bytes]
     opening: Opening
@@ -150,7 +161,7 @@ def _known_lead(row: PendingRow, facts: Facts, resend_unknown: bool) -> tuple[Ro
     """Nothing at the service dedupes leads: one that another run has begun to send is never sent unasked."""
     arrived = facts.ledger.get(row.key)
     if arrived:
-        return rowbook.IN_LEDGER
+        return IN_LEDGER
     if arrived is not None or (row.key in facts.elsewhere and not resend_unknown):
         return _ELSEWHERE
     return None
@@ -159,9 +170,9 @@ def _known_lead(row: PendingRow, facts: Facts, resend_unknown: bool) -> tuple[Ro
 def _known_sale(row: PendingRow, facts: Facts, now: float) -> tuple[RowStatus, str, str] | None:
     before = facts.ledger.get(row.key)
     if isinstance(before, tuple):
-        return rowbook.compared(rowbook.invoice_in(row.body), before, (row.amount, row.currency))
-    if row.key in facts.too_old or rowbook.is_too_long_ago(row, now):
-        return (RowStatus.UNKNOWN, *rowbook.TOO_LONG_AGO)
+        return compared(invoice_in(row.body), before, (row.amount, row.currency))
+    if row.key in facts.too_old or is_too_long_ago(row, now):
+        return (RowStatus.UNKNOWN, *TOO_LONG_AGO)
     return None
 
 
@@ -201,35 +212,36 @@ class Turns:
 
     def give_up(self, rows: Sequence[PendingRow]) -> list[SettledRow]:
         """Write down that leads were sent, and that nothing waits for their answers any more."""
-        known = [Known(row, RowStatus.UNKNOWN, *rowbook.INTERRUPTED) for row in rows]
+        known = [Known(row, RowStatus.UNKNOWN, *INTERRUPTED) for row in rows]
         with self._journal.transaction() as db:
             for row, status, code, error in known:
-                rowbook.settle(db, self._run, row, status, None, code, error)
+                row_table.settle(db, self._run, row, status, None, code, error)
         return [each.settled for each in known]
 
-    def _gather(self, db: sqlite3.Connection, rows: Sequence[PendingRow], room: int, now: float) -> Facts:
+    def _gather(self, db: Database, rows: Sequence[PendingRow], room: int, now: float) -> Facts:
         if not rows:
             return Facts({}, {}, (), Opening(0))
-        journal, run = self._journal, self._run
+        run = self._run
         keys = [row.key for row in rows]
         wanted = min(len(rows), room)
         opening = Opening(wanted) if self._window is None else self._window.look(db, wanted, now)
-        elsewhere = doubt.in_flight_elsewhere(journal, run, keys)
+        elsewhere = row_table.in_flight_elsewhere(db, run, keys)
         if self._kind is EventKind.LEAD:
-            return Facts(ledger.known_leads(journal, run.scope, keys), elsewhere, (), opening)
+            return Facts(ledger.known_leads(db, run.scope, keys), elsewhere, (), opening)
         if not self._resend_unknown and now - self._looked >= _LOOK_AGAIN:
-            self._looked, self._too_old = now, doubt.sales_too_long_ago(journal, run, now)
-        return Facts(ledger.known_sales(journal, run.scope, keys), elsewhere, self._too_old, opening)
+            self._looked = now
+            self._too_old = row_table.too_long_ago_elsewhere(db, run, now) | in_doubt.too_long_ago(
+                db, run.scope, now
+            )
+        return Facts(ledger.known_sales(db, run.scope, keys), elsewhere, self._too_old, opening)
 
-    def _write(
-        self, db: sqlite3.Connection, answers: Sequence[Answer], decision: Decision, now: float
-    ) -> list[int | None]:
+    def _write(self, db: Database, answers: Sequence[Answer], decision: Decision, now: float) -> list[int | None]:
         for answer in answers:
             answer.write(db, self._run)
         for row, status, code, error in decision.known:
-            rowbook.settle(db, self._run, row, status, None, code, error)
+            row_table.settle(db, self._run, row, status, None, code, error)
         for row in decision.send:
-            rowbook.intend(db, self._run, row, now)
+            row_table.intend(db, self._run, row, now)
         if self._window is None:
             return [None] * len(decision.send)
         ended = [(answer.slot, answer.at) for answer in answers if answer.slot is not None]

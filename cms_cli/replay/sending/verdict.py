@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from cms_cli.replay.journal.rowbook import PendingRow, RowStatus, is_too_long_ago
+from cms_cli.replay.journal.rows import PendingRow, RowStatus, is_too_long_ago
 from cms_cli.replay.sending.stop import Stop
 from cms_python import EventKind, Outcome, Status, may_resend
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cms_cli.replay.journal.rowbook import RowStatus
+from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.model import MappedColumn, Problem
 from cms_cli.replay.problems import MOST_PROBLEMS, ProblemGroup, ProblemGroups
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from cms_cli.replay.journal import rowbook
-from cms_cli.replay.journal.contents import ContentsWriter
+from cms_cli.replay.journal import row_table
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.rowbook import RowStatus, SettledRow, StagedRow
+from cms_cli.replay.journal.row_texts import RowTextsWriter
+from cms_cli.replay.journal.rows import RowStatus, SettledRow, StagedRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.tempfiles import private_database, room_for
 
@@ -32,7 +32,7 @@ class IntoJournal:
 
     wants_rows = True
 
-    def __init__(self, journal: Journal, run: Run, contents: ContentsWriter) -> None:
+    def __init__(self, journal: Journal, run: Run, contents: RowTextsWriter) -> None:
         self._journal = journal
         self._run = run
         self._contents = contents
@@ -40,12 +40,12 @@ class IntoJournal:
     def write(self, rows: list[StagedRow]) -> None:
         """Write rows."""
         with self._journal.transaction() as db:
-            rowbook.stage(db, self._run, rows, self._contents)
+            row_table.stage(self._journal, db, self._run, rows, self._contents)
 
     def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
         """Update staged rows."""
         with self._journal.transaction() as db:
-            rowbook.amend(db, self._run, rows)
+            row_table.amend(db, self._run, rows)
 
 
 class Spool:

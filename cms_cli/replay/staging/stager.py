@@ -11,8 +11,16 @@ from datetime import datetime
 from itertools import islice
 from typing import Protocol
 
-from cms_cli.replay.journal import ledger, rowbook
-from cms_cli.replay.journal.rowbook import RowStatus, StagedRow
+from cms_cli.replay.journal import ledger
+from cms_cli.replay.journal.rows import (
+    AMOUNT_CHANGED,
+    IN_LEDGER,
+    OUTCOME_UNKNOWN,
+    SENT_ELSEWHERE,
+    RowStatus,
+    StagedRow,
+    compared,
+)
 from cms_cli.replay.model import SAMPLES, PlannedEvent, PlannedRow, Problem, RowProblem, SkippedRow
 from cms_cli.replay.staging.duplicates import ComparedRow, Repeat, Repeats
 from cms_cli.replay.staging.preview import Tally
@@ -25,7 +33,7 @@ _SHOWN = 64  # rows that may be shown as events; more than are shown, since some
 SAMPLED = 256
 """Rows that sample values are taken from."""
 
-Known = Mapping[bytes, "tuple[int, str] | bool"]
+Known = Mapping[bytes, "tuple[int | None, str | None] | bool"]
 """What the ledger has, by key: a sale's amount and currency; whether a lead surely arrived."""
 
 
@@ -145,16 +153,16 @@ class Stager:
             self._good.append(row.cells)
 
     def _known_before(
-        self, row: PlannedEvent, before: tuple[int, str] | bool
+        self, row: PlannedEvent, before: tuple[int | None, str | None] | bool
     ) -> tuple[RowStatus, str | None, str | None]:
         """Return the outcome of a row whose event an earlier run has sent."""
         if before is False:
-            status, code, error = rowbook.SENT_ELSEWHERE
+            status, code, error = SENT_ELSEWHERE
         elif isinstance(before, tuple):
-            status, code, error = rowbook.compared(row.invoice_id, before, (row.amount, row.currency))
+            status, code, error = compared(row.invoice_id, before, (row.amount, row.currency))
         else:
-            status, code, error = rowbook.IN_LEDGER
-        if code == rowbook.AMOUNT_CHANGED:
+            status, code, error = IN_LEDGER
+        if code == AMOUNT_CHANGED:
             self.tally.changed(row.line, error)
             self.tally.left_out(status, "accepted in another run with another amount")
         else:
@@ -225,7 +233,7 @@ def may_have_arrived(row: int, line: int, cells: list[str], column: str) -> RowP
         line,
         cells,
         column,
-        rowbook.OUTCOME_UNKNOWN,
+        OUTCOME_UNKNOWN,
         "it may have arrived already",
         "look it up at the service; to send it again all the same, pass --retry-unknown",
     )

@@ -13,104 +13,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cms_cli.replay.journal.contents import DamagedContentsError
+from cms_cli.replay.journal import high_water
+from cms_cli.replay.journal.row_texts import DamagedRowTextsError
+from cms_cli.replay.journal.schema import SCHEMA, SCHEMA_VERSION, UPGRADES
 from cms_cli.replay.model import MachineError
 
 FILE_NAME = "journal.sqlite3"
 """The journal's file in the state folder."""
 
+FILES = (*(f"{FILE_NAME}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")), high_water.FILE_NAME)
+"""All files that a journal is made of, but for its rows' texts."""
+
 LOCKS = "locks"
 """The folder beside it whose files are held by the processes that are at work on a run."""
-
-SCHEMA_VERSION = 1
-"""Raised when the schema changes; a journal of a newer version is refused."""
-
-ROWS_A_BLOCK = 14
-"""The index of customers is made of blocks of 2 to this power rows.
-
-Without blocks each new entry would go anywhere into an index of the whole run, which SQLite's cache of 2 MB does
-not hold: a row of a file of a million took three times as long to stage as one of ten thousand.
-"""
 
 _APPLICATION_ID = 0x434D5301  # "CMS", 1: tells our file from any other SQLite database
 BUSY_SECONDS = 30.0  # for another replay's transaction to end; the longest is a batch of staged rows
 _CHECKED_WHOLE = 32 * 1024 * 1024  # bytes up to which the file is read through when it is opened
-
-_SCHEMA = f"""
-CREATE TABLE scopes (
-    id INTEGER PRIMARY KEY,
-    host TEXT NOT NULL,
-    account TEXT NOT NULL,
-    UNIQUE (host, account)
-);
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    scope INTEGER NOT NULL REFERENCES scopes (id),
-    kind TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    shape TEXT NOT NULL,
-    file TEXT NOT NULL,
-    header TEXT NOT NULL,
-    state TEXT NOT NULL,
-    latest INTEGER NOT NULL DEFAULT 1,
-    created REAL NOT NULL,
-    touched REAL NOT NULL,
-    exit_code INTEGER,
-    counts TEXT,
-    contents TEXT NOT NULL,
-    contents_size INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX runs_by_file ON runs (sha256);
-CREATE TABLE rows (
-    run INTEGER NOT NULL,
-    row INTEGER NOT NULL,
-    line INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    customer INTEGER,
-    key BLOB,
-    amount INTEGER,
-    currency TEXT,
-    place INTEGER,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    sent_at REAL,
-    status_code INTEGER,
-    code TEXT,
-    error TEXT,
-    fault TEXT,
-    PRIMARY KEY (run, row)
-) WITHOUT ROWID;
-CREATE INDEX rows_by_status ON rows (run, status, row);
-CREATE INDEX rows_sent ON rows (run, row) WHERE status = 'pending' AND sent_at IS NOT NULL;
-CREATE INDEX rows_pending_by_customer ON rows (run, row >> {ROWS_A_BLOCK}, customer, row) WHERE status = 'pending';
-CREATE TABLE accepted_sales (
-    scope INTEGER NOT NULL,
-    invoice BLOB NOT NULL,
-    amount INTEGER NOT NULL,
-    currency TEXT NOT NULL,
-    PRIMARY KEY (scope, invoice)
-) WITHOUT ROWID;
-CREATE TABLE sent_leads (
-    scope INTEGER NOT NULL,
-    fingerprint BLOB NOT NULL,
-    arrived INTEGER NOT NULL,
-    PRIMARY KEY (scope, fingerprint)
-) WITHOUT ROWID;
-CREATE TABLE sales_in_doubt (
-    scope INTEGER NOT NULL,
-    invoice BLOB NOT NULL,
-    sent_at REAL NOT NULL,
-    PRIMARY KEY (scope, invoice)
-) WITHOUT ROWID;
-CREATE TABLE slots (
-    id INTEGER PRIMARY KEY,
-    scope INTEGER NOT NULL,
-    left_at REAL,
-    ends REAL NOT NULL
-);
-CREATE INDEX slots_by_end ON slots (scope, ends);
-"""
-
 
 _DAMAGED = (
     "Restore the folder from a backup, or move it away and start anew: what was accepted is then no longer known "
@@ -135,34 +54,43 @@ def private_folder(folder: Path) -> None:
                 folder.chmod(0o700)
 
 
-def private_file(path: Path) -> bool:
-    """Make the file readable by its owner only; SQLite gives its -wal and -shm the same mode.
-
-    Returns:
-        Whether there was none.
-    """
+def private_file(path: Path) -> None:
+    """Make sure that there is a file that only its owner can read; SQLite gives its -wal and -shm the same mode."""
     try:
         found = path.stat()
     except FileNotFoundError:
         with suppress(FileExistsError):  # another process was quicker
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        return True
+        return
     # Not opened here to have a look: closing it again would drop the locks that SQLite holds in this process.
     if not stat.S_ISREG(found.st_mode):
         raise JournalError(f"{path} is not a file", "Move it away, or name another folder with --state-dir.")
     if os.name == "posix" and found.st_mode & 0o077:
         with suppress(OSError):
             path.chmod(0o600)
-    return False
 
 
-def refuse_emptied(path: Path) -> None:
-    """Tell a journal that was cut to nothing from a new one: what was sent would be sent again."""
+def refuse_lost(path: Path) -> None:
+    """Tell a journal that is gone, or was cut to nothing, from a new one: what was sent would be sent again.
+
+    Raises:
+        JournalError: There was one before.
+    """
+    if path.exists() and path.stat().st_size:
+        return
+    turns = high_water.noted(path.parent)
+    if turns:
+        raise damaged(f"{path} is missing or empty, although {turns:,} turns of sending were written to it")
     give_up = time.monotonic() + 0.5  # another process may be about to fill it
-    while not path.stat().st_size and any((path.parent / LOCKS).glob("*")):
+    while path.exists() and not path.stat().st_size and any((path.parent / LOCKS).glob("*")):
         if time.monotonic() > give_up:
             raise damaged(f"{path} is damaged: it is empty, although runs were made here")
         time.sleep(0.02)
+
+
+def has_journal(folder: Path) -> bool:
+    """Whether a state folder has a journal, or has lost one."""
+    return any((folder / name).exists() for name in (FILE_NAME, high_water.FILE_NAME))
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -177,34 +105,57 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Check a file that is to be written, and make its tables where there are none.
+    """Set up a connection that writes, and make the tables where there are none.
 
     Raises:
-        JournalError: It is damaged, of a newer version, or not ours.
+        JournalError: The file is of a newer version, or not ours.
         sqlite3.Error: It cannot be read or written.
     """
-    if path.stat().st_size <= _CHECKED_WHOLE:
-        damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if damage != "ok":
-            raise damaged(f"{path} is damaged: {damage}")
     version_of(db, path)  # before anything of another program's file is changed
     _use_wal(db)
     db.execute("PRAGMA synchronous = NORMAL")
     # What is deleted is people's names and addresses: overwrite it.
     db.execute("PRAGMA secure_delete = ON")
-    if version_of(db, path) == 0:
+    if version_of(db, path) < SCHEMA_VERSION:
         db.execute("BEGIN IMMEDIATE")
         try:
-            if version_of(db, path) == 0:  # nobody else was quicker
-                for statement in _SCHEMA.split(";"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            version = version_of(db, path)  # another process may have been quicker
+            statements = "" if version == SCHEMA_VERSION else SCHEMA
+            if 0 < version < SCHEMA_VERSION:
+                statements = "".join(UPGRADES[step] for step in range(version, SCHEMA_VERSION))
+            for statement in statements.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             db.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
             raise
+
+
+def verify(db: sqlite3.Connection, path: Path) -> None:
+    """Make sure that the file is what was written, and all of it.
+
+    Raises:
+        JournalError: It is damaged.
+        sqlite3.Error: It cannot be read.
+    """
+    if path.stat().st_size <= _CHECKED_WHOLE:
+        damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if damage != "ok":
+            raise damaged(f"{path} is damaged: {damage}")
+    if high_water.is_behind(db, path.parent):
+        raise damaged(f"{path} is damaged: it lacks the end of what was written to it")
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name, or None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
@@ -260,7 +211,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         with sqlite_explained(path):
             yield
-    except DamagedContentsError as error:
+    except DamagedRowTextsError as error:
         raise damaged(error) from error
     except OSError as error:
         raise JournalError(

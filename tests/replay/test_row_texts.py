@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from replays import Bench, counted, leads_csv, sales_csv
 
-from cms_cli.replay.journal.contents import Content, ContentsReader, ContentsWriter, DamagedContentsError
 from cms_cli.replay.journal.journal import Journal, JournalError
+from cms_cli.replay.journal.row_texts import DamagedRowTextsError, RowText, RowTextsReader, RowTextsWriter
 
 NO = json_reply(422, {"error": "no"})
 LINE = st.text(st.characters(blacklist_characters="\n"), max_size=20)
@@ -23,10 +23,10 @@ LINE = st.text(st.characters(blacklist_characters="\n"), max_size=20)
 def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
     """Every row at its place, in any order, whatever it says."""
     path = tmp_path_factory.mktemp("contents") / "x.rows"
-    writer = ContentsWriter(path)
-    places = [writer.add(Content(*row)) for row in rows]
+    writer = RowTextsWriter(path)
+    places = [writer.add(RowText(*row)) for row in rows]
     writer.close()
-    reader = ContentsReader(path, writer.size)
+    reader = RowTextsReader(path, writer.size)
     for place, row in reversed(list(zip(places, rows))):
         assert reader.read(place) == row
     reader.close()
@@ -35,14 +35,14 @@ def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows
 def test_every_changed_byte_is_found(tmp_path: Path) -> None:
     """A row is never sent other than it was staged."""
     path = tmp_path / "x.rows"
-    writer = ContentsWriter(path)
-    place = writer.add(Content('{"amount":100}', '["100"]'))
+    writer = RowTextsWriter(path)
+    place = writer.add(RowText('{"amount":100}', '["100"]'))
     writer.close()
     whole = path.read_bytes()
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        reader = ContentsReader(path, writer.size)
-        with pytest.raises(DamagedContentsError):
+        reader = RowTextsReader(path, writer.size)
+        with pytest.raises(DamagedRowTextsError):
             reader.read(place)
         reader.close()
 

@@ -17,11 +17,11 @@ ENDING = ".rows"
 """What the names of such files end with."""
 
 
-class DamagedContentsError(Exception):
+class DamagedRowTextsError(Exception):
     """The file is not what was written. The message says how, for people."""
 
 
-class Content(NamedTuple):
+class RowText(NamedTuple):
     """What one row says.
 
     Attributes:
@@ -33,7 +33,7 @@ class Content(NamedTuple):
     cells: str
 
 
-class ContentsWriter:
+class RowTextsWriter:
     """Makes such a file, anew."""
 
     def __init__(self, path: Path) -> None:
@@ -45,7 +45,7 @@ class ContentsWriter:
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
         self.size = 0
 
-    def add(self, content: Content) -> int:
+    def add(self, content: RowText) -> int:
         """Append a row; gives its place.
 
         Raises:
@@ -74,7 +74,7 @@ class ContentsWriter:
             self._file.close()
 
 
-class ContentsReader:
+class RowTextsReader:
     """Reads such a file."""
 
     def __init__(self, path: Path, size: int) -> None:
@@ -86,31 +86,31 @@ class ContentsReader:
 
         Raises:
             OSError: It cannot be opened.
-            DamagedContentsError: It is missing, shorter, or longer.
+            DamagedRowTextsError: It is missing, shorter, or longer.
         """
         self._name = path
         try:
             self._file: BinaryIO = path.open("rb")
         except FileNotFoundError:
-            raise DamagedContentsError(f"{path} is missing: it holds what the rows of a run say") from None
+            raise DamagedRowTextsError(f"{path} is missing: it holds what the rows of a run say") from None
         found = os.fstat(self._file.fileno()).st_size
         if found != size:
             self._file.close()
-            raise DamagedContentsError(f"{path} is damaged: it has {found:,} bytes instead of {size:,}")
+            raise DamagedRowTextsError(f"{path} is damaged: it has {found:,} bytes instead of {size:,}")
 
-    def read(self, place: int) -> Content:
+    def read(self, place: int) -> RowText:
         """Give the row at a place.
 
         Raises:
             OSError: The disk is failing.
-            DamagedContentsError: There is no row there any more.
+            DamagedRowTextsError: There is no row there any more.
         """
         file = self._file
         file.seek(place)
         body, cells, check = file.readline(), file.readline(), file.readline()
         if check != b"%08x\n" % crc32(body + cells):
-            raise DamagedContentsError(f"{self._name} is damaged at byte {place:,}")
-        return Content(body[:-1].decode("utf-8", "surrogatepass"), cells[:-1].decode("utf-8", "surrogatepass"))
+            raise DamagedRowTextsError(f"{self._name} is damaged at byte {place:,}")
+        return RowText(body[:-1].decode("utf-8", "surrogatepass"), cells[:-1].decode("utf-8", "surrogatepass"))
 
     def close(self) -> None:
         """Close it."""

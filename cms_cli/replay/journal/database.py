@@ -1,0 +1,55 @@
+"""The narrow interface that the tables are written against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+
+class Cursor(Protocol):
+    """What a statement found or changed."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+        ...
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Database(Protocol):
+    """A connection. Statements keep to the SQL that SQLite and PostgreSQL share, with ``?`` for values.
+
+    ``INDEXED BY`` is the one exception: a hint to SQLite, which plans without statistics.
+    """
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor:
+        """Run a statement."""
+        ...
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Cursor:
+        """Run a statement for each of several rows of values."""
+        ...
+
+
+VALUES_A_QUERY = 500
+"""Values in one ``IN``; SQLite takes 999 at least."""
+
+
+def marks(values: Sequence[object]) -> str:
+    """Return as many question marks as there are values."""
+    return ",".join("?" * len(values))
+
+
+def in_parts(values: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Split values into as many as a query may name."""
+    for start in range(0, len(values), VALUES_A_QUERY):
+        yield values[start : start + VALUES_A_QUERY]

@@ -1,0 +1,39 @@
+"""Sales of removed runs that were sent without an answer: the service may have them, or have forgotten them.
+
+A run that was killed and given up, and the next month's export with the same orders in it: after a day such a sale
+is not sent again unasked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cms_cli.replay.journal.database import Database
+from cms_cli.replay.journal.rows import SAFE_TO_RESEND
+
+
+def keep(db: Database, scope: int, sales: Iterable[tuple[bytes, float]]) -> None:
+    """Enter sales, each with the time in seconds since the epoch at which it was first sent."""
+    db.executemany(
+        "INSERT INTO sales_in_doubt (scope, invoice, sent_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (scope, invoice) DO UPDATE SET sent_at = excluded.sent_at",
+        ((scope, key, sent_at) for key, sent_at in sales),
+    )
+
+
+def too_long_ago(db: Database, scope: int, now: float) -> set[bytes]:
+    """Return those that can no longer be repeated; few."""
+    found = db.execute(
+        "SELECT invoice FROM sales_in_doubt WHERE scope = ? AND abs(? - sent_at) > ?", (scope, now, SAFE_TO_RESEND)
+    )
+    return {bytes(key) for (key,) in found}
+
+
+def forget(db: Database, scope: int, keys: Iterable[bytes]) -> None:
+    """Delete some: somebody said to send them again."""
+    db.executemany("DELETE FROM sales_in_doubt WHERE scope = ? AND invoice = ?", ((scope, key) for key in keys))
+
+
+def clear(db: Database) -> None:
+    """Forget everything."""
+    db.execute("DELETE FROM sales_in_doubt")

@@ -1,0 +1,351 @@
+"""The table of rows: staged once, then each moved on from ``pending`` to what became of it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cms_cli.replay.journal import ledger, runs
+from cms_cli.replay.journal.database import Database, in_parts, marks
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.row_texts import ENDING, RowText, RowTextsWriter
+from cms_cli.replay.journal.rows import (
+    AMOUNT_CHANGED,
+    FAILED,
+    INTERRUPTED,
+    OUTCOME_UNKNOWN,
+    SAFE_TO_RESEND,
+    TOO_LONG_AGO,
+    PendingRow,
+    RowStatus,
+    SettledRow,
+    StagedRow,
+    is_too_long_ago,
+    settled_row,
+)
+from cms_cli.replay.journal.runs import Run, RunBusyError
+from cms_cli.replay.journal.schema import ROWS_A_BLOCK
+
+_TOGETHER = 20_000  # rows whose texts are dropped in one transaction; others wait for its end
+_PAGE = 1000  # rows read at a time
+
+_STAGED = "run, row, line, status, customer, key, amount, currency, code, error, fault, place"
+_PENDING = "row, line, customer, key, amount, currency, place, attempts, sent_at"
+_SETTLED = "row, line, status, status_code, attempts, code, error, place, fault"
+
+
+def stage(journal: Journal, db: Database, run: Run, rows: Iterable[StagedRow], texts: RowTextsWriter) -> None:
+    """Write rows. Part of a transaction; their texts are on disk for good once ``texts`` is closed."""
+    journal.insert_many(
+        db,
+        "rows",
+        _STAGED,
+        ((run.id, *row[:7], *row[9:], texts.add(RowText(row.body or "", row.cells))) for row in rows),
+    )
+
+
+def amend(db: Database, run: Run, rows: Iterable[tuple[int, RowStatus, str, str]]) -> None:
+    """Update staged rows: number, status, code and error. Part of a transaction."""
+    db.executemany(
+        "UPDATE rows SET status = ?, code = ?, error = ? WHERE run = ? AND row = ?",
+        ((status.value, code, error, run.id, row) for row, status, code, error in rows),
+    )
+
+
+def pending(journal: Journal, run: Run, after: int, count: int) -> list[PendingRow]:
+    """Return the next rows to send, in file order, beyond a row number."""
+    found = journal.db.execute(
+        f"SELECT {_PENDING} FROM rows INDEXED BY rows_by_status"
+        " WHERE run = ? AND status = 'pending' AND row > ? ORDER BY row LIMIT ?",
+        (run.id, after, count),
+    )
+    return [_pending(journal, run, row) for row in found]
+
+
+def next_of_customer(journal: Journal, run: Run, before: PendingRow, until: int) -> PendingRow | None:
+    """Return the first row of the same customer after this one that still has to be sent, up to a row number."""
+    for block in range(before.row >> ROWS_A_BLOCK, (until >> ROWS_A_BLOCK) + 1):
+        found = journal.db.execute(
+            f"SELECT {_PENDING} FROM rows INDEXED BY rows_pending_by_customer WHERE run = ? AND status = 'pending'"
+            f" AND (row >> {ROWS_A_BLOCK}) = ? AND customer = ? AND row > ? AND row <= ? ORDER BY row LIMIT 1",
+            (run.id, block, before.customer, before.row, until),
+        ).fetchone()
+        if found:
+            return _pending(journal, run, found)
+    return None
+
+
+def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
+    row, line, customer, key, amount, currency, place, attempts, sent_at = found
+    body, cells = journal.row_texts(run).read(place)
+    return PendingRow(row, line, customer, bytes(key), amount, currency, body, cells, attempts, sent_at)
+
+
+def intend(db: Database, run: Run, row: PendingRow, now: float) -> None:
+    """Write that a request is about to leave. Part of a transaction that is committed before it does.
+
+    Raises:
+        RunBusyError: Another process has changed the row since it was read, and may have sent it.
+    """
+    changed = db.execute(
+        "UPDATE rows SET attempts = attempts + 1, sent_at = ?, status_code = NULL, code = NULL, error = NULL"
+        " WHERE run = ? AND row = ? AND status = 'pending' AND attempts = ?",
+        (row.sent_at if row.sent_at is not None else now, run.id, row.row, row.attempts),
+    )
+    if changed.rowcount != 1:
+        raise RunBusyError
+
+
+def put_back(db: Database, run: Run, row: PendingRow, status_code: int | None, code: str, error: str) -> None:
+    """Write what an attempt brought that did not settle the row; ``row.sent_at`` as it is now to be."""
+    db.execute(
+        "UPDATE rows SET sent_at = ?, status_code = ?, code = ?, error = ? WHERE run = ? AND row = ?",
+        (row.sent_at, status_code, code, error, run.id, row.row),
+    )
+
+
+def settle(
+    db: Database,
+    run: Run,
+    row: PendingRow,
+    status: RowStatus,
+    status_code: int | None,
+    code: str | None,
+    error: str | None,
+) -> None:
+    """Write a row's outcome and, where the service has the event or may have it, its entry in the ledger."""
+    db.execute(
+        "UPDATE rows SET status = ?, status_code = ?, code = ?, error = ? WHERE run = ? AND row = ?",
+        (status.value, status_code, code, error, run.id, row.row),
+    )
+    there = status in (RowStatus.ACCEPTED, RowStatus.DUPLICATE)
+    if run.kind == "lead":
+        if there or status is RowStatus.UNKNOWN:
+            ledger.add_lead(db, run.scope, row.key, arrived=there)
+    elif status is RowStatus.ACCEPTED:
+        ledger.add_sale(db, run.scope, row.key, row.amount or 0, row.currency or "")
+    elif status is RowStatus.DUPLICATE:
+        ledger.add_known_sale(db, run.scope, row.key)
+
+
+def interrupted(journal: Journal, run: Run, now: float) -> list[PendingRow]:
+    """Return the few rows that an earlier process left between intent and outcome, and that cannot be sent again.
+
+    Of leads all of them; a sale is sent again, unless its request left too long ago.
+    """
+    found = journal.db.execute(
+        f"SELECT {_PENDING} FROM rows INDEXED BY rows_sent"
+        " WHERE run = ? AND status = 'pending' AND sent_at IS NOT NULL",
+        (run.id,),
+    ).fetchall()
+    rows = [_pending(journal, run, each) for each in found]
+    return [row for row in rows if run.kind == "lead" or is_too_long_ago(row, now)]
+
+
+def recover(journal: Journal, run: Run, now: float) -> list[SettledRow]:
+    """Settle the interrupted rows as unknown, before anything is sent; returns them."""
+    code, error = TOO_LONG_AGO if run.kind == "sale" else INTERRUPTED
+    with journal.transaction() as db:
+        rows = interrupted(journal, run, now)
+        for row in rows:
+            settle(db, run, row, RowStatus.UNKNOWN, None, code, error)
+    return [settled_row(row, RowStatus.UNKNOWN, None, code, error) for row in rows]
+
+
+def changed_amounts(journal: Journal, run: Run) -> tuple[int, str]:
+    """Count the rows whose invoice was accepted before with another amount, and describe the first."""
+    where = "WHERE run = ? AND status = 'duplicate' AND code = ?"
+    values = (run.id, AMOUNT_CHANGED)
+    count = journal.db.execute(f"SELECT count(*) FROM rows INDEXED BY rows_by_status {where}", values).fetchone()[0]
+    if not count:
+        return 0, ""
+    line, error = journal.db.execute(
+        f"SELECT line, error FROM rows INDEXED BY rows_by_status {where} ORDER BY row LIMIT 1", values
+    ).fetchone()
+    return int(count), f"line {line}: {error}"
+
+
+def reopen(journal: Journal, run: Run, status: RowStatus) -> None:
+    """Make the unknown or refused rows of a run pending again."""
+    with journal.transaction() as db:
+        changed = db.execute(
+            "UPDATE rows SET status = 'pending', sent_at = NULL, status_code = NULL, code = NULL, error = NULL"
+            " WHERE run = ? AND status = ?",
+            (run.id, status.value),
+        )
+        if changed.rowcount:  # together: a finished run that has rows to send could be pruned, or begun afresh
+            runs.reopen(db, run)
+
+
+def counts(journal: Journal, run: Run) -> dict[str, int]:
+    """Count the rows by what became of them; every status is there."""
+    found = dict(
+        journal.db.execute("SELECT status, count(*) FROM rows WHERE run = ? GROUP BY status", (run.id,)).fetchall()
+    )
+    return {status.value: found.get(status.value, 0) for status in RowStatus}
+
+
+def sums_of(journal: Journal, run: Run, statuses: Sequence[RowStatus]) -> tuple[dict[str, int], int]:
+    """Sum the minor units of the rows of some statuses by currency, and count those that cost nothing."""
+    sums: dict[str, int] = {}
+    free = 0
+    # In two halves: SQLite's numbers end at 64 bits, which a thousand of the largest amounts exceed.
+    for currency, high, low, zeros in journal.db.execute(
+        "SELECT currency, sum(amount >> 31), sum(amount & 2147483647), sum(CASE WHEN amount = 0 THEN 1 ELSE 0 END)"
+        f" FROM rows WHERE run = ? AND status IN ({marks(statuses)}) AND currency <> ''"
+        " GROUP BY currency ORDER BY currency",
+        (run.id, *(status.value for status in statuses)),
+    ):
+        sums[currency] = (int(high) << 31) + int(low)
+        free += int(zeros)
+    return sums, free
+
+
+def settled(
+    journal: Journal, run: Run, statuses: Iterable[RowStatus], *, texts: bool = True
+) -> Iterator[SettledRow]:
+    """Read the rows of some statuses in file order. Failed ones are found without reading through the others.
+
+    Without ``texts`` body and cells are None; while a run is staged, nothing else can be read of it.
+    """
+    wanted = sorted({status.value for status in statuses})
+    parts = [[each] for each in wanted] if wanted and {*wanted} <= {each.value for each in FAILED} else [wanted]
+    for row, line, status, status_code, attempts, code, error, place, fault in heapq.merge(
+        *(_pages(journal.db, run, part) for part in parts), key=lambda found: found[0]
+    ):
+        text = journal.row_texts(run).read(place) if texts and place is not None else None
+        yield SettledRow(
+            *(row, line, status, text.body if text else None, status_code),
+            *(attempts, code, error, text.cells if text else None, fault),
+        )
+
+
+def _pages(db: Database, run: Run, statuses: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Read rows of some statuses in file order, a page at a time: nothing stays open between two pages."""
+    hint = " INDEXED BY rows_by_status" if len(statuses) == 1 else ""
+    query = (
+        f"SELECT {_SETTLED} FROM rows{hint} WHERE run = ? AND status IN ({marks(statuses)}) AND row > ?"
+        " ORDER BY row LIMIT ?"
+    )
+    after = 0
+    while page := db.execute(query, (run.id, *statuses, after, _PAGE)).fetchall():
+        yield from page
+        after = page[-1][0]
+
+
+def left_in_doubt(journal: Journal, run: Run) -> int:
+    """Count the rows that were left out because they may have arrived before."""
+    found = journal.db.execute(
+        "SELECT count(*) FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'invalid' AND code = ?",
+        (run.id, OUTCOME_UNKNOWN),
+    )
+    return int(found.fetchone()[0])
+
+
+def any_sent(journal: Journal, run: Run) -> bool:
+    """Whether anything of a run may have arrived. What a rejected token or a wrong host got did not."""
+    found = journal.db.execute(
+        "SELECT 1 FROM rows WHERE run = ? AND (status = 'unknown'"
+        " OR attempts > 0 AND (status <> 'pending' OR sent_at IS NOT NULL)) LIMIT 1",
+        (run.id,),
+    )
+    return found.fetchone() is not None
+
+
+def has_forgotten(journal: Journal, run: Run) -> bool:
+    """Whether rows of a run have lost their texts, because it was finished before."""
+    found = journal.db.execute("SELECT 1 FROM rows WHERE run = ? AND place IS NULL LIMIT 1", (run.id,))
+    return found.fetchone() is not None
+
+
+def keys_of(db: Database, run: Run, *, pending_only: bool = False) -> list[bytes]:
+    """Return the keys of a run's events, of all or of those that are pending."""
+    where = " AND status = 'pending'" if pending_only else ""
+    found = db.execute(f"SELECT key FROM rows WHERE run = ? AND key IS NOT NULL{where}", (run.id,))
+    return [bytes(key) for (key,) in found]
+
+
+def unanswered(db: Database, run: Run) -> list[tuple[bytes, float]]:
+    """Return the keys of events that a run has sent without an answer, and when it first did."""
+    found = db.execute(
+        "SELECT key, sent_at FROM rows INDEXED BY rows_sent WHERE run = ? AND status = 'pending'"
+        " AND sent_at IS NOT NULL AND key IS NOT NULL",
+        (run.id,),
+    )
+    return [(bytes(key), sent_at) for key, sent_at in found]
+
+
+def unknown(db: Database, run: Run) -> list[tuple[bytes, float]]:
+    """Return the keys of a run's unknown rows, and when they were sent; 0 where another run did that."""
+    found = db.execute(
+        "SELECT key, coalesce(sent_at, 0) FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'unknown'"
+        " AND key IS NOT NULL",
+        (run.id,),
+    )
+    return [(bytes(key), sent_at) for key, sent_at in found]
+
+
+def in_flight_elsewhere(db: Database, run: Run, keys: Sequence[bytes]) -> dict[bytes, float]:
+    """Return when events of other runs left that have some of these keys and no answer yet."""
+    when: dict[bytes, float] = {}
+    for some in in_parts(keys):
+        found = db.execute(
+            "SELECT key, sent_at FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
+            f" AND code IS NULL AND key IN ({marks(some)}) AND run IN {runs.OTHERS}",
+            (*some, *runs.others(run)),
+        )
+        when.update((bytes(key), sent_at) for key, sent_at in found)
+    return when
+
+
+def too_long_ago_elsewhere(db: Database, run: Run, now: float) -> set[bytes]:
+    """Return the sales of other runs that had no answer and can no longer be repeated; few."""
+    found = db.execute(
+        "SELECT key FROM rows INDEXED BY rows_by_status WHERE status = 'unknown' AND key IS NOT NULL"
+        f" AND run IN {runs.OTHERS} UNION ALL"
+        " SELECT key FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
+        f" AND abs(? - sent_at) > ? AND key IS NOT NULL AND run IN {runs.OTHERS}",
+        (*runs.others(run), now, SAFE_TO_RESEND, *runs.others(run)),
+    )
+    return {bytes(key) for (key,) in found}
+
+
+def delete(db: Database, run: Run) -> None:
+    """Delete the rows of a run. Part of a transaction."""
+    db.execute("DELETE FROM rows WHERE run = ?", (run.id,))
+
+
+def drop_personal_data(journal: Journal, run: Run) -> Run:
+    """Forget what the rows say that nothing needs any more: all texts but those of failed rows.
+
+    Returns:
+        The run, with the texts that are left.
+
+    Raises:
+        JournalError: The disk is full, or failing. Nothing is lost then, and nothing forgotten.
+    """
+    generation = int(run.texts.split(".")[1]) + 1 if run.texts.count(".") > 1 else 2
+    name = f"{run.name}.{generation}{ENDING}"
+    places: list[tuple[int, int, int]] = []
+    with journal.writing(name) as texts:
+        for row, *_, place, _fault in _pages(journal.db, run, [status.value for status in FAILED]):
+            if place is not None:
+                places.append((texts.add(journal.row_texts(run).read(place)), run.id, row))
+    failed = ",".join(f"'{status.value}'" for status in FAILED)
+    last = journal.db.execute("SELECT max(row) FROM rows WHERE run = ?", (run.id,)).fetchone()[0] or 0
+    for start in range(0, last + 1, _TOGETHER):
+        with journal.transaction() as db:
+            db.execute(
+                "UPDATE rows SET place = NULL, customer = NULL, key = NULL, amount = NULL, currency = NULL"
+                f" WHERE run = ? AND row > ? AND row <= ? AND status NOT IN ({failed}) AND place IS NOT NULL",
+                (run.id, start, start + _TOGETHER),
+            )
+    # The old file goes next, and a power cut must not bring back a journal that still needs it.
+    journal.make_durable(against_power_cuts=True)
+    with journal.transaction() as db:
+        db.executemany("UPDATE rows SET place = ? WHERE run = ? AND row = ?", places)
+        runs.set_texts(db, run, name, texts.size)
+    journal.forget_row_texts(run.name, keep=name)
+    return replace(run, texts=name, texts_size=texts.size)

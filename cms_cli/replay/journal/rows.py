@@ -1,0 +1,158 @@
+"""The rows of a run, as values: staged, pending, settled."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from typing import NamedTuple
+
+SAFE_TO_RESEND = 24 * 3600.0
+"""Seconds for which a sale's unanswered attempt may be repeated.
+
+How long the service remembers an invoice is not documented; the API that it is modelled on does so for 7 days. A
+day is well within that, and longer than any run waits.
+"""
+
+
+class RowStatus(str, Enum):
+    """What became of a row. Every row has exactly one."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    INVALID = "invalid"
+    SKIPPED = "skipped"
+
+
+TOO_LONG_AGO = (
+    "too_long_ago",
+    "it was sent without an answer more than 24 hours ago; the service may have forgotten it",
+)
+"""Code and error of a sale that may no longer be repeated."""
+
+INTERRUPTED = ("interrupted", "it was sent, and cms ended before an answer came")
+"""Code and error of a lead whose answer nobody waited for."""
+
+OUTCOME_UNKNOWN = "outcome_unknown"
+"""Code of a row that was left out when it was staged, because its event may have arrived before."""
+
+FAILED = (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN)
+"""What goes into a failures file."""
+
+AMOUNT_CHANGED = "amount_changed"
+"""Code of a row whose invoice another run has had accepted with another amount or currency."""
+
+SENT_ELSEWHERE = (
+    RowStatus.UNKNOWN,
+    "unknown_elsewhere",
+    "another run has sent it without an answer; it may have arrived",
+)
+"""Status, code and error of a lead that another run has sent without an answer."""
+
+IN_LEDGER = (RowStatus.DUPLICATE, "in_ledger", "accepted in another run")
+"""Status, code and error of a row whose event another run has had accepted."""
+
+
+class StagedRow(NamedTuple):
+    """A row as it is written when it is staged; body and cells are JSON.
+
+    Attributes:
+        customer: The hash by which a customer's rows keep their order; None for a row that is no event.
+        key: The hash by which the ledger knows the event; None for a row that is no event.
+        code: Why it is not to be sent, for programs, as ``error`` says it for people; None where it is.
+    """
+
+    row: int
+    line: int
+    status: str
+    customer: int | None
+    key: bytes | None
+    amount: int | None
+    currency: str | None
+    body: str | None
+    cells: str
+    code: str | None
+    error: str | None
+    column: str | None
+
+
+class PendingRow(NamedTuple):
+    """A row that still has to be sent.
+
+    Attributes:
+        sent_at: When its first request left that may have arrived, in seconds since the epoch, or None.
+    """
+
+    row: int
+    line: int
+    customer: int
+    key: bytes
+    amount: int | None
+    currency: str | None
+    body: str
+    cells: str
+    attempts: int
+    sent_at: float | None
+
+
+class SettledRow(NamedTuple):
+    """A row with its outcome, for reports and files; body and cells are None where they are forgotten."""
+
+    row: int
+    line: int
+    status: str
+    body: str | None
+    status_code: int | None
+    attempts: int
+    code: str | None
+    error: str | None
+    cells: str | None
+    column: str | None
+
+    @property
+    def invoice_id(self) -> str | None:
+        """The invoice, where the row has one and the journal has not forgotten it. Read when it is asked for."""
+        return invoice_in(self.body)
+
+
+def settled_row(
+    row: PendingRow, status: RowStatus, status_code: int | None, code: str | None, error: str | None
+) -> SettledRow:
+    """Return a row as it is reported once it has its outcome."""
+    return SettledRow(
+        *(row.row, row.line, status.value, row.body, status_code),
+        *(row.attempts, code, error, row.cells, None),
+    )
+
+
+def invoice_in(body: str | None) -> str | None:
+    """Return the invoice of a request's JSON, where it has one."""
+    invoice = json.loads(body).get("invoiceId") if body else None
+    return invoice if isinstance(invoice, str) else None
+
+
+def is_too_long_ago(row: PendingRow, now: float) -> bool:
+    """Whether a sale's unanswered attempt is so old that it may no longer be repeated."""
+    # Either way: what lies ahead was noted before a wrong clock was set back, and how old that is nobody knows.
+    return row.sent_at is not None and abs(now - row.sent_at) > SAFE_TO_RESEND
+
+
+def compared(
+    invoice_id: str | None, before: tuple[int | None, str | None], now: tuple[int | None, str | None]
+) -> tuple[RowStatus, str, str]:
+    """Compare a sale with what the ledger has of its invoice; returns status, code and error.
+
+    Args:
+        invoice_id: The invoice.
+        before: Amount and currency in the ledger; None where the service only answered 409.
+        now: Those of the row.
+    """
+    if before == now or before[0] is None:
+        return IN_LEDGER
+    message = (
+        f"invoice {invoice_id} was accepted before with {before[0]} {before[1]} (minor units), "
+        f"and is {now[0]} {now[1]} here"
+    )
+    return RowStatus.DUPLICATE, AMOUNT_CHANGED, message

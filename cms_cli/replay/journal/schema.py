@@ -1,0 +1,124 @@
+"""The schema of the journal, in the SQL that SQLite and PostgreSQL share but for the types.
+
+A table has one owner, the module that reads and writes it: ``scopes`` and ``runs`` (:mod:`runs`), ``rows``
+(:mod:`row_table`), ``accepted_sales`` and ``sent_leads`` (:mod:`ledger`), ``sales_in_doubt`` (:mod:`in_doubt`),
+``slots`` (:mod:`slots`), ``turns`` (:mod:`high_water`).
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 2
+"""Raised when the schema changes; a journal of a newer version is refused."""
+
+ROWS_A_BLOCK = 14
+"""The index of customers is made of blocks of 2 to this power rows.
+
+Without blocks each new entry would go anywhere into an index of the whole run, which SQLite's cache of 2 MB does
+not hold: a row of a file of a million took three times as long to stage as one of ten thousand.
+"""
+
+SCHEMA = f"""
+CREATE TABLE scopes (
+    id INTEGER PRIMARY KEY,
+    host TEXT NOT NULL,
+    account TEXT NOT NULL,
+    UNIQUE (host, account)
+);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    scope INTEGER NOT NULL REFERENCES scopes (id),
+    kind TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    shape TEXT NOT NULL,
+    file TEXT NOT NULL,
+    header TEXT NOT NULL,
+    state TEXT NOT NULL,
+    latest INTEGER NOT NULL DEFAULT 1,
+    created REAL NOT NULL,
+    touched REAL NOT NULL,
+    exit_code INTEGER,
+    counts TEXT,
+    texts TEXT NOT NULL,
+    texts_size INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX runs_by_file ON runs (sha256);
+CREATE TABLE rows (
+    run INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    customer INTEGER,
+    key BLOB,
+    amount INTEGER,
+    currency TEXT,
+    place INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    sent_at REAL,
+    status_code INTEGER,
+    code TEXT,
+    error TEXT,
+    fault TEXT,
+    PRIMARY KEY (run, row)
+) WITHOUT ROWID;
+CREATE INDEX rows_by_status ON rows (run, status, row);
+CREATE INDEX rows_sent ON rows (run, row) WHERE status = 'pending' AND sent_at IS NOT NULL;
+CREATE INDEX rows_pending_by_customer ON rows (run, (row >> {ROWS_A_BLOCK}), customer, row)
+    WHERE status = 'pending';
+CREATE TABLE accepted_sales (
+    scope INTEGER NOT NULL,
+    invoice BLOB NOT NULL,
+    amount INTEGER,
+    currency TEXT,
+    PRIMARY KEY (scope, invoice)
+) WITHOUT ROWID;
+CREATE TABLE sent_leads (
+    scope INTEGER NOT NULL,
+    fingerprint BLOB NOT NULL,
+    arrived INTEGER NOT NULL,
+    PRIMARY KEY (scope, fingerprint)
+) WITHOUT ROWID;
+CREATE TABLE sales_in_doubt (
+    scope INTEGER NOT NULL,
+    invoice BLOB NOT NULL,
+    sent_at REAL NOT NULL,
+    PRIMARY KEY (scope, invoice)
+) WITHOUT ROWID;
+CREATE TABLE slots (
+    id INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    left_at REAL,
+    ends REAL NOT NULL
+);
+CREATE INDEX slots_by_end ON slots (scope, ends);
+CREATE TABLE turns (
+    committed INTEGER NOT NULL
+);
+INSERT INTO turns (committed) VALUES (0);
+"""
+
+UPGRADES = {
+    1: f"""
+ALTER TABLE runs RENAME COLUMN contents TO texts;
+ALTER TABLE runs RENAME COLUMN contents_size TO texts_size;
+DROP INDEX rows_pending_by_customer;
+CREATE INDEX rows_pending_by_customer ON rows (run, (row >> {ROWS_A_BLOCK}), customer, row)
+    WHERE status = 'pending';
+ALTER TABLE accepted_sales RENAME TO accepted_before;
+CREATE TABLE accepted_sales (
+    scope INTEGER NOT NULL,
+    invoice BLOB NOT NULL,
+    amount INTEGER,
+    currency TEXT,
+    PRIMARY KEY (scope, invoice)
+) WITHOUT ROWID;
+INSERT INTO accepted_sales SELECT scope, invoice, amount, currency FROM accepted_before;
+DROP TABLE accepted_before;
+ALTER TABLE slots ADD COLUMN left_at REAL;
+CREATE TABLE turns (
+    committed INTEGER NOT NULL
+);
+INSERT INTO turns (committed) VALUES (0);
+"""
+}
+"""What makes the next format of each older one."""
