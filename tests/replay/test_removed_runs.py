@@ -16,7 +16,7 @@ from cms_cli.replay.journal import lifecycle, row_table, runs
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.sending import clearance
+from cms_cli.replay.sending import turn
 from cms_python import CMSClient, Outcome, WireEvent
 
 SUCCESS = json_reply(200, {"success": True, "message": "ok", "data": {}})
@@ -89,7 +89,7 @@ def test_a_sale_of_another_run_that_grows_too_old_meanwhile(
     tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that goes on for days looks again: what was young enough at its beginning to be repeated ages, too."""
-    monkeypatch.setattr(clearance, "_LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(turn, "_LOOK_AGAIN", 0.0)
     bench = Bench(tmp_path, server.url)
     bench.replay(bench.file(sales_csv(range(3))), limit=1)
     bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 3", time.time() - 3600)

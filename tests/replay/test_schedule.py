@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cms_cli.replay.journal import row_table, runs
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import PendingRow, StagedRow
-from cms_cli.replay.journal.sqlite_file import ROWS_A_BLOCK
+from cms_cli.replay.journal.schema import ROWS_A_BLOCK
 from cms_cli.replay.sending.schedule import Schedule
 
 
