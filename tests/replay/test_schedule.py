@@ -124,7 +124,7 @@ def test_a_customer_far_apart(tmp_path: Path) -> None:
     block = 1 << ROWS_A_BLOCK
     mine = [1, block - 1, block, block + 1, 3 * block + 5]
     rows = [
-        StagedRow(row, row + 1, "pending", 7 if row in mine else row + 1000, *(None,) * 4, "[]", *(None,) * 3)
+        StagedRow(row, row + 1, "pending", 7 if row in mine else row + 1000, b"k", *(None,) * 3, "[]", *(None,) * 3)
         for row in range(1, 3 * block + 10)
     ]
     with Journal.open(tmp_path) as journal:
