@@ -65,7 +65,7 @@ def test_a_lead_in_doubt_without_a_time_of_its_own(tmp_path: Path, server: Fault
     assert counted(first) == {"accepted": 2, "unknown": 1, "pending": 1}
     bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 4", time.time())
     prune(bench, str(first.run))
-    assert counted(bench.replay(path, shape)) == {"duplicate": 2, "invalid": 2}
+    assert counted(bench.replay(path, shape)) == {"duplicate": 2, "unknown": 2}
     assert len(server.requests) == 3
     assert counted(bench.replay(path, shape, retry_unknown=True)) == {"accepted": 2, "duplicate": 2}
 

@@ -16,6 +16,7 @@ from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import (
     IN_LEDGER,
     INTERRUPTED,
+    SENT_ELSEWHERE,
     TOO_LONG_AGO,
     PendingRow,
     RowStatus,
@@ -34,12 +35,6 @@ WAITED_FOR = 40.0
 
 _LOOK_AGAIN = 600.0
 """Seconds after which other runs' sales are looked through again: some may have become too old meanwhile."""
-
-_ELSEWHERE = (
-    RowStatus.UNKNOWN,
-    "unknown_elsewhere",
-    "another run has sent it without an answer; it may have arrived",
-)
 
 
 class Answer(NamedTuple):
@@ -146,7 +141,11 @@ def decide(
     for row in rows:
         known = _known_lead(row, facts, resend_unknown) if kind is EventKind.LEAD else _known_sale(row, facts, now)
         left_at = facts.elsewhere.get(row.key)
-        if left_at is not None and abs(now - left_at) < WAITED_FOR and (known is None or known[1] == _ELSEWHERE[1]):
+        if (
+            left_at is not None
+            and abs(now - left_at) < WAITED_FOR
+            and (known is None or known[1] == SENT_ELSEWHERE[1])
+        ):
             decision.wait.append(row)
         elif known is not None:
             decision.known.append(Known(row, *known))
@@ -163,7 +162,7 @@ def _known_lead(row: PendingRow, facts: Facts, resend_unknown: bool) -> tuple[Ro
     if arrived:
         return IN_LEDGER
     if arrived is not None or (row.key in facts.elsewhere and not resend_unknown):
-        return _ELSEWHERE
+        return SENT_ELSEWHERE
     return None
 
 
