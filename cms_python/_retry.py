@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timezone
 
 from cms_python.events import EventKind
@@ -49,38 +48,35 @@ def backoff(attempt: int, chance: float, longest: float = LONGEST_BACKOFF) -> fl
     return min(longest, FIRST_BACKOFF * 2.0 ** min(attempt - 1, 16)) * (0.75 + 0.25 * chance)
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
-    """When to give up.
+def pause(
+    kind: EventKind,
+    outcome: Outcome,
+    *,
+    failures: int,
+    elapsed: float,
+    retries: float,
+    total_wait: float,
+    chance: float,
+) -> float | None:
+    """Return the seconds until the next attempt, or None when it is time to give up.
 
-    Attributes:
+    Args:
+        kind: Lead or sale.
+        outcome: What became of the last attempt.
+        failures: How many attempts have failed so far.
+        elapsed: Seconds since the first attempt began.
         retries: Repeats after the first attempt, a whole number or infinity; with 0 there is none. A 429, and any
             answer with ``Retry-After``, does not use them up: the service has said that it is alive and when it
             will listen.
         total_wait: Seconds within which every attempt begins. The last one has its whole time nonetheless.
+        chance: Uniform in [0, 1).
     """
-
-    retries: float
-    total_wait: float
-
-    def pause(
-        self, kind: EventKind, outcome: Outcome, failures: int, elapsed: float, chance: float
-    ) -> float | None:
-        """Return the seconds until the next attempt, or None when it is time to give up.
-
-        Args:
-            kind: Lead or sale.
-            outcome: What became of the last attempt.
-            failures: How many attempts have failed so far.
-            elapsed: Seconds since the first attempt began.
-            chance: Uniform in [0, 1).
-        """
-        if not may_resend(kind, outcome):
-            return None
-        if failures > self.retries and not (self.retries and outcome.asks_to_wait):
-            return None
-        wait = max(backoff(failures, chance), outcome.retry_after or 0.0)
-        return wait if elapsed + wait < self.total_wait else None
+    if not may_resend(kind, outcome):
+        return None
+    if failures > retries and not (retries and outcome.asks_to_wait):
+        return None
+    wait = max(backoff(failures, chance), outcome.retry_after or 0.0)
+    return wait if elapsed + wait < total_wait else None
 
 
 def read_retry_after(text: str, now: float) -> float | None:

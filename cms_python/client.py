@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cms_python import outcome as outcomes
-from cms_python._retry import RetryPolicy
+from cms_python._retry import pause
 from cms_python.events import InvalidEventError, LeadEvent, SaleEvent, WireEvent
 from cms_python.outcome import DOCUMENTED_HOSTS, Outcome, TrackResult
 
@@ -66,10 +66,11 @@ class CMSClient:
         self._timeout = _number("timeout", timeout)
         if not 0 < self._timeout <= LONGEST_TIMEOUT:
             raise ValueError(f"timeout must be above 0 and at most {LONGEST_TIMEOUT:g} seconds, not {timeout}")
-        self._policy = RetryPolicy(_number("retries", retries), _number("total_wait", total_wait))
-        if self._policy.retries < 0 or self._policy.retries % 1 > 0:  # infinity is allowed, and has no rest
+        self._retries = _number("retries", retries)
+        if self._retries < 0 or self._retries % 1 > 0:  # infinity is allowed, and has no rest
             raise ValueError(f"retries must be a whole number, 0 or more, not {retries}")
-        if self._policy.total_wait < 0:
+        self._total_wait = _number("total_wait", total_wait)
+        if self._total_wait < 0:
             raise ValueError(f"total_wait must be 0 or more seconds, not {total_wait}")
         self._closed = False
         self._transport = _transport(self._host, token)
@@ -221,12 +222,19 @@ class CMSClient:
                 may_have_arrived=outcome.may_have_arrived or may_have_arrived,
             )
             may_have_arrived = outcome.may_have_arrived
-            elapsed = time.monotonic() - start
-            pause = self._policy.pause(wire.kind, outcome, failures, elapsed, random.random())  # noqa: S311 - no secret
-            if pause is None:
+            wait = pause(
+                wire.kind,
+                outcome,
+                failures=failures,
+                elapsed=time.monotonic() - start,
+                retries=self._retries,
+                total_wait=self._total_wait,
+                chance=random.random(),  # noqa: S311 - no secret
+            )
+            if wait is None:
                 return outcome
-            _log.info("attempt %d: %s; next in %.1f s", failures, outcome.message, pause)
-            time.sleep(pause)
+            _log.info("attempt %d: %s; next in %.1f s", failures, outcome.message, wait)
+            time.sleep(wait)
             if self._closed:  # meanwhile, by another thread: what is known of the event so far is not lost
                 return outcome
 
