@@ -166,8 +166,10 @@ class Transport:
         inner = _innermost(error)
         reason = _reason_for(error, inner, sent)
         detail = str(inner) or type(inner).__name__
-        if reason is Reason.SETTINGS and self._settings["proxies"]:
-            # Its words quote the proxy's address up to the first slash, be it half a password.
+        if isinstance(error, requests.exceptions.InvalidSchema):
+            detail = 'a SOCKS proxy needs: pip install "requests[socks]"'
+        elif reason is Reason.SETTINGS and self._settings["proxies"]:
+            # The error's own words quote the proxy's address up to the first slash, be it half a password.
             detail = "the proxy's address cannot be used; in its password, write / ? # @ as %2F %3F %23 %40"
         return NoAnswer(reason, sent, self._mask.in_text(detail))
 

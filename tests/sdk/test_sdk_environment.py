@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import socket
+import socketserver
 import ssl
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -19,6 +24,7 @@ from cms_python import CMSClient, EventKind, Status, WireEvent, may_resend
 
 MakeClient = Callable[..., CMSClient]
 ONCE = {"retries": 0, "total_wait": 0}
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -271,6 +277,77 @@ def test_proxy_that_makes_no_sense(make_client: MakeClient, monkeypatch: pytest.
     answer = track(client, "lead")
     assert (answer["success"], answer["status_code"]) == (False, None)
     assert client.attempt(WireEvent(EventKind.LEAD, b"{}")).status is Status.UNSENT
+
+
+class SocksProxy(socketserver.StreamRequestHandler):
+    """Speaks as much of SOCKS 5 as it takes: whatever host is named, this machine is meant."""
+
+    def handle(self) -> None:
+        count = self.rfile.read(2)[1]
+        self.rfile.read(count)
+        self.wfile.write(b"\x05\x00")  # no password
+        self.rfile.read(4)
+        name = self.rfile.read(self.rfile.read(1)[0])
+        port = int.from_bytes(self.rfile.read(2), "big")
+        self.server.asked.append((name.decode(), port))  # type: ignore[attr-defined]
+        try:
+            onward = socket.create_connection(("127.0.0.1", port), 10)
+        except OSError:
+            self.wfile.write(b"\x05\x05\x00\x01" + bytes(6))  # refused
+            return
+        with onward:
+            self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
+            back = threading.Thread(target=self.pass_on, args=(onward, self.connection))
+            back.start()
+            self.pass_on(self.connection, onward)
+            back.join()
+
+    @staticmethod
+    def pass_on(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def socks() -> Iterator[socketserver.ThreadingTCPServer]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), SocksProxy) as running:
+        running.asked = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=running.serve_forever, args=(0.05,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def test_socks_proxy(
+    server: FaultServer, socks: Any, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SOCKS proxy is used where the environment names one; what it refuses surely did not arrive."""
+    monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{socks.server_address[1]}")
+    assert track(make_client(f"http://api.example:{server.port}"), "lead")["success"] is True
+    assert socks.asked == [("api.example", server.port)]
+    with refusing_port() as port:
+        outcome = make_client(f"http://api.example:{port}", **ONCE).attempt(WireEvent(EventKind.LEAD, b"{}"))
+    assert (outcome.status, may_resend(EventKind.LEAD, outcome)) == (Status.UNSENT, True)
+
+
+def test_socks_proxy_without_what_it_needs() -> None:
+    """Where PySocks is not installed, the error says what to install."""
+    code = (
+        "import sys; sys.modules['socks'] = None; import cms_python;"
+        "print(cms_python.CMSClient('cms_live_0123', 'http://api.example').track_lead('a', 'b')['error'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ALL_PROXY": "socks5://joe:secret@127.0.0.1:1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert 'pip install "requests[socks]"' in done.stdout, done.stderr
+    assert "secret" not in done.stdout
 
 
 # Passwords
