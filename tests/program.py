@@ -111,6 +111,7 @@ class Program:
         stdin: str | bytes = b"",
         timeout: float = 60.0,
         python: Sequence[str] = (),
+        cwd: Path | None = None,
     ) -> Result:
         """Run it to its end.
 
@@ -120,13 +121,14 @@ class Program:
             stdin: What it can read.
             timeout: Seconds after which the test fails.
             python: Flags for the interpreter.
+            cwd: The current folder; None for the home.
         """
         done = subprocess.run(
             [sys.executable, *python, "-m", "cms_cli", *arguments],
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             env={**self.env, **(env or {})},
-            cwd=self.home,
+            cwd=cwd or self.home,
             timeout=timeout,
             check=False,
         )

@@ -190,9 +190,9 @@ def failures(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """Write the rows that were invalid, refused or unknown as CSV, with their own columns and why.
+    """Write the rows that were invalid, refused or unknown with their own columns and why.
 
-    Mend them and feed the file back as it is.
+    Correct them and feed the file back as it is; it is CSV or JSON Lines as the input was.
     """
     from cms_cli.replay.journal import row_table
     from cms_cli.replay.journal.runs import RunState
@@ -210,10 +210,11 @@ def failures(
                     f"{name} is still being read, or was interrupted then: nothing was sent",
                     "--failures FILE lists the bad rows once all are read; so does --dry-run.",
                 )
-            layout = layout_of(run)
-            console.data(layout.heading().rstrip("\n"), layout.encoding)
+            layout = layout_of(run, to_feed_back=True)
+            if heading := layout.heading():
+                console.data(heading.rstrip("\n"), layout.dialect.encoding)
             for row in row_table.settled(journal, run, FAILED):
-                console.data(layout.csv(row).rstrip("\n"), layout.encoding)
+                console.data(layout.line(row).rstrip("\n"), layout.dialect.encoding)
     return ExitCode.OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import cached_property
@@ -13,13 +14,14 @@ from cms_cli.replay.mapping.blueprint import Blueprint, settle
 from cms_cli.replay.mapping.bulk import Bulk
 from cms_cli.replay.mapping.mapper import Mapper, mapped_columns
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.model import ADDED, STATUS, MappedColumn, PlannedRow, RowProblem, SkippedRow, SourceRow
+from cms_cli.replay.model import ADDED, STATUS, Dialect, MappedColumn, PlannedRow, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.reading import jsonl
 from cms_cli.replay.reading.rows import Table, open_table
 from cms_cli.replay.reading.source import Source
 from cms_cli.replay.request import Request
 from cms_cli.replay.staging.stager import may_have_arrived
 
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _BATCH = 256  # rows mapped at a time: what they take fits into a processor's cache
 
 
@@ -46,14 +48,12 @@ class Intake:
         return self._first.header
 
     @property
-    def delimiter(self) -> str:
-        """What separates cells; "" in JSON Lines."""
-        return self._first.delimiter
-
-    @property
-    def encoding(self) -> str:
-        """The encoding."""
-        return self._first.encoding
+    def dialect(self) -> Dialect:
+        """How it is written."""
+        stream = self.source.rewound()
+        marked = stream.read(4).startswith(_MARKS)
+        json_lines = self._request.shape.format == "jsonl"
+        return Dialect(self._first.delimiter or ",", self._first.encoding, marked, json_lines)
 
     @cached_property
     def blueprint(self) -> Blueprint:

@@ -79,6 +79,23 @@ class Block(NamedTuple):
         return list(map(SourceRow._make, zip(count(self.row), count(self.line), self.cells)))
 
 
+@dataclass(frozen=True)
+class Dialect:
+    """How a file of rows is written.
+
+    Attributes:
+        delimiter: What separates its cells; means nothing in JSON Lines.
+        encoding: Its encoding.
+        marked: Whether it begins with a byte order mark.
+        json_lines: Whether it is JSON Lines rather than CSV.
+    """
+
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    marked: bool = False
+    json_lines: bool = False
+
+
 class Problem(NamedTuple):
     """One thing that is wrong: with a value, or, once it says where, with a row.
 

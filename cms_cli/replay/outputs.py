@@ -13,7 +13,7 @@ import io
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,117 +24,107 @@ from cms_cli.replay.model import (
     LINE,
     STATUS,
     SURPLUS,
+    Dialect,
     InputError,
     MachineError,
     RowProblem,
     SourceRow,
 )
-from cms_cli.replay.reading.dialect import delimiter_named
 from cms_cli.replay.reading.source import Source, sha256_of
 
 # Rows that could not be read would be good ones for being written here, with an empty cell where one is missing.
 _CORRECTED_BY_WRITING = ("too_few_cells", "bad_quotes")
 _TO_CORRECT = "(the row {}: correct it and take this cell out)"
 _PAGE = 4096  # bytes; the smallest piece in which a system takes a write
+_PLAIN = Dialect()
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Layout:
-    """How rows are written: in the input's own columns, delimiter and encoding, as CSV or as JSON Lines.
+    """How rows are written: in the input's own columns and dialect.
 
     So the very flags that read the input read the file of its failures.
     """
 
-    def __init__(
-        self, header: Sequence[str], *, delimiter: str = "", encoding: str = "", json_lines: bool = False
-    ) -> None:
+    def __init__(self, header: Sequence[str], dialect: Dialect = _PLAIN, *, to_feed_back: bool = False) -> None:
         """Take what is known of the input.
 
         Args:
             header: The column names.
-            delimiter: What separates cells, as ``--delimiter`` has it; "" for a comma.
-            encoding: The encoding; "" for UTF-8.
-            json_lines: Whether the input is JSON Lines.
+            dialect: How the lines are written.
+            to_feed_back: Whether rows must not be taken for corrected when the file is fed back: one that was left
+                out because it may have arrived is marked as unknown, and one that could not be read has a cell too
+                many.
         """
-        self.json_lines = json_lines
-        self._width = len(header)
+        self.dialect = dialect
+        self._header = header
+        self._to_feed_back = to_feed_back
         self._kept = [(place, name) for place, name in enumerate(header) if name not in ADDED]
-        self._delimiter = delimiter_named(delimiter) if delimiter else ","
-        self.encoding = encoding or "utf-8"
+
+    def of_file(self, path: Path, *, to_feed_back: bool) -> Layout:
+        """Return the layout of an output file.
+
+        Args:
+            path: ``.jsonl`` or ``.ndjson`` gives JSON Lines.
+            to_feed_back: Whether it is a failures file: one of JSON Lines is JSON Lines whatever its ending.
+        """
+        json_lines = path.suffix.lower() in (".jsonl", ".ndjson") or (to_feed_back and self.dialect.json_lines)
+        own = self.dialect.json_lines is json_lines
+        dialect = self.dialect if own else Dialect(json_lines=json_lines)
+        return Layout(self._header, dialect, to_feed_back=to_feed_back)
 
     def heading(self) -> str:
-        """Return the line of column names."""
-        return self._csv([*(name for _, name in self._kept), *ADDED])
+        """Return what comes before the first row: the byte order mark that the input has, and the column names."""
+        mark = "\ufeff" if self.dialect.marked else ""
+        return mark if self.dialect.json_lines else mark + self._csv([*(name for _, name in self._kept), *ADDED])
 
-    def csv(self, row: SettledRow) -> str:
-        """Return a row as a line of CSV."""
-        cells, kept = self._cells(row)
+    def line(self, row: SettledRow) -> str:
+        """Return a row as a line."""
+        cells: list[str] = json.loads(row.cells) if row.cells else []
+        kept = [cells[place] if place < len(cells) else "" for place, _ in self._kept]
         # What a ragged row has too much stays behind it, so that nothing of it is lost.
-        surplus = cells[self._width :]
-        return self._csv([*kept, str(row.line), row.status, _harmless(row.error or ""), *surplus])
-
-    def json(self, row: SettledRow) -> str:
-        """Return a row as a line of JSON."""
-        cells, kept = self._cells(row)
+        surplus, status = cells[len(self._header) :], row.status
+        if self._to_feed_back and row.code in _CORRECTED_BY_WRITING and not surplus:
+            surplus = [_TO_CORRECT.format(row.error)]
+        if self._to_feed_back and row.code == OUTCOME_UNKNOWN:
+            status = RowStatus.UNKNOWN.value
+        if not self.dialect.json_lines:
+            return self._csv([*kept, str(row.line), status, _harmless(row.error or ""), *surplus])
         record: dict[str, object] = {name: cell for (_, name), cell in zip(self._kept, kept)}
-        record.update({LINE: row.line, STATUS: row.status, ERROR: row.error})
-        surplus = cells[self._width :]
+        record.update({LINE: row.line, STATUS: status, ERROR: row.error})
         if surplus:
             record[SURPLUS] = surplus
-        return json.dumps(record, ensure_ascii=not _holds_all(self.encoding)) + "\n"
-
-    def to_feed_back(self, row: SettledRow) -> SettledRow:
-        """Return a row as a failures file has it, so that it is not taken for corrected when it is fed back.
-
-        A row that was left out because it may have arrived is marked as unknown, and one that could not be read has
-        a cell too many.
-        """
-        if row.code == OUTCOME_UNKNOWN:
-            row = row._replace(status=RowStatus.UNKNOWN.value)
-        cells: list[str] = json.loads(row.cells) if row.cells else []
-        if row.code in _CORRECTED_BY_WRITING and len(cells) <= self._width:
-            cells += [""] * (self._width - len(cells))
-            row = row._replace(cells=json.dumps([*cells, _TO_CORRECT.format(row.error)]))
-        return row
-
-    def _cells(self, row: SettledRow) -> tuple[list[str], list[str]]:
-        cells: list[str] = json.loads(row.cells) if row.cells else []
-        return cells, [cells[place] if place < len(cells) else "" for place, _ in self._kept]
+        unicode = codecs.lookup(self.dialect.encoding).name.startswith("utf")
+        return json.dumps(record, ensure_ascii=not unicode) + "\n"
 
     def _csv(self, cells: Sequence[str]) -> str:
         text = io.StringIO()
         # With this line end, a cell with either character of it is quoted; with a plain "\n" older Pythons leave a
         # lone "\r" bare, which ends a line where it is read again.
-        csv.writer(text, delimiter=self._delimiter, lineterminator="\r\n").writerow(cells)
+        csv.writer(text, delimiter=self.dialect.delimiter, lineterminator="\r\n").writerow(cells)
         return text.getvalue()[:-2] + "\n"
 
 
 class RowFile:
     """A CSV or JSON Lines file of rows, while it is written."""
 
-    def __init__(self, path: Path, layout: Layout, flag: str, *, to_feed_back: bool = False) -> None:
+    def __init__(self, path: Path, layout: Layout, flag: str) -> None:
         """Create the file, or empty it.
 
         Args:
-            path: ``.jsonl`` or ``.ndjson`` gives JSON Lines.
+            path: The file.
             layout: How rows are written.
             flag: Which flag named it, for messages.
-            to_feed_back: Whether it is a failures file, whose form is that of its input whatever its ending.
 
         Raises:
             InputError: It cannot be written.
         """
         self._path = path
+        self._layout = layout
         self._name = f"{flag} {path}"
         self._size = 0  # bytes of whole lines
-        by_ending = path.suffix.lower() in (".jsonl", ".ndjson")
-        json_lines = by_ending or (to_feed_back and layout.json_lines)
-        # A results file of JSON Lines is for programs, which expect UTF-8.
-        encoding = layout.encoding if to_feed_back or not json_lines else "utf-8"
-        self._line = layout.json if json_lines else layout.csv
-        self._prepared = layout.to_feed_back if to_feed_back else None
         # What the encoding lacks can only be in an error message: the cells came out of it.
-        self._encoder = codecs.getincrementalencoder(encoding)("backslashreplace")
+        self._encoder = codecs.getincrementalencoder(layout.dialect.encoding)("backslashreplace")
         try:
             # Rows name people and what they paid.
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -142,8 +132,7 @@ class RowFile:
             hint = "Name a file that can be written."
             raise InputError(f"{self._name}: {error.strerror or error}", hint) from error
         self._file = open(descriptor, "wb", buffering=0)  # noqa: PTH123, SIM115 - an open descriptor
-        if not json_lines:
-            self._write(self._encoder.encode(layout.heading()))
+        self._write(self._encoder.encode(layout.heading()))
 
     def add(self, rows: Iterable[SettledRow]) -> None:
         """Write rows whose outcome is committed.
@@ -154,7 +143,7 @@ class RowFile:
         self.check()
         piece = b""
         for row in rows:
-            line = self._encoder.encode(self._line(row if self._prepared is None else self._prepared(row)))
+            line = self._encoder.encode(self._layout.line(row))
             start = self._size + len(piece)
             if start // _PAGE == (start + len(line) - 1) // _PAGE:
                 piece += line
@@ -203,7 +192,9 @@ class RowFile:
         self._size += size
 
 
-def with_cells(rows: Iterable[SettledRow], table: Iterable[SourceRow | RowProblem]) -> Iterator[SettledRow]:
+def with_cells(
+    rows: Iterable[SettledRow], table: Iterable[SourceRow | RowProblem]
+) -> Generator[SettledRow, None, None]:
     """Yield rows with the cells that a finished run has dropped, from the input.
 
     Args:
@@ -281,11 +272,6 @@ def _sha256(path: Path) -> str:
             return sha256_of(file)
     except OSError:
         return ""
-
-
-def _holds_all(encoding: str) -> bool:
-    """Whether an encoding can hold every character, so that JSON needs no escapes."""
-    return codecs.lookup(encoding).name.startswith("utf")
 
 
 def _harmless(text: str) -> str:

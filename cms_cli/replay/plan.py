@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -19,16 +19,13 @@ from cms_cli.replay.model import SAMPLES, Problem
 from cms_cli.replay.outputs import Layout, with_cells
 from cms_cli.replay.problems import MOST_PROBLEMS
 from cms_cli.replay.request import Request
-from cms_cli.replay.rowfiles import layout_of, layout_of_input
+from cms_cli.replay.rowfiles import Settled, layout_of
 from cms_cli.replay.staging.preview import Preview
 from cms_cli.replay.staging.sinks import IntoJournal, Nowhere, Spool
 from cms_cli.replay.staging.stager import SAMPLED, Known, Sink, Stager
 from cms_cli.replay.warnings import about_changed_amounts, about_times, about_token, seconds_needed, suggestion
 from cms_cli.replay.watcher import Watcher
 from cms_python import EventKind
-
-Settled = Callable[[Iterable[RowStatus]], Iterator[SettledRow]]
-"""Yields the rows of some statuses, in file order."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +129,7 @@ def plan_of_run(job: Job, run: Run) -> Plan:
     warnings = about_token(request, pending)
     columns = job.intake.columns(job.intake.first_cells(SAMPLED)) if job.dry and job.intake is not None else ()
     events = tuple(row.body for row in row_table.pending(journal, run, 0, SAMPLES)) if job.dry else ()
+    layout = layout_of(run) if job.intake is None else Layout(job.intake.header, job.intake.dialect)
     preview = Preview(
         file=job.intake.source.name if job.intake is not None else run.file,
         run=run.name,
@@ -145,7 +143,7 @@ def plan_of_run(job: Job, run: Run) -> Plan:
         events=events,
         warnings=(*warnings, *about_changed_amounts(*changed_amounts(journal, run))),
     )
-    return Plan(run, False, preview, problems_of(journal, run), warnings, settled, layout_of(run), again)
+    return Plan(run, False, preview, problems_of(journal, run), warnings, settled, layout, again)
 
 
 def problems_of(journal: Journal, run: Run) -> list[Problem]:
@@ -200,7 +198,7 @@ def plan_of_input(job: Job, stack: ExitStack) -> Plan:
     """
     request, intake = job.request, job.intake
     assert intake is not None
-    layout = layout_of_input(request.shape, intake.header)
+    layout = Layout(intake.header, intake.dialect)
     if job.dry:
         wanted = any(path for _, path in request.outputs)
         spool = Spool() if wanted else None
@@ -259,8 +257,8 @@ def _stage(job: Job, intake: Intake, sink: Sink) -> Stager:
     return stager
 
 
-def _no_rows(_: Iterable[RowStatus]) -> Iterator[SettledRow]:
-    return iter(())
+def _no_rows(_: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
+    yield from ()
 
 
 def _ledger_of(job: Job) -> Callable[[Sequence[bytes]], Known]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from cms_cli.replay.journal.rows import FAILED, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.mapping.shape import Shape
+from cms_cli.replay.model import Dialect
 from cms_cli.replay.outputs import Layout, RowFile
+from cms_cli.replay.reading.dialect import delimiter_named
+
+Settled = Callable[[Iterable[RowStatus]], Generator[SettledRow, None, None]]
+"""Yields the rows of some statuses, in file order."""
 
 
 class RowFiles:
@@ -34,7 +39,7 @@ def row_files(
     failures: Path | None,
     results: Path | None,
     layout: Layout,
-    settled: Callable[[Iterable[RowStatus]], Iterator[SettledRow]],
+    settled: Settled,
     *,
     pending_too: bool,
 ) -> Iterator[RowFiles]:
@@ -57,21 +62,20 @@ def row_files(
         for flag, path, statuses in (("--failures", failures, frozenset(FAILED)), ("--results", results, every)):
             if path is None:
                 continue
-            file = RowFile(path, layout, flag, to_feed_back=flag == "--failures")
+            file = RowFile(path, layout.of_file(path, to_feed_back=flag == "--failures"), flag)
             stack.callback(file.close)
-            rows = settled(statuses)
-            file.add(rows)
+            # Closed here, and not when somebody drops it: the journal it reads may be closed by then.
+            with closing(settled(statuses)) as rows:
+                file.add(rows)
             files.append((file, frozenset(status.value for status in statuses)))
         yield RowFiles(files)
         for file, _ in files:
             file.check()
 
 
-def layout_of(run: Run) -> Layout:
+def layout_of(run: Run, *, to_feed_back: bool = False) -> Layout:
     """Return how rows of a run are written: as its input was."""
-    return layout_of_input(Shape.from_json(run.shape), run.header)
-
-
-def layout_of_input(shape: Shape, header: Sequence[str]) -> Layout:
-    """Return how rows of an input are written."""
-    return Layout(header, delimiter=shape.delimiter, encoding=shape.encoding, json_lines=shape.format == "jsonl")
+    shape = Shape.from_json(run.shape)
+    delimiter = delimiter_named(shape.delimiter) if shape.delimiter else ","
+    dialect = Dialect(delimiter, shape.encoding or "utf-8", json_lines=shape.format == "jsonl")
+    return Layout(run.header, dialect, to_feed_back=to_feed_back)

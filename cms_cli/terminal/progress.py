@@ -86,8 +86,7 @@ class ReplayView(Watcher):
         """Show the preview; on a terminal, ask."""
         self._sign.stop()
         shown.show_problems(self._console, preview.problems)
-        for warning in preview.warnings:
-            self._console.warn(warning)
+        shown.show_warnings(self._console, preview.warnings)
         if not self._ask or not self._console.asks:
             self._console.note("; ".join(line.strip() for line in shown.summary_lines(preview, self.rate)))
             return True

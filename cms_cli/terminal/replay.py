@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from cms_cli.replay.journal.rows import RowStatus, SettledRow
@@ -26,6 +27,8 @@ _MEANINGS = {
     RowStatus.INVALID: "not sent: something is wrong in the file",
     RowStatus.SKIPPED: "left out, as you asked",
 }
+
+_RESUME = re.compile(r"cms (runs resume (?:(?:lead|sale)-\w+|--all))")
 
 _BY_SIGNAL = {
     Stop.INTERRUPTED: "Ctrl-C",
@@ -154,11 +157,16 @@ def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
         console.error(shown(str(group)), f"       {shown(group.problem.hint)}" if group.problem.hint else "")
 
 
+def show_warnings(console: Console, warnings: Iterable[str]) -> None:
+    """Show warnings; the commands in them get the flags that they need here."""
+    for warning in warnings:
+        console.warn(_RESUME.sub(lambda found: console.next_command(found[1], sends=True), shown(warning)))
+
+
 def show_rehearsal(console: Console, form: str, preview: Preview, report: ReplayReport, rate: str) -> None:
     """Show the result of a dry run."""
     show_problems(console, preview.problems)
-    for warning in preview.warnings:
-        console.warn(warning)
+    show_warnings(console, report.warnings)
     if form == "table":
         show_preview(console, preview, rate)
         _show_counts(console, report)
@@ -182,7 +190,6 @@ def show_rehearsal(console: Console, form: str, preview: Preview, report: Replay
             "first": preview.first or None,
             "last": preview.last or None,
             "least_seconds": preview.seconds,
-            "warnings": list(preview.warnings),
         }
         console.document(value, form)
     actions.tell(console, report, sent=False)
@@ -195,6 +202,7 @@ def show_report(console: Console, form: str, report: ReplayReport) -> None:
         console.document(report.to_dict(), form)
     elif not console.quiet:
         _show_counts(console, report)
+    show_warnings(console, report.new_warnings)
     _show_failures(console, report)
     _show_next(console, report)
     actions.tell(console, report)

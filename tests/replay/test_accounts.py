@@ -110,7 +110,7 @@ def test_a_run_that_goes_on_with_another_profile(online: Program, service: Fault
         (sales_csv(range(3)), (), 1e9, "no column gives the time"),
         (as_csv(LEAD_HEADER, [lead(0, timestamp="2099-01-01"), lead(1)]), (), 1e9, "1 row is dated in the future"),
         (as_csv(LEAD_HEADER, [lead(0, timestamp=""), lead(1)]), (), 1e9, "1 row is without a time"),
-        (ZONED, ("--map", "timestamp=timestamp (CET)"), 1e9, '"timestamp (CET)" seems to name a zone'),
+        (ZONED, ("--map", "timestamp=timestamp (CET)"), 1e9, '"timestamp (CET)" seems to name a time zone'),
         (ZONED, ("--map", "timestamp=timestamp (CET)", "--timezone", "Europe/Berlin"), 1e9, ""),
     ],
 )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tables import table
 
 from cms_cli.replay.journal.rows import SettledRow
-from cms_cli.replay.model import ADDED, InputError, SourceRow
+from cms_cli.replay.model import ADDED, Dialect, InputError, SourceRow
 from cms_cli.replay.outputs import Layout, RowFile, check_outputs
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=12)
@@ -32,8 +32,8 @@ def row(cells: list[str], error: str = "it said no", number: int = 1) -> Settled
 @given(cells=st.lists(TEXT, min_size=2, max_size=4), delimiter=st.sampled_from([",", ";", "\t"]))
 def test_cells_come_back_as_they_were(cells: list[str], delimiter: str) -> None:
     """Whatever is in a cell, quotes and line ends too, it is read again as it was written."""
-    layout = Layout([f"c{place}" for place in range(len(cells))], delimiter=delimiter)
-    text = layout.heading() + layout.csv(row(cells))
+    layout = Layout([f"c{place}" for place in range(len(cells))], Dialect(delimiter))
+    text = layout.heading() + layout.line(row(cells))
     found = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     assert found[1][: len(cells)] == cells
 
@@ -41,7 +41,7 @@ def test_cells_come_back_as_they_were(cells: list[str], delimiter: str) -> None:
 def test_a_lone_carriage_return_is_quoted() -> None:
     """Our own reader takes a bare one for the end of the line."""
     layout = Layout(["a", "b"])
-    [found] = table(layout.heading() + layout.csv(row(["x\ry", "z"])))
+    [found] = table(layout.heading() + layout.line(row(["x\ry", "z"])))
     assert isinstance(found, SourceRow)
     assert found.cells[:2] == ["x\ry", "z"]
 
@@ -50,14 +50,14 @@ def test_a_lone_carriage_return_is_quoted() -> None:
 def test_formulas_in_what_we_add_are_harmless(start: str) -> None:
     """What the service says does not begin like a formula; the file's own cells stay what they are."""
     error = f"{start}HYPERLINK(1)"
-    line = next(csv.reader(io.StringIO(Layout(["a"]).csv(row([error], error)), newline="")))
+    line = next(csv.reader(io.StringIO(Layout(["a"]).line(row([error], error)), newline="")))
     assert line == [error, "2", "refused", "'" + error]
 
 
 def test_fed_back_columns_are_written_once() -> None:
     """A failures file of a failures file has our columns once, with what is true now."""
     layout = Layout(["a", *ADDED, "b"])
-    heading, line = csv.reader(io.StringIO(layout.heading() + layout.csv(row(["1", "9", "invalid", "old", "2"]))))
+    heading, line = csv.reader(io.StringIO(layout.heading() + layout.line(row(["1", "9", "invalid", "old", "2"]))))
     assert heading == ["a", "b", *ADDED]
     assert line == ["1", "2", "2", "refused", "it said no"]
 
@@ -65,15 +65,15 @@ def test_fed_back_columns_are_written_once() -> None:
 def test_what_a_ragged_row_has_too_much_is_kept() -> None:
     """Nothing of a row that could not be read is lost."""
     layout = Layout(["a", "b"])
-    line = next(csv.reader(io.StringIO(layout.csv(row(["1", "2", "3", "4"])))))
+    line = next(csv.reader(io.StringIO(layout.line(row(["1", "2", "3", "4"])))))
     assert line == ["1", "2", "2", "refused", "it said no", "3", "4"]
-    assert json.loads(layout.json(row(["1", "2", "3"])))["_surplus"] == ["3"]
+    assert json.loads(Layout(["a", "b"], Dialect(json_lines=True)).line(row(["1", "2", "3"])))["_surplus"] == ["3"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16", "cp1252"])
 def test_the_encoding_of_the_flags(tmp_path: Path, encoding: str) -> None:
     """The flags that read the input read the file of its failures, whatever the service's text holds."""
-    file = RowFile(tmp_path / "f.csv", Layout(["a"], encoding=encoding), "--failures")
+    file = RowFile(tmp_path / "f.csv", Layout(["a"], Dialect(encoding=encoding)), "--failures")
     file.add([row(["é"], "déjà"), row(["é"], "\N{SNOWMAN}")])
     file.close()
     lines = list(csv.reader((tmp_path / "f.csv").read_text(encoding).splitlines()))
@@ -84,7 +84,7 @@ def test_the_encoding_of_the_flags(tmp_path: Path, encoding: str) -> None:
 def test_jsonl(tmp_path: Path) -> None:
     """An ending of .jsonl or .ndjson gives JSON Lines."""
     for name in ("f.jsonl", "f.NDJSON"):
-        file = RowFile(tmp_path / name, Layout(["a"]), "--results")
+        file = RowFile(tmp_path / name, Layout(["a"]).of_file(tmp_path / name, to_feed_back=False), "--results")
         file.add([row(["1"]), row(["2"], number=2)])
         file.close()
         lines = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]

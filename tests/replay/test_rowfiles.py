@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from faultserver import DROP, SUCCESS, FaultServer, json_reply
+from program import Program
 from replays import (
     LEAD_HEADER,
     SALE_HEADER,
     Bench,
+    Notes,
     as_csv,
     counted,
     lead,
@@ -20,10 +25,13 @@ from replays import (
     sale,
     sales_csv,
 )
+from test_machine import limited
 
 from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.journal.identity import RunConflictError
-from cms_cli.replay.model import InputError
+from cms_cli.replay.journal.rows import SettledRow
+from cms_cli.replay.mapping.shape import Shape
+from cms_cli.replay.model import InputError, MachineError
 
 NO = json_reply(422, {"error": "it said no"})
 
@@ -174,3 +182,160 @@ def test_problems_name_their_column_in_every_report(tmp_path: Path, server: Faul
     assert first.problems == again.problems
     assert [(problem.line, problem.column) for problem in first.problems] == [(3, "amount")]
     assert json.dumps(first.to_dict())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="uses the shell")
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+@pytest.mark.parametrize("flag", ["--failures", "--results"])
+def test_the_input_on_stdin_is_not_written_over(online: Program, flag: str, dry_run: tuple[str, ...]) -> None:
+    """`< FILE` is that file, whatever it is called then."""
+    (online.home / "in.csv").write_text(sales_csv(range(3)))
+    (online.home / "link.csv").symlink_to("in.csv")
+    for name in ("in.csv", "link.csv"):
+        with (online.home / "in.csv").open("rb") as stdin:
+            result = subprocess.run(
+                [sys.executable, "-m", "cms_cli", "sale", "--from-csv", "-", flag, name, "--yes", *dry_run],
+                stdin=stdin,
+                capture_output=True,
+                text=True,
+                env=online.env,
+                cwd=online.home,
+                timeout=60,
+            )
+        assert (result.returncode, "is the input" in result.stderr) == (2, True), result.stderr
+    assert (online.home / "in.csv").read_text() == sales_csv(range(3))
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_resume_writes_over_no_input_from_whatever_folder(
+    online: Program, service: FaultServer, piped: bool
+) -> None:
+    """Nor from a folder with a file of its name, nor where it was moved or came from stdin."""
+    folders = [online.home / name for name in ("here", "there")]
+    for folder in folders:
+        folder.mkdir()
+    text = sales_csv(range(4))
+    (folders[0] / "in.csv").write_text(text)
+    (folders[1] / "in.csv").write_text("somebody else's\n")
+    flags = ("--limit", "1", "--yes", "--rate", "none", "--json")
+    if piped:
+        begun = online("sale", "--from-csv", "-", *flags, stdin=text, cwd=folders[0])
+    else:
+        begun = online("sale", "--from-csv", "in.csv", *flags, cwd=folders[0])
+    resume = ("runs", "resume", begun.json["run"], *flags)
+    assert online(*resume, "--failures", "in.csv", cwd=folders[0]).code == 2
+    # A file of that name which is not the input is overwritten, as any file that is named.
+    assert online(*resume, "--failures", "in.csv", cwd=folders[1]).json["counts"]["accepted"] == 2
+    (folders[0] / "in.csv").rename(folders[1] / "moved.csv")
+    result = online(*resume, "--results", "moved.csv", cwd=folders[1])
+    assert (result.code, "is the input" in result.stderr) == (2, True), result.stderr
+    assert (folders[1] / "moved.csv").read_text() == text
+    (folders[1] / "moved.csv").unlink()
+    assert online(*resume, "--failures", "f.csv", cwd=folders[1]).json["counts"]["accepted"] == 3
+    assert (folders[1] / "f.csv").exists()
+    assert len(service.requests) == 3
+
+
+DIALECTS = {
+    "tab, ; in a header": (
+        "id;old\tclick_id\tevent_name\tcustomer_external_id\tinvoice_id\tamount\tcurrency\n",
+        "\t",
+    ),
+    "semicolon": ("click_id;event_name;customer_external_id;invoice_id;amount;currency;Note, or more\n", ";"),
+    "pipe": ("click_id|event_name|customer_external_id|invoice_id|amount|currency|a/b\n", "|"),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("dialect", list(DIALECTS))
+def test_a_failures_file_is_read_back_by_the_same_command(
+    tmp_path: Path, server: FaultServer, dialect: str, encoding: str
+) -> None:
+    """It has the delimiter, the encoding and the byte order mark of its input, in resume and runs failures too."""
+    heading, delimiter = DIALECTS[dialect]
+    columns = heading.rstrip("\n").split(delimiter)
+    rows = [["c", "buy", "u\N{SNOWMAN}", f"i{number}", "100", "EUR"] for number in range(3)]
+    fields = dict(zip(SALE_HEADER, range(6)))
+    lines = [delimiter.join(row[fields[name]] if name in fields else "x,y;z" for name in columns) for row in rows]
+    if delimiter == ";":
+        lines = [line.replace("x,y;z", "x,y") for line in lines]
+    server.script(SUCCESS, json_reply(422, {"error": "nein, \N{PILE OF POO}"}), SUCCESS)
+    bench = Bench(tmp_path, server.url)
+    path = bench.file((heading + "\n".join(lines) + "\n").encode(encoding))
+    bench.replay(path, concurrency=1, limit=2, failures=tmp_path / "f.csv")
+    assert (tmp_path / "f.csv").read_text(encoding=encoding).startswith(heading.rstrip("\n"))
+    assert counted(bench.replay(tmp_path / "f.csv")) == {"accepted": 1}
+    assert server.requests[-1].json["customerExternalId"] == "u\N{SNOWMAN}"
+
+
+def test_what_an_encoding_cannot_hold_is_escaped(tmp_path: Path, server: FaultServer) -> None:
+    """With --encoding the failures file is in it, and the service's own words do not stop it."""
+    shape = Shape(encoding="cp1252", delimiter=";")
+    text = as_csv(SALE_HEADER, [sale(0), sale(1, customer="Zoë")]).replace(",", ";")
+    server.script(SUCCESS, json_reply(422, {"error": "no \N{SNOWMAN}"}))
+    bench = Bench(tmp_path, server.url)
+    bench.replay(bench.file(text.encode("cp1252")), shape, concurrency=1, failures=tmp_path / "f.csv")
+    assert "Zoë;inv_1;101;EUR;3;refused;no \\u2603" in (tmp_path / "f.csv").read_text(encoding="cp1252")
+    assert counted(bench.replay(tmp_path / "f.csv", shape)) == {"accepted": 1}
+    assert server.requests[-1].json["customerExternalId"] == "Zoë"
+
+
+@pytest.mark.parametrize(("name", "encoding"), [("f.jsonl", ""), ("f.csv", ""), ("f.out", "cp1252")])
+def test_failures_of_json_lines_are_json_lines(
+    tmp_path: Path, server: FaultServer, name: str, encoding: str
+) -> None:
+    """Whatever the file is called, so that --from-jsonl reads it back; runs failures writes the same lines."""
+    records = [dict(zip(SALE_HEADER, sale(number, customer="Zoë"))) for number in range(2)]
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    server.script(SUCCESS, json_reply(422, {"error": "no \N{SNOWMAN}"}))
+    bench = Bench(tmp_path, server.url)
+    shape = Shape(format="jsonl", encoding=encoding)
+    path = bench.file(text.encode(encoding or "utf-8"), "in.jsonl")
+    bench.replay(path, shape, concurrency=1, failures=tmp_path / name)
+    [failed] = (tmp_path / name).read_text(encoding=encoding or "utf-8").splitlines()
+    assert json.loads(failed) == {**records[1], "_line": 2, "_status": "refused", "_error": "no \N{SNOWMAN}"}
+    assert counted(bench.replay(tmp_path / name, shape)) == {"accepted": 1}
+    assert server.requests[-1].json["customerExternalId"] == "Zoë"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed elsewhere")
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_results_file_that_is_removed_is_noticed(tmp_path: Path, server: FaultServer, replaced: bool) -> None:
+    """What would go on into it is lost: exit 3, and the same command writes it anew."""
+    bench = Bench(tmp_path, server.url)
+    results = tmp_path / "r.csv"
+    path = bench.file(sales_csv(range(30)))
+
+    class Removes(Notes):
+        def settled(self, rows: list[SettledRow]) -> None:
+            super().settled(rows)
+            results.unlink(missing_ok=True)
+            if replaced:
+                results.write_text("another program's\n")
+
+    with pytest.raises(MachineError, match=r"--results .*r.csv was removed or replaced") as caught:
+        bench.replay(path, results=results, notes=Removes())
+    assert "anew" in caught.value.hint
+    assert counted(bench.replay(path, results=results))["accepted"] == 30
+    assert len(read_results(results)) == 30
+    assert len(server.requests) == 30
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs ulimit")
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_failures_file_without_room_ends_with_its_message(
+    online: Program, service: FaultServer, dry_run: bool
+) -> None:
+    """No traceback follows it, also where the rows are read from the journal just then."""
+    rows = [sale(number, amount=-1 if number % 200 else 5) for number in range(4000)]
+    (online.home / "in.csv").write_text(as_csv(SALE_HEADER, rows))
+    sends = ("sale", "--from-csv", "in.csv", "--yes", "--rate", "none", "--skip-invalid")
+    if dry_run:
+        sends = (*sends, "--dry-run")
+    else:
+        assert online(*sends, "--limit", "1").code == 1
+    result = limited(online, 200, *sends, "--failures", "f.csv")
+    assert result.returncode == 3
+    assert "--failures f.csv: File too large" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "ignored" not in result.stderr

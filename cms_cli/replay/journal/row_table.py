@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -205,7 +205,7 @@ def sums_of(journal: Journal, run: Run, statuses: Sequence[RowStatus]) -> tuple[
 
 def settled(
     journal: Journal, run: Run, statuses: Iterable[RowStatus], *, texts: bool = True
-) -> Iterator[SettledRow]:
+) -> Generator[SettledRow, None, None]:
     """Read the rows of some statuses in file order. Failed ones are found without reading through the others.
 
     Without ``texts`` body and cells are None; while a run is staged, nothing else can be read of it.

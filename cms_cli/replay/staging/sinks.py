@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 from cms_cli.replay.journal import row_table
 from cms_cli.replay.journal.journal import Journal
@@ -77,7 +77,7 @@ class Spool:
                 ((status.value, code, error, row) for row, status, code, error in rows),
             )
 
-    def settled(self, statuses: Iterable[RowStatus]) -> Iterator[SettledRow]:
+    def settled(self, statuses: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
         """Yield the rows of some statuses, in file order."""
         wanted = [status.value for status in statuses]
         found = self._db.execute(
