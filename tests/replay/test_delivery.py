@@ -128,6 +128,27 @@ def test_follow_ups_of_an_unknown_set_up_stay_pending(tmp_path: Path) -> None:
         assert order == ["captured", "step_0", "step_1"]
 
 
+def test_follow_ups_wait_for_a_set_up_of_another_file(tmp_path: Path) -> None:
+    """The file that has them need not be the one that had the set-up, and the run to go on with is named."""
+    set_up, follow_up = (
+        ["clk_1", "captured", "ann", "2026-04-10", "deferred"],
+        ["", "step", "ann", "2026-04-11", ""],
+    )
+    header = (*LEAD_HEADER, "mode")
+    with FaultServer() as server:
+        server.script(json_reply(500, {"error": "oops"}))
+        bench = Bench(tmp_path, server.url, "lead")
+        first = bench.replay(bench.file(as_csv(header, [set_up]), "first.csv"))
+        path = bench.file(as_csv(header, [follow_up, ["clk_2", "signup", "bob", "2026-04-11", ""]]))
+        report = bench.replay(path)
+        assert (counted(report), report.exit_code) == ({"accepted": 1, "pending": 1}, ExitCode.UNAVAILABLE)
+        assert f"cms runs resume {first.run} --retry-unknown" in report.reason
+        assert counted(bench.resume(first.run or "", retry_unknown=True)) == {"accepted": 1}
+        assert counted(bench.replay(path)) == {"accepted": 2}
+        names = [received.json["eventName"] for received in server.requests]
+        assert names == ["captured", "signup", "captured", "step"]
+
+
 def test_an_unknown_set_up_holds_only_follow_ups(tmp_path: Path) -> None:
     """A lead of the same customer that names its click needs no set-up."""
     rows = [

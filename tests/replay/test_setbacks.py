@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -17,7 +18,7 @@ from replays import Bench, Notes, counted, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.journal import row_table
-from cms_cli.replay.journal.journal import FILE_NAME, JournalError
+from cms_cli.replay.journal.journal import FILE_NAME, LOCKS, JournalError
 from cms_cli.replay.journal.runs import RunBusyError
 from cms_cli.replay.model import MachineError
 from cms_cli.replay.rowfiles import RowFiles
@@ -128,6 +129,28 @@ def test_a_row_that_another_process_has_begun_stops_the_replay(tmp_path: Path, k
         assert "clk_20" not in sent
         accepted = [row for row, status in bench.rows().items() if status == "accepted"]
         assert {f"clk_{row - 1}" for row in accepted} == sent
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed elsewhere")
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_lock_that_is_lost_stops_the_replay(tmp_path: Path, kind: str) -> None:
+    """Nothing more leaves, in plain words; answers to what had left are recorded, since they are facts."""
+    with sandbox(tmp_path, latency_ms=20) as server, CMSClient("tok", server.url, retries=0) as client:
+        bench = Bench(tmp_path, server.url, kind)
+        path = bench.file(sales_csv(range(30)) if kind == "sale" else leads_csv(range(30)))
+
+        def send(event: WireEvent) -> Outcome:
+            if b'"clk_10"' in event.body:
+                shutil.rmtree(bench.state / LOCKS)
+            return client.attempt(event)
+
+        with pytest.raises(JournalError, match="was removed while this run was at work"):
+            bench.replay(path, send=send, concurrency=4)
+        sent = {event.click_id for event in server.events()}
+        assert 10 < len(sent) < 20
+        assert {f"clk_{row - 1}" for row, status in bench.rows().items() if status == "accepted"} == sent
+        assert counted(bench.replay(path)) == {"accepted": 30}
+        assert len(server.attempts()) == 30
 
 
 def test_the_time_of_the_first_attempt_stays(tmp_path: Path) -> None:
@@ -244,7 +267,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, name: str, calls: range) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
-@pytest.mark.parametrize(("where", "calls"), [("intend", range(30, 31)), ("settle", range(30, 34))])
+@pytest.mark.parametrize(("where", "calls"), [("intend", range(10, 11)), ("settle", range(30, 34))])
 def test_a_disk_that_is_full_for_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, where: str, calls: range
 ) -> None:
@@ -338,4 +361,4 @@ def test_what_waits_for_the_disk(
         path = bench.file(sales_csv(range(5)) if kind == "sale" else leads_csv(range(5)))
         bench.replay(path, limit=2)
         bench.replay(path)
-    assert seen == [synchronous] * 5
+    assert set(seen) == {synchronous}

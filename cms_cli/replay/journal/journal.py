@@ -264,8 +264,11 @@ class Journal:
             raise sqlite_file.damaged(error) from error
 
     @contextmanager
-    def transaction(self) -> Iterator[Database]:
+    def transaction(self, *, held: bool = True) -> Iterator[Database]:
         """Run statements as one: all of them are on disk afterwards, or, on an error, none.
+
+        Args:
+            held: Whether the run must still be held. An answer is a fact, whoever holds the run by now.
 
         Raises:
             JournalError: The disk is full or failing, another process holds the journal for too long, or the run is
@@ -274,7 +277,7 @@ class Journal:
         with explained(self._path):
             self.db.execute("BEGIN IMMEDIATE")
             try:
-                self._check_files()
+                self._check_files(held=held)
                 yield self.db
                 turns = high_water.count_turn(self.db) if self._synced else None
                 self.db.execute("COMMIT")
@@ -288,7 +291,7 @@ class Journal:
             if turns is not None:
                 high_water.note(self.folder, turns)
 
-    def _check_files(self) -> None:
+    def _check_files(self, *, held: bool) -> None:
         """Make sure that the journal and the lock are still the files that were opened.
 
         Raises:
@@ -300,5 +303,5 @@ class Journal:
                 f"{self._path} was removed or replaced while it was in use",
                 "Put it back if you can: it knows what was sent. Nothing more was sent without it.",
             )
-        if self._held is not None:
+        if held and self._held is not None:
             self._held.check()

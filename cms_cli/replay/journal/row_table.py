@@ -83,26 +83,30 @@ def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
     return PendingRow(row, line, customer, bytes(key), amount, currency, body, cells, attempts, sent_at)
 
 
-def intend(db: Database, run: Run, row: PendingRow, now: float) -> None:
-    """Write that a request is about to leave. Part of a transaction that is committed before it does.
+def intend(db: Database, run: Run, rows: Sequence[PendingRow], now: float) -> None:
+    """Write that requests are about to leave. Part of a transaction that is committed before they do.
 
     Raises:
-        RunBusyError: Another process has changed the row since it was read, and may have sent it.
+        RunBusyError: Another process has changed a row since it was read, and may have sent it.
     """
-    changed = db.execute(
+    changed = db.executemany(
         "UPDATE rows SET attempts = attempts + 1, sent_at = ?, status_code = NULL, code = NULL, error = NULL"
         " WHERE run = ? AND row = ? AND status = 'pending' AND attempts = ?",
-        (row.sent_at if row.sent_at is not None else now, run.id, row.row, row.attempts),
+        [(row.sent_at if row.sent_at is not None else now, run.id, row.row, row.attempts) for row in rows],
     )
-    if changed.rowcount != 1:
+    if changed.rowcount != len(rows):
         raise RunBusyError
 
 
 def put_back(db: Database, run: Run, row: PendingRow, status_code: int | None, code: str, error: str) -> None:
-    """Write what an attempt brought that did not settle the row; ``row.sent_at`` as it is now to be."""
+    """Write what an attempt brought that did not settle the row; ``row.sent_at`` as it is now to be.
+
+    Only while the row is as that attempt left it: another process may have begun the next one.
+    """
     db.execute(
-        "UPDATE rows SET sent_at = ?, status_code = ?, code = ?, error = ? WHERE run = ? AND row = ?",
-        (row.sent_at, status_code, code, error, run.id, row.row),
+        "UPDATE rows SET sent_at = ?, status_code = ?, code = ?, error = ?"
+        " WHERE run = ? AND row = ? AND status = 'pending' AND attempts = ?",
+        (row.sent_at, status_code, code, error, run.id, row.row, row.attempts),
     )
 
 
@@ -285,6 +289,17 @@ def unknown(db: Database, run: Run) -> list[tuple[bytes, float]]:
         (run.id,),
     )
     return [(bytes(key), sent_at) for key, sent_at in found]
+
+
+def unknown_leads(journal: Journal, run: Run) -> Iterator[tuple[bytes, str]]:
+    """Read key and body of a run's unknown leads."""
+    found = journal.db.execute(
+        "SELECT key, place FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'unknown'"
+        " AND key IS NOT NULL AND place IS NOT NULL",
+        (run.id,),
+    )
+    for key, place in found.fetchall():
+        yield bytes(key), journal.row_texts(run).read(place).body
 
 
 def in_flight_elsewhere(db: Database, run: Run, keys: Sequence[bytes]) -> dict[bytes, float]:

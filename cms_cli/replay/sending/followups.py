@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 
-from cms_cli.replay.journal import row_table
+from cms_cli.replay.journal import ledger, row_table, runs
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.ledger import order_key
 from cms_cli.replay.journal.rows import PendingRow, RowStatus
 from cms_cli.replay.journal.runs import Run
 
@@ -19,34 +18,47 @@ class FollowUps:
     """The follow-ups of a run that have to wait.
 
     Attributes:
-        held: Customers whose follow-ups were found, and left pending.
+        held: Customers whose follow-ups were found and left pending, with the run that has sent the set-up.
     """
 
     def __init__(self, journal: Journal, run: Run) -> None:
-        """Look for set-ups that earlier invocations left unknown."""
-        self.held: set[int] = set()
-        self._unknown: set[int] = set()  # customers whose set-up is
-        if run.kind == "lead":
-            for row in row_table.settled(journal, run, [RowStatus.UNKNOWN]):
-                if row.body and _is_set_up(row.body):
-                    self._unknown.add(order_key(json.loads(row.body)["customerExternalId"]))
+        """Look for set-ups that this run or another one of the account has left unknown."""
+        self.held: dict[int, str] = {}
+        self._run = run.name
+        self._unknown: dict[int, str] = {}  # by customer: the run that has sent the set-up
+        if run.kind != "lead":
+            return
+        for each in runs.all_runs(journal):
+            if each.scope != run.scope or each.kind != "lead" or not each.latest:
+                continue
+            set_ups = {key: body for key, body in row_table.unknown_leads(journal, each) if _is_set_up(body)}
+            arrived = ledger.known_leads(journal.db, run.scope, list(set_ups))
+            for key, body in set_ups.items():
+                if not arrived.get(key):
+                    self._unknown[ledger.order_key(json.loads(body)["customerExternalId"])] = each.name
 
     @property
     def reason(self) -> str:
         """Why rows are left, in words."""
         whose = "of 1 customer wait" if len(self.held) == 1 else f"of {len(self.held):,} customers wait"
-        return f"rows {whose} for a deferred set-up whose outcome is unknown; --retry-unknown sends that once more"
+        run = min(self.held.values())
+        return (
+            f"rows {whose} for a deferred set-up whose outcome is unknown; "
+            f"send it again with: cms runs resume {run} --retry-unknown"
+        )
 
     def learn(self, row: PendingRow, status: RowStatus) -> None:
         """Record the outcome of a row."""
-        if (status is RowStatus.UNKNOWN) != (row.customer in self._unknown) and _is_set_up(row.body):
-            self._unknown ^= {row.customer}
+        if status is RowStatus.UNKNOWN and _is_set_up(row.body):
+            self._unknown[row.customer] = self._run
+        elif row.customer in self._unknown and _is_set_up(row.body):
+            del self._unknown[row.customer]
 
     def holds(self, row: PendingRow) -> bool:
         """Whether a row is left pending."""
         if row.customer not in self._unknown or "clickId" in json.loads(row.body):
             return False
-        self.held.add(row.customer)
+        self.held[row.customer] = self._unknown[row.customer]
         return True
 
 

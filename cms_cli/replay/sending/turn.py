@@ -203,8 +203,9 @@ class Turns:
 
         Raises:
             JournalError: It could not be committed: nothing may leave, and the answers are still to be written.
+            RunBusyError: Another process has begun one of the rows. The same holds.
         """
-        with self._journal.transaction() as db:
+        with self._journal.transaction(held=bool(rows)) as db:
             facts = self._gather(db, rows, room, now)
             decision = decide(self._kind, rows, facts, room, now, resend_unknown=self._resend_unknown)
             return decision, self._write(db, answers, decision, now)
@@ -212,7 +213,7 @@ class Turns:
     def give_up(self, rows: Sequence[PendingRow]) -> list[SettledRow]:
         """Write down that leads were sent, and that nothing waits for their answers any more."""
         known = [Known(row, RowStatus.UNKNOWN, *INTERRUPTED) for row in rows]
-        with self._journal.transaction() as db:
+        with self._journal.transaction(held=False) as db:
             for row, status, code, error in known:
                 row_table.settle(db, self._run, row, status, None, code, error)
         return [each.settled for each in known]
@@ -239,10 +240,11 @@ class Turns:
             answer.write(db, self._run)
         for row, status, code, error in decision.known:
             row_table.settle(db, self._run, row, status, None, code, error)
-        for row in decision.send:
-            row_table.intend(db, self._run, row, now)
+        if self._window is not None and answers:
+            self._window.answered(db, [(each.slot, each.at) for each in answers if each.slot is not None])
+        if not decision.send:
+            return []
+        row_table.intend(db, self._run, decision.send, now)
         if self._window is None:
             return [None] * len(decision.send)
-        ended = [(answer.slot, answer.at) for answer in answers if answer.slot is not None]
-        self._window.answered(db, ended)
-        return [*self._window.take(db, len(decision.send), now)] if decision.send else []
+        return [*self._window.take(db, len(decision.send), now)]
