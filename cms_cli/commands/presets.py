@@ -48,7 +48,7 @@ def presets(
 
     console, settings = begin(Flags(config=config, json=json, output=output, quiet=quiet, no_color=no_color))
     if name is None:
-        render.listing(console, settings.output, [book.preset(each) for each in book.NAMES])
+        render.listing(console, settings.output, [book.preset(each) for each in book.names()])
         return ExitCode.OK
     try:
         found = book.preset(name)

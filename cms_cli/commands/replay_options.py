@@ -24,7 +24,7 @@ Preset = Annotated[
     typer.Option(
         "--preset",
         metavar="NAME",
-        help="A known export: stripe, shopify, woocommerce, gumroad.",
+        help="A known export, such as stripe or shopify; see: cms presets.",
         autocompletion=completions.presets,
         rich_help_panel=FILE,
     ),

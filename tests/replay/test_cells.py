@@ -115,3 +115,16 @@ def test_names_are_compared_without_their_dress() -> None:
     """Letter case, blanks, hyphens and underscores make no difference between names."""
     assert {folded(name) for name in ("click_id", "Click ID", "clickId", "CLICK-ID", " click  id ")} == {"clickid"}
     assert folded("Straße") == folded("STRASSE")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        *(("'49.90", "49.90"), (" '-5.00", "-5.00"), ("'$1,249.00", "$1,249.00"), ("'00123", "00123")),
+        *(("'+49 (151) 123-456", "+49 (151) 123-456"), ("'1.249,00 €", "1.249,00 €")),
+        *((same, same) for same in ("'90s Kid", "'abc", "''5", "'5'", "'", "O'Neill", "it's 5")),
+    ],
+)
+def test_an_apostrophe_before_a_number_is_a_spreadsheets(cell: str, text: str) -> None:
+    """It keeps what follows from being a formula; before words it is a letter like others."""
+    assert bare(cell) == text

@@ -19,7 +19,7 @@ FILES = sorted(path.stem for path in FIXTURES.glob("*.csv"))
 
 
 def _header(name: str) -> tuple[str, ...]:
-    with (FIXTURES / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+    with (FIXTURES / f"{name}.csv").open(encoding="utf-8-sig", newline="") as file:
         return tuple(next(csv.reader(file)))
 
 
@@ -31,13 +31,13 @@ def _sources(name: str, **constants: str) -> dict[str, str]:
 
 
 def test_every_preset_has_its_file_and_every_file_its_preset() -> None:
-    """The names, the files in the package, and those with fixtures are the same."""
+    """The names are those of the files in the package, and each has fixtures in its export's shape."""
     folder = Path(cms_cli.presets.__file__).parent
-    assert sorted(path.stem for path in folder.glob("*.toml")) == sorted(presets.NAMES)
-    assert {name.split("_")[0] for name in FILES} == set(presets.NAMES)
+    assert tuple(sorted(path.stem for path in folder.glob("*.toml"))) == presets.names()
+    assert {name.split("_")[0] for name in FILES} == set(presets.names())
 
 
-@pytest.mark.parametrize("name", presets.NAMES)
+@pytest.mark.parametrize("name", presets.names())
 def test_a_preset_is_a_mapping_file(name: str, tmp_path: Path) -> None:
     """Its text, copied to a file, reads as the same rules and shapes the same events."""
     found = presets.preset(name)
@@ -46,6 +46,10 @@ def test_a_preset_is_a_mapping_file(name: str, tmp_path: Path) -> None:
     assert mapping_file.read(copy) == (found.rules, found.content)
     assert found.rules.event == "sale"
     assert found.rules.about
+    assert found.title.lower() == name
+    assert found.rules.known_by
+    assert dict(found.rules.lacking)["click_id"]
+    assert "Sources: " in found.text
     assert dict(found.rules.defaults) == {"event_name": "purchase_completed"}
     assert dict(found.rules.settings)["amount_unit"] == "major"
     assert all(len(line) <= 120 for line in found.text.splitlines())
@@ -87,7 +91,7 @@ def test_stripe_columns() -> None:
     """The invoice is Stripe's own, else the payment's id; the customer their id, else their address."""
     assert _sources("stripe") == {
         "click_id": "click_id (metadata)",
-        "customer_external_id": "Customer ID | Customer Email",
+        "customer_external_id": "Customer ID | Customer Email | id",
         "invoice_id": "Invoice ID | id",
         "amount": "Amount",
         "currency": "Currency",
@@ -113,7 +117,7 @@ def test_shopify_columns() -> None:
     """The order's name, what was paid in all, when it was paid, and the cart's attributes."""
     assert _sources("shopify") == {
         "click_id": "Note Attributes[click_id] | Note Attributes[cms_rf]",
-        "customer_external_id": "Email",
+        "customer_external_id": "Email | Phone | Billing Phone",
         "invoice_id": "Name",
         "amount": "Total",
         "currency": "Currency",
@@ -121,7 +125,10 @@ def test_shopify_columns() -> None:
         "customer_email": "Email",
         "timestamp": "Paid at | Created at",
     }
-    assert _sources("shopify_2012") == _sources("shopify")
+    assert {**_sources("shopify_2012"), "customer_external_id": ""} == {
+        **_sources("shopify"),
+        "customer_external_id": "",
+    }
 
 
 def test_woocommerce_columns() -> None:
@@ -161,10 +168,42 @@ def test_gumroad_columns() -> None:
     assert _sources("gumroad_2017")["click_id"] == "cms_rf"
 
 
+def test_advanced_order_export_is_one_of_woocommerces() -> None:
+    """Under its default labels, and those that can be added."""
+    found = _sources("woocommerce_advanced")
+    assert found == {
+        "click_id": "_click_id",
+        "customer_external_id": "Customer User ID | Email (Billing)",
+        "invoice_id": "Order Number",
+        "amount": "Order Total Amount",
+        "currency": "Currency",
+        "customer_name": "First Name (Billing) + Last Name (Billing)",
+        "customer_email": "Email (Billing)",
+        "timestamp": "Order Date",
+    }
+
+
+def test_paypal_columns() -> None:
+    """What the checkout passed as custom, alone or among others; the time with its zone's short name."""
+    found = _sources("paypal")
+    assert found["click_id"] == "Custom Number[click_id] | Custom Number[cms_rf] | Custom Number"
+    assert found["timestamp"] == "Date + Time + TimeZone | Date + Time | Date"
+    assert (found["invoice_id"], found["amount"], found["currency"]) == ("Transaction ID", "Gross", "Currency")
+    old = _sources("paypal_2017")["timestamp"]  # whose header has a blank before each name
+    assert " ".join(old.split()) == "Date + Time + Time Zone | Date + Time | Date"
+
+
+def test_chargebee_columns() -> None:
+    """The total of an invoice, when it was paid, and a custom field."""
+    found = _sources("chargebee")
+    assert (found["click_id"], found["amount"], found["currency"]) == ("cf_click_id", "Total", "Currency Code")
+    assert (found["invoice_id"], found["timestamp"]) == ("Invoice Number", "Paid On | Invoice Date")
+
+
 def test_what_a_preset_says_is_part_of_a_runs_identity() -> None:
     """Another preset, or another content of the same name, is another run; the words about it are not."""
-    shapes = {Shape().under(each.rules, each.content).to_json() for each in map(presets.preset, presets.NAMES)}
-    assert len(shapes) == len(presets.NAMES)
+    shapes = {Shape().under(each.rules, each.content).to_json() for each in map(presets.preset, presets.names())}
+    assert len(shapes) == len(presets.names())
     for text in shapes:
         shape = Shape.from_json(text)
         assert shape.to_json() == text

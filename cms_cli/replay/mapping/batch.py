@@ -27,6 +27,7 @@ class Batch:
             together.isascii()
             and ("=" not in together or '="' not in together)
             and not any(map(together.__contains__, _WHITE))
+            and "|'" not in together
             and (" " not in together or ("| " not in together and " |" not in together))
         )
 
@@ -37,7 +38,8 @@ class Batch:
         else:
             texts = list(map(itemgetter(source.place), self.cells))
             if not self.plain:
-                texts = list(map(bare, texts) if '="' in "".join(texts) else map(str.strip, texts))
+                together = "".join(texts)
+                texts = list(map(bare if '="' in together or "'" in together else str.strip, texts))
         if nothing and not nothing.isdisjoint(texts):
             texts = ["" if text in nothing else text for text in texts]
         return texts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from functools import cache
+from importlib import resources
 from typing import NamedTuple
 
 from cms_cli.replay.mapping import mapping_file
@@ -12,28 +13,33 @@ from cms_cli.replay.mapping.columns import folded
 from cms_cli.replay.mapping.rules import Rules
 from cms_cli.replay.model import InputError
 
-NAMES = ("stripe", "shopify", "woocommerce", "gumroad")
-"""Every preset, in the order in which they are shown."""
-
-_TITLES = {"stripe": "Stripe", "shopify": "Shopify", "woocommerce": "WooCommerce", "gumroad": "Gumroad"}
-
 
 class Preset(NamedTuple):
     """A known export.
 
     Attributes:
-        name: What ``--preset`` takes.
-        title: What people call it.
+        name: What ``--preset`` takes: the name of its file.
         text: The mapping file.
         rules: What it says.
         content: The part of it that shapes events, as JSON.
     """
 
     name: str
-    title: str
     text: str
     rules: Rules
     content: str
+
+    @property
+    def title(self) -> str:
+        """What people call the product that it is an export of."""
+        return self.rules.title
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the name of every preset."""
+    folder = resources.files("cms_cli.presets")
+    return tuple(sorted(each.name[: -len(".toml")] for each in folder.iterdir() if each.name.endswith(".toml")))
 
 
 @cache
@@ -44,23 +50,21 @@ def preset(name: str) -> Preset:
         InputError: There is none of this name.
     """
     key = folded(name)
-    if key not in NAMES:
-        close = difflib.get_close_matches(key, NAMES, 1, 0.5)
+    if key not in names():
+        close = difflib.get_close_matches(key, names(), 1, 0.5)
         meant = f"Did you mean {close[0]}? " if close else ""
         raise InputError(
-            f'there is no preset "{name}"', f"{meant}There are {', '.join(NAMES)}; cms presets shows them."
+            f'there is no preset "{name}"', f"{meant}There are {', '.join(names())}; cms presets shows them."
         )
-    from importlib import resources
-
     text = (resources.files("cms_cli.presets") / f"{key}.toml").read_text(encoding="utf-8")
     rules, content = mapping_file.parse(text, f"the preset {key}")
-    return Preset(key, _TITLES[key], text, rules, content)
+    return Preset(key, text, rules, content)
 
 
 def suggested(header: Sequence[str]) -> Preset | None:
-    """Give the preset whose export a header looks like; None where it looks like none of them."""
+    """Return the preset whose export a header looks like; None where it looks like none of them."""
     own = {folded(name) for name in header}
-    for name in NAMES:
+    for name in names():
         found = preset(name)
         if any(own.issuperset(map(folded, names)) for names in found.rules.known_by):
             return found

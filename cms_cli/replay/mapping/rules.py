@@ -41,8 +41,8 @@
     [lacking]                         # what to say where a field has no column
     click_id = "..."
 
-``about``, ``known_by`` and ``local_times`` are for presets: what the export is, the headers that it is known by,
-and whether its times are in the shop's own zone.
+``title``, ``about``, ``known_by`` and ``local_times`` are for presets: whose export it is, what it is, the headers
+that it is known by, and whether its times are in the shop's own zone.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ SETTINGS = ("amount_unit", "decimal", "timezone", "date_format", "encoding", "de
 
 _FIELDS = {**LEAD_FIELDS, **SALE_FIELDS}
 _ONLY = {"event": ("sale", "lead"), "amount_unit": ("minor", "major"), "decimal": (".", ",")}
-_WORDS = ("event", *SETTINGS, "about")
+_WORDS = ("event", *SETTINGS, "title", "about")
 _SECTIONS = ("map", "defaults", "defaults_with", "nothing", "skip", "fold", "refunds", "lacking")
 _KEYS = (*_WORDS, "zero_decimals", "skip_unattributed", "local_times", "where", "known_by", *_SECTIONS)
 
@@ -133,6 +133,7 @@ class Rules:
     refunds: RefundRule | None = None
     lacking: tuple[tuple[str, str], ...] = ()
     local_times: bool = False
+    title: str = ""
     about: str = ""
     known_by: tuple[tuple[str, ...], ...] = ()
 
@@ -167,7 +168,7 @@ class RulesError(Exception):
 
 def to_json(table: Mapping[str, Any]) -> str:
     """Give what shapes events in a table, as text that is equal exactly when the rules are."""
-    shaping = {key: value for key, value in table.items() if key not in ("about", "known_by")}
+    shaping = {key: value for key, value in table.items() if key not in ("title", "about", "known_by")}
     return json.dumps(shaping, sort_keys=True)
 
 
@@ -235,6 +236,7 @@ class _Reader:
             refunds=self._refunds(table.get("refunds")),
             lacking=self._texts(table, "lacking"),
             local_times=self._flag(table, "", "local_times"),
+            title=word["title"],
             about=word["about"],
             known_by=self._known_by(table.get("known_by", [])),
         )

@@ -11,6 +11,8 @@ _NOISE = re.compile(r"[\s_-]+")
 _PIECE = re.compile(r"[^\s?=&:{}\[\]]+=\S*")
 # An address that went through HTML, once or twice.
 _AND = re.compile(r"&(?:(?:amp|#0*38|#x0*26);)+")
+# A number behind an apostrophe, an amount or somebody's telephone; but not '90s, and nothing in quotation marks.
+_GUARDED = re.compile(r"'[^A-Za-z'\"]*[0-9][^A-Za-z'\"]*")
 _NAME_KEYS = ("key", "name")
 
 
@@ -20,11 +22,13 @@ def folded(name: str) -> str:
 
 
 def bare(cell: str) -> str:
-    """Return a cell without the white space around it, and without the formula that keeps Excel off its digits.
+    """Return a cell without the white space around it, and without what keeps a spreadsheet off its digits.
 
-    ``="00123"`` is how exports say that 00123 is text.
+    ``="00123"`` and ``'00123`` are how exports say that 00123 is text.
     """
     text = cell.strip()
+    if text.startswith("'") and _GUARDED.fullmatch(text):
+        return text[1:]
     if text.startswith('="') and text.endswith('"') and len(text) > 2:
         return text[2:-1].replace('""', '"').strip()
     return text

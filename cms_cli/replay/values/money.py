@@ -29,7 +29,7 @@ The service documents no limit; a larger amount could be another one by the time
 """
 _MAX_DIGITS = len(str(MAX_MINOR))
 _ZEROS = ("", "0", "00", "000", "0000")
-_WHOLE = re.compile(r"'?([0-9]+)(?:[.,](0{1,2}))?")
+_WHOLE = re.compile(r"([0-9]+)(?:[.,](0{1,2}))?")
 _ALLOW_ZEROS = "let zeros pass, by zero_decimals = true in a --mapping file"
 _DECIMAL_NAMES = {".": ".", ",": ",", "point": ".", "dot": ".", "period": ".", "comma": ","}
 

@@ -61,15 +61,14 @@ class Number(NamedTuple):
 def taken_apart(text: str) -> Number | None:
     """Take a text apart; None where it is no number.
 
-    An apostrophe before it keeps a spreadsheet from running a formula, and is no part of it. What a web shop wrote
-    as HTML (``1.249&nbsp;&euro;``) is what a browser shows.
+    What a web shop wrote as HTML (``1.249&nbsp;&euro;``) is what a browser shows.
     """
     text = text.strip()
     if len(text) > _MAX_TEXT:
         return None
     if "&" in text:
         text = html.unescape(text).strip()
-    found = _NUMBER.fullmatch(text[1:] if text.startswith("'") else text)
+    found = _NUMBER.fullmatch(text)
     if found is None:
         return None
     bracket, minus1, before, minus2, digits, minus3, after, minus4, closing = found.groups()
