@@ -108,6 +108,12 @@ def test_an_unknown_lead_learned_while_sending_is_unknown_and_holds_nobody_up(tm
         assert (counted(report), report.exit_code) == ({"accepted": 5, "unknown": 1}, ExitCode.UNKNOWN)
         sent = [received.json["clickId"] for received in server.requests]
         assert sent == ["clk_0", "clk_3", "clk_1", "clk_2", "clk_4", "clk_5"]
+        learned = [row for row in bench.settled(report.run) if row.status == "unknown"]
+        # A file that is staged only now says the same of it.
+        again = bench.replay(bench.file(leads_csv([3, 7], customer="cus"), "third.csv"))
+        assert (counted(again), again.exit_code) == ({"accepted": 1, "unknown": 1}, ExitCode.UNKNOWN)
+        staged = [row for row in bench.settled() if row.status == "unknown"]
+        assert [(row.code, row.error) for row in staged] == [(row.code, row.error) for row in learned]
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
