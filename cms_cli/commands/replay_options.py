@@ -63,11 +63,11 @@ Decimal = Annotated[
     typer.Option("--decimal", metavar=".|,", help="The decimal mark of amounts.", rich_help_panel=FILE),
 ]
 DateFormat = Annotated[
-    Optional[str],
+    Optional[list[str]],
     typer.Option(
         "--date-format",
         metavar="FORMAT",
-        help="The format of dates that are not ISO 8601: %d/%m/%Y.",
+        help="The format of dates that do not say it: %d/%m/%Y; several are tried in order.",
         rich_help_panel=FILE,
     ),
 ]

@@ -61,7 +61,7 @@ class FileFlags:
     where: Sequence[str] | None = None
     skip_unattributed: bool = False
     decimal: str | None = None
-    date_format: str | None = None
+    date_format: Sequence[str] | None = None
     encoding: str | None = None
     delimiter: str | None = None
 

@@ -38,7 +38,7 @@ def shape_of(request: TrackRequest, settings: Settings) -> Shape:
         amount_unit=request.event.unit,
         decimal=flags.decimal or "",
         timezone="" if zone.origin.kind is OriginKind.DEFAULT else str(zone.value),
-        date_format=flags.date_format or "",
+        date_format=tuple(flags.date_format or ()),
         encoding=flags.encoding or "",
         delimiter=flags.delimiter or "",
     )

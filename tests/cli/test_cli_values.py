@@ -175,3 +175,23 @@ def test_the_zone_that_is_named_for_an_abbreviation_reads_it(program: Program) -
     assert result.code == 2
     [zone] = re.findall(r"such as (\S+)", result.stderr)
     assert _replay(program, "--dry-run", "--timezone", zone).code == 0
+
+
+def test_a_column_in_two_forms_is_read_with_two_formats(program: Program) -> None:
+    """A spreadsheet drops 0:00; by flags or in a mapping file, and what leaves nothing open needs no format."""
+    times = ("03/12/2026", "03/12/2026 09:14", "2026-03-12T09:14:02Z")
+    rows = [("clk", "p", f"u{at}", f"i{at}", "100", "USD", time) for at, time in enumerate(times)]
+    _file(program, rows, (*HEADER, "timestamp"))
+    formats = ("%m/%d/%Y", "%m/%d/%Y %H:%M")
+    assert _replay(program, "--dry-run", "--date-format", formats[1]).code == 2
+    (program.home / "m.toml").write_text(f"date_format = {list(formats)}\n", encoding="utf-8")
+    sent = _sent(program, *(word for each in formats for word in ("--date-format", each)))
+    assert [event["timestamp"] for event in sent] == [
+        "2026-03-12T00:00:00.000Z",
+        "2026-03-12T09:14:00.000Z",
+        "2026-03-12T09:14:02.000Z",
+    ]
+    assert _replay(program, "--dry-run", "--mapping", "m.toml").code == 0
+    wrong = _replay(program, "--dry-run", "--date-format", formats[0], "--date-format", "%m/%Y")
+    assert wrong.code == 2
+    assert '"%m/%Y" leaves out the day' in wrong.stderr

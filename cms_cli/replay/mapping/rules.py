@@ -3,7 +3,8 @@
 ::
 
     event = "sale"                    # only for these; left out, for leads too
-    amount_unit = "major"             # and decimal, timezone, date_format, encoding, delimiter: as the flags
+    amount_unit = "major"             # and decimal, timezone, encoding, delimiter: as the flags
+    date_format = ["%d/%m/%Y"]        # or text; tried in this order
     zero_decimals = true              # amounts may have decimals that the currency lacks, where these are zeros
     skip_unattributed = true
     where = ["Source=web"]
@@ -64,9 +65,18 @@ SETTINGS = ("amount_unit", "decimal", "timezone", "date_format", "encoding", "de
 
 _FIELDS = {**LEAD_FIELDS, **SALE_FIELDS}
 _ONLY = {"event": ("sale", "lead"), "amount_unit": ("minor", "major"), "decimal": (".", ",")}
-_WORDS = ("event", *SETTINGS, "title", "about")
+_WORDS = ("event", *(key for key in SETTINGS if key != "date_format"), "title", "about")
 _SECTIONS = ("map", "defaults", "defaults_with", "nothing", "skip", "fold", "refunds", "lacking")
-_KEYS = (*_WORDS, "zero_decimals", "skip_unattributed", "local_times", "where", "known_by", *_SECTIONS)
+_KEYS = (
+    *_WORDS,
+    "date_format",
+    "zero_decimals",
+    "skip_unattributed",
+    "local_times",
+    "where",
+    "known_by",
+    *_SECTIONS,
+)
 
 
 class FieldRule(NamedTuple):
@@ -120,7 +130,7 @@ class Rules:
     """A preset or mapping file; the attributes are those of the schema."""
 
     event: str = ""
-    settings: tuple[tuple[str, str], ...] = ()
+    settings: tuple[tuple[str, Sequence[str]], ...] = ()
     zero_decimals: bool = False
     skip_unattributed: bool = False
     where: tuple[str, ...] = ()
@@ -214,10 +224,12 @@ class _Reader:
         for key, allowed in _ONLY.items():
             if word[key] and word[key] not in allowed:
                 self._say("", key, f"{key} must be {' or '.join(allowed)}")
-        self._check_times(word["timezone"], word["date_format"])
+        dates = self._words(table, "", "date_format")
+        self._check_times(word["timezone"], dates)
+        said = {**word, "date_format": dates}
         return Rules(
             event=word["event"],
-            settings=tuple((key, word[key]) for key in SETTINGS if word[key]),
+            settings=tuple((key, said[key]) for key in SETTINGS if said[key]),
             zero_decimals=self._flag(table, "", "zero_decimals"),
             skip_unattributed=self._flag(table, "", "skip_unattributed"),
             where=self._words(table, "", "where"),
@@ -241,10 +253,10 @@ class _Reader:
             known_by=self._known_by(table.get("known_by", [])),
         )
 
-    def _check_times(self, zone: str, date_format: str) -> None:
+    def _check_times(self, zone: str, date_formats: Sequence[str]) -> None:
         if zone and isinstance(found := zone_named(zone), ValueProblem):
             self._say("", "timezone", f"timezone {found.message}; {found.hint}")
-        if date_format and (problem := check_date_format(date_format)):
+        if problem := check_date_format(date_formats):
             self._say("", "date_format", f"date_format {problem.message}; {problem.hint}")
 
     def _fields(self, table: Mapping[str, Any], section: str, path: str = "") -> Iterator[tuple[str, str, Any]]:

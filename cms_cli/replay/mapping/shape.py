@@ -24,7 +24,7 @@ class Shape:
         amount_unit: ``minor``, ``major``, or "" where nothing says.
         decimal: The decimal mark of amounts, ``.`` or ``,``, or "" to find it.
         timezone: The IANA zone of times without one, or "" for UTC.
-        date_format: A strptime format for dates that no standard reads, or "".
+        date_format: The strptime formats of dates that have to be told, in the order in which they are tried.
         encoding: The file's encoding, or "" to find it.
         delimiter: The file's delimiter, or "" to find it.
     """
@@ -39,7 +39,7 @@ class Shape:
     amount_unit: str = ""
     decimal: str = ""
     timezone: str = ""
-    date_format: str = ""
+    date_format: tuple[str, ...] = ()
     encoding: str = ""
     delimiter: str = ""
 
@@ -72,4 +72,5 @@ class Shape:
         for name in ("mapping", "constants"):
             values[name] = tuple((field, value) for field, value in values.get(name, ()))
         values["where"] = tuple(values.get("where", ()))
+        values["date_format"] = tuple(values.get("date_format", ()))
         return cls(**values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
@@ -19,8 +20,13 @@ _BEHIND_A_TIME = re.compile(r"(?:\.[0-9]{1,6})? *(?:Z|[+-][0-9]{2}:?[0-9]{2})?$"
 _ZONE_BEHIND = re.compile(r" ?(?:[A-Z]{1,5}|(?:UTC|GMT)? ?[+\-\u2212][0-9:]{1,5})$")
 
 
-def check_date_format(date_format: str) -> ValueProblem | None:
-    """Return what is wrong with a ``strptime`` pattern, if anything: it has to name a day, a month and a year."""
+def check_date_format(date_format: str | Sequence[str]) -> ValueProblem | None:
+    """Return what is wrong with a ``strptime`` pattern, if anything: it has to name a day, a month and a year.
+
+    Of several, what is wrong with the first that has something wrong.
+    """
+    if not isinstance(date_format, str):
+        return next(filter(None, map(check_date_format, date_format)), None)
     found = _directives(date_format)
     lacking = [
         what

@@ -96,7 +96,9 @@ class TimeColumn:
     clocks change in it or the zone is off by a part of an hour. So hours are remembered, a bounded number of them.
     """
 
-    def __init__(self, zone: tzinfo, *, date_format: str | None = None, now: datetime | None = None) -> None:
+    def __init__(
+        self, zone: tzinfo, *, date_format: str | Sequence[str] | None = None, now: datetime | None = None
+    ) -> None:
         """Begin with no hours; the arguments are those of :func:`parse_instant`."""
         self._zone = zone
         self._format = date_format
