@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Sequence
 from typing import Any
 
@@ -195,3 +198,41 @@ def test_a_column_in_two_forms_is_read_with_two_formats(program: Program) -> Non
     wrong = _replay(program, "--dry-run", "--date-format", formats[0], "--date-format", "%m/%Y")
     assert wrong.code == 2
     assert '"%m/%Y" leaves out the day' in wrong.stderr
+
+
+ROWS = [
+    {"click_id": f"clk_{at}", "event_name": "p", "customer_external_id": "u", "invoice_id": f"i{at}", "amount": 100}
+    for at in range(2)
+]
+LIST = {"object": "list", "has_more": False, "data": ROWS}
+
+
+def _jq(expression: str, document: str) -> str:
+    """What jq -c makes of a document; by itself where it is installed."""
+    if shutil.which("jq"):
+        command = ["jq", "-c", expression]
+        return subprocess.run(command, input=document, capture_output=True, text=True, check=True).stdout
+    [key] = re.findall(r"\.(\w*)\[\]", expression)
+    found = json.loads(document)
+    return "".join(f"{json.dumps(row)}\n" for row in (found[key] if key else found))
+
+
+@pytest.mark.parametrize(
+    "document", [json.dumps(LIST, indent=2), json.dumps(LIST), json.dumps(ROWS), json.dumps(ROWS, indent=2)]
+)
+def test_a_whole_json_document_becomes_lines_as_the_message_says(program: Program, document: str) -> None:
+    """An array, or what a service answers with its rows under a key; on one line or on many."""
+    (program.home / "list.json").write_text(document, encoding="utf-8")
+    result = program("sale", "--from-jsonl", "list.json", "--currency", "USD", "--dry-run")
+    assert result.code == 2
+    [expression] = re.findall(r"jq -c '([^']+)' FILE", result.stderr)
+    lines = _jq(expression, document)
+    flags = ("--currency", "USD", "--dry-run", "--json")
+    assert program("sale", "--from-jsonl", "-", *flags, stdin=lines).json["sums"] == {"USD": 200}
+
+
+def test_a_single_order_with_its_items_is_a_row(program: Program) -> None:
+    """An array of objects makes no answer of a service of it."""
+    order = {**ROWS[0], "currency": "USD", "items": [{"sku": "T-1", "price": "1.00"}]}
+    (program.home / "order.jsonl").write_text(json.dumps(order), encoding="utf-8")
+    assert program("sale", "--from-jsonl", "order.jsonl", "--dry-run", "--json").json["sums"] == {"USD": 100}

@@ -29,6 +29,27 @@ from cms_cli.replay.reading.rows import Table
 _MOST_KEYS = 10_000
 _BLANK = re.compile(r"[ \t\r\n]*")
 _LONE = re.compile("[\ud800-\udfff]")
+_ROWS = ("data", "results", "items", "orders", "records", "rows", "charges", "payments", "transactions", "invoices")
+"""The keys under which the answer of a service holds its rows."""
+_BESIDE_ROWS = frozenset(
+    (
+        *(
+            "object",
+            "url",
+            "has_more",
+            "next",
+            "previous",
+            "next_page",
+            "next_cursor",
+            "cursor",
+            "page",
+            "per_page",
+        ),
+        *("count", "total", "total_count", "limit", "offset", "links", "meta", "pagination"),
+    )
+)
+_LIST_OF_ROWS = re.compile(rf'\s*"({"|".join(_ROWS)})"\s*:\s*\[\s*(?:\{{.*)?')
+_HEAD = 100  # lines of a document in which its rows begin
 _HINT = 'one JSON object a line, as in {"amount": 4999, "currency": "USD"}'
 
 
@@ -104,6 +125,7 @@ class _JsonTable:
 def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
     keys: dict[str, None] = {}
     objects = 0
+    only: list[tuple[str, str]] = []
     bad: _BadLineError | None = None
     first = 0
     for number, line in _lines(stream, encoding):
@@ -115,8 +137,10 @@ def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
             if not objects and "\0" in line:
                 raise InputError(f"line {number} holds NUL characters", hint_at_utf16(line.find("\0"))) from None
             if not objects and (line[0] == "[" or line == "{"):
-                raise _other_json(line[0]) from None
+                raise _other_json(line[0], stream, encoding) from None
             continue
+        if not objects:
+            only = pairs
         objects += 1
         keys.update((key, None) for key, _ in pairs)
         if len(keys) > _MOST_KEYS:
@@ -128,15 +152,32 @@ def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
         raise InputError(f"line {first}: {bad.message}", _HINT)
     if not keys:
         raise InputError("the file is empty", _HINT)
+    rows = _rows_within(only) if objects == 1 else ""
+    if rows:
+        raise InputError(
+            f'the file is one JSON document with its rows under "{rows}", not JSON Lines', _one_a_line(f".{rows}[]")
+        )
     return tuple(keys)
 
 
-def _other_json(begin: str) -> InputError:
+def _other_json(begin: str, stream: BinaryIO, encoding: Encoding) -> InputError:
+    """Return the error for a document that is no row, with the way to its rows."""
     if begin == "[":
-        return InputError("the file is a JSON array, not JSON Lines", "write one object a line: jq -c '.[]' FILE")
-    return InputError(
-        "the file is JSON over several lines, not JSON Lines", "write one object a line: jq -c . FILE"
-    )
+        return InputError("the file is a JSON array, not JSON Lines", _one_a_line(".[]"))
+    head = (_LIST_OF_ROWS.fullmatch(line) for _, line in islice(_lines(stream, encoding), _HEAD))
+    rows = next((f".{found[1]}[]" for found in head if found), ".")
+    return InputError("the file is JSON over several lines, not JSON Lines", _one_a_line(rows))
+
+
+def _one_a_line(rows: str) -> str:
+    return f"write one object a line: jq -c '{rows}' FILE"
+
+
+def _rows_within(pairs: list[tuple[str, str]]) -> str:
+    """Return the key under which the only object of a file holds its rows; "" where it is a row itself."""
+    lists = [key for key, cell in pairs if key in _ROWS and re.match(r"\[\s*\{", cell)]
+    beside = {key for key, _ in pairs} - set(lists)
+    return lists[0] if len(lists) == 1 and beside <= _BESIDE_ROWS else ""
 
 
 def _lines(stream: BinaryIO, encoding: Encoding) -> Iterator[tuple[int, str]]:
