@@ -84,6 +84,27 @@ def test_it_is_not_kept_where_there_is_none(tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
+_KILLED_WHILE_MAKING = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA cache_size = 1")
+db.execute("BEGIN")
+db.execute("CREATE TABLE t (x)")
+db.executemany("INSERT INTO t VALUES (?)", (("x" * 1000,) for _ in range(1000)))
+os._exit(9)
+"""
+
+
+def test_a_journal_whose_maker_was_killed_is_read_as_none(tmp_path: Path) -> None:
+    """What was half made is undone, also by a command that only reads."""
+    path = tmp_path / FILE_NAME
+    subprocess.run([sys.executable, "-c", _KILLED_WHILE_MAKING, str(path)], check=False)
+    assert path.with_name(path.name + "-journal").stat().st_size
+    assert Journal.open_to_read(tmp_path) is None
+    with Journal.open(tmp_path) as journal:
+        begin_run(journal)
+
+
 def test_a_newer_version(tmp_path: Path) -> None:
     """A journal of a newer version is refused, to look at as well, and is not changed."""
     path = fill(tmp_path)

@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from cms_cli.replay.journal import high_water
@@ -101,7 +101,22 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """
     # A file name can hold what a URI gives a meaning to: as_uri() escapes it.
     uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rw")
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    if not read_only:
+        return db
+    try:
+        db.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError as error:
+        if "readonly" not in str(error):
+            db.close()
+            raise
+        # A process that was killed while it made the file left something to undo, which takes a writer.
+        with closing(connect(path, read_only=False)) as writer:
+            writer.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
 
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
