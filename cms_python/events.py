@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from cms_python.fields import LEAD_FIELDS, LEAD_REQUIRED, SALE_FIELDS, SALE_REQUIRED, Field
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class EventKind(str, Enum):
     """The kind of an event; the value is the last part of its path, ``/track/lead``."""
@@ -165,7 +167,7 @@ def check(
 
 def encode_wire(wire: Mapping[str, object]) -> bytes:
     """Write a request's JSON object as it goes over the line: compact UTF-8."""
-    return json.dumps(wire, ensure_ascii=False, separators=(",", ":")).encode()
+    return _JSON.encode(wire).encode()
 
 
 def _keep_wire(event: object, wire: dict[str, object], problems: dict[str, str]) -> None:

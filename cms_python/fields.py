@@ -50,9 +50,10 @@ def _is(value: object, kind: type[T]) -> TypeGuard[T]:
 
 
 def _text(value: object, longest: int | None = MAX_LENGTH) -> str:
-    if not _is(value, str):
-        raise ValueError(f"must be a string, not {type(value).__name__}")
-    value = str.__str__(value)  # a plain one, whatever a kind of str makes of its methods
+    if type(value) is not str:
+        if not _is(value, str):
+            raise ValueError(f"must be a string, not {type(value).__name__}")
+        value = str.__str__(value)  # a plain one, whatever a kind of str makes of its methods
     if longest is not None and len(value) > longest:
         raise ValueError(f"must be at most {longest} characters, not {len(value)}")
     if not value.isascii():

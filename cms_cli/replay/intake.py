@@ -11,10 +11,9 @@ from itertools import islice
 from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping.amounts import amount_format
 from cms_cli.replay.mapping.blueprint import Blueprint, settle
-from cms_cli.replay.mapping.bulk import Bulk
 from cms_cli.replay.mapping.mapper import Mapper, mapped_columns
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.model import ADDED, STATUS, Dialect, MappedColumn, PlannedRow, RowProblem, SkippedRow, SourceRow
+from cms_cli.replay.model import ADDED, STATUS, Dialect, MappedColumn, PlannedRow, SourceRow
 from cms_cli.replay.reading import jsonl
 from cms_cli.replay.reading.rows import Table, open_table
 from cms_cli.replay.reading.source import Source
@@ -22,7 +21,6 @@ from cms_cli.replay.request import Request
 from cms_cli.replay.staging.stager import may_have_arrived
 
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
-_BATCH = 256  # rows mapped at a time: what they take fits into a processor's cache
 
 
 class Intake:
@@ -80,22 +78,15 @@ class Intake:
             InputError: The input cannot be read to its end.
         """
         left_out = self.blueprint.selection.begin()
-        bulk = Bulk(self._mapper, bodies=True)
+        event_of = self._mapper.event_of
         status_at = self.header.index(STATUS) if self.fed_back and not self.resend_unknown else None
-
-        def set_aside(row: SourceRow | RowProblem) -> SkippedRow | RowProblem | None:
-            if isinstance(row, RowProblem):
-                return row
-            if status_at is not None and row.cells[status_at].strip() == RowStatus.UNKNOWN.value:
-                return may_have_arrived(row.row, row.line, row.cells, STATUS)
-            return left_out(row)
-
-        for block in self.table().blocks(_BATCH):
-            rows = block if isinstance(block, list) else block.rows()
-            aside = [set_aside(row) for row in rows]
-            mapped = [row for row, found in zip(rows, aside) if found is None]
-            events = iter(bulk.plan(*zip(*mapped)).each() if mapped else ())
-            yield from (next(events) if found is None else found for found in aside)
+        for row in self.table():
+            if not isinstance(row, SourceRow):
+                yield row
+            elif status_at is not None and row.cells[status_at].strip() == RowStatus.UNKNOWN.value:
+                yield may_have_arrived(row.row, row.line, row.cells, STATUS)
+            else:
+                yield left_out(row) or event_of(row)
 
     def first_cells(self, count: int) -> list[list[str]]:
         """Return the cells of the first rows."""

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from types import MappingProxyType
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
+
+from cms_python import encode_wire
 
 SAMPLES = 3
 """How many values of a column, and how many events, are shown."""
@@ -178,27 +180,50 @@ class PlannedEvent(NamedTuple):
         row: As in :class:`SourceRow`.
         line: As in :class:`SourceRow`.
         cells: As in :class:`SourceRow`.
-        body: The JSON text of the request, wire names, ready to send; empty where nobody asked for it.
-        customer: The customer's external id: rows of one customer keep their order.
-        invoice_id: A sale's invoice, which the service dedupes by; empty for a lead.
-        click_id: The click, or empty.
-        amount: A sale's amount in minor units; 0 for a lead.
-        currency: A sale's currency, upper case; empty for a lead.
-        timestamp: The wire form of the event's time, or empty where the service will date it.
+        wire: The request's JSON object: wire names, values checked.
         refunded: How much of the amount was paid back since, in minor units; it is sent in full all the same.
     """
 
     row: int
     line: int
     cells: list[str]
-    body: str
-    customer: str
-    invoice_id: str
-    click_id: str
-    amount: int
-    currency: str
-    timestamp: str
+    wire: dict[str, Any]
     refunded: int = 0
+
+    @property
+    def body(self) -> str:
+        """The JSON text of the request, ready to send."""
+        return encode_wire(self.wire).decode()
+
+    @property
+    def customer(self) -> str:
+        """The customer's external id: rows of one customer keep their order."""
+        return str(self.wire["customerExternalId"])
+
+    @property
+    def invoice_id(self) -> str:
+        """A sale's invoice, which the service dedupes by; empty for a lead."""
+        return str(self.wire.get("invoiceId", ""))
+
+    @property
+    def click_id(self) -> str:
+        """The click, or empty."""
+        return str(self.wire.get("clickId", ""))
+
+    @property
+    def amount(self) -> int:
+        """A sale's amount in minor units; 0 for a lead."""
+        return int(self.wire.get("amount", 0))
+
+    @property
+    def currency(self) -> str:
+        """A sale's currency, upper case; empty for a lead."""
+        return str(self.wire.get("currency", ""))
+
+    @property
+    def timestamp(self) -> str:
+        """The wire form of the event's time, or empty where the service will date it."""
+        return str(self.wire.get("timestamp", ""))
 
 
 PlannedRow = Union[PlannedEvent, RowProblem, SkippedRow]

@@ -9,9 +9,9 @@ from typing import Any
 
 from cms_cli.replay.mapping import rules
 from cms_cli.replay.mapping.blueprint import Blueprint, settle
-from cms_cli.replay.mapping.mapper import Mapper, Planned
+from cms_cli.replay.mapping.mapper import Mapper
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.model import PlannedEvent, SourceRow
+from cms_cli.replay.model import PlannedEvent, PlannedRow, SourceRow
 from cms_cli.replay.values.money import AmountFormat
 from cms_python import EventKind
 
@@ -33,7 +33,7 @@ def mapper(header: Sequence[str], asked: Shape | None = None, kind: str = "sale"
     return Mapper(blueprint(header, asked, kind), NOW, POINT)
 
 
-def planned(cells: dict[str, str], asked: Shape | None = None, kind: str = "sale") -> Planned:
+def planned(cells: dict[str, str], asked: Shape | None = None, kind: str = "sale") -> PlannedRow:
     """What becomes of the first row of a file, given by its columns."""
     return mapper(list(cells), asked, kind).event_of(SourceRow(1, 2, list(cells.values())))
 

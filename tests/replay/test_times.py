@@ -198,7 +198,8 @@ def test_a_text_of_any_length_is_no_time_at_once() -> None:
     before = sys.getsizeof(long)
     tracemalloc.start()
     try:
-        found = TimeColumn(UTC).wires([long, long])
+        column = TimeColumn(UTC)
+        found = [column.wire(long), column.wire(long)]
         assert tracemalloc.get_traced_memory()[1] < 5 * before
     finally:
         tracemalloc.stop()

@@ -39,11 +39,13 @@ class Source(NamedTuple):
 
     def read(self, cells: Sequence[str]) -> str:
         """Give the value, without the white space around it; "" where there is none."""
-        text = cell_texts.bare(cells[self.place])
-        for key in self.keys:
-            if not text:
-                break
-            text = cell_texts.value_in(text, key)
+        _, place, keys = self
+        text = cell_texts.bare(cells[place])
+        if keys:
+            for key in keys:
+                if not text:
+                    break
+                text = cell_texts.value_in(text, key)
         return text
 
 

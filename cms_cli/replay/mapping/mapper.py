@@ -1,15 +1,12 @@
-"""A row of cells to an event that can be sent, to why it is left out, or to all that is wrong with it. Pure.
-
-Rows are looked at one by one here, with care. What :mod:`~cms_cli.replay.mapping.bulk` can vouch for never gets
-here.
-"""
+"""A row of cells to an event that can be sent, to why it is left out, or to all that is wrong with it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 from cms_cli.replay.mapping.blueprint import Blueprint
 from cms_cli.replay.mapping.columns import AnySource, Source, argument, fields_of
@@ -28,12 +25,9 @@ from cms_cli.replay.problems import shown
 from cms_cli.replay.values import refunds
 from cms_cli.replay.values.ids import IDS, shortened
 from cms_cli.replay.values.money import AmountFormat, parse_cli_amount, parse_minor
-from cms_cli.replay.values.problem import ValueProblem
-from cms_cli.replay.values.times import check_date_format, parse_instant
+from cms_cli.replay.values.times import TimeColumn, check_date_format, parse_instant, to_wire
 from cms_cli.replay.values.zones import zone_for_header, zone_named
-from cms_python import Field, encode_wire
-
-Planned = PlannedRow
+from cms_python import Field
 
 _ANOTHER = "fill it in; or try another column, as in --map {name}=A|B; or leave such rows out with {{where}}"
 _WAYS_OUT = {
@@ -46,22 +40,34 @@ _WAYS_OUT = {
 }
 """What to do about a row that lacks a field."""
 
+_FEW = 256
+
 UNATTRIBUTED = "no click id: no link brought this customer"
 
 
-class BadValueError(Exception):
-    """One value breaks a rule; carries code, message and hint of its problem."""
-
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.hint = hint
+_Read = Callable[[str, Optional[AnySource], str], object]
+"""Turns a text into what goes on the wire, or into a Problem. Takes the text, its source (None for a constant) and
+the row's currency."""
 
 
 class _Step(NamedTuple):
-    field: Field
-    read: Callable[[str, AnySource | None, str], object]
+    """How one field is read.
+
+    Attributes:
+        name: The field's Python name.
+        wire: Its name on the wire.
+        sources: What it is read from: the first that is not empty.
+        nothing: Values that stand for nothing.
+        constant: The text for rows that have nothing; "" where there is none.
+        read: Reads a text.
+    """
+
+    name: str
+    wire: str
+    sources: tuple[AnySource, ...]
+    nothing: frozenset[str]
+    constant: str
+    read: _Read
 
 
 class Mapper:
@@ -86,61 +92,65 @@ class Mapper:
         self.amount_format = amount_format
         shape = blueprint.shape
         zone = zone_named(shape.timezone or "UTC")
-        if isinstance(zone, ValueProblem):
+        if isinstance(zone, Problem):
             raise InputError(f"--timezone {zone.message}", zone.hint)
         self.zone = zone
         if shape.date_format and (problem := check_date_format(shape.date_format)):
             raise InputError(f"--date-format {problem.message}", problem.hint)
+        self._times: dict[AnySource | None, TimeColumn] = {}
         self._steps = [
-            _Step(field, self._reader(field))
+            _Step(
+                name,
+                field.wire,
+                blueprint.sources.get(name, ()),
+                blueprint.nothing.get(name, frozenset()),
+                blueprint.constants.get(name, ""),
+                self._reader(field),
+            )
             for name, field in fields_of(blueprint.kind).items()
             if name in blueprint.sources or name in blueprint.constants
         ]
 
-    def event_of(self, row: SourceRow) -> Planned:
-        """Give the event of a row that is not left out by its place or a condition."""
+    def event_of(self, row: SourceRow) -> PlannedRow:
+        """Return what becomes of a row that is not left out by its place or a condition."""
         blueprint, cells = self.blueprint, row.cells
         if blueprint.shape.skip_unattributed and not blueprint.read("click_id", cells)[0]:
             return SkippedRow(row.row, row.line, cells, "unattributed", UNATTRIBUTED)
-        wire: dict[str, object] = {}
+        wire: dict[str, Any] = {}
         problems: list[Problem] = []
         wrong: set[str] = set()
         currency = blueprint.read("currency", cells)[0].upper()
-        for field, read in self._steps:
-            text, source = blueprint.read(field.name, cells)
+        for name, key, sources, nothing, constant, read in self._steps:
+            text, source = constant, None
+            for each in sources:
+                found = each.read(cells)
+                if found and found not in nothing:
+                    text, source = found, each
+                    break
             if not text:
                 continue
-            try:
-                wire[field.wire] = read(text, source, currency)
-            except BadValueError as bad:
-                column = source.column if source else None
-                message = f"{column or field.name} {bad.message}"
-                problems.append(Problem(bad.code, message, bad.hint, column, row.row, row.line))
-                wrong.add(field.name)
-        problems += self._missing(row, wire, wrong)
+            value = read(text, source, currency)
+            if type(value) is not Problem:
+                wire[key] = value
+                continue
+            column = source.column if source else None
+            problems.append(value.in_column(column, column or name)._replace(row=row.row, line=row.line))
+            wrong.add(name)
+        if len(wire) < len(self._steps) or "mode" in wire:
+            problems += self._missing(row, wire, wrong)
         if problems:
             return RowProblem(row.row, row.line, cells, tuple(problems), wire)
-        refunded = self._refunded(row, wire)
-        return _event(row, wire, refunded) if isinstance(refunded, int) else refunded
+        refunded = self._refunded(row, wire) if blueprint.refunds else 0
+        return PlannedEvent(row.row, row.line, cells, wire, refunded) if isinstance(refunded, int) else refunded
 
-    def constant(self, name: str) -> object:
-        """Give a constant as it goes on the wire.
-
-        Raises:
-            BadValueError: It breaks a rule.
-        """
-        read = next(step.read for step in self._steps if step.field.name == name)
-        return read(self.blueprint.constants[name], None, "")
-
-    def _refunded(self, row: SourceRow, wire: dict[str, object]) -> int | SkippedRow | RowProblem:
+    def _refunded(self, row: SourceRow, wire: dict[str, Any]) -> int | SkippedRow | RowProblem:
         """Give how much of an order was paid back; why it is left out where that was all of it."""
         rule = self.blueprint.rules.refunds
-        if rule is None or not self.blueprint.refunds:
-            return 0
-        amount = _as_int(wire["amount"])
+        assert rule is not None
+        amount: int = wire["amount"]
         for source in self.blueprint.refunds:
             found = refunds.read(source.read(row.cells), rule.each, str(wire["currency"]), self._amount)
-            if isinstance(found, ValueProblem):
+            if isinstance(found, Problem):
                 message = f"{source.column} {found.message}"
                 problem = Problem(found.code, message, found.hint, source.column, row.row, row.line)
                 return RowProblem(row.row, row.line, row.cells, (problem,), wire)
@@ -150,7 +160,7 @@ class Mapper:
                 return found
         return 0
 
-    def _missing(self, row: SourceRow, wire: dict[str, object], wrong: set[str]) -> list[Problem]:
+    def _missing(self, row: SourceRow, wire: dict[str, Any], wrong: set[str]) -> list[Problem]:
         fields = fields_of(self.blueprint.kind)
         found = []
         for name in self.blueprint.required:
@@ -168,39 +178,36 @@ class Mapper:
             found.append(Problem("click_id_missing", message, row=row.row, line=row.line))
         return found
 
-    def _reader(self, field: Field) -> Callable[[str, AnySource | None, str], object]:
-        """Give what turns a field's text into what goes on the wire, or raises BadValueError.
-
-        It gets the text, where it stood (None for a constant), and the row's currency.
-        """
+    def _reader(self, field: Field) -> _Read:
         if field.name == "amount":
             return self._read_amount
         if field.name == "timestamp":
             return self._read_time
+        name, holds_id = field.name, field.name in IDS
+        # A file has few names of events and few currencies.
+        check = lru_cache(_FEW)(field.check) if name in ("event_name", "currency") else field.check
 
         def read(text: str, _source: AnySource | None, _currency: str) -> object:
-            if field.name in IDS and (problem := shortened(text)):
-                raise BadValueError(problem.code, problem.message, problem.hint)
+            problem = shortened(text) if holds_id else None
+            if problem is not None:
+                return problem
             try:
-                return field.check(text)
+                return check(text)
             except ValueError as error:
-                raise BadValueError(f"{field.name}_invalid", f"{shown(text)} {error}") from None
+                return Problem(f"{name}_invalid", f"{shown(text)} {error}")
 
         return read
 
     def _read_amount(self, text: str, source: AnySource | None, currency: str) -> object:
-        if source is not None or self.blueprint.amount_unit == "minor":
-            amount = self._amount(text, currency)
-        else:
-            amount = parse_cli_amount(text, currency)
-        if isinstance(amount, ValueProblem):
-            hint = amount.hint
-            if source is not None:
-                hint = hint.replace('"COLUMN>=0"', argument(f"{source.label}>=0"))
-            raise BadValueError(amount.code, amount.message, hint)
+        if source is None and self.blueprint.amount_unit == "major":
+            return parse_cli_amount(text, currency)
+        amount = self._amount(text, currency)
+        if type(amount) is Problem and source is not None:
+            hint = amount.hint.replace('"COLUMN>=0"', argument(f"{source.label}>=0"))
+            return amount._replace(hint=hint)
         return amount
 
-    def _amount(self, text: str, currency: str) -> int | ValueProblem:
+    def _amount(self, text: str, currency: str) -> int | Problem:
         """Read an amount out of a cell."""
         if self.blueprint.amount_unit == "minor":
             said, zeros = bool(self.blueprint.shape.amount_unit), self.blueprint.rules.zero_decimals
@@ -209,37 +216,18 @@ class Mapper:
         return self.amount_format.parse(text, currency)
 
     def _read_time(self, text: str, source: AnySource | None, _currency: str) -> object:
-        zone = zone_for_header(source.column, self.zone) if source else self.zone
-        date_format = self.blueprint.shape.date_format or None
-        # --date-format is of the file; --timestamp takes what it takes for one event, too.
-        instant = parse_instant(text, zone, date_format=date_format if source else None, now=self.now)
-        if isinstance(instant, ValueProblem) and date_format and not source:
-            instant = parse_instant(text, zone, date_format=date_format)
-        if isinstance(instant, ValueProblem):
-            raise BadValueError(instant.code, instant.message, instant.hint)
-        return fields_of(self.blueprint.kind)["timestamp"].check(instant)
-
-
-def _event(row: SourceRow, wire: dict[str, object], refunded: int) -> PlannedEvent:
-    text = wire.get
-    return PlannedEvent(
-        row.row,
-        row.line,
-        row.cells,
-        encode_wire(wire).decode(),
-        str(wire["customerExternalId"]),
-        str(text("invoiceId", "")),
-        str(text("clickId", "")),
-        _as_int(text("amount", 0)),
-        str(text("currency", "")),
-        str(text("timestamp", "")),
-        refunded,
-    )
-
-
-def _as_int(value: object) -> int:
-    assert isinstance(value, int)
-    return value
+        formats = self.blueprint.shape.date_format or None
+        column = self._times.get(source)
+        if column is None:
+            zone = zone_for_header(source.column, self.zone) if source else self.zone
+            column = TimeColumn(zone, date_format=formats if source else None, now=self.now)
+            self._times[source] = column
+        found = column.wire(text)
+        if source is None and formats and isinstance(found, Problem):
+            # --date-format is of the file; --timestamp takes what it takes for one event, too.
+            instant = parse_instant(text, self.zone, date_format=formats)
+            return instant if isinstance(instant, Problem) else to_wire(instant)
+        return found
 
 
 def mapped_columns(blueprint: Blueprint, rows: Sequence[Sequence[str]]) -> tuple[MappedColumn, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 _NOISE = re.compile(r"[\s_-]+")
@@ -27,7 +27,9 @@ def bare(cell: str) -> str:
     ``="00123"`` and ``'00123`` are how exports say that 00123 is text.
     """
     text = cell.strip()
-    if text.startswith("'") and _GUARDED.fullmatch(text):
+    if text[:1] not in ("'", "="):
+        return text
+    if _GUARDED.fullmatch(text):
         return text[1:]
     if text.startswith('="') and text.endswith('"') and len(text) > 2:
         return text[2:-1].replace('""', '"').strip()
@@ -119,10 +121,3 @@ def _lines(cell: str) -> Iterable[tuple[str, str]]:
         name, colon, value = line.partition(":")
         if colon and not value.startswith("//"):  # a bare address is no pair
             yield name.strip(), value
-
-
-def are_all_like(lines: re.Pattern[str], texts: Sequence[str]) -> bool:
-    """Tell whether all texts, each a line of its own, are what a pattern of lines says."""
-    together = "\n".join((*texts, ""))
-    # A text that holds a line end would be several lines.
-    return bool(lines.fullmatch(together)) and together.count("\n") == len(texts)

@@ -15,10 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
-from functools import lru_cache
 
 from cms_cli.replay.values import time_forms, unread_times
-from cms_cli.replay.values.cells import are_all_like
 from cms_cli.replay.values.date_formats import check_date_format, read_as
 from cms_cli.replay.values.instants import impossible, in_zone, instant_of
 from cms_cli.replay.values.problem import ValueProblem
@@ -28,7 +26,6 @@ __all__ = ["TimeColumn", "check_date_format", "parse_instant", "to_wire"]
 _UTC = timezone.utc
 _TO_THE_SECOND = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}")
 _UTC_ENDINGS = frozenset(("Z", ".000Z", " UTC", "+00:00", " +0000"))
-_LONGEST = 64
 _TICKS = frozenset(f":{tick:02d}" for tick in range(60))
 _TO_LAST_SECOND = timedelta(minutes=59, seconds=59)
 _MOST_KNOWN = 1 << 13
@@ -126,20 +123,6 @@ class TimeColumn:
             return f"{hour}{minute}{second}{thousandths}Z"
         return self._slowly(text, key if hour is None else "")
 
-    def wires(self, texts: Sequence[str]) -> Sequence[str | ValueProblem]:
-        """The wire forms of many cells: at once where they have one form and whole hours, else one by one."""
-        ending = texts[0][19:] if texts else ""
-        # (No time is so long; and a pattern of megabytes would take as many seconds, and be remembered.)
-        if self._format is None and len(ending) <= _LONGEST and are_all_like(_same_form(ending), texts):
-            hours: dict[str, str] = dict.fromkeys([text[:13] for text in texts], "")
-            for hour in hours:
-                if hour + ending not in self._known:
-                    self.wire(f"{hour}:00:00{ending}")
-                hours[hour] = self._known.get(hour + ending, "")
-            if all(hours.values()):
-                return [f"{hours[text[:13]]}{text[13:19]}.000Z" for text in texts]
-        return list(map(self.wire, texts))
-
     def _slowly(self, text: str, key: str) -> str | ValueProblem:
         instant = parse_instant(text, self._zone, date_format=self._format, now=self._now)
         if isinstance(instant, ValueProblem):
@@ -161,10 +144,3 @@ class TimeColumn:
             return ""
         wire = to_wire(first)
         return wire[:13] if wire[13:] == ":00:00.000Z" and last - first == _TO_LAST_SECOND else ""
-
-
-@lru_cache(maxsize=64)
-def _same_form(ending: str) -> re.Pattern[str]:
-    """Return what lines look like that are times to the second, all of them with this after the seconds."""
-    day = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    return re.compile(rf"(?:{day}[ T][0-9]{{2}}:[0-5][0-9]:[0-5][0-9]{re.escape(ending)}\n)*")
