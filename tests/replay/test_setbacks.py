@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faultserver import DROP, HANG, SUCCESS, FaultServer, json_reply
+from faultserver import DROP, HANG, SUCCESS, FaultServer, Received, Reply, json_reply
 from replays import Bench, Notes, counted, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
@@ -135,6 +135,25 @@ def test_a_row_that_another_process_has_begun_stops_the_replay(tmp_path: Path, k
         assert "clk_20" not in sent
         accepted = [row for row, status in bench.rows().items() if status == "accepted"]
         assert {f"clk_{row - 1}" for row in accepted} == sent
+
+
+def test_an_answer_does_not_undo_the_intent_of_another_process(tmp_path: Path) -> None:
+    """A 503 says that this attempt did not arrive; the other process's attempt may have."""
+    with FaultServer() as server:
+        bench = Bench(tmp_path, server.url, "lead")
+
+        def reply(_: Received) -> Reply:
+            bench.change("UPDATE rows SET attempts = 2 WHERE row = 2")
+            return json_reply(503, {"error": "busy"})
+
+        server.script(SUCCESS, reply)
+        path = bench.file(leads_csv(range(4)))
+        with pytest.raises(RunBusyError):
+            bench.replay(path, concurrency=1)
+        # The next command takes it for sent without an answer.
+        report = bench.replay(path)
+        assert bench.rows(report.run)[2] == "unknown"
+        assert [received.json["clickId"] for received in server.requests].count("clk_1") == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed elsewhere")
