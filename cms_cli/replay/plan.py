@@ -15,7 +15,7 @@ from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.row_table import changed_amounts
 from cms_cli.replay.journal.rows import FAILED, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
-from cms_cli.replay.model import SAMPLES, Problem
+from cms_cli.replay.model import SAMPLES, Problem, SourceRow
 from cms_cli.replay.outputs import Layout, with_cells
 from cms_cli.replay.problems import MOST_PROBLEMS
 from cms_cli.replay.request import Request
@@ -23,7 +23,14 @@ from cms_cli.replay.rowfiles import Settled, layout_of
 from cms_cli.replay.staging.preview import Preview
 from cms_cli.replay.staging.sinks import IntoJournal, Nowhere, Spool
 from cms_cli.replay.staging.stager import SAMPLED, Known, Sink, Stager
-from cms_cli.replay.warnings import about_changed_amounts, about_times, about_token, seconds_needed, suggestion
+from cms_cli.replay.warnings import (
+    about_changed_amounts,
+    about_nothing_left,
+    about_times,
+    about_token,
+    seconds_needed,
+    suggestion,
+)
 from cms_cli.replay.watcher import Watcher
 from cms_python import EventKind
 
@@ -284,6 +291,9 @@ def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) 
     warnings = about_token(request, pending)
     if pending:
         warnings += about_times(tally, intake.blueprint)
+    else:
+        rows = (row.cells for row in intake.table() if isinstance(row, SourceRow))
+        warnings += about_nothing_left(tally, intake.blueprint.selection, rows)
     warnings += suggestion(request, intake.header)
     preview = Preview(
         file=intake.source.name,

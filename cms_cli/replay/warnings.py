@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 
 from cms_cli.replay.journal import row_table, runs
@@ -11,6 +11,8 @@ from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.journal.runs import RunState
 from cms_cli.replay.mapping import presets
 from cms_cli.replay.mapping.blueprint import Blueprint
+from cms_cli.replay.mapping.selection import Selection
+from cms_cli.replay.problems import shown
 from cms_cli.replay.request import Request
 from cms_cli.replay.sending.pacing import ideal_seconds
 from cms_cli.replay.staging.preview import Tally
@@ -18,6 +20,9 @@ from cms_cli.replay.values.zones import names_other_zone
 from cms_python import EventKind
 
 Warnings = tuple[str, ...]
+
+SHOWN_VALUES = 5
+"""Values of a column that a warning names."""
 
 NOT_LOOKED_AT = "without a token it is not known whose earlier runs count: they were not looked at"
 
@@ -64,6 +69,25 @@ def about_times(tally: Tally, blueprint: Blueprint) -> Warnings:
     if tally.future:
         found.append(f"{_rows(tally.future)} dated in the future: is --timezone right?")
     return tuple(found)
+
+
+def about_nothing_left(tally: Tally, selection: Selection, rows: Iterable[Sequence[str]]) -> Warnings:
+    """Warn where every row was left out: a status in another language looks like a day without sales.
+
+    Args:
+        tally: What became of the rows.
+        selection: What left them out.
+        rows: Their cells, once more.
+    """
+    skipped = tally.counts[RowStatus.SKIPPED.value]
+    if not skipped or skipped < sum(tally.counts.values()):
+        return ()
+    reasons = ", ".join(f"{reason} ({count:,})" for reason, count in tally.reasons.most_common())
+    found = [f"all rows were left out: {reasons}"]
+    for column, values in selection.values_left_out(rows).items():
+        more = f" and {len(values) - SHOWN_VALUES:,} more" if len(values) > SHOWN_VALUES else ""
+        found.append(f'the column "{column}" has {", ".join(map(shown, values[:SHOWN_VALUES]))}{more}')
+    return ("; ".join(found),)
 
 
 def suggestion(request: Request, header: Sequence[str]) -> Warnings:

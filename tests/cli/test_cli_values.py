@@ -236,3 +236,24 @@ def test_a_single_order_with_its_items_is_a_row(program: Program) -> None:
     order = {**ROWS[0], "currency": "USD", "items": [{"sku": "T-1", "price": "1.00"}]}
     (program.home / "order.jsonl").write_text(json.dumps(order), encoding="utf-8")
     assert program("sale", "--from-jsonl", "order.jsonl", "--dry-run", "--json").json["sums"] == {"USD": 100}
+
+
+def test_when_every_row_is_left_out_the_values_that_did_it_are_named(program: Program) -> None:
+    """A status in another language, or conditions that exclude each other: exit 0, and not without a word."""
+    header = ("order_number", "status", "order_total", "order_currency", "billing_email", "meta:click_id")
+    rows = [(str(at), status, "49.90", "EUR", "a@b.co", "clk") for at, status in enumerate(("Fertig", "Offen"))]
+    _file(program, rows, header)
+    flags = ("--preset", "woocommerce", "--timezone", "UTC", "--json")
+    for run in (("--dry-run",), ("--sandbox", "--yes")):
+        result = _replay(program, *flags, *run)
+        assert result.code == 0
+        [warning] = [each for each in result.json["warnings"] if "all rows" in each]
+        assert warning == 'all rows were left out: not paid (2); the column "status" has "Fertig", "Offen"'
+    _file(program, [(f"clk_{at}", f"p{at}", "u", f"i{at}", "1", "USD") for at in range(9)])
+    result = _replay(program, "--dry-run", "--json", "--where", "event_name=p10")
+    [warning] = [each for each in result.json["warnings"] if "all rows" in each]
+    assert (
+        '--where event_name=p10 (9); the column "event_name" has "p0", "p1", "p2", "p3", "p4" and 4 more' in warning
+    )
+    kept = _replay(program, "--dry-run", "--json", "--where", "event_name=p1")
+    assert not [each for each in kept.json["warnings"] if "all rows" in each]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Callable, NamedTuple, Union
 
 from cms_cli.replay.mapping import columns
@@ -10,6 +11,7 @@ from cms_cli.replay.mapping.columns import AnySource
 from cms_cli.replay.mapping.rules import FoldRule, Rules, SkipRule
 from cms_cli.replay.model import InputError, RowProblem, SkippedRow, SourceRow
 
+_MOST_VALUES = 1000  # of a column, that are counted
 LeftOut = Union[SkippedRow, RowProblem]
 """Why a row is not looked at any further."""
 
@@ -54,6 +56,18 @@ class Selection:
                 columns.column_index(header, name, wanted_by) for name in (rules.fold.by, *rules.fold.empty)
             )
             self._folding = by, tuple(empty)
+
+    def values_left_out(self, rows: Iterable[Sequence[str]]) -> dict[str, list[str]]:
+        """Return for which values rows were left out by a rule or condition: by column, the most frequent first."""
+        seen: dict[str, Counter[str]] = {}
+        for cells in rows:
+            test = next((test for test in self._tests if test.holds(cells)), None)
+            if test is not None:
+                values = seen.setdefault(test.source.label, Counter())
+                text = test.source.read(cells)
+                if text in values or len(values) < _MOST_VALUES:
+                    values[text] += 1
+        return {label: [text for text, _ in values.most_common()] for label, values in seen.items()}
 
     @property
     def takes_all(self) -> bool:
