@@ -18,6 +18,7 @@ import pytest
 from faultserver import (
     DROP,
     FaultServer,
+    Received,
     Reply,
     html_reply,
     json_reply,
@@ -315,6 +316,26 @@ def test_connection_idle_for_long_is_not_reused(
     track(client, "lead")
     assert [request.connection for request in server.requests] == [1, 1, 2]
     assert server.wait_for(lambda: server.connections[0].ended_by == "client")
+
+
+def test_all_connections_idle_for_long_are_closed(
+    server: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a burst over several connections and a pause, none of them is used again, and none is left open."""
+    monkeypatch.setattr("cms_python._transport.LONGEST_IDLE", 0.5)
+
+    def together(request: Received) -> Reply:
+        server.wait_for(lambda: len(server.requests) >= 3)
+        return json_reply(200, {"success": True})
+
+    server.default = together
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(lambda _: track(client, "lead")["success"], range(3)))
+    assert server.open_connections == 3
+    time.sleep(0.8)
+    track(client, "lead")
+    assert server.requests[-1].connection == 4
+    assert server.wait_for(lambda: server.open_connections == 1)
 
 
 def test_idle_limit() -> None:

@@ -205,9 +205,18 @@ def test_too_large(server: FaultServer, transport: Transport, framing: str) -> N
     assert server.wait_for(lambda: bool(server.connections[0].ended_by))
 
 
-def test_who_is_asking(server: FaultServer, transport: Transport) -> None:
-    """A request names the SDK, Python and the system, for the service's logs."""
+def test_the_deadline_is_that_of_the_attempt(server: FaultServer, transport: Transport) -> None:
+    """A body that drips for twice the time limit and would then be whole is no answer."""
+    server.script(Reply(200, b" " * 20, drip=0.05, drip_from="body"))
+    found = post(transport, timeout=0.5)
+    assert isinstance(found, NoAnswer)
+    assert found.reason is Reason.READ_TIMEOUT
+
+
+def test_request_headers(server: FaultServer, transport: Transport) -> None:
+    """A request names the SDK, Python and the system, for the service's logs, and asks for plain bytes."""
     post(transport)
+    assert server.requests[0].headers["Accept-Encoding"] == "identity"
     agent = server.requests[0].headers["User-Agent"]
     assert agent.startswith("cms-python-client/")
     assert "Python/3." in agent
