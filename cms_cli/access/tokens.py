@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
 
 from cms_cli.config.homes import expanded
 from cms_cli.config.origin import Origin
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 
+if TYPE_CHECKING:
+    import subprocess
+
 COMMAND_SECONDS = 60.0
 """How long a ``token_command`` may take: somebody may have to type a passphrase or touch a key."""
 
 _LONGEST = 64 * 1024  # bytes; no header takes more, and /dev/zero must not fill the memory
 
+_VARIABLE = "CMS_BEARER_TOKEN"
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
+
 HOW_TO_GET_ONE = (
-    "keep one with `cms auth login`, set CMS_BEARER_TOKEN, or name a file with --token-file;"
+    "store one with `cms auth login`, set CMS_BEARER_TOKEN, or name a file with --token-file;"
     " --sandbox and --dry-run need none"
 )
 
@@ -68,21 +77,32 @@ class TokenSource:
         return Token(checked(self.fetch(), str(self.origin)), self.origin, self.profile)
 
 
-def checked(text: str, where: str) -> str:
-    """Give the token in a text, without the blanks and line breaks around it.
+def checked(text: str, where: str, hint: str = "") -> str:
+    """Return the token in a text, without the blanks and line breaks around it.
 
     Args:
         text: The text, which no message quotes.
         where: Where it came from, for messages.
+        hint: Where to get one, if the text is empty.
 
     Raises:
         TokenError: There is none in it, or no HTTP header could carry it.
     """
     token = text.strip()
     if not token:
-        raise TokenError(f"{where}: the token is empty", HOW_TO_GET_ONE)
+        raise TokenError(f"{where}: the token is empty", hint or HOW_TO_GET_ONE)
     if token.lower().startswith("bearer "):
         raise TokenError(f'{where}: the token itself is wanted, without "Bearer" before it')
+    if token.startswith(f"{_VARIABLE}="):
+        raise TokenError(
+            f"{where}: the token begins with {_VARIABLE}=",
+            "Keep the token alone: a line of an env file has the variable's name before it.",
+        )
+    if token[0] in _QUOTES and token[-1] in _QUOTES:
+        raise TokenError(
+            f"{where}: the token is in quotation marks",
+            "Keep the token alone: docker's --env-file and a token file take quotation marks for a part of it.",
+        )
     if not token.isascii() or not token.isprintable() or " " in token:
         raise TokenError(
             f"{where}: the token has a blank, a line break or another character that no header can carry",
@@ -121,6 +141,7 @@ def from_command(command: str | list[str], where: str) -> str:
     """
     import subprocess
 
+    environment = {name: value for name, value in os.environ.items() if name != _VARIABLE}
     try:
         process = subprocess.Popen(  # noqa: S603 - a line of the user's own config file
             command,
@@ -128,18 +149,18 @@ def from_command(command: str | list[str], where: str) -> str:
             stdin=subprocess.DEVNULL,  # a replay may be reading its file from stdin
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=environment,
         )
     except OSError as error:
         raise TokenError(f"{where}: cannot be run: {error.strerror or error}") from None
-    with process:
-        try:
-            out, err = process.communicate(timeout=COMMAND_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise TokenError(f"{where}: gave no token within {COMMAND_SECONDS:.0f} s") from None
-        except BaseException:
-            process.kill()
-            raise
+    try:
+        out, err = _outputs_of(process)
+    except subprocess.TimeoutExpired:
+        raise TokenError(f"{where}: gave no token within {COMMAND_SECONDS:.0f} s") from None
+    finally:
+        process.kill()  # if it has not ended by itself
+    if len(out) > _LONGEST:
+        raise TokenError(f"{where}: the command printed more than {_LONGEST // 1024} KiB, which is no token")
     said = err.decode("utf-8", "replace").strip()
     said = f":\n{said}" if said else ""
     if process.returncode != 0:
@@ -151,6 +172,35 @@ def from_command(command: str | list[str], where: str) -> str:
             f"{where}: the command printed more than one line", "have it print the token only: | head -n 1"
         )
     return _decoded(out)
+
+
+def _outputs_of(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Read what a command prints, until its end or until that is more than a token can be.
+
+    Raises:
+        subprocess.TimeoutExpired: It takes longer than a minute.
+    """
+    import threading
+
+    def read(stream: IO[bytes], at: int) -> None:
+        read_of[at] = stream.read(_LONGEST + 1)
+        while at and stream.read(_LONGEST):  # a log of any length is none of our business
+            pass
+
+    assert process.stdout is not None
+    assert process.stderr is not None
+    read_of = [b"", b""]
+    streams = enumerate((process.stdout, process.stderr))
+    # Daemons: what the command has started may keep its outputs open for ever.
+    readers = [threading.Thread(target=read, args=(stream, at), daemon=True) for at, stream in streams]
+    deadline = time.monotonic() + COMMAND_SECONDS
+    for reader in readers:
+        reader.start()
+    readers[0].join(COMMAND_SECONDS)
+    if len(read_of[0]) <= _LONGEST:
+        process.wait(max(0.0, deadline - time.monotonic()))
+        readers[1].join(1.0)
+    return read_of[0], read_of[1][:_LONGEST]
 
 
 def _decoded(data: bytes) -> str:

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any, Callable
 
 from cms_cli.config import tomltext
-from cms_cli.config.keys import DEFAULT_PROFILE, KEYS, PLAIN_NAME, TOKEN_KEYS
+from cms_cli.config.keys import CONFIG_FLAG, DEFAULT_PROFILE, KEYS, PLAIN_NAME, TOKEN_KEYS
 from cms_cli.errors import CommandError
+from cms_cli.exit_codes import ExitCode
 
 _TABLES = ("profiles", "mappings")
 
@@ -82,8 +83,13 @@ class ConfigFile:
         return bool(self.path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
-def read(path: Path) -> ConfigFile:
+def read(path: Path, *, named: bool = True) -> ConfigFile:
     """Read and check a config file; one that is missing is empty.
+
+    Args:
+        path: The file.
+        named: Whether somebody named it. The default place may lie in a home that is no folder (`HOME=/dev/null`),
+            or that this user may not enter: there is no file then.
 
     Raises:
         CommandError: It cannot be read, is not TOML, or has a key or value that is not allowed; file, line and key
@@ -91,11 +97,13 @@ def read(path: Path) -> ConfigFile:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ConfigFile(path)
     except UnicodeDecodeError:
         raise CommandError(f"{path}: is not UTF-8") from None
     except OSError as error:
+        if not named and isinstance(error, PermissionError) and not os.access(path, os.F_OK):
+            return ConfigFile(path)
         raise CommandError(f"{path}: cannot be read: {error.strerror or error}") from None
     table = _parse(text, path)
     problems = list(_problems(table, text))
@@ -195,14 +203,23 @@ def change(path: Path, edit: Callable[[Any], None]) -> None:
         edit: Changes the file's document, a :class:`tomlkit.TOMLDocument`.
 
     Raises:
-        CommandError: The file is not TOML, or no file.
-        OSError: It cannot be written.
+        CommandError: The file is not TOML, no file, or cannot be written.
     """
+    try:
+        _change(Path(os.path.realpath(path)), edit)
+    except OSError as error:
+        raise CommandError(
+            f"{path}: cannot be written: {error.strerror or error}",
+            f"Name another file: {CONFIG_FLAG} FILE",
+            ExitCode.INTERNAL,
+        ) from None
+
+
+def _change(path: Path, edit: Callable[[Any], None]) -> None:
     import filelock
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-    path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         raise CommandError(f"{path} is not a regular file")  # as root, /dev/null would be replaced
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 
-def settle() -> None:
-    """Give everybody a home, before anything is looked for there; what looks would raise otherwise.
+def ensure_home() -> None:
+    """Set HOME if it is missing or relative; `Path.home()` would raise.
 
-    A container may run under a number that no account has, without HOME: its home is then ``/``, which Docker says
-    in that case. A relative HOME is one in the folder that the command runs in.
+    A container may run under a number that no account has, without HOME. Docker says ``/`` in that case.
     """
     home = os.path.expanduser("~")  # noqa: PTH111 - pathlib raises
     if not os.path.isabs(home):  # noqa: PTH117 - start-up cost
@@ -18,5 +17,5 @@ def settle() -> None:
 
 
 def expanded(name: str) -> Path:
-    """Give the path that a name with ``~`` means; ``~name`` of no account stays as it is, as in a shell."""
+    """Return the path that a name with ``~`` means; ``~name`` of no account stays as it is, as in a shell."""
     return Path(os.path.expanduser(name))  # noqa: PTH111 - pathlib raises

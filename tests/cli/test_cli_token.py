@@ -24,10 +24,10 @@ def sent_by(service: FaultServer) -> str:
 
 
 def test_no_token(local: Program, service: FaultServer) -> None:
-    """Without a token anywhere: exit 4, what to do, stdout empty, nothing sent."""
+    """Without a token anywhere: exit 4, what to do, nothing sent."""
     result = local(*LEAD, "--json")
 
-    assert (result.code, result.stdout) == (4, "")
+    assert (result.code, result.json["exit_code"]) == (4, 4)
     assert "cms auth login" in result.stderr
     assert "CMS_BEARER_TOKEN" in result.stderr
     assert service.connections == []
@@ -113,6 +113,55 @@ def test_a_token_command_that_fails(local: Program, command: str, said: str) -> 
     assert "token_command" in result.stderr
     assert said in result.stderr
     assert "secret-on-stdout" not in result.stderr.replace(command, "")
+
+
+@pytest.mark.parametrize("stream", ["", " >&2; yes"], ids=["stdout", "stderr too"])
+def test_a_token_command_that_does_not_end(local: Program, stream: str) -> None:
+    """What prints without end is stopped after what a token can be, whichever stream it prints to."""
+    local.config.write_text(f'token_command = "yes{stream and " | head -c 9000000"}{stream}"\n')
+
+    result = local(*LEAD, timeout=30)
+
+    assert result.code == 4
+    assert "token_command: the command printed more than 64 KiB" in result.stderr
+
+
+def test_a_token_command_does_not_get_the_token_of_the_environment(local: Program, service: FaultServer) -> None:
+    """What fetches one account's token does not see that of another."""
+    local.config.write_text("[profiles.shop]\ntoken_command = 'echo \"got-$CMS_BEARER_TOKEN-\"'\n")
+
+    assert local(*LEAD, "--profile", "shop", env={"CMS_BEARER_TOKEN": "secret_of_another"}).code == 0
+    assert sent_by(service) == "got--"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('"tok_1"', "in quotation marks"),
+        ("'tok_1'\n", "in quotation marks"),
+        ("\u201ctok_1\u201d", "in quotation marks"),
+        ("CMS_BEARER_TOKEN=tok_1\n", "begins with CMS_BEARER_TOKEN="),
+        ('CMS_BEARER_TOKEN="tok_1"', "begins with CMS_BEARER_TOKEN="),
+    ],
+)
+def test_a_token_with_something_around_it_is_named(local: Program, text: str, said: str) -> None:
+    """A line of an env file, and quotation marks, are told as what they are, wherever the token comes from."""
+    (local.home / "token.txt").write_text(text, encoding="utf-8")
+
+    for result in (local(*LEAD, "--token-file", "token.txt"), local(*LEAD, env={"CMS_BEARER_TOKEN": text})):
+        assert result.code == 4
+        assert said in result.stderr
+        assert "tok_1" not in result.stderr
+
+
+def test_a_missing_file_is_said_before_a_missing_token(local: Program) -> None:
+    """Nobody looks for a token for a file that is not there, and no command is run to get one."""
+    local.config.write_text('token_command = "touch ran"\n')
+
+    result = local("sale", "--from-csv", "none.csv")
+
+    assert (result.code, "none.csv: No such file" in result.stderr) == (2, True)
+    assert not (local.home / "ran").exists()
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "two words", "Bearer abc", "caf\u00e9", "a\nb"])
