@@ -9,33 +9,28 @@ from typing import Annotated, Any, NoReturn, Optional
 
 import typer
 
+from cms_cli.commands import completions
 from cms_cli.config import homes
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
-from cms_cli.terminal.console import Console, write
-from cms_cli.terminal.help import Entry, LazyGroup
-from cms_cli.terminal.shells import mend_words, name_the_shell, take_over
+from cms_cli.terminal import failure, shells
+from cms_cli.terminal.console import Console, columns, write
+from cms_cli.terminal.help import Entry, LazyGroup, styled, write_heading, write_rows
+from cms_cli.terminal.usage import explain, is_usage_error
 from cms_python import __version__
 
-ISSUES = "https://github.com/CutMeShort/cms-python-client/issues"
+HOME_PAGE = "https://github.com/CutMeShort/cms-python-client"
+ISSUES = f"{HOME_PAGE}/issues"
 
-_FIRST_PAGE = """\
-cms tracks leads and sales with CutMeShort, one at a time or a file of them.
-
-Try it, without an account and with nothing leaving this machine:
-  cms lead --click-id c1 --event-name signup --customer-external-id u1 --sandbox
-  cms sandbox events
-
-Then for real:
-  cms auth login                        keep your token
-  cms lead --help                       track a lead: a sign-up, a trial
-  cms sale --help                       track a sale
-  cms sale --from-csv sales.csv         replay a file, safely and only once
-
-Commands:
-{commands}
-
-Each has its flags and examples behind --help."""
+_TRY = (
+    "cms lead --click-id c1 --event-name signup --customer-external-id u1 --sandbox",
+    "cms sandbox events",
+)
+_FOR_REAL = (
+    ("cms auth login", "store your token"),
+    ("cms sale --help", "track a sale"),
+    ("cms sale --from-csv sales.csv", "replay a file, safely and only once"),
+)
 
 # What people type who know another tool, or this one half.
 _MEANT = {
@@ -49,26 +44,36 @@ _MEANT = {
     "track": "cms lead or cms sale",
     "events": "cms sandbox events",
     "serve": "cms sandbox serve",
-    "help": "cms --help",
     "version": "cms --version",
 }
 
 
 class _Cms(LazyGroup):
     entries = {  # noqa: RUF012 - never changed
-        "lead": Entry("cms_cli.commands.lead", "Track a lead: somebody did something short of paying."),
+        "lead": Entry("cms_cli.commands.lead", "Track a lead: a sign-up, a trial."),
         "sale": Entry("cms_cli.commands.sale", "Track a sale: somebody paid."),
-        "runs": Entry("cms_cli.commands.runs", "Look at earlier replays, go on with one, forget old ones."),
-        "auth": Entry("cms_cli.commands.auth", "Keep a token, drop it, or see which one is used."),
+        "runs": Entry("cms_cli.commands.runs", "Look at earlier replays, resume one, forget old ones."),
+        "auth": Entry("cms_cli.commands.auth", "Store a token, remove it, or see which one is used."),
         "config": Entry("cms_cli.commands.config", "See and change settings."),
-        "presets": Entry("cms_cli.commands.presets", "The exports that are known by name, and what one maps."),
-        "sandbox": Entry("cms_cli.commands.sandbox", "A stand-in for the service, on this machine."),
+        "presets": Entry("cms_cli.commands.presets", "List the known export formats, or show one."),
+        "sandbox": Entry("cms_cli.commands.sandbox", "A local stand-in for the service."),
+        "help": Entry("cms_cli.commands.help", "Show the page of a command, or a topic."),
     }
 
-    def first_page(self, ctx: Any) -> str:
-        names = max(len(name) for name in self.entries)
-        commands = "\n".join(f"  {name:{names}}  {purpose}" for name, purpose in self.summaries(ctx))
-        return _FIRST_PAGE.format(commands=commands)
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the first page, which `cms` alone shows as well; it fits a terminal of 24 lines."""
+        formatter.write(
+            f"{styled('cms', 'bold cyan')} tracks leads and sales with CutMeShort, one or a file of them.\n"
+        )
+        write_heading(formatter, "Try it without an account, and with nothing leaving this machine")
+        for line in _TRY:
+            formatter.write(f"  {styled(line, 'cyan')}\n")
+        write_heading(formatter, "Then for real")
+        write_rows(formatter, [(styled(command, "cyan"), purpose) for command, purpose in _FOR_REAL])
+        self.write_commands(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write("More: cms COMMAND --help; cms help exit-codes, environment or files; cms -V\n")
+        formatter.write(f"      {HOME_PAGE}\n")
 
     def no_such_command(self, ctx: Any, name: str) -> NoReturn:
         if name in _MEANT:
@@ -90,13 +95,59 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(shell: Optional[str]) -> None:
+    if shell is not None:
+        shells.show(shell)
+        raise typer.Exit
+
+
+def _install_completion(shell: Optional[str]) -> None:
+    if shell is not None:
+        shells.install(shell)
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+        bool,
+        typer.Option("--version", "-V", help="Show the version and exit.", callback=_show_version, is_eager=True),
     ] = False,
+    install: Annotated[
+        Optional[str],
+        typer.Option(
+            "--install-completion",
+            metavar="SHELL",
+            help="Have a shell complete cms: this one, or the one named.",
+            callback=_install_completion,
+            is_eager=True,
+            autocompletion=completions.shells,
+        ),
+    ] = None,
+    show: Annotated[
+        Optional[str],
+        typer.Option(
+            "--show-completion",
+            metavar="SHELL",
+            help="Write the completion script of a shell.",
+            callback=_show_completion,
+            is_eager=True,
+            autocompletion=completions.shells,
+        ),
+    ] = None,
 ) -> None:
     """Track leads and sales with CutMeShort, one at a time or a file of them."""
+
+
+def command() -> Any:
+    """Return the command of the program.
+
+    Typer's own two flags of completion go, which it needs to be asked for to serve the shells at all: ours install
+    the scripts that are shipped.
+    """
+    built = typer.main.get_command(app)
+    built.params = [param for param in built.params if param.name not in ("install_completion", "show_completion")]
+    return built
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -114,22 +165,17 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if "_CMS_COMPLETE" in os.environ:
         # Typer would load rich to take the markup out of help texts that have none: 80 ms more at each TAB.
         sys.modules["rich"] = None  # type: ignore[assignment]
-        mend_words()
+        shells.join_words()
     try:
-        homes.settle()
-        name_the_shell(arguments)
-        return int(
-            take_over(typer.main.get_command(app)).main(args=arguments, prog_name="cms", standalone_mode=False) or 0
-        )
+        return _run(arguments, console)
     except CommandError as error:
-        console.error(error.message, error.hint)
-        return error.code
+        return _fail(console, arguments, error.code, error.message, error.hint)
     except typer.Abort:
         if console.draws_on_stderr:
             write(sys.stderr, "\n")  # the question's line is still open, and the shell would go on behind it
-        return ExitCode.INTERRUPTED
+        return _fail(console, arguments, ExitCode.INTERRUPTED, failure.INTERRUPTED)
     except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+        return _fail(console, arguments, ExitCode.INTERRUPTED, failure.INTERRUPTED)
     except typer.Exit as stop:
         return stop.exit_code
     except SystemExit as stop:
@@ -139,44 +185,41 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except Exception as error:
         if isinstance(error.__cause__, KeyboardInterrupt):
             # Pythons before 3.12 wrap what is raised while a class is made, as it is where a module is loaded.
-            return ExitCode.INTERRUPTED
-        if _is_usage_error(error):
-            return _usage_error(console, error)
-        return _failure(console, error)
+            return _fail(console, arguments, ExitCode.INTERRUPTED, failure.INTERRUPTED)
+        if is_usage_error(error):
+            return _fail(console, arguments, ExitCode.USAGE, *explain(error, arguments))
+        return _unexpected(console, arguments, error)
 
 
-def _is_usage_error(error: Exception) -> bool:
-    # By its looks, since Typer brings click along in some versions and imports it in others.
-    return hasattr(error, "exit_code") and hasattr(error, "format_message")
-
-
-def _usage_error(console: Console, error: Any) -> int:
-    path = getattr(getattr(error, "ctx", None), "command_path", "cms")
-    message = error.format_message()
-    if getattr(error, "possibilities", None):
-        message = f"{str(error.message).rstrip('.')}; did you mean {' or '.join(error.possibilities)}?"
-    elif type(error).__name__ == "MissingParameter":
-        message = f"missing: {', '.join(_missing(error))}"
-    console.error(message, f"see: {path} --help")
-    return ExitCode.USAGE
-
-
-def _missing(error: Any) -> list[str]:
-    """Name every argument that is missing: the one that was seen first, and those that come after it."""
-    params = list(error.ctx.command.params)
-    return [each.metavar or each.name for each in params[params.index(error.param) :] if each.required]
-
-
-def _failure(console: Console, error: Exception) -> int:
-    if isinstance(error, OSError) and not os.environ.get("CMS_DEBUG"):
-        console.error(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
-        return ExitCode.INTERNAL
-    console.error(
-        f"cms itself failed: {type(error).__name__}: {error}",
-        f"Please report it: {ISSUES} (CMS_DEBUG=1 shows where it happened)",
+def _run(arguments: list[str], console: Console) -> int:
+    homes.ensure_home()
+    shells.name_shell(arguments)
+    code = command().main(
+        args=list(arguments),
+        prog_name="cms",
+        standalone_mode=False,
+        color=console.colors_stdout,
+        terminal_width=min(columns(), 80),
     )
+    return int(code or 0)
+
+
+def _fail(console: Console, arguments: Sequence[str], code: ExitCode, message: str, hint: str = "") -> int:
+    meant = command()
+    for word in arguments:
+        meant = (meant.get_command(None, word) if hasattr(meant, "get_command") else None) or meant
+    writes_json = hasattr(meant, "get_command") or any("--json" in param.opts for param in meant.params)
+    return failure.show(console, failure.form_of(arguments, writes_json=writes_json), code, message, hint)
+
+
+def _unexpected(console: Console, arguments: Sequence[str], error: Exception) -> int:
+    if isinstance(error, OSError) and not os.environ.get("CMS_DEBUG"):
+        message = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        return _fail(console, arguments, ExitCode.INTERNAL, message)
+    message, hint = f"cms itself failed: {type(error).__name__}: {error}", f"Please report it: {ISSUES}"
+    code = _fail(console, arguments, ExitCode.INTERNAL, message, f"{hint} (CMS_DEBUG=1 shows where it happened)")
     if os.environ.get("CMS_DEBUG"):
         import traceback
 
         console.error("".join(traceback.format_exception(type(error), error, error.__traceback__)))
-    return ExitCode.INTERNAL
+    return code

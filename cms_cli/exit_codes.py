@@ -1,4 +1,4 @@
-"""The exit codes, and the pure mapping from what became of events to one of them."""
+"""The exit codes, and the pure mapping from outcomes to one of them."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ class ExitCode(IntEnum):
     """What the program tells the shell. Part of the contract with users."""
 
     OK = 0
-    """Everything accepted; duplicates are fine."""
     REFUSED = 1
-    """The service refused an event, or rows were invalid and left out on request."""
     USAGE = 2
-    """Bad usage or bad input; nothing was sent."""
     INTERNAL = 3
-    """A failure on this machine: disk, state folder, journal, a bug."""
     AUTH = 4
-    """No token, or the service does not accept it."""
     UNAVAILABLE = 5
-    """The service could not be reached, stayed busy, or what answered is not the API; go on later."""
     UNKNOWN = 6
-    """An event may or may not have arrived."""
     STOPPED = 7
-    """Stopped by --max-failures or --max-duration."""
     HUNG_UP = 129
-    """The terminal was closed (SIGHUP)."""
     INTERRUPTED = 130
-    """Ctrl-C."""
     TERMINATED = 143
-    """SIGTERM."""
 
 
-_PRECEDENCE = (
-    ExitCode.INTERRUPTED,
+MEANINGS = {
+    ExitCode.OK: "Everything was accepted; duplicates are fine.",
+    ExitCode.REFUSED: "The service refused an event; or --skip-invalid left rows out; or a setting has no value.",
+    ExitCode.USAGE: "Bad usage or bad input; nothing was sent.",
+    ExitCode.INTERNAL: "A failure on this machine: disk, state folder, journal, a bug.",
+    ExitCode.AUTH: "No token, or the service does not accept it.",
+    ExitCode.UNAVAILABLE: "The service was not reached, stayed busy, or is not the API; run the command again.",
+    ExitCode.UNKNOWN: "An event may or may not have arrived.",
+    ExitCode.STOPPED: "Stopped by --max-failures or --max-duration.",
+    ExitCode.HUNG_UP: "Stopped because the terminal was closed (SIGHUP).",
+    ExitCode.INTERRUPTED: "Stopped by Ctrl-C.",
+    ExitCode.TERMINATED: "Stopped by SIGTERM.",
+}
+
+
+PRECEDENCE = (
     ExitCode.HUNG_UP,
+    ExitCode.INTERRUPTED,
     ExitCode.TERMINATED,
     ExitCode.INTERNAL,
     ExitCode.AUTH,
@@ -49,13 +53,13 @@ _PRECEDENCE = (
 
 
 def first_of(codes: Iterable[ExitCode]) -> ExitCode:
-    """Give the code that counts where several hold; OK where none does."""
+    """Return the code that counts where several hold; OK where none does."""
     held = set(codes)
-    return next((code for code in _PRECEDENCE if code in held), ExitCode.OK)
+    return next((code for code in PRECEDENCE if code in held), ExitCode.OK)
 
 
 def of_event(kind: EventKind, outcome: Outcome) -> ExitCode:
-    """Give the exit code for a single event."""
+    """Return the exit code for a single event."""
     if outcome.status in (Status.ACCEPTED, Status.DUPLICATE):
         return ExitCode.OK
     if outcome.status is Status.INVALID:

@@ -29,6 +29,7 @@ TOKEN = "tok_5b1f0c2d9e"
 
 _ROOT = Path(cms_cli.__file__).parent.parent
 _KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
+_MEASURING = "COVERAGE_"  # with COVERAGE_PROCESS_START, what the program runs through is measured as well
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Opening the terminal makes it the session's own, which is what /dev/tty is (getpass asks there).
 _OWN_TERMINAL = (
@@ -92,7 +93,7 @@ class Program:
         self.config = home / "config.toml"
         self.state = home / "state"
         self.env: dict[str, str] = {
-            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            **{name: text for name, text in os.environ.items() if name in _KEPT or name.startswith(_MEASURING)},
             "HOME": str(home),
             "USERPROFILE": str(home),
             "XDG_CONFIG_HOME": str(home / "xdg-config"),

@@ -31,16 +31,17 @@ cms auth status --json
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog=EXAMPLES)
 
 _ASK_SECONDS = 10.0
+_HOW_TO_STORE = "Run it on a terminal, which asks for the token, or pipe the token in: cms auth login < token.txt"
 
 
 @app.callback()
 def auth() -> None:
-    """Keep a token, drop it, or see which one is used."""
+    """Store a token, remove it, or see which one is used."""
 
 
 @app.command("login", cls=Command, epilog=EXAMPLES)
 def login(
-    token_file: o.TokenFile = None,
+    token_file: o.TokenToStore = None,
     profile: o.Profile = None,
     host: o.Host = None,
     allow_http: o.AllowHttp = False,
@@ -48,9 +49,9 @@ def login(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> None:
-    """Keep a token in the config file, which only you can read.
+    """Store a token in the config file, which only you can read.
 
-    On a terminal it is asked for and not shown; otherwise it is read from stdin. With --host, the host is kept
+    On a terminal it is asked for and not shown; otherwise it is read from stdin. With --host, the host is stored
     with it.
     """
     console, settings = begin(
@@ -88,7 +89,7 @@ def login(
 
 def _read_token(console: Console, token_file: Any) -> str:
     if token_file is not None:
-        return tokens.checked(tokens.from_file(token_file), f"--token-file {token_file}")
+        return tokens.checked(tokens.from_file(token_file), f"--token-file {token_file}", _HOW_TO_STORE)
     if sys.stdin is not None and sys.stdin.isatty():
         import getpass
 
@@ -97,8 +98,8 @@ def _read_token(console: Console, token_file: Any) -> str:
             typed = getpass.getpass("Token (not shown): ", stream=sys.stderr if console.asks else None)
         except (KeyboardInterrupt, EOFError):
             raise typer.Abort from None
-        return tokens.checked(typed, "the answer")
-    return tokens.checked(tokens.from_file("-"), "stdin")
+        return tokens.checked(typed, "the answer", _HOW_TO_STORE)
+    return tokens.checked(tokens.from_file("-"), "stdin", _HOW_TO_STORE)
 
 
 @app.command("logout", cls=Command, epilog="cms auth logout\ncms auth logout --profile shop")

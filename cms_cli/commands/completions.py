@@ -1,6 +1,6 @@
-"""What the shell offers at TAB, where it is more than the names of flags. Nothing here may fail or take long.
+"""Values that the shell offers at TAB. Nothing here may fail or take long.
 
-What is offered is names of our own making or checked ones, never text from a file: zsh evaluates it.
+Only checked names are offered, never text from a file: zsh evaluates it.
 """
 
 from pathlib import Path
@@ -58,6 +58,20 @@ def presets(incomplete: str) -> list[str]:
     """Offer the known CSV formats."""
     folder = Path(__file__).parent.parent / "presets"
     return sorted(file.stem for file in folder.glob("*.toml") if file.stem.startswith(incomplete))
+
+
+def shells(incomplete: str) -> list[str]:
+    """Offer the shells that a completion script is shipped for."""
+    from cms_cli.terminal.shells import FILES
+
+    return [name for name in FILES if name.startswith(incomplete)]
+
+
+def topics(incomplete: str) -> list[str]:
+    """Offer the topics of `cms help`."""
+    from cms_cli.terminal.topics import TOPICS
+
+    return [name for name in TOPICS if name.startswith(incomplete)]
 
 
 def zones(incomplete: str) -> list[str]:

@@ -14,6 +14,7 @@ from cms_cli.config.keys import KEYS, TOKEN_KEYS
 from cms_cli.config.origin import OriginKind
 from cms_cli.config.settings import Flags, Settings, config_path
 from cms_cli.errors import CommandError
+from cms_cli.exit_codes import ExitCode
 from cms_cli.terminal import config as render
 from cms_cli.terminal.console import Console
 from cms_cli.terminal.help import Command, Group
@@ -80,8 +81,8 @@ def get(
     output: o.OutputFormat = None,
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
-) -> None:
-    """Show the value of a setting that holds, or nothing where none does.
+) -> int:
+    """Show the value of a setting that holds; ends with 1 if there is none.
 
     With profiles.NAME.KEY, what the config file has there. A token is never shown.
     """
@@ -90,13 +91,16 @@ def get(
     )
     section, name = configedit.locate(key, None)
     sources = settings.token_sources()
+    value: object
     if section:
-        render.one(console, settings.output, key, settings.config.profiles.get(section, {}).get(name), None)
+        value, origin = settings.config.profiles.get(section, {}).get(name), None
     elif name == "token":
-        render.one(console, settings.output, key, bool(sources) or None, sources[0].origin if sources else None)
+        value, origin = bool(sources) or None, sources[0].origin if sources else None
     else:
         setting = settings.get(name)
-        render.one(console, settings.output, key, setting.value, setting.origin)
+        value, origin = setting.value, setting.origin
+    render.one(console, settings.output, key, value, origin)
+    return ExitCode.OK if value is not None else ExitCode.REFUSED
 
 
 @app.command("set", cls=Command, epilog=EXAMPLES)
@@ -108,7 +112,7 @@ def set_(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> None:
-    """Keep a setting in the config file, on top or with --profile in a profile."""
+    """Store a setting in the config file, on top or with --profile in a profile."""
     flags = Flags(config=config, profile=profile, quiet=quiet, no_color=no_color)
     console = console_of(flags)
     section, name = configedit.locate(key, profile)

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from cms_cli.commands.begin import begin
+from cms_cli.commands.replay_options import ESSENTIAL
 from cms_cli.commands.request import EventFlags, TrackRequest, given
 from cms_cli.commands.target import Target, open_target
 from cms_cli.config.settings import Settings
@@ -14,6 +15,7 @@ from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode, of_event
 from cms_cli.terminal import event as output
 from cms_cli.terminal.console import Console
+from cms_cli.terminal.help import Command
 from cms_python import (
     CMSClient,
     EventKind,
@@ -47,6 +49,12 @@ _HINTS: Mapping[str, str] = {
     "time_not_a_time": "write it as 2026-04-10T12:34:56Z",
     "time_order_unknown": "write it as 2026-04-10",
 }
+
+
+class EventCommand(Command):
+    """A command whose page has the flags that most people need; ``--help-all`` has every one."""
+
+    essential = ESSENTIAL
 
 
 def track_or_replay(request: TrackRequest) -> ExitCode:

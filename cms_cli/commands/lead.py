@@ -4,10 +4,9 @@ import typer
 
 from cms_cli.commands import options as o
 from cms_cli.commands import replay_options as r
-from cms_cli.commands.events import track_or_replay
+from cms_cli.commands.events import EventCommand, track_or_replay
 from cms_cli.commands.request import DeliveryFlags, EventFlags, FileFlags, TrackRequest
 from cms_cli.config.settings import Flags
-from cms_cli.terminal.help import Command
 from cms_python import EventKind
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -27,7 +26,7 @@ cms lead --from-csv leads.csv
 """
 
 
-@app.command("lead", cls=Command, epilog=EXAMPLES)
+@app.command("lead", cls=EventCommand, epilog=EXAMPLES)
 def lead(
     click_id: o.ClickId = None,
     event_name: o.EventName = None,
@@ -75,8 +74,9 @@ def lead(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
     no_color: o.NoColor = False,
+    help_all: o.HelpAll = False,  # noqa: ARG001 - it ends the command before this
 ) -> int:
-    """Track a lead: somebody did something short of paying.
+    """Track a lead: a sign-up, a trial.
 
     Needs --event-name and --customer-external-id; the first event of a customer needs --click-id as well.
     """

@@ -8,8 +8,8 @@ import typer
 
 from cms_cli.commands import completions
 from cms_cli.config.keys import CONFIG_FLAG, CONFIG_VARIABLE, KEYS, Output
+from cms_cli.terminal.help import EVENT, show_all
 
-EVENT = "Event"
 SENDING = "Sending"
 CONFIGURATION = "Token, host and configuration"
 OUTPUT = "Output"
@@ -139,11 +139,20 @@ TokenFile = Annotated[
     typer.Option(
         "--token-file",
         metavar="FILE",
-        help="Read the token from a file; - is stdin. Else CMS_BEARER_TOKEN holds it.",
+        help="Read the token from a file; - is stdin. [env for the token: CMS_BEARER_TOKEN]",
         rich_help_panel=CONFIGURATION,
     ),
 ]
 Profile = Annotated[Optional[str], _setting("profile", CONFIGURATION, completions.profiles)]
+TokenToStore = Annotated[
+    Optional[str],
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="Read the token from a file; - is stdin, which is read without it as well.",
+        rich_help_panel=CONFIGURATION,
+    ),
+]
 Config = Annotated[
     Optional[str],
     typer.Option(
@@ -170,3 +179,12 @@ Verbose = Annotated[
     typer.Option("--verbose", "-v", help="Show each request and answer, the token masked.", rich_help_panel=OUTPUT),
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colour. [env: NO_COLOR]", rich_help_panel=OUTPUT)]
+
+
+def _show_all(ctx: typer.Context, wanted: bool) -> None:
+    show_all(ctx, wanted)
+
+
+HelpAll = Annotated[
+    bool, typer.Option("--help-all", help="Show every flag and exit.", is_eager=True, callback=_show_all)
+]

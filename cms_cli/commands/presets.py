@@ -38,7 +38,7 @@ def presets(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """The exports that are known by name, and what one maps.
+    """List the known export formats, or show one.
 
     With a name, the preset is shown as a mapping file, ready to copy and to change.
     """
@@ -48,7 +48,7 @@ def presets(
 
     console, settings = begin(Flags(config=config, json=json, output=output, quiet=quiet, no_color=no_color))
     if name is None:
-        render.listing(console, settings.output, [book.preset(each) for each in book.names()])
+        render.all_presets(console, settings.output, [book.preset(each) for each in book.names()])
         return ExitCode.OK
     try:
         found = book.preset(name)

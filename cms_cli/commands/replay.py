@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -45,15 +46,17 @@ def replay_file(request: TrackRequest) -> ExitCode:
     """
     console, settings = begin(request.flags)
     shape = shape_of(request, settings)
-    delivery = delivery_of(request.delivery, settings, sandbox=request.sandbox)
     (path,) = request.file.inputs.values()
+    if path != "-" and not Path(path).exists():  # said before a token is missed, or a command run to get one
+        raise CommandError(f"{path}: {os.strerror(errno.ENOENT)}", "Check the path, and the folder you are in.")
+    delivery = delivery_of(request.delivery, settings, sandbox=request.sandbox)
     sending = not request.dry_run
-    view = ReplayView(console, settings.output, delivery, ask=not request.delivery.yes)
     with (
         explained(console),
         open_target(settings, console, sandbox=request.sandbox, sending=sending) as target,
     ):
         wanted = request_for(request.kind, path, shape, delivery, target)
+        view = view_of(request.kind, target, console, delivery, ask=not request.delivery.yes)
         if not sending:
             with view:
                 preview, report = rehearse(wanted, view)
@@ -62,7 +65,7 @@ def replay_file(request: TrackRequest) -> ExitCode:
         log_requests(console)
         with client_for(target, settings) as client, stoppable(view), view:
             report = replay(wanted, client.attempt, view)
-    output.show_report(console, settings.output, report)
+        output.show_report(console, settings.output, report)
     return report.exit_code
 
 
@@ -75,15 +78,15 @@ def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
     sandbox = run.host == SANDBOX
     console, settings = begin(replace(asked.flags, host=None if sandbox else run.host))
     delivery = delivery_of(asked.delivery, settings, sandbox=sandbox)
-    view = ReplayView(console, settings.output, delivery, ask=not asked.delivery.yes)
     with explained(console), open_target(settings, console, sandbox=sandbox) as target:
         _check_account(run, target, console)
         log_requests(console)
         request = request_for(EventKind(run.kind), run.file, Shape.from_json(run.shape), delivery, target)
+        view = view_of(request.kind, target, console, delivery, ask=not asked.delivery.yes)
         client = client_for(target, settings)
         with client, Journal.open(target.state_dir) as journal, stoppable(view), view:
             report = resume(journal, run, request, client.attempt, view)
-    output.show_report(console, settings.output, report)
+        output.show_report(console, settings.output, report)
     return report.exit_code
 
 
@@ -136,6 +139,12 @@ def request_for(kind: EventKind, path: str, shape: Shape, delivery: Delivery, ta
     return Request(
         kind, path, shape, delivery, target.name, account.key if account else "", target.state_dir, expires
     )
+
+
+def view_of(kind: EventKind, target: Target, console: Console, delivery: Delivery, *, ask: bool) -> ReplayView:
+    """Make what shows a replay, and asks before anything is sent."""
+    form = target.settings.output
+    return ReplayView(console, form, delivery, kind=kind.value, target=target.for_people, ask=ask)
 
 
 def client_for(target: Target, settings: Settings) -> CMSClient:

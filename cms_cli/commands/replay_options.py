@@ -9,6 +9,12 @@ from cms_cli.commands import completions
 FILE = "A file of events"
 CONTROL = "Control of a replay"
 
+ESSENTIAL = (
+    *("--from-csv", "--preset", "--map", "--mapping", "--where", "--limit", "--skip-invalid", "--failures"),
+    *("--yes", "--dry-run", "--sandbox", "--json"),
+)
+"""The dozen flags, besides those of the event, that --help shows; --help-all has all."""
+
 FromCsv = Annotated[
     Optional[str],
     typer.Option("--from-csv", metavar="FILE", help="Replay a CSV file; - is stdin.", rich_help_panel=FILE),
@@ -123,7 +129,7 @@ Failures = Annotated[
     typer.Option(
         "--failures",
         metavar="FILE",
-        help="Write rows that failed here, to mend and feed back.",
+        help="Write rows that failed to a file, to fix and feed back.",
         rich_help_panel=CONTROL,
     ),
 ]
@@ -132,7 +138,7 @@ Results = Annotated[
     typer.Option(
         "--results",
         metavar="FILE",
-        help="Write the outcome of every row here: .csv or .jsonl.",
+        help="Write the outcome of every row to a file: .csv or .jsonl.",
         rich_help_panel=CONTROL,
     ),
 ]

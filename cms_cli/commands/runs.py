@@ -36,7 +36,7 @@ Name = Annotated[
 
 @app.callback()
 def runs() -> None:
-    """Look at earlier replays, go on with one, forget old ones."""
+    """Look at earlier replays, resume one, forget old ones."""
 
 
 @app.command("list", cls=Command, epilog="cms runs list\ncms runs list --json")
@@ -70,7 +70,7 @@ def list_runs(
         for journal in journals:
             found += [(run, run.counts or row_table.counts(journal, run)) for run in book.all_runs(journal)]
     found.sort(key=lambda each: each[0].created, reverse=True)
-    render.listing(console, settings.output, found)
+    render.all_runs(console, settings.output, found)
     return ExitCode.OK
 
 

@@ -4,10 +4,9 @@ import typer
 
 from cms_cli.commands import options as o
 from cms_cli.commands import replay_options as r
-from cms_cli.commands.events import track_or_replay
+from cms_cli.commands.events import EventCommand, track_or_replay
 from cms_cli.commands.request import DeliveryFlags, EventFlags, FileFlags, TrackRequest
 from cms_cli.config.settings import Flags
-from cms_cli.terminal.help import Command
 from cms_python import EventKind
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -28,7 +27,7 @@ cms sale --from-csv orders_export.csv --preset shopify --dry-run
 """
 
 
-@app.command("sale", cls=Command, epilog=EXAMPLES)
+@app.command("sale", cls=EventCommand, epilog=EXAMPLES)
 def sale(
     click_id: o.ClickId = None,
     event_name: o.EventName = None,
@@ -80,6 +79,7 @@ def sale(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
     no_color: o.NoColor = False,
+    help_all: o.HelpAll = False,  # noqa: ARG001 - it ends the command before this
 ) -> int:
     """Track a sale: somebody paid.
 

@@ -32,24 +32,45 @@ app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog
 
 PORT = 8787
 
+_WHICH, _TOKENS, _FAULTS = "Which events", "Tokens", "When things go wrong"
+
 Store = Annotated[Optional[str], typer.Option("--db", metavar="FILE", help="A store other than that of --sandbox.")]
-Kind = Annotated[Optional[str], typer.Option("--kind", metavar="lead|sale", help="Only leads, or sales.")]
-Click = Annotated[Optional[str], typer.Option("--click-id", metavar="ID", help="Only of this click.")]
-Customer = Annotated[
-    Optional[str], typer.Option("--customer-external-id", metavar="ID", help="Only of this customer.")
+Kind = Annotated[
+    Optional[str], typer.Option("--kind", metavar="lead|sale", help="Only leads, or sales.", rich_help_panel=_WHICH)
 ]
-Invoice = Annotated[Optional[str], typer.Option("--invoice-id", metavar="ID", help="Only this invoice.")]
-OneToken = Annotated[Optional[str], typer.Option("--token", metavar="TOKEN", help="Accept only this token.")]
+Click = Annotated[
+    Optional[str], typer.Option("--click-id", metavar="ID", help="Only of this click.", rich_help_panel=_WHICH)
+]
+Customer = Annotated[
+    Optional[str],
+    typer.Option("--customer-external-id", metavar="ID", help="Only of this customer.", rich_help_panel=_WHICH),
+]
+Invoice = Annotated[
+    Optional[str], typer.Option("--invoice-id", metavar="ID", help="Only this invoice.", rich_help_panel=_WHICH)
+]
+OneToken = Annotated[
+    Optional[str], typer.Option("--token", metavar="TOKEN", help="Accept only this token.", rich_help_panel=_TOKENS)
+]
 TokenRequests = Annotated[
     Optional[int],
-    typer.Option("--token-requests", metavar="N", min=1, help="A token expires after this many requests."),
+    typer.Option(
+        "--token-requests",
+        metavar="N",
+        min=1,
+        help="A token expires after this many requests.",
+        rich_help_panel=_TOKENS,
+    ),
 ]
 TokenSeconds = Annotated[
     Optional[float],
-    typer.Option("--token-seconds", metavar="S", min=0, help="A token expires this long after its first use."),
+    typer.Option(
+        "--token-seconds",
+        metavar="S",
+        min=0,
+        help="A token expires this long after its first use.",
+        rich_help_panel=_TOKENS,
+    ),
 ]
-_FAULTS = "When things go wrong"
-
 Latency = Annotated[
     float,
     typer.Option(
@@ -126,7 +147,7 @@ class ServeRequest:
 
 @app.callback()
 def sandbox() -> None:
-    """A stand-in for the service, on this machine.
+    """A local stand-in for the service.
 
     It checks and answers as the service does, and keeps what it receives. `--sandbox` on lead and sale sends there.
     """
@@ -359,6 +380,8 @@ def _forget_replays(folder: Path) -> None:
     from cms_cli.replay.journal.row_texts import ENDING
     from cms_cli.replay.journal.sqlite_file import FILES
 
+    if not folder.is_dir():
+        return
     texts = (file for kind in ("lead", "sale") for file in folder.glob(f"{kind}-*{ENDING}"))
     for file in (*(folder / name for name in FILES), *texts):
         file.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cms_cli.access.hosts import keep_off_proxies
 from cms_cli.access.tokens import Token
 from cms_cli.commands.begin import fetch_token
+from cms_cli.config.keys import KEYS
 from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
@@ -26,6 +27,8 @@ SANDBOX = "sandbox"
 
 STORE_NAME = "sandbox.sqlite3"
 """The sandbox's store in its folder."""
+
+_STATE_DIR = KEYS["state_dir"].flag
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,16 @@ class Target:
         if self.sandbox:
             return Account(SANDBOX)
         return account_of(self.token, self.profile) if self.token else None
+
+    @property
+    def for_people(self) -> str:
+        """The host and, if the token or profile says it, the account."""
+        if self.sandbox:
+            return "the sandbox"
+        host = self.url.partition("://")[2]
+        account = self.account
+        name = (account and account.subject) or self.profile
+        return f"{host} (account {name})" if name else host
 
 
 def sandbox_dir(settings: Settings) -> Path:
@@ -102,7 +115,7 @@ def _service(url: str, settings: Settings, token: Token | None) -> Target:
 
 
 def way_out(error: Exception, console: Console, db: str | None = None) -> str:
-    """Give the command that empties a sandbox's store which cannot be used; "" where that would not help.
+    """Return what helps where a sandbox's store cannot be used: a command that empties it, or another place.
 
     Args:
         error: Why it cannot be used.
@@ -110,11 +123,11 @@ def way_out(error: Exception, console: Console, db: str | None = None) -> str:
         db: The store that ``--db`` names, or None.
     """
     if not getattr(error, "cleared_by_reset", False):
-        return ""
+        return "Name a file that can be written: --db FILE" if db else f"Name another folder: {_STATE_DIR} DIR"
     import shlex
 
     named = f" --db {shlex.quote(db)}" if db else ""
-    return f"what it holds cannot be used; this empties it: {console.next_command(f'sandbox reset{named}')}"
+    return f"What it holds cannot be used. This empties it: {console.next_command(f'sandbox reset{named}')}"
 
 
 @contextmanager
@@ -132,9 +145,9 @@ def _sandbox(settings: Settings, console: Console, sending: bool) -> Iterator[Ta
             f"the sandbox cannot start: {error}", way_out(error, console), ExitCode.INTERNAL
         ) from error
     with server:
-        events = console.next_command("sandbox events")
-        console.note(f"sandbox: nothing leaves this machine; see what came in with: {events}")
+        console.note("sandbox: nothing leaves this machine")
         keep_off_proxies(server.url)
         yield Target(server.url, SANDBOX, settings, SANDBOX, sandbox=True)
+        console.note(f"See what came in: {console.next_command('sandbox events')}")
     if server.failure is not None:
         raise CommandError(f"the sandbox failed: {server.failure}", code=ExitCode.INTERNAL)

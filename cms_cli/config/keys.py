@@ -56,7 +56,7 @@ class Key:
     @property
     def flag_help(self) -> str:
         """The help text of the flag, with default and variable."""
-        default = "" if self.default is None else f" [default: {self.default}]"
+        default = "" if self.default in (None, DEFAULT_PROFILE) else f" [default: {self.default}]"
         if self.in_replay is not None:
             default = f" [default: {self.default}, in a replay {self.in_replay}]"
         return f"{self.help}{default}{f' [env: {self.variable}]' if self.variable else ''}"

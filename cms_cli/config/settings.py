@@ -1,4 +1,4 @@
-"""flag > environment > config file > default, each value with its origin. Read once, and only what is asked for."""
+"""Settings: flag > environment > config file > default, each value with its origin."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ class Settings:
         self.flags = flags
         self._environment = os.environ if environment is None else environment
         self.config_path = config_path(flags, self._environment)
-        self.config: ConfigFile = configfile.read(self.config_path.value)
+        named = self.config_path.origin.kind is not OriginKind.DEFAULT
+        self.config: ConfigFile = configfile.read(self.config_path.value, named=named)
         if flags.config and not self.config.exists and not creating:
             raise CommandError(f"--config {flags.config}: there is no such file")
         self.profile: Setting[str] = self._find("profile", None)
@@ -146,7 +147,7 @@ class Settings:
         return found is not None and found[1] != "state_dir" and not overridden
 
     def get(self, key: str) -> Setting[Any]:
-        """Give any setting but the token; its value is None where nothing says and there is no default.
+        """Return any setting but the token; its value is None if nothing says it and there is no default.
 
         Args:
             key: A key of the config file.
@@ -183,7 +184,7 @@ class Settings:
         raise TokenError(f"there is no token{where}", tokens.HOW_TO_GET_ONE)
 
     def token_at_hand(self) -> Token | None:
-        """Give the token that wins if no command has to be run and stdin not be read for it, else None."""
+        """Return the token that wins, or None if a command has to be run or stdin be read for it."""
         for source in self.token_sources():
             try:
                 return source.token() if source.at_hand else None
@@ -240,7 +241,7 @@ class Settings:
 
 
 def default_state_dir() -> str:
-    """Give the state folder's place where nobody names another: in the platform's directory for such things."""
+    """Return the default state folder, in the platform's directory for state."""
     import platformdirs
 
     return platformdirs.user_state_dir("cms", appauthor=False)

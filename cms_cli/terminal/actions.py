@@ -52,7 +52,7 @@ def tell(console: Console, report: ReplayReport, *, sent: bool = True) -> None:
 
 
 def commands(file: str, problems: Sequence[Problem], failed: bool) -> list[str]:
-    """Give workflow commands that annotate the lines of a file.
+    """Return workflow commands that annotate the lines of a file.
 
     Args:
         file: The input, as it was named.
@@ -73,7 +73,7 @@ def commands(file: str, problems: Sequence[Problem], failed: bool) -> list[str]:
 
 
 def summary(report: ReplayReport, *, sent: bool) -> str:
-    """Give a report as Markdown for the job's page."""
+    """Return a report as Markdown for the job's page."""
     title = report.run or ("cms" if sent else "cms, a dry run")
     lines = [f"### {_escaped(title)}: {_escaped(report.file)}", "", "| outcome | rows |", "| --- | ---: |"]
     counts: Mapping[str, int] = report.counts
@@ -100,14 +100,14 @@ def _what(problem: Problem) -> str:
 
 
 def _in_repository(file: str) -> str:
-    """Give a file's path as the repository has it; "" for what is no file."""
+    """Return a file's path as the repository has it; "" if it is no file, or outside: GitHub shows no such line."""
     if not Path(file).is_file():
         return ""
-    workspace = os.environ.get("GITHUB_WORKSPACE") or str(Path.cwd())
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
     try:
-        return Path(os.path.relpath(os.path.realpath(file), os.path.realpath(workspace))).as_posix()
-    except ValueError:  # another drive
-        return Path(file).as_posix()
+        return Path(file).resolve().relative_to(workspace).as_posix()
+    except ValueError:
+        return ""
 
 
 def _data(text: str) -> str:

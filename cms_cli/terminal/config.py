@@ -9,7 +9,7 @@ from cms_cli.access.tokens import TokenSource
 from cms_cli.config.origin import Origin, Setting
 from cms_cli.config.settings import Settings
 from cms_cli.terminal.console import Console
-from cms_cli.terminal.table import table
+from cms_cli.terminal.table import Column, report
 
 HIDDEN = "(hidden)"
 """What stands for a token."""
@@ -23,7 +23,7 @@ def settings(
     rows["token"] = (HIDDEN, sources[0].origin) if sources else (None, None)
     if known.output == "table":
         cells = [(key, _plain(value), str(origin or "")) for key, (value, origin) in rows.items()]
-        table(console, ("setting", "value", "from"), cells)
+        report(console, (Column("setting"), Column("value"), Column("from")), cells)
         missing = "" if known.config.exists else " (there is no such file yet)"
         console.note(f"config file: {known.config.path}{missing}")
         return

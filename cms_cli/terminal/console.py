@@ -1,14 +1,14 @@
-"""Where a command's words go, and in what dress."""
+"""Writes to stdout and stderr, styled on a terminal."""
 
 from __future__ import annotations
 
 import errno
 import io
 import os
-import re
+import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
 from cms_cli.terminal import text as texts
@@ -17,17 +17,12 @@ from cms_cli.terminal.actions import in_actions
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
-    from cms_cli.terminal.waiting import Waiting
-
-RED, YELLOW = "\x1b[31m", "\x1b[33m"
-_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
-# A command that a message ends with, or has between backticks.
-_COPIED = re.compile(r"(?<=: )(?:cms|chmod) [^;]+|`[^`]+`")
-_NO_BREAK = "\0"  # stands for a blank; no text that is shown has any
+_CODES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+"""The styles of a line that is written without rich, whose loading takes longer than most commands."""
 
 
 class Console:
-    """stdout for the result and nothing else; stderr for everything else.
+    """Writes the result to stdout, and everything else to stderr.
 
     Args:
         quiet: Leave notes and warnings out. Errors still show.
@@ -51,12 +46,15 @@ class Console:
         self._account = account
         self.verbose = verbose
         dumb = os.environ.get("TERM") == "dumb"
-        self._colorless = no_color or dumb or bool(os.environ.get("NO_COLOR"))
-        self.draws_on_stdout = _is_terminal(sys.stdout) and not dumb
-        """Whether tables on stdout may be drawn, and made to fit its width."""
-        self.draws_on_stderr = _is_terminal(sys.stderr) and not dumb
-        """Whether a bar or spinner on stderr may be drawn over itself."""
-        self._waiting: Waiting | None = None
+        self.draws_on_stdout = is_terminal(sys.stdout) and not dumb
+        """Whether tables on stdout are drawn, and fitted to its width."""
+        self.draws_on_stderr = is_terminal(sys.stderr) and not dumb
+        """Whether a bar or spinner on stderr can be redrawn."""
+        plain = no_color or bool(os.environ.get("NO_COLOR"))
+        forced = os.environ.get("FORCE_COLOR", "") not in ("", "0")
+        self.colors_stdout = not plain and (forced or self.draws_on_stdout)
+        self.colors_stderr = not plain and (forced or self.draws_on_stderr)
+        self._live: RichConsole | None = None
         # A regular file is no log: what scripts write there has to stay as it is.
         self._defuses = in_actions()
         self._defuses_stdout = self._defuses and not _is_file(sys.stdout)
@@ -64,24 +62,10 @@ class Console:
     @property
     def asks(self) -> bool:
         """Whether there is somebody to ask: stdin and stderr are both terminals."""
-        return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
-
-    @property
-    def columns(self) -> int:
-        """How wide the terminal on stderr is."""
-        import shutil
-
-        try:
-            # Not shutil's answer, which is stdout's: with that in a file, a bar that is drawn for 80 columns breaks
-            # on a narrower terminal, and each drawing of it stays there as a line of its own.
-            found = os.get_terminal_size(sys.stderr.fileno()).columns
-        except (AttributeError, OSError, ValueError):
-            found = 0
-        # A terminal may say 0, and shutil passes that on.
-        return found or shutil.get_terminal_size().columns or 80
+        return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
     def next_command(self, words: str, *, sends: bool = False) -> str:
-        """Give a command to go on with, to be copied: with those flags of this one that it needs as well."""
+        """Return a command to go on with, to be copied: with those flags of this one that it needs as well."""
         return f"cms {words}{self._place}{self._account if sends else ''}"
 
     def result(self, text: str) -> None:
@@ -100,7 +84,7 @@ class Console:
             text: The lines.
             encoding: The file's, whatever the locale's may be; a terminal has its own.
         """
-        if _is_terminal(sys.stdout):
+        if is_terminal(sys.stdout):
             self.result(texts.shown_lines(text))
             return
         _use_encoding(sys.stdout, encoding)
@@ -116,6 +100,7 @@ class Console:
     def json(self, value: object) -> None:
         """Write the result as one JSON document."""
         self._json(texts.to_json(value, indent=2))
+        _documents.append(sys.stdout)
 
     def json_line(self, value: object) -> None:
         """Write one line of JSON Lines."""
@@ -131,18 +116,18 @@ class Console:
         self._write(sys.stdout, texts.defused_json(texts.masked(text)) if self._defuses else texts.masked(text))
 
     def note(self, text: str) -> None:
-        """Tell what is going on; not with ``--quiet``."""
+        """Say what is going on; not with ``--quiet``."""
         if not self.quiet:
             self._say(text)
 
     def warn(self, text: str) -> None:
-        """Tell of something that may be wrong; not with ``--quiet``."""
+        """Warn of something that may be wrong; not with ``--quiet``."""
         if not self.quiet:
-            self._say(text, "warning:", YELLOW)
+            self._say(text, "warning:", "yellow")
 
     def error(self, message: str, hint: str = "") -> None:
-        """Tell what went wrong, and what to do about it."""
-        self._say(message, "error:", RED)
+        """Say what went wrong, and what to do about it."""
+        self._say(message, "error:", "bold red")
         if hint:
             self._say(hint)
 
@@ -150,23 +135,23 @@ class Console:
         """Write a command to the CI system that reads this log; its text has been escaped as it asks."""
         self._write(sys.stderr, texts.masked(command))
 
-    @contextmanager
-    def waiting(self, text: str) -> Iterator[None]:
-        """Show a sign of life while the block takes longer than a moment; on a terminal only."""
-        from cms_cli.terminal.waiting import seconds_gone
+    def waiting(self, text: str) -> AbstractContextManager[object]:
+        """Show a spinner while the block takes longer than a moment; on a terminal only."""
+        if self.quiet or not self.draws_on_stderr:
+            return nullcontext()
+        from cms_cli.terminal.spinner import Spinner
 
-        with self.waiting_with(seconds_gone(texts.masked(texts.shown(text)))):
-            yield
+        return Spinner(self, texts.masked(texts.shown(text)))
 
     @contextmanager
     def patience(self, text: str) -> Iterator[None]:
         """Say once, on a terminal, that the block takes longer than a moment.
 
-        For what may ask something there itself: a spinner would write into the answer.
+        For a command that may ask something on the terminal: a spinner would write into the answer.
         """
         from threading import Timer
 
-        from cms_cli.terminal.waiting import MOMENT
+        from cms_cli.terminal.spinner import MOMENT
 
         timer = Timer(MOMENT, self.note, [text])
         timer.daemon = True
@@ -177,59 +162,77 @@ class Console:
         finally:
             timer.cancel()
 
-    def waiting_with(self, words: Callable[[int], str]) -> Waiting:
-        """Give a spinner with changing words, to be started; it makes way for everything that is written.
+    @contextmanager
+    def beside(self, live: RichConsole) -> Iterator[None]:
+        """Write what goes to stderr above a bar or spinner that is drawn there while the block runs."""
+        self._live = live
+        try:
+            yield
+        finally:
+            self._live = None
 
-        Args:
-            words: Gives what is shown in at most so many columns; called from another thread.
-        """
-        from cms_cli.terminal.waiting import Waiting
-
-        self._waiting = Waiting(self, words)
-        return self._waiting
-
-    def styled(self, text: str, style: str) -> str:
-        """Give text in a colour, where stderr is a terminal that wants any."""
-        return f"{style}{text}{_PLAIN}" if self.draws_on_stderr and not self._colorless else text
-
-    def heading(self, text: str) -> str:
-        """Give a heading for stdout: bold where it is a terminal that wants any style."""
-        return f"{_BOLD}{text}{_PLAIN}" if self.draws_on_stdout and not self._colorless else text
+    def styled(self, text: str, style: str, *, stdout: bool = False) -> str:
+        """Return text in a style of ``red``, ``bold cyan`` and so on, if the stream shows styles."""
+        colors = self.colors_stdout if stdout else self.colors_stderr
+        codes = ";".join(_CODES[each] for each in style.split())
+        return f"\x1b[{codes}m{text}\x1b[0m" if colors and codes else text
 
     def rich(self, *, stderr: bool = False) -> RichConsole:
-        """Give a rich console that takes text as text: no markup, no emoji, no highlighting.
+        """Return a rich console that takes text as text: no markup, no emoji, no highlighting.
 
-        Where nothing can be drawn it has no colour, and so many columns that nothing is cut.
+        Where nothing can be drawn it is so wide that nothing is cut.
         """
         from rich.console import Console as RichConsole
 
         draws = self.draws_on_stderr if stderr else self.draws_on_stdout
+        colors = self.colors_stderr if stderr else self.colors_stdout
         return RichConsole(
             stderr=stderr,
-            force_terminal=draws,
-            no_color=self._colorless,
-            color_system=None if self._colorless or not draws else "auto",
+            force_terminal=draws or colors,
+            no_color=not colors,
+            color_system="standard" if colors else None,
             markup=False,
             emoji=False,
             highlight=False,
-            width=None if draws else 100_000,
+            width=columns() if draws else 100_000,
         )
 
     def _say(self, text: str, label: str = "", style: str = "") -> None:
         text = texts.masked(texts.shown_lines(f"{label} {text}" if label else text))
         if self._defuses:
             text = texts.defused(text)
-        if self.draws_on_stderr:
-            text = _folded(text, self.columns)
-        # Styled last, so that the width of a line is that of its words.
+        # Styled last, so that nothing of the text is taken for a style.
         self._write(sys.stderr, self.styled(label, style) + text[len(label) :])
 
     def _write(self, stream: TextIO | None, line: str) -> None:
-        if self._waiting is not None and (stream is not sys.stdout or self.draws_on_stdout):
-            with self._waiting.aside():
-                write(stream, line + "\n")
+        if self._live is not None and stream is sys.stderr:
+            from rich.text import Text
+
+            # The terminal breaks long lines: broken here, a command or a path could not be copied.
+            self._live.print(Text.from_ansi(line), soft_wrap=True)
         else:
             write(stream, line + "\n")
+
+
+_documents: list[TextIO | None] = []
+
+
+def has_document() -> bool:
+    """Return whether a JSON document is on stdout already; another one would make both unreadable."""
+    return any(stream is sys.stdout for stream in _documents)
+
+
+def columns() -> int:
+    """Return the width of the terminal, or what COLUMNS says if that is less; 80 if neither is known."""
+    named = os.environ.get("COLUMNS", "")
+    widths = [int(named)] if named.isdigit() and int(named) else []
+    for stream in (sys.stderr, sys.stdout, sys.stdin):
+        try:
+            widths += filter(None, [os.get_terminal_size(stream.fileno()).columns])  # some terminals say 0
+            break
+        except (AttributeError, OSError, ValueError):
+            continue
+    return min(widths, default=shutil.get_terminal_size().columns)
 
 
 def write(stream: TextIO | None, text: str) -> None:
@@ -271,7 +274,8 @@ def _use_encoding(stream: TextIO | None, encoding: str) -> None:
         stream.reconfigure(encoding=encoding, newline="\n")
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal; one that is closed is none."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
@@ -285,26 +289,6 @@ def _is_file(stream: TextIO | None) -> bool:
         return stream is not None and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):
         return False
-
-
-def _folded(text: str, columns: int) -> str:
-    """Break lines between words where the terminal would break them anywhere.
-
-    A path, a URL or JSON is left to the terminal, and a command stays on one line where it can: broken by us, they
-    could not be copied.
-    """
-    if all(texts.width(line) <= columns for line in text.split("\n")):
-        return text
-    import textwrap
-
-    lines = []
-    for line in text.split("\n"):
-        indent = " " * (len(line) - len(line.lstrip()))
-        whole = _COPIED.sub(lambda match: match[0].replace(" ", _NO_BREAK), line)
-        lines += textwrap.wrap(
-            whole, columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
-        ) or [""]
-    return "\n".join(lines).replace(_NO_BREAK, " ")
 
 
 def _json_escape(char: str) -> str:

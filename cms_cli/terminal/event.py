@@ -1,4 +1,4 @@
-"""What became of one event, for people and for programs."""
+"""The outcome of one event, for people and for programs."""
 
 from __future__ import annotations
 
@@ -20,58 +20,82 @@ _HEADLINES = {
     Status.UNANSWERED: "the {kind} was sent, and no answer came",
 }
 
+_TITLES = {
+    Status.ACCEPTED: ("accepted", "green"),
+    Status.DUPLICATE: ("counted before", "yellow"),
+    Status.REFUSED: ("refused", "red"),
+    Status.UNAUTHORIZED: ("not accepted", "red"),
+    Status.UNANSWERED: ("without an answer", "yellow"),
+    Status.NOT_API: ("without an answer", "red"),
+}
+
 
 def dry_run(console: Console, form: str, url: str, body: Mapping[str, object]) -> None:
-    """Show what would be sent."""
+    """Write what would be sent."""
     value = {"dry_run": True, "url": url, "body": dict(body)}
     if form != "table":
         console.document(value, form)
         return
-    pairs(console, [("POST", url), *((name, _plain(field)) for name, field in body.items())])
+    pairs(console, [("POST", url), *((name, _plain(field)) for name, field in body.items())], "Would be sent")
     console.note("nothing was sent")
 
 
 def outcome(console: Console, form: str, kind: EventKind, found: Outcome) -> None:
-    """Show what became of an event: the result on stdout, and on stderr what went wrong, if anything.
+    """Write the result to stdout, and what went wrong, if anything, to stderr.
 
     Args:
-        console: Where to.
+        console: The console to write to.
         form: ``table``, ``json`` or ``jsonl``.
         kind: Lead or sale.
-        found: What became of it.
+        found: The outcome.
     """
-    accepted = found.status in (Status.ACCEPTED, Status.DUPLICATE)
     if form != "table":
         console.document(found.to_dict(), form)
-    elif accepted and not console.quiet:
-        pairs(console, _rows(kind, found), style="green" if found.status is Status.ACCEPTED else "yellow")
-    if not accepted:
-        _failure(console, kind, found)
+    elif not console.quiet:
+        what, style = _TITLES.get(found.status, ("not sent", "red"))
+        pairs(console, _rows(kind, found), f"{kind.value} {what}".capitalize(), style=style)
+    if found.status not in (Status.ACCEPTED, Status.DUPLICATE):
+        _failure(console, kind, found, details=console.quiet or not console.draws_on_stdout)
 
 
 def headline(kind: EventKind, found: Outcome) -> str:
-    """Give what became of an event in a few words."""
+    """Return the outcome of an event in a few words."""
     return _HEADLINES[found.status].format(kind=kind.value)
 
 
 def _rows(kind: EventKind, found: Outcome) -> list[tuple[str, str]]:
-    rows = [(kind.value, _HEADLINES[found.status]), ("message", found.message)]
+    rows = [(kind.value, headline(kind, found))]
+    if found.status in (Status.ACCEPTED, Status.DUPLICATE):
+        rows += [("message", found.message)]
+    else:
+        rows.append(("error", found.message))
+        if found.status_code:
+            rows.append(("status_code", str(found.status_code)))
     return rows + [(name, _plain(value)) for name, value in {**found.data, **found.details}.items()]
 
 
-def _failure(console: Console, kind: EventKind, found: Outcome) -> None:
+def _failure(console: Console, kind: EventKind, found: Outcome, *, details: bool) -> None:
     code = f" ({found.status_code})" if found.status_code and str(found.status_code) not in found.message else ""
     lines = [f"{headline(kind, found)}: {shown(found.message)}{code}"]
-    lines += [f"  {name}: {shown(_plain(value))}" for name, value in found.details.items()]
-    if kind is EventKind.LEAD and found.may_have_arrived:
-        lines.append("It may have been recorded: sending it again might count it twice.")
-    elif kind is EventKind.SALE and found.may_have_arrived:
-        lines.append("It may have been recorded; the same command again is safe, the invoice counts once.")
-    elif found.status in (Status.BUSY, Status.UNSENT):
-        lines.append("Nothing was recorded: the same command again is safe.")
+    if details:
+        lines += [f"  {name}: {shown(_plain(value))}" for name, value in found.details.items()]
     if found.attempts > 1:
         lines.append(f"Tried {found.attempts} times.")
-    console.error("\n".join(lines))
+    console.error("\n".join(lines), _way_out(console, kind, found))
+
+
+def _way_out(console: Console, kind: EventKind, found: Outcome) -> str:
+    if found.may_have_arrived:
+        if kind is EventKind.LEAD:
+            return "It may have been recorded: sending it again might count it twice."
+        return "It may have been recorded. The same command again is safe: the invoice counts once."
+    if found.status is Status.REFUSED:
+        return f"Nothing was recorded. Correct it and send it again; the rules are in: cms {kind.value} --help"
+    if found.status is Status.UNAUTHORIZED:
+        return f"See which token is used, and keep another: {console.next_command('auth status', sends=True)}"
+    if found.status in (Status.BUSY, Status.UNSENT):
+        return "Nothing was recorded: the same command again is safe."
+    return ""
 
 
 def _plain(value: object) -> str:
@@ -79,7 +103,7 @@ def _plain(value: object) -> str:
 
 
 def log_requests(console: Console) -> None:
-    """Have the SDK's log on stderr: waits for a retry, and with ``--verbose`` each request and answer."""
+    """Write the SDK's log to stderr: waits for a retry, and with ``--verbose`` each request and answer."""
     if console.quiet:
         return
     import logging

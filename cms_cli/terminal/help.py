@@ -1,15 +1,13 @@
-"""Help pages and wrong commands: flags in groups, examples as they are typed, plain text.
+"""Help pages: flags in groups, examples as they are typed; plain text in a pipe.
 
-Typer's own pages load rich and its Markdown renderer, which more than doubles the time to a page (80 ms to 200 ms
-on a small machine); and in a pipe they draw boxes.
+Typer's own pages draw boxes into pipes, take ``A[key]`` for markup, and load rich, which takes as long as all else.
 """
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,9 +15,25 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cms_cli.errors import CommandError
-from cms_cli.terminal.console import Console, write
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.usage import nearest
 
-_OTHER_FLAGS = "Other"
+EVENT = "Event"
+"""The group of the fields of an event, each of which can be given once."""
+
+_OWN, _HELP = "Flags", "Help"
+_ALL = "cms_cli.help_all"
+_BEFORE = ("--json", "-q", "--quiet", "-v", "--verbose", "--no-color")
+"""Flags of output that may also stand before the command."""
+_ONCE = ("--from-csv", "--from-jsonl")
+
+
+def show_all(ctx: Any, wanted: bool) -> None:
+    """Write the help page with every flag, and end."""
+    if wanted and not ctx.resilient_parsing:
+        ctx.meta[_ALL] = True
+        typer.echo(ctx.get_help(), color=ctx.color)
+        raise typer.Exit
 
 
 def _write_page(command: Any, ctx: Any, formatter: Any) -> None:
@@ -34,14 +48,13 @@ def _write_page(command: Any, ctx: Any, formatter: Any) -> None:
         command.write_commands(ctx, formatter)
     _write_flags(command, ctx, formatter)
     if command.epilog:
-        formatter.write_paragraph()
-        formatter.write(f"{_heading('Examples')}\n")
+        write_heading(formatter, "Examples")
         for line in inspect.cleandoc(command.epilog).splitlines():
-            formatter.write(f"  {line}".rstrip() + "\n")
+            formatter.write(f"  {styled(line, 'cyan') if line.startswith('cms ') else line}".rstrip() + "\n")
 
 
 def _usage_pieces(command: Any, ctx: Any) -> list[str]:
-    """Name what a command takes, in the same words under every Typer."""
+    """Return what a command takes, in the same words under every Typer."""
     pieces = []
     for param in command.get_params(ctx):
         if param.param_type_name == "argument":
@@ -52,47 +65,42 @@ def _usage_pieces(command: Any, ctx: Any) -> list[str]:
 
 def _write_flags(command: Any, ctx: Any, formatter: Any) -> None:
     panels: dict[str, list[tuple[str, str]]] = {}
+    essential = () if ctx.meta.get(_ALL) else getattr(command, "essential", ())
     for param in command.get_params(ctx):
         record = param.get_help_record(ctx)
-        if record is not None:
-            panel = "Arguments" if param.param_type_name == "argument" else _OTHER_FLAGS
-            panels.setdefault(getattr(param, "rich_help_panel", None) or panel, []).append(record)
+        panel = _panel_of(param)
+        if record is None or (essential and panel not in (EVENT, _HELP) and not set(param.opts) & set(essential)):
+            continue
+        panels.setdefault(panel, []).append((styled(record[0], "cyan"), record[1]))
     for panel, records in panels.items():
+        write_heading(formatter, panel)
+        write_rows(formatter, records)
+    if essential:
         formatter.write_paragraph()
-        formatter.write(f"{_heading(panel)}\n")
-        formatter.indent()
-        formatter.write_dl(records)
-        formatter.dedent()
+        formatter.write_text(
+            f"These are the flags that most people need. All of them: {ctx.command_path} --help-all"
+        )
+
+
+def _panel_of(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return "Arguments"
+    helps = "--help" in param.opts or "--help-all" in param.opts
+    return getattr(param, "rich_help_panel", None) or (_HELP if helps else _OWN)
 
 
 def _takes(command: Any, ctx: Any, flag: str) -> bool:
-    """Whether a command has a flag, or one of those under it has."""
+    """Return whether a command has a flag, or one of those under it has."""
     if any(flag in param.opts for param in command.params):
         return True
-    under = (
-        (command.get_command(ctx, name) for name in command.list_commands(ctx))
-        if isinstance(command, Group)
-        else ()
-    )
-    return any(_takes(each, ctx, flag) for each in under)
-
-
-def _as_flag(words: Iterable[str]) -> str:
-    """Give ``; did you mean --from-csv sales.csv?`` where one of the words is a file."""
-    import shlex
-    from pathlib import Path
-
-    for word in words:
-        if Path(word).is_file():
-            flag = "--from-jsonl" if Path(word).suffix in (".jsonl", ".ndjson") else "--from-csv"
-            return f"; did you mean {flag} {shlex.quote(word)}?"
-    return ""
+    names = command.list_commands(ctx) if isinstance(command, Group) else ()
+    return any(_takes(command.get_command(ctx, name), ctx, flag) for name in names)
 
 
 def _check_values(command: Any, ctx: Any, words: Iterable[str]) -> None:
-    """Refuse a flag for the value of another one, where it stands apart from it.
+    """Refuse a flag as the value of the flag before it, and a field or an input that is given twice.
 
-    It stands there where a variable of a script was empty: `--customer-name $NAME --dry-run` would send an event.
+    A variable of a script may be empty: `--customer-name $NAME --dry-run` would send an event.
 
     Raises:
         CommandError: There is such a flag.
@@ -101,14 +109,19 @@ def _check_values(command: Any, ctx: Any, words: Iterable[str]) -> None:
     for param in command.get_params(ctx):
         if param.param_type_name == "option":
             flags.update(dict.fromkeys((*param.opts, *param.secondary_opts), param))
+    seen = set()
     rest = iter(words)
     for word in rest:
         if word == "--":
             return
-        param = flags.get(word)
+        name, equals, _ = word.partition("=")
+        param = flags.get(name if word.startswith("--") else word)
         if param is None or param.is_flag or param.count:
             continue
-        value = next(rest, "")
+        if name in seen and (name in _ONCE or _panel_of(param) == EVENT):
+            raise CommandError(f"{name} is given twice", "One input and one event a command.")
+        seen.add(name)
+        value = "" if equals else next(rest, "")
         if (value.partition("=")[0] if value.startswith("--") else value) in flags:
             raise CommandError(
                 f"{word} has no value: {value} comes next",
@@ -116,27 +129,36 @@ def _check_values(command: Any, ctx: Any, words: Iterable[str]) -> None:
             )
 
 
-def _heading(text: str) -> str:
-    return Console(no_color="--no-color" in sys.argv).heading(f"{text}:")
+def styled(text: str, style: str) -> str:
+    """Return text in a style, if stdout shows styles."""
+    return Console(no_color="--no-color" in sys.argv).styled(text, style, stdout=True)
+
+
+def write_heading(formatter: Any, text: str) -> None:
+    """Write an empty line and a heading."""
+    formatter.write_paragraph()
+    formatter.write(f"{styled(f'{text}:', 'bold')}\n")
+
+
+def write_rows(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:
+    """Write names and what they are, indented."""
+    formatter.indent()
+    formatter.write_dl(rows)
+    formatter.dedent()
 
 
 class Command(TyperCommand):
     """A command whose help page is ours; its epilog is its examples."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Read the arguments, and have every mistake in them name the command whose help page there is."""
-        given = list(args)
+        """Read the arguments; every mistake in them names the command whose help page there is."""
         if not ctx.resilient_parsing:
-            _check_values(self, ctx, given)
+            _check_values(self, ctx, list(args))
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            # By its looks: Typer brings click along in some versions, and imports it in others.
             if getattr(error, "ctx", ctx) is None:
                 error.ctx = ctx  # type: ignore[attr-defined]
-            message = str(getattr(error, "message", ""))
-            if "unexpected extra argument" in message and _takes(self, ctx, "--from-csv"):
-                error.message = message + _as_flag(word for word in given if word in message)  # type: ignore[attr-defined]
             raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -152,29 +174,30 @@ class Group(TyperGroup):
         _write_page(self, ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Show the first page where nothing is asked for."""
+        """Show the help page where nothing is asked for; take flags of output from before the command."""
         if not args and not ctx.resilient_parsing:
-            write(sys.stdout, self.first_page(ctx) + "\n")
-            ctx.exit(0)
+            args = ["--help"]
+        first = [
+            word for at, word in enumerate(args) if args[: at + 1] == [w for w in args[: at + 1] if w in _BEFORE]
+        ]
+        name, rest = args[len(first) : len(first) + 1], args[len(first) + 1 :]
+        if first and name and self.get_command(ctx, name[0]) is not None:
+            args = [*name, *first, *rest]
         given = list(args)
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             flag = getattr(error, "option_name", None)
-            name = next((word for word in given if self.get_command(ctx, word) is not None), None)
-            if flag and name and _takes(self.get_command(ctx, name), ctx, flag):
-                path = f"{ctx.command_path} {name}"
+            name = [word for word in given if self.get_command(ctx, word) is not None][:1]
+            if flag and name and _takes(self.get_command(ctx, name[0]), ctx, flag):
+                path = f"{ctx.command_path} {name[0]}"
                 raise CommandError(
                     f"{flag} goes after the command: {path} ... {flag}", f"see: {path} --help"
                 ) from None
             raise
 
-    def first_page(self, ctx: Any) -> str:
-        """Give what is shown when nothing is asked for."""
-        return str(ctx.get_help())
-
     def summaries(self, ctx: Any) -> list[tuple[str, str]]:
-        """Give each command's name and purpose."""
+        """Return each command's name and purpose."""
         return [(name, self._summary(ctx, name)) for name in self.list_commands(ctx)]
 
     def _summary(self, ctx: Any, name: str) -> str:
@@ -183,11 +206,8 @@ class Group(TyperGroup):
 
     def write_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands' names and purposes."""
-        formatter.write_paragraph()
-        formatter.write(f"{_heading('Commands')}\n")
-        formatter.indent()
-        formatter.write_dl(self.summaries(ctx))
-        formatter.dedent()
+        write_heading(formatter, "Commands")
+        write_rows(formatter, [(styled(name, "cyan"), purpose) for name, purpose in self.summaries(ctx)])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that is meant, and name the nearest where there is none."""
@@ -202,8 +222,7 @@ class Group(TyperGroup):
         Raises:
             CommandError: Always.
         """
-        near = difflib.get_close_matches(name, self.list_commands(ctx), n=3)
-        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        meant = nearest(name, self.list_commands(ctx))
         raise CommandError(f"{ctx.command_path} has no command {name}{meant}", f"see: {ctx.command_path} --help")
 
 
@@ -229,11 +248,11 @@ class LazyGroup(Group):
         return list(self.entries)
 
     def summaries(self, ctx: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - the signature is click's
-        """Give each command's name and purpose without loading it."""
+        """Return each command's name and purpose without loading it."""
         return [(name, entry.purpose) for name, entry in self.entries.items()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the signature is click's
-        """Load a command, or give None where there is no such command."""
+        """Load a command, or return None where there is no such command."""
         entry = self.entries.get(cmd_name)
         if entry is None:
             return None

@@ -8,10 +8,10 @@ from typing import Any
 
 from cms_cli.replay.mapping.presets import Preset
 from cms_cli.terminal.console import Console
-from cms_cli.terminal.table import table
+from cms_cli.terminal.table import Column, listing
 
 
-def listing(console: Console, form: str, presets: Sequence[Preset]) -> None:
+def all_presets(console: Console, form: str, presets: Sequence[Preset]) -> None:
     """Show what is built in."""
     if form == "json":
         console.json([_as_dict(preset) for preset in presets])
@@ -20,8 +20,10 @@ def listing(console: Console, form: str, presets: Sequence[Preset]) -> None:
         for preset in presets:
             console.json_line(_as_dict(preset))
         return
-    table(console, ("preset", "reads"), [(preset.name, preset.rules.about) for preset in presets])
-    console.note("see one, to copy and change: cms presets NAME; use one: cms sale --from-csv FILE --preset NAME")
+    rows = [(preset.name, preset.rules.about) for preset in presets]
+    listing(console, (Column("preset"), Column("reads")), rows)
+    console.note("Show one, to copy and change: cms presets NAME")
+    console.note("Use one: cms sale --from-csv FILE --preset NAME")
 
 
 def one(console: Console, form: str, preset: Preset) -> None:

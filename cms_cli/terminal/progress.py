@@ -1,11 +1,13 @@
-"""What is seen while a replay goes on: a bar on a terminal, a plain line every few seconds anywhere else."""
+"""The progress of a replay: a bar on a terminal, a plain line every few seconds anywhere else."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
@@ -15,50 +17,61 @@ from cms_cli.replay.sending.pacing import ideal_seconds
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.staging.preview import Preview
 from cms_cli.replay.watcher import Watcher
-from cms_cli.terminal import replay as shown
+from cms_cli.terminal import preview as previews
 from cms_cli.terminal.console import Console
-from cms_cli.terminal.text import cut, masked, width
-from cms_cli.terminal.text import shown as shown_text
-from cms_cli.terminal.waiting import draws_unicode
+from cms_cli.terminal.replay import row_json
+from cms_cli.terminal.text import masked, shown
+from cms_cli.terminal.units import duration
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 _EVERY = 5.0  # seconds between two plain lines
-_LEAST_BAR, _LONGEST_BAR = 8, 40  # columns
+_BAR = 30  # columns
 _NO_NEWS = (RowStatus.ACCEPTED.value, RowStatus.PENDING.value)
 
 
 class ReplayView(Watcher):
-    """Shows a replay, as a context: on a terminal there is a sign of life from its beginning to its end."""
+    """Shows a replay, as a context: on a terminal there is a sign of life from its beginning to its end.
 
-    def __init__(self, console: Console, form: str, delivery: Delivery, *, ask: bool) -> None:
-        """Get ready.
+    Args:
+        console: The console to write to.
+        form: ``table``, ``json`` or ``jsonl``.
+        delivery: How rows are sent, for estimates.
+        kind: ``lead`` or ``sale``.
+        target: The host and account, for the question.
+        ask: Whether to ask before sending, if there is somebody to ask.
+    """
 
-        Args:
-            console: Where to.
-            form: ``table``, ``json`` or ``jsonl``.
-            delivery: How rows are sent, for estimates.
-            ask: Whether to ask before sending, where there is somebody to ask.
-        """
+    def __init__(
+        self, console: Console, form: str, delivery: Delivery, *, kind: str, target: str, ask: bool
+    ) -> None:
         self._console = console
         self._form = form
         self.every_row = form == "jsonl"
         self._delivery = delivery
+        self._kind, self._target = kind, target
         self._ask = ask
+        # Rows that scroll by on the same terminal show the progress by themselves.
+        self._draws = console.draws_on_stderr and not console.quiet
+        self._draws = self._draws and not (self.every_row and console.draws_on_stdout)
         self._counts: Counter[str] = Counter()
         self._pending = 0
         self._read = 0
         self._progress: Progress | None = None
         self._begin = self._said = time.monotonic()
-        self._sign = console.waiting_with(self._line)
+        self._drawn = ExitStack()
+        self._bar: Bar | None = None
         self._interrupt: Callable[[Callable[[Stop], None]], None] | None = None
 
     def __enter__(self) -> ReplayView:
-        self._sign.start()
+        self._draw()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sign.stop()
+        self._drawn.close()
 
     @property
     def rate(self) -> str:
@@ -66,39 +79,39 @@ class ReplayView(Watcher):
         return str(self._delivery.rate) if self._delivery.rate else ""
 
     def when_stoppable(self, then: Callable[[Callable[[Stop], None]], None]) -> None:
-        """Have something done with what ends the sending, once there is any."""
+        """Call ``then`` with what ends the sending, once sending begins."""
         self._interrupt = then
 
     def on_stop(self, interrupt: Callable[[Stop], None]) -> None:
         """Pass on what ends the sending."""
         if self._interrupt is not None:
             self._interrupt(interrupt)
+        self._draw()  # not before Ctrl-C settles what is in flight: the bar is what invites it
 
     def reading(self, rows: int) -> None:
-        """Show how far reading has come."""
+        """Show how many rows have been read."""
         self._read = rows
-        now = time.monotonic()
-        if not self._console.draws_on_stderr and now - self._said >= _EVERY:
-            self._said = now
+        if self._is_time_for_a_line():
             self._console.note(f"checking: {rows:,} rows read")
 
     def confirm(self, preview: Preview) -> bool:
         """Show the preview; on a terminal, ask."""
-        self._sign.stop()
-        shown.show_problems(self._console, preview.problems)
-        shown.show_warnings(self._console, preview.warnings)
+        self._drawn.close()
+        previews.show_problems(self._console, preview.problems)
+        previews.show_warnings(self._console, preview.warnings)
         if not self._ask or not self._console.asks:
-            self._console.note("; ".join(line.strip() for line in shown.summary_lines(preview, self.rate)))
+            previews.show_summary(self._console, preview, self.rate)
             return True
         import typer
 
-        shown.show_preview(self._console, preview, self.rate)
-        return typer.confirm("Send them?", default=False, err=True)
+        previews.show_preview(self._console, preview, self.rate)
+        asked = previews.question(preview, self._kind, self._target)
+        return typer.confirm(asked, default=False, err=True, prompt_suffix=" ")
 
     def blocked(self, preview: Preview) -> None:
         """Show what is wrong."""
-        self._sign.stop()
-        shown.show_problems(self._console, preview.problems)
+        self._drawn.close()
+        previews.show_problems(self._console, preview.problems)
 
     def sending(self, run: Run, pending: int) -> None:
         """Begin to count."""
@@ -106,26 +119,26 @@ class ReplayView(Watcher):
         self._pending = pending
         self._begin = self._said = time.monotonic()
         self._progress = Progress(0, "", 0.0)
-        self._sign.start()
+        self._drawn.close()
 
     def staged(self, rows: list[SettledRow]) -> None:
         """Write rows that were not sent."""
         for row in rows:
-            self._console.json_line(shown.row_json(row))
+            self._console.json_line(row_json(row))
 
     def settled(self, rows: list[SettledRow]) -> None:
         """Count rows, and write each where every row is asked for."""
         for row in rows:
             self._counts[row.status] += 1
             if self._form == "jsonl":
-                self._console.json_line(shown.row_json(row))
+                self._console.json_line(row_json(row))
 
     def progress(self, progress: Progress) -> None:
-        """Show where things stand."""
+        """Show how far the sending is."""
         self._progress = progress
-        now = time.monotonic()
-        if not self._console.draws_on_stderr and now - self._said >= _EVERY:
-            self._said = now
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=progress.settled)
+        elif self._is_time_for_a_line():
             counts = ", ".join(f"{count:,} {status}" for status, count in sorted(self._counts.items()))
             parts = [
                 f"{progress.settled:,} of {self._pending:,} settled" + (f" ({counts})" if counts else ""),
@@ -133,22 +146,59 @@ class ReplayView(Watcher):
             ]
             self._console.note("; ".join(parts))
 
-    def _line(self, room: int) -> str:
-        """Give the words beside the spinner."""
+    def _is_time_for_a_line(self) -> bool:
+        now = time.monotonic()
+        if self._console.draws_on_stderr or now - self._said < _EVERY:
+            return False
+        self._said = now
+        return True
+
+    def _draw(self) -> None:
+        """Draw what is going on until the drawing is closed: a spinner while rows are read, then a bar."""
+        if not self._draws:
+            return
+        from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task
+        from rich.progress import Progress as Bar
+        from rich.table import Column
+        from rich.text import Text
+
+        from cms_cli.terminal.spinner import spinner
+
+        view = self
+
+        class Words(ProgressColumn):
+            """What is known at the moment, also while no row settles."""
+
+            def render(self, task: Task) -> Text:
+                del task
+                return Text(view._words(), no_wrap=True, overflow="ellipsis")
+
+        rich = self._console.rich(stderr=True)
+        bar = [BarColumn(min(_BAR, rich.width // 4), complete_style="cyan", finished_style="green")]
+        self._bar = Bar(
+            SpinnerColumn(spinner(rich), style="cyan"),
+            *(bar if self._progress is not None else []),
+            Words(Column(no_wrap=True, overflow="ellipsis")),
+            console=rich,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._bar.add_task("", total=self._pending or None)
+        self._drawn.callback(setattr, self, "_bar", None)
+        self._drawn.enter_context(self._bar)
+        self._drawn.enter_context(self._console.beside(rich))
+
+    def _words(self) -> str:
+        """Return the words beside the bar."""
         progress = self._progress
         if progress is None:
             return f"checking: {self._read:,} rows read" if self._read else "reading"
         news = [f"{count:,} {status}" for status, count in sorted(self._counts.items()) if status not in _NO_NEWS]
-        words = "  ".join([f"{progress.settled:,}/{self._pending:,}", *news, *self._pace(progress)])
-        bar = min(room - width(words) - 2, _LONGEST_BAR)
-        if bar < _LEAST_BAR:
-            return cut(words, room)
-        done = round(bar * min(progress.settled / max(self._pending, 1), 1.0))
-        full, empty = ("\u2501", "\u2500") if draws_unicode() else ("#", "-")
-        return f"{full * done}{empty * (bar - done)}  {words}"
+        return "  ".join([f"{progress.settled:,}/{self._pending:,}", *news, *self._pace(progress)])
 
     def _pace(self, progress: Progress) -> list[str]:
-        """Give rate, time left, and what is waited for."""
+        """Return rate, time left, and what is waited for."""
         elapsed = time.monotonic() - self._begin
         remaining = self._pending - progress.settled
         parts = []
@@ -157,10 +207,10 @@ class ReplayView(Watcher):
             parts.append(f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second * 60:.0f}/min")
             left = remaining / per_second
             if self._delivery.rate is not None:
-                # A first window goes out at once; what its pace promises is not kept.
+                # The first window goes out at once, faster than the rate allows for the rest.
                 left = max(left, ideal_seconds(remaining + self._delivery.rate.count, self._delivery.rate))
-            parts.append(f"{shown.duration(left)} left")
+            parts.append(f"{duration(left)} left")
         more = progress.until - time.monotonic()
         if progress.waiting and more > 1:
-            parts.append(f"waiting {more:.0f} s: {masked(shown_text(progress.waiting))}")
+            parts.append(f"waiting {more:.0f} s: {masked(shown(progress.waiting))}")
         return parts

@@ -1,22 +1,19 @@
-"""A replay for people and for programs: the preview, the report, the next command."""
+"""The report of a replay, for people and for programs, and the next command."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
 
 from cms_cli.replay.journal.rows import RowStatus, SettledRow
-from cms_cli.replay.model import MappedColumn
-from cms_cli.replay.problems import ProblemGroup
 from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.staging.preview import Preview
-from cms_cli.replay.values.currencies import exponent
 from cms_cli.terminal import actions
-from cms_cli.terminal.console import RED, YELLOW, Console
-from cms_cli.terminal.table import GREEN, table
-from cms_cli.terminal.text import cut, shown, width
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.preview import show_preview, show_problems, show_warnings
+from cms_cli.terminal.table import Column, report
+from cms_cli.terminal.text import shown
+from cms_cli.terminal.units import rows
 
 _MEANINGS = {
     RowStatus.ACCEPTED: "the service took them",
@@ -28,7 +25,6 @@ _MEANINGS = {
     RowStatus.SKIPPED: "left out, as you asked",
 }
 
-_RESUME = re.compile(r"cms (runs resume (?:(?:lead|sale)-\w+|--all))")
 
 _BY_SIGNAL = {
     Stop.INTERRUPTED: "Ctrl-C",
@@ -38,142 +34,27 @@ _BY_SIGNAL = {
 
 # Colour where it tells good from bad; what is neither has none.
 COLOURS = {
-    RowStatus.ACCEPTED.value: GREEN,
-    RowStatus.REFUSED.value: RED,
-    RowStatus.UNKNOWN.value: YELLOW,
-    RowStatus.PENDING.value: YELLOW,
-    RowStatus.INVALID.value: RED,
+    RowStatus.ACCEPTED.value: "green",
+    RowStatus.REFUSED.value: "red",
+    RowStatus.UNKNOWN.value: "yellow",
+    RowStatus.PENDING.value: "yellow",
+    RowStatus.INVALID.value: "red",
 }
 
-
-def amount(minor: int, currency: str) -> str:
-    """Give an amount as people write it: ``1,234.50 USD``; minor units where the currency is not known."""
-    digits = exponent(currency)
-    if digits is None:
-        return f"{minor:,} {currency} (minor units)"
-    if not digits:
-        return f"{minor:,} {currency}"
-    whole, fraction = divmod(minor, 10**digits)
-    return f"{whole:,}.{fraction:0{digits}d} {currency}"
+_COLUMNS = (Column("outcome"), Column("rows", right=True), Column("meaning", shortened=True))
 
 
-def duration(seconds: float) -> str:
-    """Give a time span in two units at most: ``2 h 5 min``, ``45 s``."""
-    rounded = int(seconds + 0.5)
-    if rounded < 60:
-        return f"{rounded} s"
-    minutes, rest = divmod(rounded, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
-
-
-def rows(count: int) -> str:
-    """Give a number of rows in words."""
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def summary_lines(preview: Preview, rate: str) -> list[str]:
-    """Give what a preview says, line by line, without columns, samples and problems; no ``rate`` is no limit."""
-    pending = preview.counts[RowStatus.PENDING.value]
-    others = [
-        f"{preview.counts[status.value]:,} {status.value}"
-        for status in RowStatus
-        if status is not RowStatus.PENDING and preview.counts[status.value]
-    ]
-    now = f", {preview.limit:,} of them now" if preview.limit is not None and preview.limit < pending else ""
-    lines = [f"{rows(pending)} to send{now}" + (f"; {', '.join(others)}" if others else "")]
-    lines += [f"  {shown(reason)}: {count:,}" for reason, count in sorted(preview.reasons.items())]
-    if preview.sums:
-        lines.append(f"sum: {_amounts(preview.sums)}")
-    if preview.refunded:
-        lines.append(f"refunded in part: {rows(preview.refunded)}, {_amounts(preview.refunds)}; sent in full")
-    if preview.free:
-        lines.append(f"{rows(preview.free)} with amount 0")
-    if preview.first:
-        span = preview.first if preview.first == preview.last else f"{preview.first} to {preview.last}"
-        lines.append(f"dated {span} (UTC)")
-    if pending:
-        least = f"at least {duration(preview.seconds)}" if preview.seconds else "at once"
-        lines.append(
-            f"time: {least} at {rate}" if rate else "time: as fast as the service answers, without a limit"
-        )
-    return lines
-
-
-def show_preview(console: Console, preview: Preview, rate: str) -> None:
-    """Show what is about to happen, on stderr: made to fit a terminal, complete anywhere else."""
-    what = f"{preview.run}: going on with {preview.file}" if preview.going_on else preview.file
-    console.note(shown(what))
-    if preview.columns:
-        room = console.columns if console.draws_on_stderr else None
-        console.note("\n".join(_mapping_lines(preview.columns, room)))
-    if preview.events:
-        console.note("as they would be sent, the first of them:")
-    for event in preview.events:
-        # With blanks, since a terminal's lines break there.
-        text = json.dumps(json.loads(event), ensure_ascii=False) if console.draws_on_stderr else event
-        console.note(f"  {shown(text)}")
-    for line in summary_lines(preview, rate):
-        console.note(line)
-
-
-def _sample(text: str) -> str:
-    """Give a value as one of several between commas: 19,90 is not two."""
-    return f'"{shown(text)}"' if "," in text else shown(text)
-
-
-def _mapping_lines(columns: Sequence[MappedColumn], room: int | None) -> list[str]:
-    """Give each field, where it comes from and a few values; ``room`` is the width, or None for no limit."""
-    entries = []
-    for column in columns:
-        constant = None if column.constant is None else f'"{shown(column.constant)}"'
-        origin, values = shown(column.column), ", ".join(map(_sample, column.samples))
-        if not origin:
-            origin, values = "always", constant or ""
-        elif constant is not None:
-            origin += f", else {constant}"
-        entries.append((column.field, origin, values))
-    names = max(width(name) for name, _, _ in entries)
-    origins = max(width(origin) for _, origin, _ in entries)
-    if room is not None:
-        origins = min(origins, max(12, (room - names - 6) // 2))
-    lines = []
-    for name, origin, values in entries:
-        fitting = cut(origin, origins)
-        line = f"  {name:<{names}}  {fitting}{' ' * (origins - width(fitting))}  {values}".rstrip()
-        lines.append(line if room is None else cut(line, room))
-    return lines
-
-
-def _amounts(sums: Mapping[str, int]) -> str:
-    return ", ".join(amount(total, currency) for currency, total in sums.items())
-
-
-def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
-    """Show what is wrong with rows, grouped, with the way out of each."""
-    for group in groups:
-        console.error(shown(str(group)), f"       {shown(group.problem.hint)}" if group.problem.hint else "")
-
-
-def show_warnings(console: Console, warnings: Iterable[str]) -> None:
-    """Show warnings; the commands in them get the flags that they need here."""
-    for warning in warnings:
-        console.warn(_RESUME.sub(lambda found: console.next_command(found[1], sends=True), shown(warning)))
-
-
-def show_rehearsal(console: Console, form: str, preview: Preview, report: ReplayReport, rate: str) -> None:
+def show_rehearsal(console: Console, form: str, preview: Preview, found: ReplayReport, rate: str) -> None:
     """Show the result of a dry run."""
     show_problems(console, preview.problems)
-    show_warnings(console, report.warnings)
+    show_warnings(console, found.warnings)
     if form == "table":
         show_preview(console, preview, rate)
-        _show_counts(console, report)
+        _show_counts(console, found)
     else:
         value = {
             "dry_run": True,
-            **report.to_dict(),
+            **found.to_dict(),
             "mapping": {
                 column.field: {
                     "column": column.column or None,
@@ -192,20 +73,20 @@ def show_rehearsal(console: Console, form: str, preview: Preview, report: Replay
             "least_seconds": preview.seconds,
         }
         console.document(value, form)
-    actions.tell(console, report, sent=False)
-    console.note("nothing was sent" + ("; the file has to be mended first" if preview.blocked else ""))
+    actions.tell(console, found, sent=False)
+    console.note("nothing was sent" + ("; the file has to be corrected first" if preview.blocked else ""))
 
 
-def show_report(console: Console, form: str, report: ReplayReport) -> None:
+def show_report(console: Console, form: str, found: ReplayReport) -> None:
     """Show the result of a replay: the report on stdout, what it means and what to do next on stderr."""
     if form != "table":
-        console.document(report.to_dict(), form)
+        console.document(found.to_dict(), form)
     elif not console.quiet:
-        _show_counts(console, report)
-    show_warnings(console, report.new_warnings)
-    _show_failures(console, report)
-    _show_next(console, report)
-    actions.tell(console, report)
+        _show_counts(console, found)
+    show_warnings(console, found.new_warnings)
+    _show_failures(console, found)
+    _show_next(console, found)
+    actions.tell(console, found)
 
 
 def row_json(row: SettledRow) -> dict[str, object]:
@@ -221,47 +102,47 @@ def row_json(row: SettledRow) -> dict[str, object]:
     }
 
 
-def _show_counts(console: Console, report: ReplayReport) -> None:
+def _show_counts(console: Console, found: ReplayReport) -> None:
     lines = [
-        (status.value, f"{report.counts[status.value]:,}", meaning)
+        (status.value, f"{found.counts[status.value]:,}", meaning)
         for status, meaning in _MEANINGS.items()
-        if report.counts[status.value]
+        if found.counts[status.value]
     ]
-    lines.append(("total", f"{report.total:,}", report.file))
-    table(console, ("outcome", "rows", ""), lines, right=frozenset({1}), title=report.run or "", styles=COLOURS)
+    lines.append(("total", f"{found.total:,}", found.file))
+    report(console, _COLUMNS, lines, totals=1, title=found.run or "", styles=COLOURS)
 
 
-def _show_failures(console: Console, report: ReplayReport) -> None:
-    if report.blocked or report.run is None:
+def _show_failures(console: Console, found: ReplayReport) -> None:
+    if found.blocked or found.run is None:
         return
     shown_first = 5
-    failed = [problem for problem in report.problems if problem.code]
+    failed = [problem for problem in found.problems if problem.code]
     for problem in failed[:shown_first]:
         console.note(f"line {problem.line}: {shown(problem.message)}")
-    more = sum(report.counts[status.value] for status in (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN))
+    more = sum(found.counts[status.value] for status in (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN))
     if more > shown_first:
-        console.note(f"and {more - shown_first:,} more: {console.next_command(f'runs failures {report.run}')}")
+        console.note(f"and {more - shown_first:,} more: {console.next_command(f'runs failures {found.run}')}")
 
 
-def _show_next(console: Console, report: ReplayReport) -> None:
-    run = report.run
-    if report.blocked:
+def _show_next(console: Console, found: ReplayReport) -> None:
+    run = found.run
+    if found.blocked:
         console.error(
             "nothing was sent: some rows are invalid",
-            "Mend them, or send the others with --skip-invalid; --failures FILE lists the bad ones.",
+            "Correct them, or send the others with --skip-invalid; --failures FILE lists the bad ones.",
         )
         return
     resume = console.next_command(f"runs resume {run}", sends=True)
     failures = console.next_command(f"runs failures {run}")
-    if report.finished_before:
+    if found.finished_before:
         console.note(f"{run} was finished before; nothing was sent (--fresh sends it all again)")
-    if report.reason:
-        reason = f"stopped: {_BY_SIGNAL.get(report.stop) or shown(report.reason)}"
-        console.error(reason) if report.exit_code else console.note(reason)
-    if report.pending:
-        console.note(f"{rows(report.pending)} left; go on with: {resume}")
+    if found.reason:
+        reason = f"stopped: {_BY_SIGNAL.get(found.stop) or shown(found.reason)}"
+        console.error(reason) if found.exit_code else console.note(reason)
+    if found.pending:
+        console.note(f"{rows(found.pending)} left; go on with: {resume}")
     unknown, refused, invalid = (
-        report.counts[status.value] for status in (RowStatus.UNKNOWN, RowStatus.REFUSED, RowStatus.INVALID)
+        found.counts[status.value] for status in (RowStatus.UNKNOWN, RowStatus.REFUSED, RowStatus.INVALID)
     )
     if unknown:
         console.error(
@@ -271,7 +152,7 @@ def _show_next(console: Console, report: ReplayReport) -> None:
     if refused:
         console.error(
             f"the service refused {rows(refused)}",
-            f"To mend and send again: {failures} > failures.csv",
+            f"To correct them and send them again: {failures} > failures.csv",
         )
     if invalid:
         console.error(f"{rows(invalid)} invalid and not sent", f"They are in: {failures}")

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 
 from cms_cli.replay.journal.rows import FAILED, RowStatus
 from cms_cli.replay.journal.runs import Run, RunState
 from cms_cli.replay.model import Problem
-from cms_cli.terminal.console import YELLOW, Console
-from cms_cli.terminal.replay import rows
-from cms_cli.terminal.table import pairs, table
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.table import Column, listing, pairs
 from cms_cli.terminal.text import shown
+from cms_cli.terminal.units import rows
 
 _FIRST = 5
 
+_COLUMNS: tuple[Column, ...] = (
+    Column("run"),
+    Column("state"),
+    Column("begun (UTC)", dropped=2),
+    Column("rows", right=True),
+    Column("outcomes", shortened=True),
+    Column("file", shortened=True),
+    Column("host", shortened=True, dropped=1),
+)
+STATES = {RunState.UNFINISHED.value: "yellow", RunState.FINISHED.value: "green"}
 
-def listing(console: Console, form: str, found: Sequence[tuple[Run, Mapping[str, int]]]) -> None:
+
+def all_runs(console: Console, form: str, found: Sequence[tuple[Run, Mapping[str, int]]]) -> None:
     """Show runs, a line each."""
     if form == "jsonl":
         for run, counts in found:
@@ -26,22 +38,23 @@ def listing(console: Console, form: str, found: Sequence[tuple[Run, Mapping[str,
     elif not found:
         console.note("there are no runs yet; cms sale --from-csv FILE begins one")
     else:
-        header = ["run", "state", "begun (UTC)", "rows", "outcomes", "file", "host"]
+        one_host = len({run.host for run, _ in found}) == 1
         lines = [
             [
                 run.name,
                 run.state.value,
                 _when(run.created)[:16],  # to the minute
-                f"{sum(counts.values()):,}",
+                f"{sum(counts.values()):,}" if console.draws_on_stdout else str(sum(counts.values())),
                 _brief(counts),
-                run.file,
+                _nearby(run.file) if console.draws_on_stdout else run.file,
                 run.host,
             ]
             for run, counts in found
         ]
-        if len({run.host for run, _ in found}) == 1:  # tells nothing, and leaves the others more room
-            header, lines = header[:-1], [line[:-1] for line in lines]
-        table(console, header, lines, right=frozenset({3}), styles={RunState.UNFINISHED.value: YELLOW})
+        columns = _COLUMNS
+        if one_host and console.draws_on_stdout:  # says nothing, and leaves the others more room
+            columns, lines = columns[:-1], [line[:-1] for line in lines]
+        listing(console, columns, lines, styles=STATES)
 
 
 def details(console: Console, form: str, run: Run, counts: Mapping[str, int], problems: Sequence[Problem]) -> None:
@@ -61,7 +74,7 @@ def details(console: Console, form: str, run: Run, counts: Mapping[str, int], pr
         *((status, f"{count:,}") for status, count in counts.items() if count),
         ("total", f"{sum(counts.values()):,}"),
     ]
-    pairs(console, lines)
+    pairs(console, lines, run.name)
     for problem in problems[:_FIRST]:
         console.note(f"line {problem.line}: {shown(problem.message)}")
     more = sum(counts[status.value] for status in FAILED) - _FIRST
@@ -89,6 +102,14 @@ def _as_dict(run: Run, counts: Mapping[str, int]) -> dict[str, object]:
         "counts": dict(counts),
         "total": sum(counts.values()),
     }
+
+
+def _nearby(file: str) -> str:
+    """Return a path as it is written from the current folder, if it is in there."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return file
 
 
 def _brief(counts: Mapping[str, int]) -> str:

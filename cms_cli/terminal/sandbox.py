@@ -1,4 +1,4 @@
-"""What the sandbox has to tell, for people and for programs."""
+"""Events and reports of the sandbox, for people and for programs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,33 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from cms_cli.terminal.console import Console
-from cms_cli.terminal.table import table
+from cms_cli.terminal.table import Column, listing
+from cms_cli.terminal.units import amount
 
 if TYPE_CHECKING:
     from cms_cli.sandbox import ClickReport, Report, SandboxEvent, Total
 
-_COLUMNS = ("id", "kind", "click", "event", "customer", "invoice", "amount", "received (UTC)")
-_NUMBERS = frozenset((0, 6))
-_REPORT_COLUMNS = ("click", "leads", "sales", "revenue")
-_REPORT_NUMBERS = frozenset((1, 2, 3))
+_EVENTS = (
+    Column("id", right=True, dropped=2),
+    Column("kind"),
+    Column("click"),
+    Column("click from", dropped=1),
+    Column("event", shortened=True, dropped=4),
+    Column("customer"),
+    Column("invoice"),
+    Column("amount", right=True),
+    Column("received (UTC)", dropped=3),
+)
+_REPORT = (
+    Column("click"),
+    Column("leads", right=True),
+    Column("sales", right=True),
+    Column("revenue", right=True),
+)
 
 
 def serving(console: Console, form: str, url: str, db: str, token: str) -> None:
-    """Tell where the sandbox answers: the URL alone on stdout, for scripts, and to people what to do with it."""
+    """Write the sandbox's URL to stdout, for scripts, and how to use it to stderr."""
     if form == "table":
         console.result(url)
     else:
@@ -40,24 +54,23 @@ def events(console: Console, form: str, found: Iterable[SandboxEvent], store: st
     if form == "json":
         console.document([each.to_dict() for each in found], form)
         return
-    rows = [_row(each) for each in found]
+    rows = [_row(each, grouped=console.draws_on_stdout) for each in found]
     if rows:
-        table(console, _COLUMNS, rows, right=_NUMBERS)
+        listing(console, _EVENTS, rows)
     else:
         console.note(f"no events in {store}")
 
 
-def _row(each: SandboxEvent) -> tuple[str, ...]:
-    from cms_cli.terminal.replay import amount
-
+def _row(each: SandboxEvent, *, grouped: bool) -> tuple[str, ...]:
     return (
         str(each.id),
         each.kind,
-        each.click_id if each.click_source == "sent" else f"{each.click_id} ({each.click_source})",
+        each.click_id,
+        each.click_source,
         str(each.event["eventName"]),
         each.customer,
         each.invoice_id or "",
-        "" if each.amount is None else amount(each.amount, each.currency or ""),
+        "" if each.amount is None else amount(each.amount, each.currency or "", grouped=grouped),
         f"{datetime.fromtimestamp(each.received_at, timezone.utc):%Y-%m-%d %H:%M:%S}",
     )
 
@@ -82,38 +95,27 @@ def report(console: Console, form: str, found: Report, limit: int | None, store:
     if form == "json":
         console.document({"clicks": [each.to_dict() for each in clicks], "total": total.to_dict()}, form)
     elif clicks:
-        rows = [row for click in clicks for row in _click_rows(click)]
-        table(console, _REPORT_COLUMNS, rows + _total_rows(total), right=_REPORT_NUMBERS)
+        grouped = console.draws_on_stdout
+        rows = [row for click in clicks for row in _rows(click.click_id, click, grouped)]
+        name = "total: 1 click" if total.clicks == 1 else f"total: {total.clicks:,} clicks"
+        totals = _rows(name, total, grouped)
+        listing(console, _REPORT, [*rows, *totals], totals=len(totals))
         if len(clicks) < total.clicks:
             console.note(f"{len(clicks):,} of {total.clicks:,} clicks; the totals are of all of them")
     else:
         console.note(f"no events in {store}")
 
 
-def _click_rows(click: ClickReport) -> list[tuple[str, ...]]:
-    """A row a currency; its leads stand in the first, so that every column adds up."""
-    from cms_cli.terminal.replay import amount
-
-    if not click.revenue:
-        return [(click.click_id, str(click.leads), "0", "")]
-    return [
-        (click.click_id, "" if at else str(click.leads), str(each.sales), amount(each.amount, each.currency))
-        for at, each in enumerate(click.revenue)
-    ]
-
-
-def _total_rows(total: Total) -> list[tuple[str, ...]]:
-    from cms_cli.terminal.replay import amount
-
-    name = "total: 1 click" if total.clicks == 1 else f"total: {total.clicks:,} clicks"
-    if not total.revenue:
-        return [(name, str(total.leads), "0", "")]
+def _rows(name: str, counted: ClickReport | Total, grouped: bool) -> list[tuple[str, ...]]:
+    """Return a row a currency; the leads stand in the first, so that every column adds up."""
+    if not counted.revenue:
+        return [(name, str(counted.leads), "0", "")]
     return [
         (
-            name if at == 0 else "total",
-            "" if at else str(total.leads),
+            name,
+            "" if at else str(counted.leads),
             str(each.sales),
-            amount(each.amount, each.currency),
+            amount(each.amount, each.currency, grouped=grouped),
         )
-        for at, each in enumerate(total.revenue)
+        for at, each in enumerate(counted.revenue)
     ]

@@ -1,50 +1,42 @@
-"""``--show-completion`` and ``--install-completion``: Typer's scripts, for the shell that is named, or this one.
-
-Typer takes a name only where it is told not to look for the shell itself, and its script for zsh does nothing at
-the first TAB where zsh loads it by itself.
-"""
+"""``--show-completion`` and ``--install-completion``: the scripts that the package ships, one a shell."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from pathlib import Path
 
 from cms_cli.errors import CommandError
+from cms_cli.exit_codes import ExitCode
 from cms_cli.terminal.console import Console, write
 
-_FLAGS = ("--show-completion", "--install-completion")
+FILES = {"bash": "cms.bash", "zsh": "_cms", "fish": "cms.fish", "powershell": "cms.ps1"}
+"""The script of each shell, under the name that the shell looks for."""
+
+FLAGS = ("--show-completion", "--install-completion")
+
+_SCRIPTS = Path(__file__).parent.parent / "completions"
 _NAMES = "Name it: bash, zsh, fish or powershell."
 
-# zsh takes the whole of a file on its fpath for the completion that it calls: at the first TAB it loads the file,
-# at the next ones it calls it as a function.
-_ZSH_END = "compdef _cms_completion cms"
-_ZSH_LOADED = f"""\
-if [[ $zsh_eval_context[-1] == (loadautofunc|shfunc) ]]; then
-  _cms_completion "$@"
-else
-  {_ZSH_END}
-fi"""
 
-
-def name_the_shell(arguments: list[str]) -> None:
-    """Add the name of the shell where one of the flags stands without any.
+def name_shell(arguments: list[str]) -> None:
+    """Add the name of the current shell if one of the flags stands without any.
 
     Raises:
-        CommandError: It cannot be seen.
+        CommandError: The shell cannot be told.
     """
-    os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"
-    if arguments[-1:] and arguments[-1] in _FLAGS:
-        from typer._completion_shared import _get_shell_name
+    if not arguments or arguments[-1] not in FLAGS:
+        return
+    import shellingham  # type: ignore[import-untyped]
 
-        name = _get_shell_name()
-        if name is None:
-            raise CommandError(f"{arguments[-1]}: which shell? It cannot be seen from here", _NAMES)
-        arguments.append(name)
+    try:
+        arguments.append(shellingham.detect_shell()[0].replace("pwsh", "powershell"))
+    except shellingham.ShellDetectionFailure:
+        raise CommandError(f"{arguments[-1]}: which shell? It cannot be seen from here", _NAMES) from None
 
 
-def mend_words() -> None:
-    """Take ``--flag=value`` for what it is where bash has made three words of it."""
+def join_words() -> None:
+    """Put ``--flag=value`` together again in the words to complete: bash makes three of it."""
     words, current = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
     if "=" not in words or not current.isdigit():
         return
@@ -60,50 +52,65 @@ def mend_words() -> None:
     os.environ.update(COMP_WORDS="\n".join(whole), COMP_CWORD=str(place))
 
 
-def take_over(command: Any) -> Any:
-    """Have both flags do what is done here."""
-    for param in command.params:
-        if param.name in ("show_completion", "install_completion"):
-            param.callback = _show if param.name.startswith("show") else _install
-            param.help = (
-                "Write the completion script of a shell."
-                if param.name.startswith("show")
-                else "Have a shell complete cms: this one, or the one named."
-            )
-    return command
+def show(shell: str) -> None:
+    """Write the completion script of a shell to stdout."""
+    write(sys.stdout, _script(shell))
 
 
-def script(shell: str) -> str:
-    """Give the completion script for a shell."""
-    from typer._completion_shared import get_completion_script
+def install(shell: str) -> None:
+    """Put the completion script of a shell where the shell finds it.
 
-    text = get_completion_script(prog_name="cms", complete_var="_CMS_COMPLETE", shell=shell)
-    return text.replace(_ZSH_END, _ZSH_LOADED) + "\n"
-
-
-def _show(ctx: Any, _: Any, value: Any) -> None:
-    if value and not ctx.resilient_parsing:
-        write(sys.stdout, script(_name(value)))
-        ctx.exit(0)
-
-
-def _install(ctx: Any, _: Any, value: Any) -> None:
-    if not value or ctx.resilient_parsing:
-        return
-    from typer._completion_shared import install
-
-    try:
-        shell, path = install(shell=_name(value), prog_name="cms", complete_var="_CMS_COMPLETE")
-    except FileNotFoundError as error:  # PowerShell is asked where its profile is
-        raise CommandError(
-            f"--install-completion {_name(value)}: there is no {error.filename} here",
-            f"Put the script into its profile yourself: cms --show-completion {_name(value)}",
-        ) from None
-    if shell == "zsh":
-        path.write_text(script(shell), encoding="utf-8")
+    Raises:
+        CommandError: The shell is not known, or is not here.
+    """
+    text = _script(shell)
+    home = Path.home()
+    if shell == "bash":
+        path = home / ".bash_completions" / "cms.sh"
+        _add_line(home / ".bashrc", f"source '{path}'")
+    elif shell == "zsh":
+        path = home / ".zfunc" / "_cms"
+        _add_line(home / ".zshrc", "fpath+=~/.zfunc; autoload -Uz compinit; compinit")
+    elif shell == "fish":
+        config = os.environ.get("XDG_CONFIG_HOME") or home / ".config"
+        path = Path(config, "fish", "completions", "cms.fish")
+    else:
+        path = _powershell_profile().with_name("cms.ps1")
+        _add_line(_powershell_profile(), f". '{path}'")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
     Console().note(f"{shell} completes cms from its next start on; the script is {path}")
-    ctx.exit(0)
 
 
-def _name(value: Any) -> str:
-    return str(getattr(value, "value", value))
+def _script(shell: str) -> str:
+    if shell not in FILES:
+        raise CommandError(f"there is no completion for {shell}", _NAMES)
+    return (_SCRIPTS / FILES[shell]).read_text(encoding="utf-8")
+
+
+def _add_line(file: Path, line: str) -> None:
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if line in text.splitlines():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as open_file:
+        open_file.write(f"{'' if not text or text.endswith(chr(10)) else chr(10)}{line}\n")
+
+
+def _powershell_profile() -> Path:
+    """Ask PowerShell where its profile is."""
+    import shutil
+    import subprocess
+
+    found = shutil.which("pwsh") or shutil.which("powershell")
+    if found is None:
+        raise CommandError(
+            "--install-completion powershell: there is no powershell here",
+            "Put the script into its profile yourself: cms --show-completion powershell",
+        )
+    done = subprocess.run(  # noqa: S603 - the user's own shell
+        [found, "-NoProfile", "-Command", "echo $profile"], stdout=subprocess.PIPE, check=False, encoding="utf-8"
+    )
+    if done.returncode or not done.stdout.strip():
+        raise CommandError("powershell does not say where its profile is", code=ExitCode.INTERNAL)
+    return Path(done.stdout.strip())

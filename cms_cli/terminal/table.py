@@ -1,63 +1,128 @@
-"""Tables: drawn and fitted on a terminal, aligned and complete anywhere else."""
+"""Tables: drawn by rich on a terminal; elsewhere results are aligned, and lists are separated by tabs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cms_cli.terminal.console import RED, YELLOW, Console
+from cms_cli.terminal.console import Console
 from cms_cli.terminal.text import masked, shown, width
 
-GREEN = "\x1b[32m"
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _GAP = "  "
-_NARROW = 16  # columns; what is no wider is never broken
-_LEAST = 8  # columns that anything wider has to have
-_RICH_NAMES = {GREEN: "green", RED: "red", YELLOW: "yellow"}
+_LEAST = 12  # columns of a terminal that a shortened cell has at least
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a list or report.
+
+    Attributes:
+        name: Its header.
+        right: Whether its cells are numbers.
+        shortened: Whether its cells may end in an ellipsis on a terminal.
+        dropped: When it is left out of a terminal that is too narrow: 1 first, 2 next; 0 is never.
+    """
+
+    name: str
+    right: bool = False
+    shortened: bool = False
+    dropped: int = 0
 
 
 def pairs(console: Console, rows: Sequence[tuple[str, str]], title: str = "", *, style: str = "") -> None:
     """Write names and their values as the result.
 
     Args:
-        console: Where to.
+        console: The console to write to.
         rows: Each name and its value, as text from anywhere.
-        title: What a drawn table is headed with.
-        style: The colour that the first value has in a drawn table.
+        title: The heading of the drawn table.
+        style: The colour of title and border.
     """
-    if console.draws_on_stdout:
-        _draw(console, (), rows, frozenset(), title, style)
-    else:
+    if not console.draws_on_stdout:
         names = max((width(shown(name)) for name, _ in rows), default=0)
         for name, value in rows:
             console.result(f"{_padded(shown(name), names, right=False)}{_GAP}{shown(value)}".rstrip())
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    rich = console.rich()
+    table = Table(
+        box=box.ROUNDED,
+        show_header=False,
+        title=_title(title, style),
+        title_justify="left",
+        border_style=style,
+    )
+    # A service's key may be long, and its value has to fit as well.
+    longest = max(rich.width // 3, _LEAST)
+    table.add_column(style="bold", overflow="fold", max_width=longest)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(masked(shown(cell))) for cell in row))
+    rich.print(table)
 
 
-def table(
+def report(
     console: Console,
-    header: Sequence[str],
+    columns: Sequence[Column],
     rows: Sequence[Sequence[str]],
     *,
-    right: frozenset[int] = frozenset(),
+    totals: int = 0,
     title: str = "",
     styles: Mapping[str, str] = {},
 ) -> None:
-    """Write rows under a header as the result.
+    """Write rows under a header as the result: aligned where it is not drawn, for people who read logs.
 
     Args:
-        console: Where to.
-        header: The columns' names.
+        console: The console to write to.
+        columns: Its columns.
         rows: As many cells each, as text from anywhere.
-        right: The columns, from 0, whose cells are numbers.
-        title: What a drawn table is headed with.
-        styles: The colour of a drawn cell by its text, where it says good or bad.
+        totals: How many of the last rows are totals.
+        title: The heading of the drawn table.
+        styles: The colour of a cell by its text.
     """
     if console.draws_on_stdout:
-        _draw(console, header, rows, right, title, styles=styles)
+        _draw(console, columns, rows, totals, title, styles)
         return
-    lines = [list(header), *([shown(cell) for cell in row] for row in rows)]
-    widths = [max(width(line[at]) for line in lines) for at in range(len(header))]
+    lines = [[column.name for column in columns], *([shown(cell) for cell in row] for row in rows)]
+    widths = [max(width(line[at]) for line in lines) for at in range(len(columns))]
     for line in lines:
-        console.result(_GAP.join(_padded(cell, widths[at], at in right) for at, cell in enumerate(line)).rstrip())
+        cells = [_padded(cell, widths[at], columns[at].right) for at, cell in enumerate(line)]
+        painted = [
+            console.styled(cell, styles.get(text, ""), stdout=True) if styles.get(text) else cell
+            for cell, text in zip(cells, line)
+        ]
+        console.result(_GAP.join(painted).rstrip())
+
+
+def listing(
+    console: Console,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    *,
+    totals: int = 0,
+    styles: Mapping[str, str] = {},
+) -> None:
+    """Write a list as the result: separated by tabs where it is not drawn, for ``cut`` and ``awk``.
+
+    Args:
+        console: The console to write to.
+        columns: Its columns.
+        rows: As many cells each, as text from anywhere.
+        totals: How many of the last rows are totals.
+        styles: The colour of a drawn cell by its text.
+    """
+    if console.draws_on_stdout:
+        _draw(console, columns, rows, totals, "", styles)
+        return
+    for line in ([column.name for column in columns], *rows):
+        console.result("\t".join(map(shown, line)))
 
 
 def _padded(cell: str, columns: int, right: bool) -> str:
@@ -65,14 +130,19 @@ def _padded(cell: str, columns: int, right: bool) -> str:
     return fill + cell if right else cell + fill
 
 
+def _title(title: str, style: str = "") -> Text | None:
+    from rich.text import Text
+
+    return Text(masked(shown(title)), style=f"bold {style}".strip()) if title else None
+
+
 def _draw(
     console: Console,
-    header: Sequence[str],
+    columns: Sequence[Column],
     rows: Sequence[Sequence[str]],
-    right: frozenset[int],
+    totals: int,
     title: str,
-    first: str = "",
-    styles: Mapping[str, str] | None = None,
+    styles: Mapping[str, str],
 ) -> None:
     from rich import box
     from rich.table import Table
@@ -80,71 +150,48 @@ def _draw(
 
     rich = console.rich()
     cells = [[masked(shown(cell)) for cell in row] for row in rows]
-    widths = _widths(header, cells, right, rich.width)
-    if widths is None:
-        for row in cells:
-            _draw(console, (), list(zip(header, row))[1:], frozenset(), row[0], styles=styles)
-        return
-    drawn = Table(
-        box=box.SIMPLE_HEAD if header else box.ROUNDED,
-        show_header=bool(header),
-        pad_edge=not header,
-        padding=(0, 1, 0, 0) if header else (0, 1),
-        title=Text(masked(shown(title)), style="bold") if title else None,
+    needed = [_needed(column, cells, at) for at, column in enumerate(columns)]
+    kept, fits = _that_fit(columns, needed, rich.width)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title=_title(title),
         title_justify="left",
+        header_style="bold",
     )
-    names = max(rich.width // 3, _NARROW)  # a service's key may be long, and its value has to fit as well
-    for at in range(len(header) or 2):
-        name = not header and at == 0
-        widest = max((width(row[at]) for row in cells), default=0)
-        drawn.add_column(
-            Text(header[at]) if header else "",
-            justify="right" if at in right else "left",
-            style="bold" if name else "",
-            no_wrap=name and widest <= names,
+    for at in kept:
+        column = columns[at]
+        table.add_column(
+            column.name,
+            justify="right" if column.right else "left",
             overflow="fold",
-            width=widths[at] if header else None,
-            max_width=names if name else None,
+            min_width=needed[at] if fits and not column.shortened else None,
         )
-    colours = {text: _RICH_NAMES[colour] for text, colour in (styles or {}).items()}
-    for number, row in enumerate(cells):
-        texts = [Text(cell, style=colours.get(cell, "")) for cell in row]
-        if first and not number:
-            texts[-1].stylize(first)
-        drawn.add_row(*texts)
-    rich.print(drawn)
+    for number, row in enumerate(cells, 1):
+        total = number > len(cells) - totals
+        texts = [Text(row[at], style=styles.get(row[at], "bold" if total else "")) for at in kept]
+        for at, text in zip(kept, texts):
+            # A cell that is not wrapped, in a column that can be narrowed, ends in an ellipsis.
+            text.no_wrap, text.overflow = columns[at].shortened, "ellipsis" if columns[at].shortened else "fold"
+        table.add_row(*texts, end_section=number == len(cells) - totals)
+    rich.print(table)
 
 
-def _widths(
-    header: Sequence[str], cells: Sequence[Sequence[str]], right: frozenset[int], columns: int
-) -> list[int] | None:
-    """Give how wide each column of a table is; None where it cannot be read in so many columns.
-
-    Left to rich, a column may become narrower than its words while another one has room to spare.
-    """
-    contents = [[row[at] for row in cells] for at in range(len(header))]
-    most = [max(map(width, (name, *content))) for name, content in zip(header, contents)]
-    for whole in (range(len(header)), right):  # what is narrow is broken, between words, only where it has to be
-        least = [_least(name, content, at in whole) for at, (name, content) in enumerate(zip(header, contents))]
-        room = columns - sum(least) - 2 * len(least) - 1
-        if room >= 0:
-            return _shared(least, most, room)
-    return None
+def _that_fit(columns: Sequence[Column], needed: Sequence[int], room: int) -> tuple[list[int], bool]:
+    """Return the columns that are shown, the least important ones dropped if need be, and whether they fit."""
+    kept = list(range(len(columns)))
+    for drop in range(1, 1 + max(column.dropped for column in columns)):
+        if _together(kept, needed) <= room:
+            break
+        kept = [at for at in kept if columns[at].dropped != drop]
+    return kept, _together(kept, needed) <= room
 
 
-def _least(name: str, content: Sequence[str], whole: bool) -> int:
-    """How narrow a column may become: no word is broken, unless it is as long as a path or a URL."""
-    widest = max(map(width, content), default=0)
-    if whole and widest <= _NARROW:
-        return max(width(name), widest)
-    words = (width(word) for cell in content for word in cell.split())
-    return max(width(name), min(widest, _LEAST), *(size for size in words if size <= _NARROW))
+def _together(kept: Sequence[int], needed: Sequence[int]) -> int:
+    return sum(needed[at] + 2 for at in kept)  # each with a gap, and its share of the frame
 
 
-def _shared(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
-    """Give the narrowest columns what room there is, until each has all that it can use."""
-    widths = list(least)
-    while room and widths != most:
-        room -= 1
-        widths[min((size, at) for at, size in enumerate(widths) if size < most[at])[1]] += 1
-    return widths
+def _needed(column: Column, cells: Sequence[Sequence[str]], at: int) -> int:
+    widest = max((width(row[at]) for row in cells), default=0)
+    return max(width(column.name), min(widest, _LEAST) if column.shortened else widest)

@@ -1,4 +1,4 @@
-"""Text from files, flags and the service, made fit to be shown: no terminal escapes, no secrets."""
+"""Text from files, flags and the service, made safe to show: no terminal escapes, no secrets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import unicodedata
 # Control characters, both halves of a broken pair (lone surrogates), line separators, and what changes the
 # direction of the text after it: each of them can make a terminal show something other than what is there.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-# Colours, which are ours alone: what comes from elsewhere has had its escape characters taken before.
-_STYLE = re.compile("\x1b\\[[0-9;]*m")
 # JSON itself escapes the control characters below the blank.
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 # GitHub's runner takes the first at the beginning of a line, whatever blanks precede it, and the second anywhere;
@@ -24,13 +22,13 @@ _secrets: set[str] = set()
 
 
 def hide(secret: str) -> None:
-    """Have a secret masked in everything that is printed from now on, whoever quotes it."""
+    """Mask a secret in everything that is printed from now on."""
     if len(secret) >= _SHORTEST_SECRET:
         _secrets.update((secret, json.dumps(secret)[1:-1]))  # as it is, and as it stands in JSON
 
 
 def masked(text: str) -> str:
-    """Give a text without the secrets in it."""
+    """Return a text with the secrets in it replaced."""
     for secret in _secrets:
         if secret in text:
             text = text.replace(secret, "***")
@@ -38,24 +36,24 @@ def masked(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Give a value as text of one line: control characters are escaped, and nothing is left out."""
+    """Return a value as one line of text: control characters are escaped, and nothing is left out."""
     return text if text.isprintable() and text.isascii() else _UNSAFE.sub(_escape, text)
 
 
 def shown_lines(text: str) -> str:
-    """Give a message of several lines, each of them as :func:`shown` has it."""
+    """Return a message of several lines, each of them as :func:`shown` has it."""
     return "\n".join(shown(line) for line in text.split("\n"))
 
 
 def defused(text: str) -> str:
-    """Give text in which a CI system that reads the log finds no command: ``::error::`` or ``##[add-mask]``."""
+    """Return text in which a CI system that reads the log finds no command: ``::error::`` or ``##[add-mask]``."""
     if "::" not in text and "##" not in text:
         return text
     return _OLD_COMMAND.sub("\\\\u0023#", _COMMAND.sub(r"\g<blanks>\\u003a:", text))
 
 
 def defused_json(text: str) -> str:
-    """Give JSON that means the same and holds no such command; that no line of it begins with ``::`` is certain."""
+    """Return JSON that means the same and holds no such command; no line of JSON can begin with ``::``."""
     return _OLD_COMMAND.sub("\\\\u0023#", text)
 
 
@@ -72,28 +70,13 @@ def to_json(value: object, *, indent: int | None = None) -> str:
 
 
 def width(text: str) -> int:
-    """Count the columns that a text takes in a terminal; colours take none."""
-    if "\x1b" in text:
-        text = _STYLE.sub("", text)
+    """Return how many columns a text takes on a terminal."""
     if text.isascii():
         return len(text)
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text
     )
-
-
-def cut(text: str, columns: int) -> str:
-    """Give a text that takes so many columns at most."""
-    if width(text) <= columns:
-        return text
-    used, kept = 1, []
-    for char in text:
-        used += width(char)
-        if used > columns:
-            break
-        kept.append(char)
-    return "".join(kept) + "\u2026" if columns > 0 else ""
 
 
 def _escape(match: re.Match[str]) -> str:

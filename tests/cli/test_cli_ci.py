@@ -55,6 +55,19 @@ def test_problems_are_annotated_on_their_lines(job: Program) -> None:
     assert result.json["counts"]["invalid"] == 2
 
 
+def test_a_file_outside_of_the_repository_is_not_annotated(job: Program) -> None:
+    """GitHub can show no line of such a file: the annotation has the line in its text, and no path with ../."""
+    outside = job.home.parent / f"{job.home.name} outside.csv"
+    outside.write_text(HEADER + line(1, "x"), encoding="utf-8")
+
+    result = job("sale", "--from-csv", f"../{outside.name}", "--dry-run")
+
+    outside.unlink()
+    (command,) = [text for text in result.stderr.splitlines() if text.startswith("::")]
+    assert command.startswith("::error title=cms::line 2: ")
+    assert ".." not in command
+
+
 def test_no_more_annotations_than_are_shown(job: Program) -> None:
     """GitHub shows ten of a step: the tenth tells how many more there are."""
     (job.home / "sales.csv").write_text(HEADER + "".join(line(n, "x") for n in range(25)), encoding="utf-8")
@@ -268,6 +281,30 @@ def test_without_a_home_an_event_is_sent_and_folders_are_where_docker_has_them(h
 
     relative = homeless("config", "path", env={"HOME": "here"})
     assert relative.stdout.startswith(str(homeless.home / "here"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file")
+def test_a_home_that_is_no_folder(homeless: Program) -> None:
+    """With HOME=/dev/null what needs no folder works; what does is told which flag names another one."""
+    env = {"HOME": "/dev/null"}
+    (homeless.home / "s.csv").write_text(
+        "click_id,event_name,customer_external_id,invoice_id,amount,currency\nc,e,u,i,1,USD\n", encoding="utf-8"
+    )
+    for command in (
+        *((*LEAD, "--dry-run"), ("sale", "--from-csv", "s.csv", "--dry-run"), ("config", "list"), ("runs", "list")),
+        *(("sandbox", "events"), ("sandbox", "reset"), ("--version",), ("help", "files")),
+    ):
+        result = homeless(*command, env=env)
+        assert result.code == 0, (command, result.stderr)
+    for command, flag in (
+        *(((*LEAD, "--sandbox"), "--state-dir"), (("sandbox", "serve", "--port", "0"), "--state-dir")),
+        (("sale", "--from-csv", "s.csv", "--sandbox"), "--state-dir"),
+        (("config", "set", "output", "json"), "--config"),
+    ):
+        result = homeless(*command, env=env)
+        assert result.code == 3, (command, result.stderr)
+        assert flag in result.stderr, command
+    assert homeless(*LEAD, "--sandbox", "--state-dir", "state", env=env).code == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such accounts")

@@ -15,7 +15,7 @@ import pytest
 from program import Program
 
 HERE = Path(__file__).parent
-COMPLETIONS = HERE.parent.parent / "completions"
+COMPLETIONS = Path(__file__).parent.parent.parent / "cms_cli" / "completions"
 SHELLS = {"bash": "cms.bash", "zsh": "_cms", "fish": "cms.fish", "powershell": "cms.ps1"}
 HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
 
@@ -35,26 +35,11 @@ def complete(program: Program, line: str, shell: str = "bash", **env: str) -> li
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_kept_scripts_are_the_program_s(program: Program, shell: str) -> None:
-    """Each script in completions/ is what the program writes now; mend it with: python completions/generate.py."""
+    """--show-completion writes the very script that is shipped."""
     result = program("--show-completion", shell)
 
     assert (result.code, result.stderr) == (0, "")
     assert (COMPLETIONS / SHELLS[shell]).read_text(encoding="utf-8") == result.stdout
-
-
-def test_the_generator_writes_them_all(tmp_path: Path) -> None:
-    """The script in the repository makes the four files anew, and they come out as they are kept."""
-    shutil.copytree(COMPLETIONS, tmp_path / "completions")
-    (tmp_path / "completions" / "cms.bash").unlink()
-    root = COMPLETIONS.parent
-    subprocess.run(
-        [sys.executable, str(tmp_path / "completions" / "generate.py")],
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        timeout=60,
-    )
-    for name in SHELLS.values():
-        assert (tmp_path / "completions" / name).read_bytes() == (COMPLETIONS / name).read_bytes()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

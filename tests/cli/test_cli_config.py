@@ -81,10 +81,11 @@ def test_set_get_unset(program: Program) -> None:
 
 
 def test_get_of_what_is_not_set(program: Program) -> None:
-    """A setting that nothing says and that has no default is an empty answer, not an error."""
+    """A setting that nothing says and that has no default is an empty answer, and ends with 1 as git's does."""
     result = program("config", "get", "token_command")
 
-    assert (result.code, result.stdout) == (0, "")
+    assert (result.code, result.stdout, result.stderr) == (1, "", "")
+    assert program("config", "get", "profiles.shop.host").code == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
@@ -154,7 +155,7 @@ def test_a_wrong_config_file_is_told_by_file_line_and_key(
 
     result = program(*LEAD)
 
-    assert (result.code, result.stdout) == (2, "")
+    assert (result.code, result.json["exit_code"]) == (2, 2)
     assert str(program.config) in result.stderr
     assert where in result.stderr
     assert what in result.stderr

@@ -137,10 +137,13 @@ def test_a_dry_run_runs_no_token_command(program: Program) -> None:
 
 
 def test_everything_missing_is_named_at_once(online: Program, service: FaultServer) -> None:
-    """Missing flags end with 2, all of them named, stdout empty even with --json, and nothing sent."""
+    """Missing flags end with 2, all of them named, on stderr and with --json on stdout, and nothing sent."""
     result = online("sale", "--json")
 
-    assert (result.code, result.stdout) == (2, "")
+    assert result.code == 2
+    assert list(result.json) == ["success", "error", "exit_code", "hint"]
+    assert (result.json["success"], result.json["exit_code"]) == (False, 2)
+    assert result.stderr == f"error: {result.json['error']}\n{result.json['hint']}\n"
     for flag in ("--click-id", "--event-name", "--customer-external-id", "--invoice-id", "--amount", "--currency"):
         assert f"{flag} is required" in result.stderr
     assert "cms sale --help" in result.stderr
@@ -201,9 +204,8 @@ def test_a_deferred_lead_needs_its_click(online: Program) -> None:
 )
 def test_major_units_are_converted_exactly(program: Program, amount: str, currency: str, minor: int) -> None:
     """--amount-unit major moves the point by the currency's own number of decimals."""
-    result = program(
-        *SALE, "--amount", amount, "--currency", currency, "--amount-unit", "major", "--dry-run", "--json"
-    )
+    flags = ("--amount", amount, "--currency", currency, "--amount-unit", "major")
+    result = program(*SALE[:-4], *flags, "--dry-run", "--json")
 
     assert result.json["body"]["amount"] == minor
 
@@ -211,7 +213,8 @@ def test_major_units_are_converted_exactly(program: Program, amount: str, curren
 @pytest.mark.parametrize(("amount", "currency"), [("49.999", "USD"), ("1.5", "JPY"), ("1,50", "EUR"), ("1", "XXQ")])
 def test_major_units_are_never_rounded_or_guessed(program: Program, amount: str, currency: str) -> None:
     """More decimals than the currency has, a comma, or an unknown currency: exit 2, naming --amount."""
-    result = program(*SALE, "--amount", amount, "--currency", currency, "--amount-unit", "major", "--dry-run")
+    flags = ("--amount", amount, "--currency", currency, "--amount-unit", "major")
+    result = program(*SALE[:-4], *flags, "--dry-run")
 
     assert (result.code, result.stdout) == (2, "")
     assert "--amount " in result.stderr
@@ -303,16 +306,23 @@ def test_a_lead_with_a_success_that_says_nothing_is_unknown(online: Program, ser
 
 
 def test_a_refusal_in_words(online: Program, service: FaultServer) -> None:
-    """Without --json a refusal goes to stderr with its details, and stdout stays empty."""
+    """Without --json a refusal is a table on stdout, and on stderr it is said with its details and the way out."""
     service.script(refusal(422, "Validation failed", details={"eventName": "unknown event"}))
 
     result = online(*LEAD)
 
-    assert result.stdout == ""
-    assert (
-        result.stderr
-        == "error: the service refused the lead: Validation failed (422)\n  event_name: unknown event\n"
-    )
+    assert [line.split(maxsplit=1) for line in result.stdout.splitlines()] == [
+        ["lead", "the service refused the lead"],
+        ["error", "Validation failed"],
+        ["status_code", "422"],
+        ["event_name", "unknown event"],
+    ]
+    assert result.stderr.splitlines() == [
+        "error: the service refused the lead: Validation failed (422)",
+        "  event_name: unknown event",
+        "Nothing was recorded. Correct it and send it again; the rules are in: cms lead --help",
+    ]
+    assert online(*LEAD, "-q").stdout == ""
 
 
 def test_a_duplicate_sale_is_told_and_fine(online: Program, service: FaultServer) -> None:

@@ -85,7 +85,7 @@ def test_a_long_name_leaves_its_value_room(online: Program, service: FaultServer
 def test_a_command_in_a_message_is_whole(program: Program) -> None:
     """What is there to be copied stays on one line, where the message around it is broken."""
     sent = program.on_terminal(*LEAD, "--sandbox", size=(24, 70))
-    assert "\ncms sandbox events\n" in sent.text
+    assert "\nSee what came in: cms sandbox events\n" in sent.text
     login = program.on_terminal(*LEAD, size=(24, 24))
     assert "`cms auth login`" in login.text
 
@@ -129,7 +129,7 @@ def test_colour_means_something(online: Program, service: FaultServer) -> None:
     """On a terminal an error is red."""
     service.script(json_reply(422, {"error": "no"}))
 
-    assert "\x1b[31merror:\x1b[0m" in online.on_terminal(*LEAD).raw
+    assert "\x1b[1;31merror:\x1b[0m" in online.on_terminal(*LEAD).raw
 
 
 @posix
@@ -141,7 +141,7 @@ def test_a_long_wait_shows_a_sign_of_life(online: Program, service: FaultServer)
     fast = online.on_terminal(*LEAD)
 
     assert "sending to http://127.0.0.1" in slow.text
-    assert slow.raw.rindex("\x1b[K") > slow.raw.rindex("sending to")
+    assert slow.raw.rindex("\x1b[2K") > slow.raw.rindex("sending to")
     assert "sending to" not in fast.text
 
 
@@ -154,7 +154,7 @@ def test_asking_the_host_shows_a_sign_of_life(online: Program, service: FaultSer
 
     assert screen.code == 0
     assert f"asking {online.env['CMS_HOST']}" in screen.text
-    assert screen.raw.rindex("\x1b[K") > screen.raw.rindex("asking")
+    assert screen.raw.rindex("\x1b[2K") > screen.raw.rindex("asking")
 
 
 @posix
@@ -167,7 +167,7 @@ def test_the_wait_for_a_retry_shows_a_sign_of_life(online: Program, service: Fau
     screen = online.on_terminal(*LEAD)
 
     assert screen.code == 0
-    assert len(re.findall(r"\r\S sending to ", screen.raw)) > 5
+    assert len(re.findall(r"\S sending to ", screen.text)) > 5
     assert "\nattempt 1: slow down; next in 2" in f"\n{screen.text}".replace("\r", "\n")
 
 

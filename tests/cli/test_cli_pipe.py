@@ -91,7 +91,7 @@ def test_a_reader_that_has_seen_enough(online: Program, service: FaultServer) ->
         "presets stripe",
         "auth status",
         "sale --help",
-        "sale --from-csv sales.csv --dry-run --json",
+        "sale --from-csv sales.csv --dry-run --json --fresh",
     ]
     for command in commands:
         script = f'"{sys.executable}" -m cms_cli {command} | head -1; echo "${{PIPESTATUS[0]}}"'
@@ -223,7 +223,7 @@ def test_results_go_to_stdout_and_words_to_stderr(online: Program) -> None:
         ["accepted", "3"],
         ["total", "3"],
     ]
-    assert "3 rows to send" in result.stderr
+    assert "to send: 3 rows" in result.stderr
 
 
 @posix
@@ -271,10 +271,47 @@ def test_a_variable_that_is_empty_does_not_take_the_next_flag_for_a_value(
     lead = ("lead", "--event-name", "signup", "--customer-external-id", "u", "--click-id", "c")
     result = online(*lead, "--customer-name", flag)
     assert result.code == 2
-    assert result.stdout == ""
+    assert bool(result.stdout) == (flag == "--json")
     assert f"--customer-name has no value: {flag} comes next" in result.stderr
     assert service.requests == []
 
     said = online(*lead, f"--customer-name={flag}", "--token-file", "-", "--json", stdin="tok_1\n")
     assert said.code == 0, said.stderr
     assert [request.json["customerName"] for request in service.requests] == [flag]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "code"),
+    [
+        (("sale", "--json"), {}, 2),
+        (("sale", "--jsn", "--json"), {}, 2),
+        (("--json", "nope"), {}, 2),
+        (("sale", "--output", "json", "--limit", "x"), {}, 2),
+        (("sale", "--output=jsonl", "--from-csv", "none.csv"), {}, 2),
+        (("runs", "show", "sale-xxxxx", "--json"), {}, 2),
+        (("lead", "--limit", "0"), {"CMS_OUTPUT": "json"}, 2),
+        (("auth", "login", "--json"), {}, 2),
+        (("lead", "--event-name", "a", "--customer-external-id", "b", "--json"), {"CMS_BEARER_TOKEN": ""}, 4),
+    ],
+    ids=str,
+)
+def test_a_failure_is_an_object_where_the_output_is_json(
+    online: Program, arguments: tuple[str, ...], env: dict[str, str], code: int
+) -> None:
+    """A command that ends before it has a result writes one object, and says the same on stderr."""
+    result = online(*arguments, env=env)
+
+    assert (result.code, result.json["exit_code"]) == (code, code)
+    assert list(result.json) == ["success", "error", "exit_code", "hint"]
+    assert result.json["success"] is False
+    assert result.stderr.startswith(f"error: {result.json['error']}")
+
+
+def test_a_failure_is_an_object_where_the_config_file_says_json(online: Program) -> None:
+    """The config file's format holds for failures too, but not for a command that writes no JSON."""
+    online.config.write_text('output = "json"\n')
+
+    assert online("runs", "show", "sale-xxxxx").json["exit_code"] == 2
+    assert online("sale", "--nope").json["exit_code"] == 2
+    assert online("runs", "failures", "sale-xxxxx").stdout == ""
+    assert online("auth", "logout", "--nope").stdout == ""

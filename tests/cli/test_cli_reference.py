@@ -66,8 +66,10 @@ def test_the_wheel_brings_the_completions() -> None:
     table = project.split("[tool.hatch.build.targets.wheel.shared-data]\n")[1].split("\n[")[0]
     placed = dict(re.findall(r'"(.+)" = "(.+)"', table))
 
-    scripts = [path for path in (ROOT / "completions").iterdir() if path.is_file() and path.suffix != ".py"]
-    assert set(placed) == {f"completions/{path.name}" for path in scripts}
+    scripts = [
+        path for path in (ROOT / "cms_cli" / "completions").iterdir() if path.is_file() and path.suffix != ".py"
+    ]
+    assert set(placed) == {f"cms_cli/completions/{path.name}" for path in scripts}
     configuration = (DOCS / "configuration.md").read_text(encoding="utf-8")
     for place in placed.values():
         assert place in configuration, place

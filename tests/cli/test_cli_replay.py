@@ -158,9 +158,10 @@ def test_a_dry_run_needs_no_token_and_leaves_no_trace(program: Program, sales: P
 
 def test_a_terminal_is_asked_and_no_means_no(online: Program, service: FaultServer, sales: Path) -> None:
     """On a terminal the preview comes with a question; without a yes nothing is sent and nothing kept."""
-    screen = online.on_terminal("sale", "--from-csv", str(sales), typed=[("Send them?", "n\n")])
-    assert "5 rows to send" in screen.text
-    assert "Send them?" in screen.text
+    screen = online.on_terminal("sale", "--from-csv", str(sales), typed=[("[y/N]", "n\n")])
+    assert re.search("to send +5 rows", screen.text)
+    host = online.env["CMS_HOST"].partition("//")[2]
+    assert f"Send 5 sales to {host}? [y/N]" in screen.text
     assert screen.code == 2
     assert not service.requests
     assert online("runs", "list", "--json").json == []
@@ -168,7 +169,7 @@ def test_a_terminal_is_asked_and_no_means_no(online: Program, service: FaultServ
 
 def test_ctrl_c_at_the_question(online: Program, service: FaultServer, sales: Path) -> None:
     """Ctrl-C where the preview asks ends with 130 on a line of its own; nothing is sent and nothing kept."""
-    screen = online.on_terminal("sale", "--from-csv", str(sales), typed=[("Send them?", "\x03")])
+    screen = online.on_terminal("sale", "--from-csv", str(sales), typed=[("[y/N]", "\x03")])
 
     assert screen.code == 130
     assert screen.text.endswith("\n")
@@ -178,7 +179,7 @@ def test_ctrl_c_at_the_question(online: Program, service: FaultServer, sales: Pa
 
 def test_a_terminal_that_says_yes_sees_the_table(online: Program, service: FaultServer, sales: Path) -> None:
     """After a yes the rows go out and the report is drawn."""
-    screen = online.on_terminal("sale", "--from-csv", str(sales), "--rate", "none", typed=[("Send them?", "y\n")])
+    screen = online.on_terminal("sale", "--from-csv", str(sales), "--rate", "none", typed=[("[y/N]", "y\n")])
     assert screen.code == 0
     assert "accepted" in screen.text
     assert len(service.requests) == 5
@@ -229,7 +230,7 @@ def test_a_run_whose_file_is_still_being_read(online: Program) -> None:
     name = online("sale", "--from-csv", "in.csv", "--skip-invalid", "--json").json["run"]
     with closing(sqlite3.connect(online.state / "journal.sqlite3")) as db, db:
         # As it is until all rows are written: how long the file beside the journal will be is not known yet.
-        db.execute("UPDATE runs SET state = 'staging', latest = 0, counts = NULL, contents_size = 0")
+        db.execute("UPDATE runs SET state = 'staging', latest = 0, counts = NULL, texts_size = 0")
     shown = online("runs", "show", name)
     assert shown.code == 0, shown.stderr
     assert "invalid" in shown.stdout
@@ -344,9 +345,9 @@ def test_a_profile_with_a_state_folder_of_its_own(program: Program, sales: Path)
     copied = re.findall(r": (cms .+)$", first.stderr, re.MULTILINE)
 
     assert [command.split()[1:3] for command in copied] == [
-        *(["sandbox", "events"], ["runs", "resume"], ["runs", "failures"])
+        *(["runs", "resume"], ["runs", "failures"], ["sandbox", "events"])
     ]
-    assert fresh.stderr.splitlines()[-1] == f"Go on with it: {copied[1]}"
+    assert fresh.stderr.splitlines()[-1] == f"Go on with it: {copied[0]}"
     for command in copied:
         assert program(*shlex.split(command)[1:]).stdout, command
     (run,) = program("runs", "list", "--json", *shop).json

@@ -13,6 +13,8 @@ import typer
 from program import Program, Result
 
 from cms_cli.app import app
+from cms_cli.config.keys import KEYS
+from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.pacing import DOCUMENTED_RATE
 from cms_python import __version__
@@ -29,15 +31,16 @@ PAGES = [
 
 
 def test_version(program: Program) -> None:
-    """`cms --version` names the version, fast path or not."""
-    assert program("--version").stdout == f"cms {__version__}\n"
+    """`cms --version` and -V name the version, whatever comes after."""
+    assert program("--version").stdout == program("-V").stdout == f"cms {__version__}\n"
     assert program("--version", "lead").stdout == f"cms {__version__}\n"
 
 
 def test_the_first_screen_says_where_to_begin(program: Program) -> None:
-    """`cms` alone names a command to try and every other, fits 80x24, and is no error."""
+    """`cms` alone is `cms --help`: a command to try and every other, in 80x24, and no error."""
     result = program()
 
+    assert program("--help") == program("-h") == program("help") == result
     assert (result.code, result.stderr) == (0, "")
     assert "--sandbox" in result.stdout
     assert "cms auth login" in result.stdout
@@ -82,10 +85,10 @@ def test_the_examples_of_a_page_can_be_sent(program: Program, name: str) -> None
 @pytest.mark.parametrize("page", PAGES, ids=" ".join)
 def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
     """Help in a pipe is plain text that fits 80 columns: usage first, every flag explained, examples last."""
-    result = program(*page, "--help")
+    result = program(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help")
 
     assert (result.code, result.stderr) == (0, "")
-    assert result.stdout.startswith(f"Usage: {' '.join(('cms', *page))}")
+    assert not page or result.stdout.startswith(f"Usage: {' '.join(('cms', *page))}")
     assert "\x1b" not in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert not re.search(r"^  (-\w, )?--[\w-]+( \S+)?$(?!\n {4})", result.stdout, re.MULTILINE)
@@ -96,7 +99,7 @@ def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
 
 def test_help_names_the_defaults_that_hold(program: Program) -> None:
     """Where a help page says what holds by default, it is what the program does."""
-    page = " ".join(program("sale", "--help").stdout.split())
+    page = " ".join(program("sale", "--help-all").stdout.split())
 
     assert f"Requests in flight at once, {Delivery().concurrency} by default." in page
     assert f"{DOCUMENTED_RATE} by default" in page
@@ -108,7 +111,7 @@ def test_help_names_the_defaults_that_hold(program: Program) -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page and page not in GROUPS], ids=" ".join)
 def test_every_command_takes_the_flags_of_output(program: Program, page: tuple[str, ...]) -> None:
     """A script may give -q and --no-color to whatever it runs."""
-    flags = program(*page, "--help").stdout
+    flags = program(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help").stdout
 
     assert "-q, --quiet" in flags
     assert "--no-color" in flags
@@ -141,10 +144,17 @@ def test_purposes_agree(name: str) -> None:
         (("lead", "--clik-id", "a"), "did you mean --click-id"),
         (("lead", "--event-name"), "--event-name"),
         (("lead", "extra"), "extra"),
-        (("lead", "--output", "xml"), "--output"),
-        (("lead", "--timeout", "soon"), "--timeout"),
         (("--nope",), "--nope"),
-        (("--nope", "lead"), "No such option: --nope"),
+        (("--nope", "lead"), "cms has no flag --nope"),
+        (("lead", "--limit", "0"), "--limit 0: must be a whole number of at least 1"),
+        (("lead", "--limit=x"), "--limit x: must be a whole number of at least 1"),
+        (("lead", "--output", "xml"), "--output xml: must be table, json or jsonl"),
+        (("lead", "--timeout", "soon"), "--timeout soon: must be a number"),
+        (("sandbox", "serve", "--port", "70000"), "--port 70000: must be a whole number from 0 to 65535"),
+        (("lead", "--json=yes"), "--json takes no value"),
+        (("lead", "a b", "c"), "cms lead takes no argument 'a b' c"),
+        (("lead", "--event-name", "a", "--event-name=b"), "--event-name is given twice"),
+        (("sale", "--from-csv", "a", "--from-csv", "b"), "--from-csv is given twice"),
         (("config", "get"), "missing: KEY\n"),
         (("config", "set"), "missing: KEY, VALUE\n"),
     ],
@@ -158,16 +168,15 @@ def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: st
     assert result.stderr.startswith("error: ")
     assert said in result.stderr
     page = max((page for page in PAGES if page == arguments[: len(page)]), key=len)
-    assert result.stderr.endswith(f"see: {' '.join(('cms', *page))} --help\n")
+    twice = "given twice" in said
+    assert twice or result.stderr.endswith(f"see: {' '.join(('cms', *page))} --help\n")
     assert "\u256d" not in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "page"),
     [
-        (("--json", "lead", "--deferred"), "cms lead"),
         (("--profile", "shop", "auth", "status"), "cms auth"),
-        (("-q", "sale"), "cms sale"),
         (("auth", "--config", "a.toml", "status"), "cms auth status"),
     ],
     ids=str,
@@ -179,6 +188,42 @@ def test_a_flag_before_its_command(program: Program, arguments: tuple[str, ...],
     flag = next(word for word in arguments if word.startswith("-"))
     assert result.code == 2
     assert result.stderr == f"error: {flag} goes after the command: {page} ... {flag}\nsee: {page} --help\n"
+
+
+@pytest.mark.parametrize("first", [["--json"], ["-q", "--json"], ["--json", "--no-color"]], ids=str)
+def test_flags_of_output_before_the_command(program: Program, first: list[str]) -> None:
+    """--json and its like work before the command, and between a group and its command, as after it."""
+    event = ("lead", "--event-name", "a", "--customer-external-id", "b", "--dry-run")
+    assert program(*first, *event).json == program(*event, "--json").json
+    assert program(*first, "config", "list").json == program("config", *first, "list").json
+
+
+def test_help_shows_what_most_need(program: Program) -> None:
+    """--help of lead and sale has the event's flags and a dozen more; --help-all has all of them."""
+    for name in ("lead", "sale"):
+        short, every = (
+            set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", program(name, flag).stdout, re.MULTILINE))
+            for flag in ("--help", "--help-all")
+        )
+        declared = {max(param.opts, key=len) for param in LOADED[name].params}
+        assert every == {*declared, "--help"}
+        assert {"--event-name", "--timestamp", "--from-csv", "--dry-run", "--help-all"} <= short < every
+        assert len(short) <= 30
+
+
+def test_help_with_topics(program: Program) -> None:
+    """`cms help` has the page of every command, and topics: exit codes, variables and files as they are."""
+    assert program("help", "runs", "resume") == program("runs", "resume", "--help")
+    assert program("help", "sale") == program("sale", "--help")
+    codes = program("help", "exit-codes").stdout
+    assert all(re.search(rf"^  {int(code)} ", codes, re.MULTILINE) for code in ExitCode)
+    variables = program("help", "environment").stdout
+    assert {key.variable for key in KEYS.values()} - {""} <= set(re.findall(r"\w+", variables))
+    assert str(program.config) in program("help", "files").stdout
+    assert str(program.state) in program("help", "files").stdout
+    wrong = program("help", "exit-code")
+    assert wrong.code == 2
+    assert "did you mean exit-codes?" in wrong.stderr
 
 
 def test_a_file_without_its_flag(program: Program) -> None:
@@ -243,14 +288,6 @@ def imported(program: Program, *arguments: str, env: dict[str, str] | None = Non
     return {
         line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time:")
     }
-
-
-def test_the_version_costs_next_to_nothing(program: Program) -> None:
-    """`cms --version` imports neither Typer nor the SDK."""
-    names = imported(program, "--version")
-
-    assert {name for name in names if name.startswith("cms")} <= {"cms_cli", "cms_cli.__main__"}
-    assert not names & {"typer", "click", "json", "logging", "dataclasses", "pathlib", "inspect"}
 
 
 NOT_FOR_ONE_EVENT = {

@@ -20,7 +20,7 @@ from cms_cli.replay.sending.pacing import Rate
 from cms_cli.terminal import progress
 from cms_cli.terminal.console import Console
 from cms_cli.terminal.progress import ReplayView
-from cms_cli.terminal.text import cut, width
+from cms_cli.terminal.text import width
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
 
@@ -38,21 +38,23 @@ def slow(online: Program, service: FaultServer) -> Program:
 
 
 def screen_lines(raw: str) -> list[str]:
-    """What is left on the screen: a carriage return goes back to the line's beginning, and EL clears its rest."""
-    lines = []
-    for line in raw.replace("\r\n", "\n").split("\n"):
-        cells: list[str] = []
-        at = 0
-        for piece in re.findall(r"\x1b\[K|\x1b\[[0-9;]*m|\r|[^\r\x1b]+", line):
-            if piece == "\r":
-                at = 0
-            elif piece == "\x1b[K":
-                del cells[at:]
-            elif not piece.startswith("\x1b"):
-                cells[at : at + len(piece)] = piece
-                at += len(piece)
-        lines.append("".join(cells).rstrip())
-    return lines
+    """What is left on the screen: the cursor goes up and back, and lines are erased whole."""
+    lines, row, at = [""], 0, 0
+    for piece in re.findall(r"\x1b\[\?\d+[hl]|\x1b\[\d*A|\x1b\[2?K|\x1b\[[0-9;]*m|\r|\n|[^\r\n\x1b]+", raw):
+        if piece == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif piece == "\r":
+            at = 0
+        elif piece.startswith("\x1b") and piece.endswith("A"):
+            row -= int(piece[2:-1] or 1)
+        elif piece.startswith("\x1b") and piece.endswith("K"):
+            lines[row] = ""
+        elif not piece.startswith("\x1b"):
+            line = lines[row].ljust(at)
+            lines[row] = line[:at] + piece + line[at + len(piece) :]
+            at += len(piece)
+    return [line.rstrip() for line in lines]
 
 
 @pytest.mark.parametrize("columns", [60, pytest.param(200, marks=pytest.mark.slow)])
@@ -61,11 +63,17 @@ def test_the_bar_shows_counts_rate_and_time_left(slow: Program, columns: int) ->
     screen = slow.on_terminal(*REPLAY, "--yes", size=(24, columns))
 
     assert screen.code == 0
-    bars = [text for text in re.split(r"[\r\n]", screen.raw) if "/6" in text]
-    assert any(re.search(r"\u2501+\u2500+  \d/6  \d+/min  \d+ s left", text) for text in bars)
-    assert all(width(text.replace("\x1b[K", "")) < columns for text in bars)
+    bars = bars_of(screen.raw)
+    assert any(re.search(r"[\u2501\u2578\u257a]+ \d/6  \d+/min  \d+ s left", text) for text in bars)
+    assert all(width(text) < columns for text in bars)
+    assert re.search(r"\x1b\[36m\u2501+", screen.raw)
     assert not [line for line in screen_lines(screen.raw) if "/6" in line]
     assert re.search(r"accepted +6", screen.text)
+
+
+def bars_of(raw: str) -> list[str]:
+    """Every drawing of the bar, without its styles."""
+    return [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text) for text in re.split(r"[\r\n]", raw) if "/6" in text]
 
 
 def test_reading_a_large_file_shows_how_far_it_is(program: Program) -> None:
@@ -80,26 +88,16 @@ def test_reading_a_large_file_shows_how_far_it_is(program: Program) -> None:
     assert not [line for line in screen_lines(screen.raw) if "checking" in line]
 
 
-@pytest.mark.slow
-def test_nothing_flickers(slow: Program) -> None:
-    """A drawing overwrites the one before: the line is not cleared before it is drawn, and no line is jumped to."""
-    raw = slow.on_terminal(*REPLAY, "--yes").raw
-
-    assert raw.count("/6  ") > 5
-    assert "\r\x1b[K\r" not in raw
-    assert not re.search(r"\x1b\[\d*[ABFHJfhl]", raw)
-
-
 @pytest.mark.parametrize(
     "more", [("-v",), pytest.param(("-v", "--output", "jsonl"), marks=pytest.mark.slow)], ids=" ".join
 )
 def test_what_is_written_beside_the_bar_stays_whole(slow: Program, more: tuple[str, ...]) -> None:
-    """Log lines and JSON Lines on the same terminal as the bar come out as whole lines, and no bar between them."""
+    """Log lines beside the bar stay whole; rows that scroll by need no bar."""
     screen = slow.on_terminal(*REPLAY, "--yes", *more, size=(24, 400))
 
     assert screen.code == 0
     lines = [line for line in screen_lines(screen.raw) if line]
-    assert not [line for line in lines if "\u2500" in line and "/6" in line]
+    assert not [line for line in lines if "/6" in line]
     if "-v" in more:
         assert len([line for line in lines if line.startswith("POST http") and "-> 200" in line]) == 6
     if "jsonl" in more:
@@ -138,21 +136,21 @@ def test_a_bar_keeps_off_a_result_that_goes_elsewhere(slow: Program) -> None:
             seen += data
         os.close(ours)
         assert done.wait(30) == 0
-    bars = [text for text in re.split(r"[\r\n]", seen.decode()) if "/6" in text]
+    bars = bars_of(seen.decode())
     assert bars
-    assert all(width(text.replace("\x1b[K", "")) < 60 for text in bars)
+    assert all(width(text) < 60 for text in bars)
     lines = (slow.home / "out.jsonl").read_text(encoding="utf-8").splitlines()
     assert len([json.loads(line) for line in lines]) == 7
 
 
 def test_ctrl_c_takes_the_bar_away(slow: Program, service: FaultServer) -> None:
-    """Ctrl-C ends the bar, settles what is in flight, and names the command that goes on."""
+    """Ctrl-C ends the bar without a trace of it or of ^C, settles what is in flight, and names what goes on."""
     screen = slow.on_terminal(*REPLAY, "--yes", typed=[("/6", "\x03")])
 
     assert screen.code == 130
     lines = screen_lines(screen.raw)
     assert any("cms runs resume sale-" in line for line in lines)
-    assert not [line for line in lines if "/6" in line]
+    assert not [line for line in lines if "/6" in line or "^" in line]
     assert any("stopped: Ctrl-C" in line for line in lines)
     assert "Traceback" not in screen.text
 
@@ -179,7 +177,7 @@ def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
     """Anywhere else a plain line every few seconds tells counts, rate, time left and what is waited for."""
     now = 1000.0
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
-    view = ReplayView(Console(), "table", Delivery(rate=Rate(60, 60.0)), ask=False)
+    view = ReplayView(Console(), "table", Delivery(rate=Rate(60, 60.0)), kind="sale", target="h", ask=False)
     with view:
         view.reading(5000)
         view.sending(None, 200)
@@ -196,9 +194,9 @@ def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert not any("\x1b" in line or "\r" in line for line in lines)
 
 
-@pytest.mark.parametrize("columns", [60, 80, 200])
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
 def test_every_table_fits(slow: Program, service: FaultServer, columns: int) -> None:
-    """Preview, report, runs and settings fit the terminal from 60 columns on, with all that they have to say."""
+    """Preview, report, runs and settings fit the terminal from 60 columns on; a run's id is always whole."""
     service.default = json_reply(200, {"success": True})
     name = "a very long name of a file that goes on and on until it is too long for most tables, 2026-11.csv"
     (slow.home / "sales.csv").rename(slow.home / name)
@@ -211,47 +209,110 @@ def test_every_table_fits(slow: Program, service: FaultServer, columns: int) -> 
 
     for screen in screens:
         assert screen.code == 0, screen.text
-        assert screen is screens[0] or "\u2026" not in screen.text  # of a sample, a preview shows the beginning
         drawn = [line for line in screen_lines(screen.raw) if re.search("[\u2500\u2502\u256d]", line)]
         assert all(width(line) <= columns for line in drawn)
-    for screen in screens[:3]:
-        squeezed = re.sub(r"[\s\u2502]+", "", screen.text)
-        assert re.sub(r"\s", "", name) in squeezed
-        assert run in squeezed
+    assert all(run in screen.text for screen in screens[:3])
+    listed = [line for line in screens[1].text.splitlines() if run in line]
+    assert len(listed) == 1
+    assert "a very long" in listed[0]
 
 
-def test_a_table_in_a_pipe_is_complete(slow: Program, service: FaultServer) -> None:
-    """Without a terminal nothing is folded or cut, whatever COLUMNS says."""
+SALE = ("sale", "--event-name", "purchase_completed", "--amount", "123456", "--currency", "USD", "--sandbox")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+def test_one_line_an_event(program: Program, columns: int) -> None:
+    """Each event of the sandbox takes one line: click, customer, invoice and amount are whole, the rest may go."""
+    for number in range(3):
+        ids = {
+            "click": f"clk_{1000 + number}",
+            "customer-external": f"user_{number:05}",
+            "invoice": f"inv_{number}",
+        }
+        flags = [word for name, value in ids.items() for word in (f"--{name}-id", value)]
+        assert program(*SALE, *flags).code == 0
+
+    lines = program.on_terminal("sandbox", "events", size=(24, columns)).text.splitlines()
+    for number in range(3):
+        (line,) = [line for line in lines if f"clk_{1000 + number}" in line]
+        assert f"user_{number:05}" in line
+        assert f"inv_{number}" in line
+        assert "1,234.56 USD" in line
+    assert all(width(line) <= columns for line in lines)
+    assert ("purchase_completed" in "".join(lines)) == (columns >= 80)
+    assert ("received (UTC)" in "".join(lines)) == (columns >= 120)
+
+
+def test_ids_that_no_terminal_has_room_for_are_whole(program: Program) -> None:
+    """What has to be whole is broken over lines where it is longer than the terminal is wide."""
+    ids = ("--click-id", "c" * 150, "--customer-external-id", "u" * 150, "--invoice-id", "i" * 150)
+    assert program(*SALE, *ids).code == 0
+
+    text = program.on_terminal("sandbox", "events", size=(24, 80)).text
+    assert [text.count(letter) >= 150 for letter in "cui"] == [True] * 3
+    assert all(width(line) <= 80 for line in text.splitlines())
+
+
+def test_lists_in_a_pipe_are_for_cut_and_awk(slow: Program, service: FaultServer) -> None:
+    """Without a terminal a list is tab-separated, a header line first, nothing cut, whatever COLUMNS says."""
     service.default = json_reply(200, {"success": True})
-    name = "x" * 150 + ".csv"
+    name = "x" * 100 + "\ty\n.csv"
     (slow.home / "sales.csv").rename(slow.home / name)
     slow("sale", "--from-csv", name, "--rate", "none")
+    slow("sale", "--from-csv", name, "--sandbox")
 
-    (line,) = slow("runs", "list", env={"COLUMNS": "40"}).stdout.splitlines()[1:]
-
-    assert name in line
-    assert "6 accepted" in line
-
-
-def test_no_word_of_a_table_is_broken(online: Program, service: FaultServer) -> None:
-    """Runs at two hosts, the widest table, on 80 columns: lines break between words, and only a URL inside one."""
-    rows = [f"c{n},buy,u{n},i{n},{100 + n if n else ''},USD\n" for n in range(3)]
-    (online.home / "sales.csv").write_text(HEADER + "".join(rows), encoding="utf-8")
-    assert online(*REPLAY, "--skip-invalid", "--limit", "1").code == 1
-    assert online(*REPLAY, "--skip-invalid", "--sandbox").code == 1
-
-    screen = online.on_terminal("runs", "list")
-
-    lines = screen.text.splitlines()
-    assert lines[1].split() == ["run", "state", "begun", "(UTC)", "rows", "outcomes", "file", "host"]
-    assert all(width(line) <= 80 for line in lines)
-    words = set(screen.text.split())
-    assert {"accepted,", "pending,", "invalid", "finished", "unfinished", "sales.csv", "sandbox"} <= words
+    expected = {
+        ("runs", "list"): ("run", "state", "begun (UTC)", "rows", "outcomes", "file", "host"),
+        ("sandbox", "events"): ("id", "kind", "click", "click from", "event", "customer", "invoice", "amount"),
+        ("sandbox", "report"): ("click", "leads", "sales", "revenue"),
+        ("presets",): ("preset", "reads"),
+    }
+    for command, header in expected.items():
+        lines = slow(*command, env={"COLUMNS": "40"}).stdout.splitlines()
+        cells = [line.split("\t") for line in lines]
+        assert tuple(cells[0][: len(header)]) == header
+        assert {len(row) for row in cells} == {len(cells[0])}
+    runs = slow("runs", "list").stdout.splitlines()
+    assert {line.split("\t")[5].rpartition("/")[2] for line in runs[1:]} == {"x" * 100 + "\\ty\\n.csv"}
+    assert {line.split("\t")[3] for line in runs[1:]} == {"6"}
 
 
-def test_words_are_cut_by_columns() -> None:
-    """A line is cut by the columns that it takes, not by its characters."""
-    assert cut("abc", 3) == "abc"
-    assert cut("abcd", 3) == "ab\u2026"
-    assert cut("\u4f60\u597d\u5417", 4) == "\u4f60\u2026"
-    assert width("\x1b[31mred\x1b[0m") == 3
+def test_columns_is_one_value(program: Program) -> None:
+    """COLUMNS makes tables, bars and pages narrower than the terminal, and never wider."""
+    for env, most in (({"COLUMNS": "60"}, 60), ({"COLUMNS": "300"}, 80), ({}, 80)):
+        for command in (("config", "list"), (*SALE[:-1], "--dry-run", *IDS)):
+            lines = program.on_terminal(*command, size=(24, 80), env=env).text.splitlines()
+            drawn = [line for line in lines if re.search("[\u2500\u2502]", line)]
+            assert max(map(width, drawn)) <= most, (command, env)
+        page = program.on_terminal("sale", "--help", size=(24, 80), env=env).text.partition("Examples:")[0]
+        assert most - 10 < max(map(width, page.splitlines())) <= most
+
+
+IDS = ("--click-id", "c", "--customer-external-id", "u", "--invoice-id", "i")
+
+
+def test_colour_can_be_forced(slow: Program, service: FaultServer) -> None:
+    """FORCE_COLOR gives colour in a log, without boxes; NO_COLOR and --no-color win."""
+    service.default = json_reply(200, {"success": True})
+    forced = {"FORCE_COLOR": "1", "TERM": "dumb"}
+    result = slow(*REPLAY, env=forced)
+    assert "\x1b[32maccepted\x1b[0m" in result.stdout
+    assert "\u2500" not in result.stdout
+    assert "\x1b[1;31merror:" in slow("nope", env=forced).stderr
+    assert "\x1b[36m" in slow("sale", "--help", env=forced).stdout
+    for env, flags in (({"NO_COLOR": "1"}, ()), ({"FORCE_COLOR": "0"}, ()), ({}, ("--no-color",))):
+        done = slow(*REPLAY, *flags, env={**forced, **env})
+        assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_refused_event_is_a_red_table(program: Program) -> None:
+    """A refusal is drawn in red with reason and status; below it stands what to do."""
+    follow_up = ("lead", "--event-name", "trial", "--customer-external-id", "u", "--sandbox")
+    refused = program.on_terminal(*follow_up)
+    assert refused.code == 1
+    assert "\x1b[1;31mLead refused" in refused.raw
+    assert "\x1b[31m\u256d" in refused.raw
+    assert re.search(r"status_code +\u2502 404", refused.text)
+    assert "Correct it and send it again" in refused.text
+    accepted = program.on_terminal(*follow_up, "--click-id", "c")
+    assert "\x1b[1;32mLead accepted" in accepted.raw

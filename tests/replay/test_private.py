@@ -82,7 +82,7 @@ def test_what_was_not_sent_is_forgotten_at_once(online: Program, service: FaultS
             file.write(person(201).replace(",100,", ",x,"))
         assert online("sale", "--from-csv", str(path)).code == 2
     else:
-        screen = online.on_terminal("sale", "--from-csv", str(path), typed=[("Send them?", "n\n")])
+        screen = online.on_terminal("sale", "--from-csv", str(path), typed=[("[y/N]", "n\n")])
         assert screen.code == 2
     assert not service.requests
     assert not [number for number in range(1, 202) if traces(online.state, number)]

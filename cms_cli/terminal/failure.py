@@ -1,0 +1,66 @@
+"""A command that ends before it has a result: a message on stderr, and an object on stdout where that is JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from cms_cli.config.keys import CONFIG_FLAG, KEYS, OUTPUTS, Output
+from cms_cli.config.settings import Flags, Settings
+from cms_cli.errors import CommandError
+from cms_cli.exit_codes import ExitCode
+from cms_cli.terminal.console import Console, has_document
+
+
+def show(console: Console, form: str, code: ExitCode, message: str, hint: str = "") -> int:
+    """Say what went wrong, and what to do about it.
+
+    Args:
+        console: The console to write to.
+        form: The format of the result that is not there: ``table``, ``json`` or ``jsonl``.
+        code: The exit code.
+        message: What is wrong; empty if nobody has to be told.
+        hint: What to do about it, or "".
+
+    Returns:
+        The exit code.
+    """
+    if message != INTERRUPTED:
+        console.error(message, hint)
+    if form == "jsonl" or (form == "json" and not has_document()):
+        # If stdout takes nothing more, that is what the message says, or nobody can be told.
+        with suppress(OSError):
+            console.document({"success": False, "error": message, "exit_code": int(code), "hint": hint}, form)
+    return code
+
+
+INTERRUPTED = "interrupted"
+"""The message of Ctrl-C, for programs: people know what they did."""
+
+
+def form_of(arguments: Sequence[str], *, writes_json: bool) -> str:
+    """Return the format of the result; the command may have ended before it had settings.
+
+    Args:
+        arguments: The command line.
+        writes_json: Whether the command can write JSON: if not, only its own flags can ask for it.
+    """
+    if "--json" in arguments:
+        return Output.json.value
+    form = _value(arguments, "--output")
+    if form is None and writes_json:
+        flags = Flags(config=_value(arguments, CONFIG_FLAG), profile=_value(arguments, KEYS["profile"].flag))
+        try:
+            form = Settings(flags, creating=True).output
+        except CommandError:  # which may be what went wrong
+            form = os.environ.get(KEYS["output"].variable)
+    return form if form in OUTPUTS else Output.table.value
+
+
+def _value(arguments: Sequence[str], flag: str) -> str | None:
+    for at, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if name == flag:
+            return value if equals else "".join(arguments[at + 1 : at + 2])
+    return None

@@ -1,0 +1,170 @@
+"""What a replay is about to do: a panel on a terminal, and lines anywhere else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from cms_cli.replay.journal.rows import RowStatus
+from cms_cli.replay.model import MappedColumn
+from cms_cli.replay.problems import ProblemGroup
+from cms_cli.replay.staging.preview import Preview
+from cms_cli.terminal.console import Console
+from cms_cli.terminal.text import masked, shown, width
+from cms_cli.terminal.units import amount, duration, events, rows
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_RESUME = re.compile(r"cms (runs resume (?:(?:lead|sale)-\w+|--all))")
+
+
+def question(preview: Preview, kind: str, target: str) -> str:
+    """Return what is asked before anything is sent.
+
+    Args:
+        preview: What is about to be sent.
+        kind: ``lead`` or ``sale``.
+        target: The host and account, for people.
+    """
+    pending = preview.counts[RowStatus.PENDING.value]
+    if preview.limit is not None and preview.limit < pending:
+        return f"Send {preview.limit:,} of {events(pending, kind)} to {target}?"
+    return f"Send {events(pending, kind)} to {target}?"
+
+
+def facts(preview: Preview, rate: str) -> list[tuple[str, list[str]]]:
+    """Return what a preview says without columns, samples and problems: a name, and one line or several.
+
+    Args:
+        preview: What is about to happen.
+        rate: The rate for people, or "" for no limit.
+    """
+    pending = preview.counts[RowStatus.PENDING.value]
+    limited = preview.limit is not None and preview.limit < pending
+    found = [("to send", [rows(pending) + (f", {preview.limit:,} of them now" if limited else "")])]
+    others = [status.value for status in RowStatus if status is not RowStatus.PENDING]
+    found += [(status, [rows(preview.counts[status])]) for status in others if preview.counts[status]]
+    reasons = [f"{shown(reason)}: {count:,}" for reason, count in sorted(preview.reasons.items())]
+    found += [("left out", reasons)] if reasons else []
+    if preview.sums:
+        found.append(("sum", _sums(preview.sums)))
+    if preview.refunded:
+        found.append(("refunded", [f"{rows(preview.refunded)} in part, sent in full", *_sums(preview.refunds)]))
+    if preview.free:
+        found.append(("amount 0", [rows(preview.free)]))
+    if preview.first:
+        span = preview.first if preview.first == preview.last else f"{preview.first} to {preview.last}"
+        found.append(("dated", [f"{span} (UTC)"]))
+    if pending:
+        least = f"at least {duration(preview.seconds)}" if preview.seconds else "at once"
+        found.append(("time", [f"{least} at {rate}" if rate else "as fast as the service answers"]))
+    return found
+
+
+def show_summary(console: Console, preview: Preview, rate: str) -> None:
+    """Write the facts of a preview to stderr: a panel on a terminal, a line each anywhere else."""
+    found = facts(preview, rate)
+    title = shown(f"{preview.run}: going on with {preview.file}" if preview.going_on else preview.file)
+    if console.quiet:
+        return
+    if not console.draws_on_stderr:
+        console.note(title)
+        for name, lines in found:
+            console.note(f"  {name}: " + f"\n  {' ' * len(name)}  ".join(lines))
+        return
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, lines in found:
+        style = _STYLES.get(name, "")
+        right = max(map(width, lines)) if name == "sum" else 0
+        cell: RenderableType = Text(masked("\n".join(line.rjust(right) for line in lines)), style=style)
+        grid.add_row(Text(name), cell)
+    console.rich(stderr=True).print(
+        Panel(grid, title=Text(masked(title), style="bold"), title_align="left", expand=False, border_style="cyan")
+    )
+
+
+_STYLES = {"to send": "bold green", "invalid": "red", "refused": "red", "unknown": "yellow", "sum": "bold"}
+
+
+def show_preview(console: Console, preview: Preview, rate: str) -> None:
+    """Write everything that a preview says to stderr: columns, the first events, and the facts."""
+    if preview.columns:
+        _show_columns(console, preview.columns)
+    if preview.events:
+        console.note("The first events, as they would be sent:")
+    for event in preview.events:
+        _show_event(console, event)
+    show_summary(console, preview, rate)
+
+
+def _show_event(console: Console, event: str) -> None:
+    if console.quiet or not console.draws_on_stderr:
+        console.note(f"  {shown(event)}")
+        return
+    from rich.padding import Padding
+    from rich.text import Text
+
+    text = json.dumps(json.loads(event), ensure_ascii=False)  # with blanks, where lines are broken
+    console.rich(stderr=True).print(Padding(Text(masked(shown(text))), (0, 0, 0, 2)))
+
+
+def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
+    """Write what is wrong with rows, grouped, each with its way out."""
+    for group in groups:
+        console.error(shown(str(group)), f"       {shown(group.problem.hint)}" if group.problem.hint else "")
+
+
+def show_warnings(console: Console, warnings: Iterable[str]) -> None:
+    """Write warnings; the commands in them get the flags that they need here."""
+    for warning in warnings:
+        console.warn(_RESUME.sub(lambda found: console.next_command(found[1], sends=True), shown(warning)))
+
+
+def _sums(sums: dict[str, int]) -> list[str]:
+    return [amount(total, currency) for currency, total in sums.items()]
+
+
+def _sample(text: str) -> str:
+    """Quote a value that stands between commas and has one: 19,90 is not two."""
+    return f'"{shown(text)}"' if "," in text else shown(text)
+
+
+def _show_columns(console: Console, columns: Sequence[MappedColumn]) -> None:
+    """Write each field, where it comes from and a few values."""
+    lines = []
+    for column in columns:
+        constant = None if column.constant is None else f'"{shown(column.constant)}"'
+        origin, values = shown(column.column), ", ".join(map(_sample, column.samples))
+        if not origin:
+            origin, values = "always", constant or ""
+        elif constant is not None:
+            origin += f", else {constant}"
+        lines.append((column.field, origin, values))
+    if console.quiet:
+        return
+    if not console.draws_on_stderr:
+        names, origins = (max(width(line[at]) for line in lines) for at in (0, 1))
+        for name, origin, values in lines:
+            gap = " " * (origins - width(origin))
+            console.note(f"  {name:<{names}}  {origin}{gap}  {values}".rstrip())
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    rich = console.rich(stderr=True)
+    grid.add_column(style="bold", min_width=max(width(name) for name, _, _ in lines))
+    grid.add_column(style="cyan", no_wrap=True, max_width=rich.width // 3)
+    grid.add_column()
+    for line in lines:
+        grid.add_row(*(Text(masked(cell), no_wrap=True, overflow="ellipsis") for cell in line))
+    rich.print(grid)

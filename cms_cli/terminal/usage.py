@@ -1,0 +1,104 @@
+"""Mistakes in a command line, said in the program's own words.
+
+Typer and Click have a style of their own for each of them: `Got unexpected extra argument(s) (a b)`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import shlex
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+
+def is_usage_error(error: Exception) -> bool:
+    """Return whether an error is Click's: told by its attributes, since some Typers bring Click along."""
+    return hasattr(error, "exit_code") and hasattr(error, "format_message")
+
+
+def explain(error: Any, arguments: Sequence[str]) -> tuple[str, str]:
+    """Return the message and the hint for a mistake.
+
+    Args:
+        error: What Click raised.
+        arguments: The command line.
+    """
+    ctx = getattr(error, "ctx", None)
+    path = getattr(ctx, "command_path", "cms")
+    return _message(error, path, arguments), f"see: {path} --help"
+
+
+def _message(error: Any, path: str, arguments: Sequence[str]) -> str:
+    kind, message = type(error).__name__, str(getattr(error, "message", "")).rstrip(".")
+    flag = getattr(error, "option_name", "")
+    if kind == "NoSuchOption":
+        return f"{path} has no flag {flag}{_meant(error.possibilities or ())}"
+    if kind == "BadOptionUsage":
+        return f"{flag} takes no value" if "does not take" in message else f"{flag} needs a value"
+    if kind == "MissingParameter":
+        return f"missing: {', '.join(_missing(error))}"
+    if kind == "BadParameter" and getattr(error, "param", None) is not None:
+        return _bad_value(error, message, arguments)
+    if "unexpected extra argument" in message:
+        words = [word for word in arguments if word in message.partition("(")[2].partition("(")[2]]
+        return f"{path} takes no argument {' '.join(map(shlex.quote, words))}{_as_flag(error.ctx, words)}"
+    return message
+
+
+def _meant(possible: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(possible)}?" if possible else ""
+
+
+def nearest(word: str, known: Sequence[str], most: int = 3) -> str:
+    """Return ``; did you mean lead?``, or "" if nothing is near."""
+    return _meant(difflib.get_close_matches(word, known, n=most))
+
+
+def _missing(error: Any) -> list[str]:
+    """Return every argument that is missing: the first one, and those after it."""
+    params = list(error.ctx.command.params)
+    return [each.metavar or each.name for each in params[params.index(error.param) :] if each.required]
+
+
+def _bad_value(error: Any, message: str, arguments: Sequence[str]) -> str:
+    param = error.param
+    name = max(param.opts, key=len) if param.param_type_name == "option" else param.metavar or param.name
+    value = _value_after(param.opts, arguments) if param.param_type_name == "option" else ""
+    return f"{' '.join(filter(None, (name, value)))}: {_wanted(error.ctx.command, param.name) or message}"
+
+
+def _value_after(flags: Sequence[str], arguments: Sequence[str]) -> str:
+    for at, word in enumerate(arguments):
+        flag, equals, value = word.partition("=")
+        if flag in flags:
+            return shlex.quote(value if equals else "".join(arguments[at + 1 : at + 2]))
+    return ""
+
+
+def _wanted(command: Any, name: str) -> str:
+    """Return what a flag's value has to be, as the command's function declares it; Typers keep it differently."""
+    declared = inspect.signature(inspect.unwrap(command.callback)).parameters[name].annotation
+    info = declared.__metadata__[0]
+    kind = getattr(declared.__origin__, "__args__", [declared.__origin__])[0]  # of Optional[int], int
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        choices = [each.value for each in kind]
+        return f"must be {', '.join(choices[:-1])} or {choices[-1]}"
+    if kind not in (int, float):
+        return ""
+    number = "a whole number" if kind is int else "a number"
+    if info.min is not None and info.max is not None:
+        return f"must be {number} from {info.min} to {info.max}"
+    return f"must be {number}" + (f" of at least {info.min}" if info.min is not None else "")
+
+
+def _as_flag(ctx: Any, words: Sequence[str]) -> str:
+    """Return ``; did you mean --from-csv sales.csv?`` if a word is a file, and the command takes files."""
+    flags = {flag for param in ctx.command.params for flag in param.opts}
+    for word in words:
+        flag = "--from-jsonl" if Path(word).suffix in (".jsonl", ".ndjson") else "--from-csv"
+        if flag in flags and Path(word).is_file():
+            return f"; did you mean {flag} {shlex.quote(word)}?"
+    return ""
