@@ -25,6 +25,7 @@ from cms_cli.replay.staging.sinks import IntoJournal, Nowhere, Spool
 from cms_cli.replay.staging.stager import SAMPLED, Known, Sink, Stager
 from cms_cli.replay.warnings import (
     about_changed_amounts,
+    about_ids,
     about_nothing_left,
     about_times,
     about_token,
@@ -290,7 +291,7 @@ def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) 
     pending = counts[RowStatus.PENDING.value]
     warnings = about_token(request, pending)
     if pending:
-        warnings += about_times(tally, intake.blueprint)
+        warnings += about_ids(tally) + about_times(tally, intake.blueprint)
     else:
         rows = (row.cells for row in intake.table() if isinstance(row, SourceRow))
         warnings += about_nothing_left(tally, intake.blueprint.selection, rows)

@@ -71,6 +71,15 @@ def about_times(tally: Tally, blueprint: Blueprint) -> Warnings:
     return tuple(found)
 
 
+def about_ids(tally: Tally) -> Warnings:
+    """Warn of ids that a program made numbers of: to the service, 17.0 and 17 are two customers."""
+    return tuple(
+        f"every {field} ends in .0, as {shown(example)} does: a program made numbers of these ids, and the service "
+        "takes them as they are; read the column as text, and export it again"
+        for field, example in tally.whole_floats.examples.items()
+    )
+
+
 def about_nothing_left(tally: Tally, selection: Selection, rows: Iterable[Sequence[str]]) -> Warnings:
     """Warn where every row was left out: a status in another language looks like a day without sales.
 

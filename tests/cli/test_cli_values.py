@@ -257,3 +257,13 @@ def test_when_every_row_is_left_out_the_values_that_did_it_are_named(program: Pr
     )
     kept = _replay(program, "--dry-run", "--json", "--where", "event_name=p1")
     assert not [each for each in kept.json["warnings"] if "all rows" in each]
+
+
+def test_ids_that_a_program_made_numbers_of_get_a_warning(program: Program) -> None:
+    """Each field whose every id ends in .0 is named; they are sent as they are."""
+    rows = [(f"clk_{at}", "p", f"{at}.0", f"{1000 + at}.0", "4999.0", "USD") for at in (1, 2, 3)]
+    _file(program, [*rows, ("clk_4", "p", "4.0", "inv_4", "1.0", "USD")])
+    result = _replay(program, "--amount-unit", "minor", "--dry-run", "--json")
+    assert result.code == 0
+    found = [each for each in result.json["warnings"] if "ends in .0" in each]
+    assert [each.split(":")[0] for each in found] == ['every customer_external_id ends in .0, as "1.0" does']

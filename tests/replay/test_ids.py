@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cms_cli.replay.values.ids import NOTHING, is_whole_float, shortened
+from cms_cli.replay.values.ids import NOTHING, WholeFloats, is_whole_float, shortened
 
 
 @pytest.mark.parametrize("text", ["4.68769E+17", "4,69E+17", "4.68769e+17", "1E+17", "1.00E-05", "-4.68769E+17"])
@@ -36,3 +36,13 @@ def test_whole_floats_are_told_from_ids_with_a_point() -> None:
     assert [is_whole_float(text) for text in ("1001.0", "17,0", "10.10", "1001.00", "v1.0", "1001", "")] == [
         *(True, True, False, False, False, False, False)
     ]
+
+
+def test_a_column_of_whole_floats_is_told_from_one_that_has_some() -> None:
+    """One id of another form, wherever it stands, and the column is as the shop wrote it."""
+    found = WholeFloats()
+    for customer, invoice, click in (("17.0", "1001.0", ""), ("18.0", "inv_2", ""), ("", "1003.0", "")):
+        found.observe("customer_external_id", customer)
+        found.observe("invoice_id", invoice)
+        found.observe("click_id", click)
+    assert found.examples == {"customer_external_id": "17.0"}

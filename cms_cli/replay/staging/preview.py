@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.model import MappedColumn, Problem
 from cms_cli.replay.problems import MOST_PROBLEMS, ProblemGroup, ProblemGroups
+from cms_cli.replay.values.ids import WholeFloats
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Tally:
         refunded: How many rows that were.
         changed_rows: How many duplicates have another amount than the ledger.
         first_changed: The line of the first of them, and what is wrong with it.
+        whole_floats: Which ids all end in ``.0``, among rows that can be sent.
         problems: The first problems, in the order in which they were found.
         groups: All problems, grouped.
     """
@@ -45,6 +47,7 @@ class Tally:
     refunded: int = 0
     changed_rows: int = 0
     first_changed: str = ""
+    whole_floats: WholeFloats = field(default_factory=WholeFloats)
     problems: list[Problem] = field(default_factory=list)
     groups: ProblemGroups = field(default_factory=ProblemGroups)
 

@@ -24,6 +24,7 @@ from cms_cli.replay.journal.rows import (
 from cms_cli.replay.model import SAMPLES, PlannedEvent, PlannedRow, Problem, RowProblem, SkippedRow
 from cms_cli.replay.staging.duplicates import ComparedRow, Repeat, Repeats
 from cms_cli.replay.staging.preview import Tally
+from cms_cli.replay.values.ids import IDS
 from cms_cli.replay.values.times import to_wire
 from cms_python import EventKind
 
@@ -147,6 +148,8 @@ class Stager:
 
     def _count(self, row: PlannedEvent) -> None:
         self.tally.add(row.amount, row.currency, row.timestamp, row.refunded)
+        for field, text in zip(IDS, (row.click_id, row.customer, row.invoice_id)):
+            self.tally.whole_floats.observe(field, text)
         if len(self._shown) < _SHOWN:
             self._shown[row.row] = row.body
         if len(self._good) < SAMPLED:

@@ -34,6 +34,28 @@ def shortened(text: str) -> ValueProblem | None:
     )
 
 
+class WholeFloats:
+    """Finds the fields whose ids all end in ``.0``: a program made numbers of them.
+
+    Attributes:
+        examples: By field, its first id, as long as all of them do.
+    """
+
+    def __init__(self) -> None:
+        self.examples: dict[str, str] = {}
+        self._others: set[str] = set()
+
+    def observe(self, field: str, text: str) -> None:
+        """Take one id into account; an empty one says nothing."""
+        if not text or field in self._others:
+            return
+        if is_whole_float(text):
+            self.examples.setdefault(field, text)
+        else:
+            self._others.add(field)
+            self.examples.pop(field, None)
+
+
 def is_whole_float(text: str) -> bool:
     """Tell whether an id is a number that a program wrote with a decimal: ``1001.0`` for 1001."""
     return text.endswith("0") and bool(_WHOLE.fullmatch(text))
