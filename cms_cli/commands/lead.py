@@ -58,6 +58,7 @@ def lead(
     fresh: r.Fresh = False,
     retry_unknown: r.RetryUnknown = False,
     retry_refused: r.RetryRefused = False,
+    repeats: r.Repeats = None,
     yes: r.Yes = False,
     dry_run: o.DryRun = False,
     sandbox: o.Sandbox = False,
@@ -117,6 +118,7 @@ def lead(
                 fresh=fresh,
                 retry_unknown=retry_unknown,
                 retry_refused=retry_refused,
+                repeats=repeats.value if repeats else "",
                 yes=yes,
             ),
             Flags(

@@ -127,6 +127,7 @@ def delivery_of(flags: DeliveryFlags, settings: Settings, *, sandbox: bool) -> D
         fresh=flags.fresh,
         retry_unknown=flags.retry_unknown,
         retry_refused=flags.retry_refused,
+        repeats=flags.repeats,
         failures=_path(flags.failures),
         results=_path(flags.results),
     )

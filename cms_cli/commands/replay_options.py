@@ -1,5 +1,6 @@
 """The flags of a replay, declared once. Typer reads these at run time."""
 
+from enum import Enum
 from typing import Annotated, Optional
 
 import typer
@@ -161,6 +162,23 @@ RetryUnknown = Annotated[
 RetryRefused = Annotated[
     bool,
     typer.Option("--retry-refused", help="Send again what was refused.", rich_help_panel=CONTROL),
+]
+
+
+class RepeatsChoice(str, Enum):
+    """What to do with leads that look like one that was sent from another file."""
+
+    SEND = "send"
+    SKIP = "skip"
+
+
+Repeats = Annotated[
+    Optional[RepeatsChoice],
+    typer.Option(
+        "--repeats",
+        help="Leads without a time that look exactly like one sent from another file: send them too, or skip them.",
+        rich_help_panel=CONTROL,
+    ),
 ]
 Yes = Annotated[
     bool,

@@ -87,6 +87,7 @@ class DeliveryFlags:
     fresh: bool = False
     retry_unknown: bool = False
     retry_refused: bool = False
+    repeats: str = ""
     yes: bool = False
 
 

@@ -122,6 +122,7 @@ def resume(
     concurrency: r.Concurrency = None,
     retry_unknown: r.RetryUnknown = False,
     retry_refused: r.RetryRefused = False,
+    repeats: r.Repeats = None,
     failures: r.Failures = None,
     results: r.Results = None,
     max_failures: r.MaxFailures = None,
@@ -155,6 +156,7 @@ def resume(
             max_duration=max_duration,
             retry_unknown=retry_unknown,
             retry_refused=retry_refused,
+            repeats=repeats.value if repeats else "",
             yes=yes,
         ),
         Flags(

@@ -8,8 +8,9 @@ tuple is built in a quarter of the time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
 from types import MappingProxyType
 from typing import Any, NamedTuple, Union
@@ -96,6 +97,15 @@ class Dialect:
     encoding: str = "utf-8"
     marked: bool = False
     json_lines: bool = False
+
+    def to_json(self) -> str:
+        """Return it as text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Dialect:
+        """Read what :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
 
 
 class Problem(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from cms_cli.replay.intake import Intake
-from cms_cli.replay.journal import ledger, lifecycle, row_table, runs
+from cms_cli.replay.journal import lifecycle, row_table, runs
 from cms_cli.replay.journal.identity import RunConflictError, known_run
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.row_table import changed_amounts
@@ -20,9 +20,11 @@ from cms_cli.replay.outputs import Layout, with_cells
 from cms_cli.replay.problems import MOST_PROBLEMS
 from cms_cli.replay.request import Request
 from cms_cli.replay.rowfiles import Settled, layout_of
+from cms_cli.replay.staging.history import History
+from cms_cli.replay.staging.places import has_grown
 from cms_cli.replay.staging.preview import Preview
 from cms_cli.replay.staging.sinks import IntoJournal, Nowhere, Spool
-from cms_cli.replay.staging.stager import SAMPLED, Known, Sink, Stager
+from cms_cli.replay.staging.stager import SAMPLED, Sink, Stager
 from cms_cli.replay.warnings import (
     about_changed_amounts,
     about_ids,
@@ -72,6 +74,7 @@ class Plan:
         settled: Reads its rows.
         layout: How its rows are written into output files.
         reopened: Statuses whose rows are to be sent again.
+        end: The place at the end of a file of leads that was staged just now; else None.
     """
 
     run: Run | None
@@ -82,6 +85,7 @@ class Plan:
     settled: Settled
     layout: Layout
     reopened: tuple[RowStatus, ...] = ()
+    end: bytes | None = None
 
     def warning_of(self, *warnings: str) -> Plan:
         """Return the plan with more warnings."""
@@ -207,21 +211,23 @@ def plan_of_input(job: Job, stack: ExitStack) -> Plan:
     request, intake = job.request, job.intake
     assert intake is not None
     layout = Layout(intake.header, intake.dialect)
+    repeats = _repeats(job, intake, _history(job)) if request.kind is EventKind.LEAD else ""
     if job.dry:
         wanted = any(path for _, path in request.outputs)
         spool = Spool() if wanted else None
         if spool is not None:
             stack.callback(spool.close)
-        stager = _stage(job, intake, spool or Nowhere())
+        stager = _stage(job, intake, spool or Nowhere(), repeats)
         preview, warnings = _preview(request, intake, stager, None)
         settled: Settled = spool.settled if spool is not None else _no_rows
         return Plan(None, True, preview, stager.tally.problems, warnings, settled, layout)
-    run, stager = _new_run(job, intake)
+    run, stager = _new_run(job, intake, repeats)
     preview, warnings = _preview(request, intake, stager, run.name)
-    return Plan(run, True, preview, stager.tally.problems, warnings, _rows_of_run(job, run), layout)
+    end = stager.end if request.kind is EventKind.LEAD else None
+    return Plan(run, True, preview, stager.tally.problems, warnings, _rows_of_run(job, run), layout, end=end)
 
 
-def _new_run(job: Job, intake: Intake) -> tuple[Run, Stager]:
+def _new_run(job: Job, intake: Intake, repeats: str) -> tuple[Run, Stager]:
     journal, source = job.journal, intake.source
     assert journal is not None
     assert job.scope is not None
@@ -234,17 +240,19 @@ def _new_run(job: Job, intake: Intake) -> tuple[Run, Stager]:
         file=str(source.path or source.name),
         header=intake.header,
         now=time.time(),
+        dialect=intake.dialect.to_json(),
+        repeats=repeats,
     )
     try:
         with journal.writing(run.texts) as contents:
-            stager = _stage(job, intake, IntoJournal(journal, run, contents))
+            stager = _stage(job, intake, IntoJournal(journal, run, contents), repeats)
         return runs.staged(journal, run, contents.size), stager
     except BaseException:
         lifecycle.delete(journal, run)
         raise
 
 
-def _stage(job: Job, intake: Intake, sink: Sink) -> Stager:
+def _stage(job: Job, intake: Intake, sink: Sink, repeats: str) -> Stager:
     """Stage an input.
 
     Raises:
@@ -256,7 +264,8 @@ def _stage(job: Job, intake: Intake, sink: Sink) -> Stager:
         sink,
         intake.now,
         sha256=intake.source.sha256,
-        look_up=_ledger_of(job),
+        history=_history(job),
+        repeats=repeats,
         unknown_again=intake.resend_unknown,
         progress=job.watcher.reading,
     )
@@ -269,19 +278,23 @@ def _no_rows(_: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
     yield from ()
 
 
-def _ledger_of(job: Job) -> Callable[[Sequence[bytes]], Known]:
-    """Return what looks keys up in the ledger, unless that is to be forgotten."""
-    journal, scope, kind = job.journal, job.scope, job.request.kind
+def _history(job: Job) -> History:
+    """Return what earlier runs have sent, unless that is to be forgotten."""
+    forgotten = job.request.delivery.fresh
+    return History(None if forgotten else job.journal, job.scope, job.request.kind)
 
-    def look_up(keys: Sequence[bytes]) -> Mapping[bytes, tuple[int | None, str | None] | bool]:
-        if journal is None or scope is None or job.request.delivery.fresh:
-            return {}
-        with journal.reading():
-            if kind is EventKind.SALE:
-                return ledger.known_sales(journal.db, scope, keys)
-            return ledger.known_leads(journal.db, scope, keys)
 
-    return look_up
+def _repeats(job: Job, intake: Intake, history: History) -> str:
+    """Return what to do with leads that look like one that was sent from another file.
+
+    The new rows of a file that has only grown are new, and a failures file is fed back on purpose.
+    """
+    if job.request.delivery.fresh or intake.fed_back:
+        return "send"
+    ends = history.files()
+    if ends and has_grown((row.cells for row in intake.table()), ends):
+        return "send"
+    return job.request.delivery.repeats
 
 
 def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) -> tuple[Preview, tuple[str, ...]]:

@@ -75,6 +75,8 @@ def row_files(
 
 def layout_of(run: Run, *, to_feed_back: bool = False) -> Layout:
     """Return how rows of a run are written: as its input was."""
+    if run.dialect:
+        return Layout(run.header, Dialect.from_json(run.dialect), to_feed_back=to_feed_back)
     shape = Shape.from_json(run.shape)
     delimiter = delimiter_named(shape.delimiter) if shape.delimiter else ","
     dialect = Dialect(delimiter, shape.encoding or "utf-8", json_lines=shape.format == "jsonl")

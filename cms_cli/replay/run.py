@@ -162,7 +162,9 @@ def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
         return _report(job, plan, ())
     how = request.delivery
     clear_the_way(journal, run)
-    lifecycle.begin_sending(journal, run, time.time(), fresh=how.fresh, unknown_again=how.retry_unknown)
+    lifecycle.begin_sending(
+        journal, run, time.time(), fresh=how.fresh, unknown_again=how.retry_unknown, end=plan.end
+    )
     _report_staged(job, plan)
     return _send(job, journal, plan, send, shown)
 

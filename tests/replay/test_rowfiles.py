@@ -262,7 +262,10 @@ def test_a_failures_file_is_read_back_by_the_same_command(
     server.script(SUCCESS, json_reply(422, {"error": "nein, \N{PILE OF POO}"}), SUCCESS)
     bench = Bench(tmp_path, server.url)
     path = bench.file((heading + "\n".join(lines) + "\n").encode(encoding))
-    bench.replay(path, concurrency=1, limit=2, failures=tmp_path / "f.csv")
+    report = bench.replay(path, concurrency=1, limit=2, failures=tmp_path / "f.csv")
+    assert report.run
+    bench.resume(report.run, failures=tmp_path / "resumed.csv")
+    assert (tmp_path / "resumed.csv").read_bytes() == (tmp_path / "f.csv").read_bytes()
     assert (tmp_path / "f.csv").read_text(encoding=encoding).startswith(heading.rstrip("\n"))
     assert counted(bench.replay(tmp_path / "f.csv")) == {"accepted": 1}
     assert server.requests[-1].json["customerExternalId"] == "u\N{SNOWMAN}"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cms_cli.replay.journal import in_doubt, ledger, row_table, runs
+from cms_cli.replay.journal import in_doubt, ledger, look_alikes, row_table, runs
 from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
 
 
-def begin_sending(journal: Journal, run: Run, now: float, *, fresh: bool, unknown_again: bool = False) -> None:
+def begin_sending(
+    journal: Journal, run: Run, now: float, *, fresh: bool, unknown_again: bool = False, end: bytes | None = None
+) -> None:
     """Make a run the one that the same command goes on with: from here on its rows may be sent.
 
     Args:
@@ -19,6 +21,7 @@ def begin_sending(journal: Journal, run: Run, now: float, *, fresh: bool, unknow
         now: The time, seconds since the epoch.
         fresh: Whether the ledger is to forget what it has of the run's rows, should this be its beginning.
         unknown_again: Whether what may have arrived is to be sent all the same.
+        end: The place at the end of its file, where it has just been staged and has leads; else None.
     """
     with journal.transaction() as db:
         if run.state is RunState.STAGING:
@@ -34,6 +37,8 @@ def begin_sending(journal: Journal, run: Run, now: float, *, fresh: bool, unknow
                 in_doubt.forget(db, run.scope, keys)
             else:
                 ledger.forget_unknown_leads(db, run.scope, keys)
+        if end is not None:
+            look_alikes.add_file(db, run.scope, end)
         runs.unfinished(db, run, now)
 
 
@@ -52,6 +57,8 @@ def _keep_in_doubt(db: Database, run: Run) -> None:
     if run.kind == "lead":  # one that is unknown is in the ledger already
         for key, _ in unanswered:
             ledger.add_lead(db, run.scope, key, arrived=False)
+        for look, row in row_table.unsent_looks(db, run):
+            look_alikes.remove(db, run.scope, look, run.id, row)
     else:
         in_doubt.keep(db, run.scope, [*row_table.unknown(db, run), *unanswered])
 
@@ -89,6 +96,7 @@ def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool) ->
     if ledger_too:
         with journal.transaction() as db:
             ledger.clear(db)
+            look_alikes.clear(db)
             in_doubt.clear(db)
     journal.forget_strays()
     journal.compact()

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cms_cli.replay.journal import ledger, runs
+from cms_cli.replay.journal import ledger, look_alikes, runs
 from cms_cli.replay.journal.database import Database, in_parts, marks
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.row_texts import ENDING, RowText, RowTextsWriter
@@ -31,8 +31,8 @@ from cms_cli.replay.journal.schema import ROWS_A_BLOCK
 _TOGETHER = 20_000  # rows whose texts are dropped in one transaction; others wait for its end
 _PAGE = 1000  # rows read at a time
 
-_STAGED = "run, row, line, status, customer, key, amount, currency, code, error, fault, place"
-_PENDING = "row, line, customer, key, amount, currency, place, attempts, sent_at"
+_STAGED = "run, row, line, status, customer, key, amount, currency, code, error, fault, look, place"
+_PENDING = "row, line, customer, key, amount, currency, place, attempts, sent_at, look"
 _SETTLED = "row, line, status, status_code, attempts, code, error, place, fault"
 
 
@@ -78,9 +78,10 @@ def next_of_customer(journal: Journal, run: Run, before: PendingRow, until: int)
 
 
 def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
-    row, line, customer, key, amount, currency, place, attempts, sent_at = found
+    row, line, customer, key, amount, currency, place, attempts, sent_at, look = found
     body, cells = journal.row_texts(run).read(place)
-    return PendingRow(row, line, customer, bytes(key), amount, currency, body, cells, attempts, sent_at)
+    look = None if look is None else bytes(look)
+    return PendingRow(row, line, customer, bytes(key), amount, currency, body, cells, attempts, sent_at, look)
 
 
 def intend(db: Database, run: Run, rows: Sequence[PendingRow], now: float) -> None:
@@ -96,6 +97,9 @@ def intend(db: Database, run: Run, rows: Sequence[PendingRow], now: float) -> No
     )
     if changed.rowcount != len(rows):
         raise RunBusyError
+    for row in rows:
+        if row.look is not None:
+            look_alikes.add(db, run.scope, row.look, run.id, row.row)
 
 
 def put_back(db: Database, run: Run, row: PendingRow, status_code: int | None, code: str, error: str) -> None:
@@ -128,6 +132,8 @@ def settle(
     if run.kind == "lead":
         if there or status is RowStatus.UNKNOWN:
             ledger.add_lead(db, run.scope, row.key, arrived=there)
+        elif row.look is not None:
+            look_alikes.remove(db, run.scope, row.look, run.id, row.row)
     elif status is RowStatus.ACCEPTED:
         ledger.add_sale(db, run.scope, row.key, row.amount or 0, row.currency or "")
     elif status is RowStatus.DUPLICATE:
@@ -279,6 +285,16 @@ def unanswered(db: Database, run: Run) -> list[tuple[bytes, float]]:
         (run.id,),
     )
     return [(bytes(key), sent_at) for key, sent_at in found]
+
+
+def unsent_looks(db: Database, run: Run) -> list[tuple[bytes, int]]:
+    """Return look and number of a run's pending rows that were tried, and surely did not arrive."""
+    found = db.execute(
+        "SELECT look, row FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'pending'"
+        " AND sent_at IS NULL AND attempts > 0 AND look IS NOT NULL",
+        (run.id,),
+    )
+    return [(bytes(look), row) for look, row in found]
 
 
 def unknown(db: Database, run: Run) -> list[tuple[bytes, float]]:

@@ -51,6 +51,9 @@ SENT_ELSEWHERE = (
 )
 """Status, code and error of a lead that another run has sent without an answer."""
 
+LOOKS_SENT = ("looks_sent", "it looks exactly like a lead that was sent from another file")
+"""Code and error of a lead without a time of its own, of which nobody can know whether it is the same event."""
+
 IN_LEDGER = (RowStatus.DUPLICATE, "in_ledger", "accepted in another run")
 """Status, code and error of a row whose event another run has had accepted."""
 
@@ -62,6 +65,7 @@ class StagedRow(NamedTuple):
         customer: The hash by which a customer's rows keep their order; None for a row that is no event.
         key: The hash by which the ledger knows the event; None for a row that is no event.
         code: Why it is not to be sent, for programs, as ``error`` says it for people; None where it is.
+        look: The hash of what a lead without a time of its own says; None for any other row.
     """
 
     row: int
@@ -76,6 +80,7 @@ class StagedRow(NamedTuple):
     code: str | None
     error: str | None
     column: str | None
+    look: bytes | None = None
 
 
 class PendingRow(NamedTuple):
@@ -83,6 +88,7 @@ class PendingRow(NamedTuple):
 
     Attributes:
         sent_at: When its first request left that may have arrived, in seconds since the epoch, or None.
+        look: As in :class:`StagedRow`.
     """
 
     row: int
@@ -95,6 +101,7 @@ class PendingRow(NamedTuple):
     cells: str
     attempts: int
     sent_at: float | None
+    look: bytes | None = None
 
 
 class SettledRow(NamedTuple):

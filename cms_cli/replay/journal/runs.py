@@ -54,6 +54,8 @@ class Run:
         counts: Of a finished run its rows by outcome, so that nobody has to go through them again; else None.
         texts: The file that holds what its rows say, in the folder of the journal.
         texts_size: How many bytes it has; 0 while rows are staged.
+        dialect: How its input is written, as JSON; "" where an older version did not record it.
+        repeats: What to do with its leads that look like others: "" to ask, ``send`` or ``skip``.
     """
 
     id: int
@@ -74,11 +76,14 @@ class Run:
     counts: dict[str, int] | None
     texts: str
     texts_size: int
+    dialect: str = ""
+    repeats: str = ""
 
 
 _SELECT = (
     "SELECT runs.id, name, scope, host, account, kind, sha256, shape, file, header, state, latest, created,"
-    " touched, exit_code, counts, texts, texts_size FROM runs JOIN scopes ON scopes.id = runs.scope "
+    " touched, exit_code, counts, texts, texts_size, dialect, repeats"
+    " FROM runs JOIN scopes ON scopes.id = runs.scope "
 )
 
 
@@ -115,6 +120,8 @@ def create(
     file: str,
     header: Iterable[str],
     now: float,
+    dialect: str = "",
+    repeats: str = "",
 ) -> Run:
     """Begin a run, in state STAGING. Until :func:`begin_sending`, no other run is touched by it."""
     with journal.transaction() as db:
@@ -124,10 +131,10 @@ def create(
                 break
         db.execute(
             "INSERT INTO runs (name, scope, kind, sha256, shape, file, header, state, latest, created,"
-            " touched, texts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+            " touched, texts, dialect, repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
             (
                 *(name, scope, kind, sha256, shape, file, json.dumps(list(header)), RunState.STAGING.value),
-                *(now, now, name + ENDING),
+                *(now, now, name + ENDING, dialect, repeats),
             ),
         )
     run = by_name(journal, name)
@@ -217,7 +224,7 @@ def delete(db: Database, run: Run) -> None:
 def _runs(journal: Journal, where: str, values: tuple[object, ...]) -> Iterator[Run]:
     for row in journal.db.execute(_SELECT + where, values):
         number, name, scope, host, account, kind, sha256, shape, file, header, state, latest, *rest = row
-        created, touched, exit_code, counts, texts, texts_size = rest
+        created, touched, exit_code, counts, texts, texts_size, dialect, repeats = rest
         yield Run(
             number,
             name,
@@ -237,4 +244,6 @@ def _runs(journal: Journal, where: str, values: tuple[object, ...]) -> Iterator[
             json.loads(counts) if counts else None,
             texts,
             texts_size,
+            dialect,
+            repeats,
         )

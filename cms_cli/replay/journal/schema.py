@@ -1,8 +1,8 @@
 """The schema of the journal, in the SQL that SQLite and PostgreSQL share but for the types.
 
 A table has one owner, the module that reads and writes it: ``scopes`` and ``runs`` (:mod:`runs`), ``rows``
-(:mod:`row_table`), ``accepted_sales`` and ``sent_leads`` (:mod:`ledger`), ``sales_in_doubt`` (:mod:`in_doubt`),
-``slots`` (:mod:`slots`), ``turns`` (:mod:`high_water`).
+(:mod:`row_table`), ``accepted_sales`` and ``sent_leads`` (:mod:`ledger`), ``lead_looks`` and ``lead_files``
+(:mod:`look_alikes`), ``sales_in_doubt`` (:mod:`in_doubt`), ``slots`` (:mod:`slots`), ``turns`` (:mod:`high_water`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ CREATE TABLE runs (
     exit_code INTEGER,
     counts TEXT,
     texts TEXT NOT NULL,
-    texts_size INTEGER NOT NULL DEFAULT 0
+    texts_size INTEGER NOT NULL DEFAULT 0,
+    dialect TEXT NOT NULL DEFAULT '',
+    repeats TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX runs_by_file ON runs (sha256);
 CREATE TABLE rows (
@@ -59,6 +61,7 @@ CREATE TABLE rows (
     code TEXT,
     error TEXT,
     fault TEXT,
+    look BLOB,
     PRIMARY KEY (run, row)
 ) WITHOUT ROWID;
 CREATE INDEX rows_by_status ON rows (run, status, row);
@@ -77,6 +80,18 @@ CREATE TABLE sent_leads (
     fingerprint BLOB NOT NULL,
     arrived INTEGER NOT NULL,
     PRIMARY KEY (scope, fingerprint)
+) WITHOUT ROWID;
+CREATE TABLE lead_looks (
+    scope INTEGER NOT NULL,
+    look BLOB NOT NULL,
+    run INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    PRIMARY KEY (scope, look, run, row)
+) WITHOUT ROWID;
+CREATE TABLE lead_files (
+    scope INTEGER NOT NULL,
+    place BLOB NOT NULL,
+    PRIMARY KEY (scope, place)
 ) WITHOUT ROWID;
 CREATE TABLE sales_in_doubt (
     scope INTEGER NOT NULL,
@@ -115,6 +130,21 @@ CREATE TABLE accepted_sales (
 INSERT INTO accepted_sales SELECT scope, invoice, amount, currency FROM accepted_before;
 DROP TABLE accepted_before;
 ALTER TABLE slots ADD COLUMN left_at REAL;
+ALTER TABLE runs ADD COLUMN dialect TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN repeats TEXT NOT NULL DEFAULT '';
+ALTER TABLE rows ADD COLUMN look BLOB;
+CREATE TABLE lead_looks (
+    scope INTEGER NOT NULL,
+    look BLOB NOT NULL,
+    run INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    PRIMARY KEY (scope, look, run, row)
+) WITHOUT ROWID;
+CREATE TABLE lead_files (
+    scope INTEGER NOT NULL,
+    place BLOB NOT NULL,
+    PRIMARY KEY (scope, place)
+) WITHOUT ROWID;
 CREATE TABLE turns (
     committed INTEGER NOT NULL
 );

@@ -29,6 +29,9 @@ from cms_python import EventKind, WireEvent
 
 _LAST_LOOK = 0.05  # seconds for answers to come in that were there while the process was stopped
 _MOST_AHEAD = 256  # rows looked up at a time while all of them turn out to need no request
+_LOOK_ALIKES = (
+    "rows look exactly like leads that another run has sent meanwhile; go on with --repeats send, or --repeats skip"
+)
 
 
 class _Flight(NamedTuple):
@@ -59,7 +62,13 @@ class Dispatcher:
         self._listener = listener
         self._clock = clock
         self._workers = Workers(send, options.concurrency, clock.now)
-        self._turns = Turns(journal, run, window, resend_unknown=options.retry_unknown or options.fresh)
+        self._turns = Turns(
+            journal,
+            run,
+            window,
+            resend_unknown=options.retry_unknown or options.fresh,
+            repeats=options.repeats or run.repeats,
+        )
         self._schedule = Schedule(
             lambda after, count: row_table.pending(journal, run, after, count),
             lambda row, until: row_table.next_of_customer(journal, run, row, until),
@@ -77,6 +86,7 @@ class Dispatcher:
         self._answers: list[Answer] = []  # not written down yet
         self._requests = 0
         self._settled = 0
+        self._look_alikes = 0  # rows left pending
 
     def interrupt(self, stop: Stop) -> None:
         """Stop once requests in flight are answered; the second time at once. Safe in a signal handler."""
@@ -117,6 +127,8 @@ class Dispatcher:
             return False
         if self._follow_ups.held:
             self._stopping.end(Stop.HELD, self._follow_ups.reason)
+        elif self._look_alikes:
+            self._stopping.end(Stop.HELD, _LOOK_ALIKES)
         elif self._schedule.limit_reached and row_table.pending(self._journal, self._run, 0, 1):
             # Only now is it certain that the limit, and not the end of the file, was reached.
             self._stopping.end(Stop.LIMIT, f"--limit {self._limit} is reached")
@@ -145,11 +157,14 @@ class Dispatcher:
             self._workers.give(self._requests, WireEvent(self._kind, row.body.encode()))
         for row in decision.wait:
             self._schedule.set_aside(row, now + TICK)
+        for row in decision.hold:
+            self._schedule.leave_pending(row)
+            self._look_alikes += 1
         for known in decision.known:
             self._follow_ups.learn(known.row, known.status)
             self._health.settled(known.row.row)
             self._schedule.settled(known.row)
-        found_nothing_to_send = decision.known and not decision.send and not decision.keep
+        found_nothing_to_send = (decision.known or decision.hold) and not decision.send and not decision.keep
         self._ahead = min(_MOST_AHEAD, self._ahead * 2) if found_nothing_to_send else 1
 
     def _may_send(self, now: float) -> bool:

@@ -32,6 +32,8 @@ class Delivery:
         retry_refused: Send again what the service refused.
         failures: The file for rows that were invalid, refused or unknown, or None.
         results: The file for every row's outcome, or None.
+        repeats: What to do with leads without a time that look like one that was sent from another file: "" to ask,
+            ``send`` or ``skip``.
     """
 
     limit: int | None = None
@@ -47,3 +49,4 @@ class Delivery:
     retry_refused: bool = False
     failures: Path | None = None
     results: Path | None = None
+    repeats: str = ""

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from cms_cli.replay.journal import in_doubt, ledger, row_table
+from cms_cli.replay.journal import in_doubt, ledger, look_alikes, row_table
 from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import (
     IN_LEDGER,
     INTERRUPTED,
+    LOOKS_SENT,
     SENT_ELSEWHERE,
     TOO_LONG_AGO,
     PendingRow,
@@ -97,12 +98,14 @@ class Facts(NamedTuple):
         elsewhere: When other runs' requests for the same events left that have no outcome yet.
         too_old: Sales that other runs sent too long ago to send them again.
         opening: How far the rate window is open.
+        alike: The looks of leads that other runs have sent.
     """
 
     ledger: Mapping[bytes, tuple[int | None, str | None] | bool]
     elsewhere: Mapping[bytes, float]
     too_old: Collection[bytes]
     opening: Opening
+    alike: Collection[bytes] = ()
 
 
 class Decision(NamedTuple):
@@ -114,6 +117,7 @@ class Decision(NamedTuple):
         wait: Another run is sending the same event just now.
         keep: They may leave once the rate window opens.
         opening: How far the rate window was open before.
+        hold: They look like leads that another run has sent meanwhile, and need somebody's word.
     """
 
     send: list[PendingRow]
@@ -121,10 +125,18 @@ class Decision(NamedTuple):
     wait: list[PendingRow]
     keep: list[PendingRow]
     opening: Opening
+    hold: list[PendingRow]
 
 
 def decide(
-    kind: EventKind, rows: Sequence[PendingRow], facts: Facts, room: int, now: float, *, resend_unknown: bool
+    kind: EventKind,
+    rows: Sequence[PendingRow],
+    facts: Facts,
+    room: int,
+    now: float,
+    *,
+    resend_unknown: bool,
+    skip_repeats: bool = False,
 ) -> Decision:
     """Decide which rows leave now. Pure.
 
@@ -135,11 +147,17 @@ def decide(
         room: Requests that may be added to those in flight.
         now: The time.
         resend_unknown: Whether what other runs left without an answer is sent all the same.
+        skip_repeats: Whether leads that look like those of other runs are skipped.
     """
-    decision = Decision([], [], [], [], facts.opening)
+    decision = Decision([], [], [], [], facts.opening, [])
     most = min(room, facts.opening.free)
     for row in rows:
         known = _known_lead(row, facts, resend_unknown) if kind is EventKind.LEAD else _known_sale(row, facts, now)
+        if known is None and row.look in facts.alike:
+            if not skip_repeats:
+                decision.hold.append(row)
+                continue
+            known = (RowStatus.SKIPPED, *LOOKS_SENT)
         left_at = facts.elsewhere.get(row.key)
         if (
             left_at is not None
@@ -178,12 +196,21 @@ def _known_sale(row: PendingRow, facts: Facts, now: float) -> tuple[RowStatus, s
 class Turns:
     """Takes the turns of one run's sending."""
 
-    def __init__(self, journal: Journal, run: Run, window: SharedWindow | None, *, resend_unknown: bool) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        run: Run,
+        window: SharedWindow | None,
+        *,
+        resend_unknown: bool,
+        repeats: str = "",
+    ) -> None:
         self._journal = journal
         self._run = run
         self._kind = EventKind(run.kind)
         self._window = window
         self._resend_unknown = resend_unknown
+        self._repeats = repeats
         self._too_old: set[bytes] = set()
         self._looked = float("-inf")
 
@@ -207,7 +234,15 @@ class Turns:
         """
         with self._journal.transaction(held=bool(rows)) as db:
             facts = self._gather(db, rows, room, now)
-            decision = decide(self._kind, rows, facts, room, now, resend_unknown=self._resend_unknown)
+            decision = decide(
+                self._kind,
+                rows,
+                facts,
+                room,
+                now,
+                resend_unknown=self._resend_unknown,
+                skip_repeats=self._repeats == "skip",
+            )
             return decision, self._write(db, answers, decision, now)
 
     def give_up(self, rows: Sequence[PendingRow]) -> list[SettledRow]:
@@ -227,7 +262,9 @@ class Turns:
         opening = Opening(wanted) if self._window is None else self._window.look(db, wanted, now)
         elsewhere = row_table.in_flight_elsewhere(db, run, keys)
         if self._kind is EventKind.LEAD:
-            return Facts(ledger.known_leads(db, run.scope, keys), elsewhere, (), opening)
+            looks = [row.look for row in rows if row.look is not None and self._repeats != "send"]
+            alike = look_alikes.sent(db, run.scope, looks, but=run.id) if looks else ()
+            return Facts(ledger.known_leads(db, run.scope, keys), elsewhere, (), opening, alike)
         if not self._resend_unknown and now - self._looked >= _LOOK_AGAIN:
             self._looked = now
             self._too_old = row_table.too_long_ago_elsewhere(db, run, now) | in_doubt.too_long_ago(

@@ -6,15 +6,16 @@ One pass in constant memory. Which rows repeat or contradict others is known at 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cms_cli.replay.journal import ledger
 from cms_cli.replay.journal.rows import (
     AMOUNT_CHANGED,
     IN_LEDGER,
+    LOOKS_SENT,
     OUTCOME_UNKNOWN,
     SENT_ELSEWHERE,
     RowStatus,
@@ -23,6 +24,8 @@ from cms_cli.replay.journal.rows import (
 )
 from cms_cli.replay.model import SAMPLES, PlannedEvent, PlannedRow, Problem, RowProblem, SkippedRow
 from cms_cli.replay.staging.duplicates import ComparedRow, Repeat, Repeats
+from cms_cli.replay.staging.history import History
+from cms_cli.replay.staging.places import Places
 from cms_cli.replay.staging.preview import Tally
 from cms_cli.replay.values.ids import IDS
 from cms_cli.replay.values.times import to_wire
@@ -34,8 +37,17 @@ _SHOWN = 64  # rows that may be shown as events; more than are shown, since some
 SAMPLED = 256
 """Rows that sample values are taken from."""
 
-Known = Mapping[bytes, "tuple[int | None, str | None] | bool"]
-"""What the ledger has, by key: a sale's amount and currency; whether a lead surely arrived."""
+
+class Identity(NamedTuple):
+    """How the ledger knows an event.
+
+    Attributes:
+        keys: Its key, and any that an older version gave it.
+        look: What a lead without a time of its own looks like, wherever it is in whichever file; else None.
+    """
+
+    keys: tuple[bytes, ...]
+    look: bytes | None = None
 
 
 class Sink(Protocol):
@@ -49,11 +61,6 @@ class Sink(Protocol):
 
     def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
         """Update rows that were written as pending: number, status, code and error."""
-
-
-def nothing_known(_: Sequence[bytes]) -> Known:
-    """Look keys up where no earlier run counts."""
-    return {}
 
 
 class Stager:
@@ -71,7 +78,8 @@ class Stager:
         now: datetime,
         *,
         sha256: str,
-        look_up: Callable[[Sequence[bytes]], Known] = nothing_known,
+        history: History,
+        repeats: str = "",
         unknown_again: bool = False,
         progress: Callable[[int], None],
     ) -> None:
@@ -82,13 +90,16 @@ class Stager:
             sink: Takes the rows.
             now: The time, in UTC.
             sha256: Of the input's bytes.
-            look_up: Looks keys up in the ledger.
+            history: What earlier runs have sent.
+            repeats: What to do with leads that look like one of another file: "" to ask, ``send`` or ``skip``.
             unknown_again: Whether leads are sent that may have arrived before.
             progress: Called with the number of rows read, once a batch.
         """
         self._kind = kind
         self._sink = sink
-        self._look_up = look_up
+        self._history = history
+        self._repeats = repeats
+        self._places = Places()
         self._progress = progress
         self._unknown_again = unknown_again
         self._sha256 = sha256
@@ -103,6 +114,11 @@ class Stager:
     def samples(self) -> list[list[str]]:
         """The cells of the first rows that can be sent; of the first rows where none can."""
         return self._good or self._other
+
+    @property
+    def end(self) -> bytes:
+        """The place at the end of a file of leads."""
+        return self._places.current
 
     def run(self, rows: Iterable[PlannedRow]) -> None:
         """Check and write every row; they come in file order.
@@ -120,31 +136,43 @@ class Stager:
         self.events = tuple(islice(self._shown.values(), SAMPLES))
 
     def _stage(self, batch: list[PlannedRow], repeats: Repeats) -> None:
-        events = {row.row: self._key(row) for row in batch if isinstance(row, PlannedEvent)}
-        known = self._look_up(list(events.values())) if events else {}
+        identities = self._identify(batch)
+        known = self._history.known([key for each in identities.values() for key in each.keys])
+        looks = [each.look for each in identities.values() if each.look is not None]
+        looks_sent = set() if self._repeats == "send" else self._history.looks_sent(looks)
         staged: list[StagedRow] = []
         compared: list[ComparedRow] = []
         for row in batch:
-            if isinstance(row, PlannedEvent):
-                key = events[row.row]
-                before = known.get(key)
-                if before is None or (before is False and self._unknown_again):
-                    self._count(row)
-                    compared.append(self._comparable(row, key))
-                    status, code, error = RowStatus.PENDING, None, None
-                else:
-                    status, code, error = self._known_before(row, before)
-                if self._sink.wants_rows:
-                    staged.append(_event(row, key, status, code, error))
+            if not isinstance(row, PlannedEvent):
+                if isinstance(row, RowProblem) and "invoiceId" in row.wire:
+                    compared.append(_unsendable(row))
+                staged.append(self._left_out(row))
                 continue
-            if isinstance(row, RowProblem) and "invoiceId" in row.wire:
-                compared.append(_unsendable(row))
-            found = self._left_out(row)
+            identity = identities[row.row]
+            before = next((known[key] for key in identity.keys if key in known), None)
+            if before is None and identity.look in looks_sent:
+                staged.append(self._left_out(_look_alike(row, self._repeats)))
+                continue
+            if before is None or (before is False and self._unknown_again):
+                self._count(row)
+                compared.append(self._comparable(row, identity.keys[0]))
+                outcome: tuple[RowStatus, str | None, str | None] = (RowStatus.PENDING, None, None)
+            else:
+                outcome = self._known_before(row, before)
             if self._sink.wants_rows:
-                staged.append(found)
+                staged.append(_event(row, identity, *outcome))
         repeats.add(compared)
-        if staged:
+        if staged and self._sink.wants_rows:
             self._sink.write(staged)
+
+    def _identify(self, batch: list[PlannedRow]) -> dict[int, Identity]:
+        """Return the identities of the events among some rows, by row; all rows are passed in file order."""
+        found = {}
+        for row in batch:
+            place = self._places.after(row.cells) if self._kind is EventKind.LEAD else b""
+            if isinstance(row, PlannedEvent):
+                found[row.row] = self._identity(row, place)
+        return found
 
     def _count(self, row: PlannedEvent) -> None:
         self.tally.add(row.amount, row.currency, row.timestamp, row.refunded)
@@ -182,15 +210,15 @@ class Stager:
         first, message = row.problems[0], "; ".join(problem.message for problem in row.problems)
         return _unsent(row, RowStatus.INVALID, first.code, message, first.column)
 
-    def _key(self, event: PlannedEvent) -> bytes:
+    def _identity(self, event: PlannedEvent, place: bytes) -> Identity:
         if self._kind is EventKind.SALE:
-            return ledger.key_of(event.invoice_id)
+            return Identity((ledger.key_of(event.invoice_id),))
         if event.timestamp and event.timestamp != self._now:
-            return ledger.key_of(event.body)
-        # Two that look alike may be two events, so one without a time of its own is known by its place in the file:
-        # when the run itself has been removed, the same file does not send it again. ("now" is another time then.)
+            return Identity((ledger.key_of(event.body),))
+        # "now" is another time with the next file.
         body = event.body.replace(self._now, "now") if event.timestamp else event.body
-        return ledger.key_of(f"{self._sha256} {event.row} {body}")
+        in_older_ledgers = ledger.key_of(f"{self._sha256} {event.row} {body}")
+        return Identity((ledger.key_of(place.hex(), body), in_older_ledgers), ledger.key_of("look", body))
 
     def _comparable(self, row: PlannedEvent, key: bytes) -> ComparedRow:
         if self._kind is EventKind.SALE:
@@ -257,13 +285,24 @@ def _unsendable(row: RowProblem) -> ComparedRow:
     )
 
 
-def _event(event: PlannedEvent, key: bytes, status: RowStatus, code: str | None, error: str | None) -> StagedRow:
+def _look_alike(event: PlannedEvent, repeats: str) -> SkippedRow | RowProblem:
+    """Return a lead that looks like one that was sent from another file as what becomes of it."""
+    code, message = LOOKS_SENT
+    if repeats == "skip":
+        return SkippedRow(event.row, event.line, event.cells, code, message)
+    hint = "nobody but you can know whether it is another event: say --repeats send, or --repeats skip"
+    return RowProblem.of(event.row, event.line, event.cells, None, code, message, hint)
+
+
+def _event(
+    event: PlannedEvent, identity: Identity, status: RowStatus, code: str | None, error: str | None
+) -> StagedRow:
     return StagedRow(
         event.row,
         event.line,
         status.value,
         ledger.order_key(event.customer),
-        key,
+        identity.keys[0],
         event.amount,
         event.currency,
         event.body,
@@ -271,6 +310,7 @@ def _event(event: PlannedEvent, key: bytes, status: RowStatus, code: str | None,
         code,
         error,
         None,
+        identity.look,
     )
 
 

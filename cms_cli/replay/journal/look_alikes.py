@@ -1,0 +1,61 @@
+"""Leads without a time of their own: what they say, and the files they came from.
+
+Two of them that look alike may be one event or two. Within its file each is known by its place; a lead of another
+file that looks like one that was sent needs somebody's word. Hashes only, as in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cms_cli.replay.journal.database import Database, in_parts, marks
+
+
+def add(db: Database, scope: int, look: bytes, run: int, row: int) -> None:
+    """Enter the look of a lead that is about to leave. Part of the transaction that writes its intent."""
+    db.execute(
+        "INSERT INTO lead_looks (scope, look, run, row) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (scope, look, run, row) DO NOTHING",
+        (scope, look, run, row),
+    )
+
+
+def remove(db: Database, scope: int, look: bytes, run: int, row: int) -> None:
+    """Delete the look of a lead that the service surely has not."""
+    db.execute(
+        "DELETE FROM lead_looks WHERE scope = ? AND look = ? AND run = ? AND row = ?", (scope, look, run, row)
+    )
+
+
+def sent(db: Database, scope: int, looks: Sequence[bytes], *, but: int | None = None) -> set[bytes]:
+    """Return which of some looks leads have that were sent, or may have been.
+
+    Args:
+        db: The database.
+        scope: The number of host and account.
+        looks: The looks to search for.
+        but: The number of a run whose leads do not count, or None.
+    """
+    found: set[bytes] = set()
+    for some in in_parts(looks):
+        query = f"SELECT look FROM lead_looks WHERE scope = ? AND run <> ? AND look IN ({marks(some)})"
+        found.update(bytes(look) for (look,) in db.execute(query, (scope, -1 if but is None else but, *some)))
+    return found
+
+
+def add_file(db: Database, scope: int, end: bytes) -> None:
+    """Enter a file whose leads are about to leave, by the place at its end."""
+    db.execute(
+        "INSERT INTO lead_files (scope, place) VALUES (?, ?) ON CONFLICT (scope, place) DO NOTHING", (scope, end)
+    )
+
+
+def files(db: Database, scope: int) -> set[bytes]:
+    """Return the places at the ends of the files whose leads were sent."""
+    return {bytes(place) for (place,) in db.execute("SELECT place FROM lead_files WHERE scope = ?", (scope,))}
+
+
+def clear(db: Database) -> None:
+    """Forget everything."""
+    for table in ("lead_looks", "lead_files"):
+        db.execute(f"DELETE FROM {table}")

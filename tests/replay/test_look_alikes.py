@@ -1,0 +1,182 @@
+"""Leads without a time of their own: known by their place in their file, and by nobody's guess anywhere else."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faultserver import DROP, SUCCESS, FaultServer, json_reply
+from replays import Bench, Notes, as_csv, counted
+from replays import lead as timed
+
+from cms_cli.exit_codes import ExitCode
+from cms_cli.replay.journal import lifecycle
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.mapping.shape import Shape
+from cms_cli.replay.run import rehearse
+from cms_cli.replay.staging.places import Places, has_grown
+from cms_cli.replay.watcher import Watcher
+
+HEADER = ("event_name", "customer_external_id", "note")
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    """A service that takes everything, unless its script says otherwise."""
+    with FaultServer() as server:
+        yield server
+
+
+def leads(text: str, note: str = "") -> str:
+    """A file with a lead for each letter."""
+    return as_csv(HEADER, [["signup", customer, note] for customer in text])
+
+
+def received(server: FaultServer) -> Counter[str]:
+    return Counter(request.json["customerExternalId"] for request in server.requests)
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_file_that_has_grown_sends_its_new_rows_and_nothing_else(
+    tmp_path: Path, server: FaultServer, pruned: bool
+) -> None:
+    """Night after night, also rows that look like earlier ones, and when the runs themselves were removed."""
+    bench = Bench(tmp_path, server.url, "lead")
+    rows = [["signup", "a", "1"], ["signup", "b", "2"], ["signup", "b", "3"]]
+    assert counted(bench.replay(bench.file(as_csv(HEADER, rows)))) == {"accepted": 3}
+    for number, customer in enumerate("cab", 4):
+        if pruned:
+            with Journal.open(bench.state) as journal:
+                lifecycle.prune(journal, None, ledger_too=False)
+        rows.append(["signup", customer, str(number)])
+        path = bench.file(as_csv(HEADER, rows))
+        preview, _ = rehearse(bench.request(path), Watcher())
+        assert (preview.pending, preview.counts["duplicate"]) == (1, len(rows) - 1)
+        report = bench.replay(path)
+        assert counted(report) == {"accepted": 1, "duplicate": len(rows) - 1}
+    assert received(server) == {"a": 2, "b": 3, "c": 1}
+
+
+def test_a_file_of_json_lines_that_has_grown_by_a_key(tmp_path: Path, server: FaultServer) -> None:
+    """A later line with another key gives every row one more cell, which is empty."""
+    bench = Bench(tmp_path, server.url, "lead")
+    lines = [json.dumps({"event_name": "signup", "customer_external_id": each}) for each in "ab"]
+    shape = Shape(format="jsonl")
+    bench.replay(bench.file("\n".join(lines), "in.jsonl"), shape)
+    lines.append(json.dumps({"event_name": "signup", "customer_external_id": "a", "note": "again"}))
+    report = bench.replay(bench.file("\n".join(lines) + "\n", "in.jsonl"), shape)
+    assert counted(report) == {"accepted": 1, "duplicate": 2}
+
+
+@pytest.mark.parametrize("change", ["a row before", "a row changed", "another file"])
+def test_in_any_other_file_a_look_alike_is_invalid(tmp_path: Path, server: FaultServer, change: str) -> None:
+    """Until --repeats says whether it is the same event; a dry run says the same."""
+    bench = Bench(tmp_path, server.url, "lead")
+    bench.replay(bench.file(leads("abc")))
+    text = {"a row before": leads("xabc"), "a row changed": leads("axbc"), "another file": leads("cbax")}[change]
+    path = bench.file(text, "next.csv")
+    likely = 2 if change == "a row changed" else 3
+    same_place = 3 - likely
+    preview, _ = rehearse(bench.request(path), Watcher())
+    blocked = bench.replay(path)
+    assert (blocked.blocked, preview.blocked) == (True, True)
+    assert blocked.counts == preview.counts
+    assert {problem.code for problem in blocked.problems} == {"looks_sent"}
+    assert "--repeats" in preview.problems[0].problem.hint
+    assert counted(blocked) == {
+        "invalid": likely,
+        "pending": 1,
+        **({"duplicate": same_place} if same_place else {}),
+    }
+    skipped = bench.replay(path, repeats="skip")
+    assert skipped.exit_code == ExitCode.OK
+    assert (skipped.counts["accepted"], skipped.counts["skipped"]) == (1, likely)
+    assert received(server) == {"a": 1, "b": 1, "c": 1, "x": 1}
+    sent = bench.replay(bench.file(text + "\n", "third.csv"), repeats="send")
+    assert sent.exit_code == ExitCode.OK
+    assert sum(received(server).values()) == 4 + sent.counts["accepted"]
+
+
+def test_a_look_alike_of_an_unknown_lead(tmp_path: Path, server: FaultServer) -> None:
+    """It may be there already, so it asks for a word as well; one that was refused is no look-alike."""
+    server.script(SUCCESS, DROP, json_reply(422, {"error": "no"}))
+    bench = Bench(tmp_path, server.url, "lead")
+    report = bench.replay(bench.file(leads("abc")), concurrency=1)
+    assert counted(report) == {"accepted": 1, "unknown": 1, "refused": 1}
+    blocked = bench.replay(bench.file(leads("cb"), "next.csv"))
+    assert [(problem.line, problem.code) for problem in blocked.problems] == [(3, "looks_sent")]
+
+
+def test_rows_of_a_failures_file_are_exempt(tmp_path: Path, server: FaultServer) -> None:
+    """They are fed back on purpose."""
+    server.script(SUCCESS, json_reply(422, {"error": "no"}))
+    bench = Bench(tmp_path, server.url, "lead")
+    failures = tmp_path / "f.csv"
+    bench.replay(bench.file(as_csv(HEADER, [["signup", "a", "1"], ["signup", "a", "2"]])), failures=failures)
+    assert counted(bench.replay(failures)) == {"accepted": 1}
+    assert received(server) == {"a": 3}
+
+
+@pytest.mark.parametrize("then", ["send", "skip"])
+def test_look_alikes_that_are_learned_while_sending_stay_pending(
+    tmp_path: Path, server: FaultServer, then: str
+) -> None:
+    """Another file was sent after this one had been staged: exit 5, and resume says which."""
+    bench = Bench(tmp_path, server.url, "lead")
+    other = bench.file(leads("b"), "other.csv")
+
+    class Meanwhile(Notes):
+        def confirm(self, preview: object) -> bool:
+            del preview
+            assert counted(Bench(tmp_path, server.url, "lead").replay(other)) == {"accepted": 1}
+            return True
+
+    report = bench.replay(bench.file(leads("abc")), notes=Meanwhile())
+    assert (report.exit_code, counted(report)) == (ExitCode.UNAVAILABLE, {"accepted": 2, "pending": 1})
+    assert "--repeats" in report.reason
+    assert report.run
+    again = bench.resume(report.run)
+    assert (again.exit_code, again.counts["pending"]) == (ExitCode.UNAVAILABLE, 1)
+    ended = bench.resume(report.run, repeats=then)
+    outcome = {"accepted": 3} if then == "send" else {"accepted": 2, "skipped": 1}
+    assert (ended.exit_code, counted(ended)) == (ExitCode.OK, outcome)
+    assert received(server)["b"] == (2 if then == "send" else 1)
+
+
+def test_two_look_alikes_of_one_file_are_two_events(tmp_path: Path, server: FaultServer) -> None:
+    """Their cells differ, and their events do not."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(as_csv(HEADER, [["signup", "a", "1"], ["signup", "a", "2"]]))
+    assert counted(bench.replay(path)) == {"accepted": 2}
+
+
+def test_leads_with_a_time_need_no_word(tmp_path: Path, server: FaultServer) -> None:
+    """They are known by all that they say, in whichever file."""
+    bench = Bench(tmp_path, server.url, "lead")
+    header = ("click_id", "event_name", "customer_external_id", "timestamp")
+    bench.replay(bench.file(as_csv(header, [timed(1)])))
+    report = bench.replay(bench.file(as_csv(header, [timed(2), timed(1)]), "next.csv"))
+    assert counted(report) == {"accepted": 1, "duplicate": 1}
+
+
+def test_fresh_asks_for_no_word(tmp_path: Path, server: FaultServer) -> None:
+    """It sends all of the file again."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(leads("ab"))
+    bench.replay(path)
+    assert counted(bench.replay(path, fresh=True)) == {"accepted": 2}
+
+
+def test_the_place_of_a_row_is_all_that_comes_before_it() -> None:
+    """Another row before it, or its cells divided otherwise, is another place; empty cells at its end are not."""
+    rows = [["a", "b"], ["c", ""], ["d", "e"]]
+    places = Places()
+    ends = [places.after(row) for row in rows]
+    assert len(set(ends)) == 3
+    assert has_grown([["a", "b", ""], ["c"], ["d", "e"], ["f"]], {ends[2]})
+    assert not has_grown([["a,b"], ["c"], ["d", "e"]], {ends[2]})
+    assert not has_grown([["c"], ["a", "b"], ["d", "e"]], {ends[2]})
+    assert not has_grown(rows[:2], {ends[2]})
