@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from faultserver import DROP, HANG, SUCCESS, FaultServer, Received, Reply, json_reply
-from replays import Bench, Notes, counted, leads_csv, sales_csv
+from replays import Bench, Notes, counted, hurry, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.journal import row_table
@@ -81,6 +81,27 @@ def test_two_files_of_the_same_events_side_by_side(tmp_path: Path, kind: str) ->
     assert (len(requests), set(requests.values())) == (22, {1})
     assert sum(report["accepted"] for report in reports) == 22
     assert sum(report.get("duplicate", 0) for report in reports) == 20
+
+
+def test_a_sale_that_another_run_sends_again_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its second attempt is in flight as the first one was; once it is answered, nobody waits for it."""
+    hurry(monkeypatch)
+    reports: list[dict[str, int]] = []
+
+    def meanwhile(received: Received) -> Reply:
+        other = Bench(tmp_path, server.url)
+        path = other.file(sales_csv([1, 2]), "other.csv")
+        reports.append(counted(other.replay(path, concurrency=1, max_duration=0.5)))
+        return SUCCESS
+
+    with FaultServer() as server:
+        server.script(json_reply(500, {"error": "oops"}), meanwhile)
+        bench = Bench(tmp_path, server.url)
+        assert counted(bench.replay(bench.file(sales_csv([1])))) == {"accepted": 1}
+        assert reports == [{"accepted": 1, "pending": 1}]
+        assert counted(bench.replay(tmp_path / "other.csv")) == {"accepted": 1, "duplicate": 1}
+        sent = [received.json["invoiceId"] for received in server.requests]
+    assert sent == ["inv_1", "inv_1", "inv_2"]
 
 
 def test_a_lead_that_a_dead_run_was_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
