@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import count
 from types import MappingProxyType
 from typing import Any, NamedTuple, Union
 
@@ -62,24 +61,6 @@ class SourceRow(NamedTuple):
     row: int
     line: int
     cells: list[str]
-
-
-class Block(NamedTuple):
-    """Rows that follow each other on lines that do, each of them whole: as many :class:`SourceRow` in one value.
-
-    Attributes:
-        row: The number of the first one.
-        line: The line of the first one.
-        cells: The cells of each.
-    """
-
-    row: int
-    line: int
-    cells: list[list[str]]
-
-    def rows(self) -> list[SourceRow | RowProblem]:
-        """Give the rows one by one."""
-        return list(map(SourceRow._make, zip(count(self.row), count(self.line), self.cells)))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from cms_cli.replay.model import (
     InputError,
     MachineError,
     RowProblem,
+    SkippedRow,
     SourceRow,
 )
 from cms_cli.replay.reading.source import Source, sha256_of
@@ -193,7 +194,7 @@ class RowFile:
 
 
 def with_cells(
-    rows: Iterable[SettledRow], table: Iterable[SourceRow | RowProblem]
+    rows: Iterable[SettledRow], table: Iterable[SourceRow | RowProblem | SkippedRow]
 ) -> Generator[SettledRow, None, None]:
     """Yield rows with the cells that a finished run has dropped, from the input.
 

@@ -147,3 +147,12 @@ def test_fields_have_their_names() -> None:
     with pytest.raises(InputError) as caught:
         field_named(SALE_FIELDS, "amuont", "a sale")
     assert caught.value.hint == "Did you mean amount?"
+
+
+def test_two_columns_of_one_name_matter_where_one_is_used() -> None:
+    """An export may repeat a column that nobody reads; of one that is read nobody knows which is meant."""
+    names = ("id", "Note", "amount", "Note")
+    assert [source.place for source in every(names, "amount", "--map amount")] == [2]
+    with pytest.raises(InputError) as caught:
+        every(names, "Note", "--map invoice_id")
+    assert caught.value.message == 'two columns are called "Note": number 2 and number 4'

@@ -108,10 +108,21 @@ def test_a_column_without_a_name_keeps_its_place() -> None:
     assert cells(",id,,x\n0,a,,b\n") == [["0", "a", "", "b"]]
 
 
-def test_columns_of_one_name_are_refused() -> None:
-    """The error names it and both places."""
-    error = refusal("id,amount,name, amount\n1,2,3,4\n")
-    assert error.message == 'two columns are called "amount": number 2 and number 4'
+def test_the_header_is_where_somebody_says() -> None:
+    """What is before it is no row, and lines are counted from the beginning of the file."""
+    data = 'Report of the month\n\n"a;b",c\nid,amount\n1,2\n'
+    assert header(data, header_line=4) == ("id", "amount")
+    assert table(data, header_line=4)[0].line == 5
+    assert refusal(data, header_line=2).message.startswith("line 2 is empty")
+    assert refusal(data, header_line=9).message == "--header-line 9: the file has 5 lines"
+
+
+@pytest.mark.parametrize("before", ["#TYPE System.Data.DataRow\n", '"#TYPE Selected.Row"\n', ",,,\n\n", "\x0b\n"])
+def test_lines_that_programs_put_before_the_header_are_skipped(before: str) -> None:
+    """PowerShell names its type; spreadsheets leave rows of empty cells."""
+    found = table(f"{before}id,amount\n1,2\n")
+    assert [row.cells for row in found] == [["1", "2"]]
+    assert found[0].line == before.count("\n") + 2
 
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf", b"\xff\xfe", b" ,,\n", b"sep=;\n", b'""\n'])

@@ -38,7 +38,6 @@ def test_keys_are_columns_in_the_order_of_their_first_appearance() -> None:
         (2, 4, ["false", "", "true"]),
     ]
     assert list(table) == list(table)
-    assert [row for block in table.blocks(1) for row in block] == list(table)
 
 
 @pytest.mark.parametrize(

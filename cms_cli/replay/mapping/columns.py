@@ -233,7 +233,12 @@ def listed(header: Sequence[str]) -> str:
 
 
 def _places(header: Sequence[str], name: str, *, any_spelling: bool = False) -> list[int]:
-    exact = [header.index(name)] if name in header else []
+    exact = [place for place, column in enumerate(header) if name and column == name]
+    if len(exact) > 1:
+        raise InputError(
+            f"two columns are called {shown(name)}: number {exact[0] + 1} and number {exact[1] + 1}",
+            "rename one of them, or take it out",
+        )
     if exact and not any_spelling:
         return exact
     wanted = folded(name)

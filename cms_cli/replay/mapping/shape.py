@@ -27,6 +27,8 @@ class Shape:
         date_format: The strptime formats of dates that have to be told, in the order in which they are tried.
         encoding: The file's encoding, or "" to find it.
         delimiter: The file's delimiter, or "" to find it.
+        header_line: The line that the header is on, or 0 for the first that holds anything.
+        footer_lines: How many lines at the end are no rows.
     """
 
     format: str = "csv"
@@ -42,6 +44,8 @@ class Shape:
     date_format: tuple[str, ...] = ()
     encoding: str = ""
     delimiter: str = ""
+    header_line: int = 0
+    footer_lines: int = 0
 
     def under(self, rules: Rules, content: str) -> Shape:
         """Fill in what a preset or mapping file says and no flag does.

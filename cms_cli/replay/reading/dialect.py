@@ -22,6 +22,9 @@ _CANDIDATES = (",", ";", "\t", "|")
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 # Excel's own first line, which says what the delimiter is. Spreadsheets that save it again fill it up with cells.
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?\1*[\r\n]*', re.IGNORECASE)
+# The first line of what PowerShell's Export-Csv writes.
+_TYPE_LINE = re.compile(r'"?#TYPE ')
+_COUNTED = "Count as an editor does, blank lines included."
 # A header is not longer than this; what is has an open quote.
 _LONGEST_HEADER = 1 << 20
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
@@ -31,8 +34,8 @@ class Head(NamedTuple):
     """What the first lines of a file say.
 
     Attributes:
-        header: The names of the columns, without the white space around them. At least one, and none twice; empty
-            for a column without a name (pandas writes its index that way), which is never the last.
+        header: The names of the columns, without the white space around them. At least one; empty for
+            a column without a name (pandas writes its index that way), which is never the last.
         delimiter: Between cells.
         skip_spaces: Whether a quote after spaces still quotes its cell (``"a", "b"``).
         lines: How many lines there are up to the end of the header.
@@ -64,24 +67,32 @@ def delimiter_named(asked: str) -> str:
     return delimiter
 
 
-def read_head(lines: Iterable[str], delimiter: str | None) -> Head:
+def read_head(lines: Iterable[str], delimiter: str | None, header_line: int = 0) -> Head:
     """Read the lines up to the end of the header.
 
     Args:
         lines: The lines of the file, each with its line end.
         delimiter: The user's word, or None to find it out.
+        header_line: The line that the header is on, or 0 for the first that holds anything.
 
     Raises:
         InputError: For a file without a header, and a header that cannot be used or read in only one way.
     """
     rest = iter(lines)
-    for skipped, line in enumerate(rest):
+    number = 0
+    for number, line in enumerate(rest, 1):
         text = line[1:] if line.startswith("\ufeff") else line
-        sep = None if skipped else _SEP_LINE.fullmatch(text)
+        sep = _SEP_LINE.fullmatch(text) if number == 1 else None
         if sep:
             delimiter = delimiter or delimiter_named(sep[1])
-        elif text.strip(f'{delimiter or ""},;|" \t\r\n\u00a0'):
-            return _read_header(_Replay(text, rest), skipped, delimiter)
+        elif number < header_line or (not header_line and _TYPE_LINE.match(text)):
+            continue
+        elif text.strip(f'{delimiter or ""},;|" \t\r\n\u00a0').strip():
+            return _read_header(_Replay(text, rest), number - 1, delimiter)
+        elif number == header_line:
+            raise InputError(f"line {number} is empty, and --header-line says that it is the header", _COUNTED)
+    if number and number < header_line:
+        raise InputError(f"--header-line {header_line}: the file has {number} lines", _COUNTED)
     raise InputError("the file is empty", "it needs a first line with the names of its columns")
 
 
@@ -171,14 +182,6 @@ def _checked(cells: list[str]) -> tuple[str, ...]:
     names = [cell.strip() for cell in cells]
     while names and not names[-1]:
         names.pop()
-    seen: dict[str, int] = {}
-    for place, name in enumerate(names, 1):
-        if name and name in seen:
-            raise InputError(
-                f"two columns are called {shown(name)}: number {seen[name]} and number {place}",
-                "rename one of them, or take it out",
-            )
-        seen[name] = place
     return tuple(names)
 
 

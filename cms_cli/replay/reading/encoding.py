@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
@@ -133,15 +133,6 @@ class Text:
                 yield text
             if not block:
                 return
-
-    def ahead(self) -> Generator[str, None, None]:
-        """What is to come, without going there: when this is closed, all is as before."""
-        place, state = self._stream.tell(), self._decoder.getstate()
-        try:
-            yield from self
-        finally:
-            self._stream.seek(place)
-            self._decoder.setstate(state)
 
 
 def utf16_by_its_zeros(raw: bytes) -> str | None:

@@ -20,7 +20,7 @@ from itertools import islice
 from json.decoder import JSONDecoder
 from typing import Any, BinaryIO, NoReturn
 
-from cms_cli.replay.model import SURPLUS, Block, InputError, RowProblem, SourceRow
+from cms_cli.replay.model import SURPLUS, InputError, RowProblem, SourceRow
 from cms_cli.replay.problems import shown
 from cms_cli.replay.reading.encoding import Encoding, find_encoding, hint_at_utf16
 from cms_cli.replay.reading.lines import NUL_STAND_IN, Lines
@@ -88,6 +88,7 @@ class _JsonTable:
         self.header = header
         self.encoding = encoding.name
         self.delimiter = ""
+        self.footers: list[tuple[int, str]] = []
 
     def __iter__(self) -> Iterator[SourceRow | RowProblem]:
         places = {key: place for place, key in enumerate(self.header)}
@@ -115,11 +116,6 @@ class _JsonTable:
             elif any(map(str.strip, cells)):
                 row += 1
                 yield SourceRow(row, number, cells)
-
-    def blocks(self, size: int) -> Iterator[Block | list[SourceRow | RowProblem]]:
-        rows = iter(self)
-        while some := list(islice(rows, size)):
-            yield some
 
 
 def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:

@@ -9,46 +9,28 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import chain
-from typing import BinaryIO, Callable
+from typing import BinaryIO
 
 from cms_cli.replay.reading.encoding import Encoding, Text
-from cms_cli.replay.reading.quotes import closing_distance
 
 NUL_STAND_IN = "\ufdd0"
 """Stands for NUL, which csv refuses before Python 3.11: a code point to which Unicode never gives a meaning."""
-
-LONG_ROW = 1 << 22
-"""From so many characters on, a row may be an open quote that swallows the rest of the file.
-
-csv would hold all of it in memory, four bytes a character, before it said so: the closing quote is looked for.
-"""
-
-
-class QuoteNeverClosesError(Exception):
-    """The row being read is open at a quote that no quote in the rest of the file closes as it should."""
 
 
 class Lines:
     """The lines of a file, from its beginning, each with its line end."""
 
-    def __init__(
-        self, stream: BinaryIO, encoding: Encoding, delimiter: str = ",", in_row: Callable[[], bool] | None = None
-    ) -> None:
+    def __init__(self, stream: BinaryIO, encoding: Encoding) -> None:
         """Begin at the first line.
 
         Args:
             stream: The file, seekable. Nobody else may move it while the lines are read.
             encoding: Of the file.
-            delimiter: Between cells.
-            in_row: Tells whether the reader of the lines is in the middle of a row; asked once a piece.
         """
         #: Whether a NUL has come by; from then on NUL_STAND_IN may stand in a line.
         self.nul_seen = False
         self._text = Text(stream, encoding)
-        self._delimiter = delimiter
-        self._in_row = in_row
         self._piece = ""
         self._split = io.StringIO()
 
@@ -57,7 +39,6 @@ class Lines:
 
         Raises:
             InputError: For bytes that cannot be decoded.
-            QuoteNeverClosesError: Where a row has become long, and for this reason.
         """
         return chain.from_iterable(self._pieces())
 
@@ -72,16 +53,10 @@ class Lines:
 
     def _pieces(self) -> Iterator[io.StringIO]:
         begun: list[str] = []  # A line whose end has not come yet.
-        row_length, sure_until = 0, LONG_ROW
         for text in self._text:
             if "\0" in text:
                 self.nul_seen = True
                 text = text.replace("\0", NUL_STAND_IN)  # noqa: PLW2901 - nobody wants the other one any more
-            row_length = row_length + len(text) if self._in_row is not None and self._in_row() else 0
-            if not row_length:
-                sure_until = LONG_ROW
-            elif row_length > sure_until:
-                sure_until = row_length + LONG_ROW + self._distance_to_quote([*begun, text])
             # A CR at the end of the piece may be half of a CR LF.
             end = max(text.rfind("\n"), text.rfind("\r", 0, len(text) - 1)) + 1
             if end:
@@ -97,10 +72,3 @@ class Lines:
         self._piece = piece
         self._split = io.StringIO(piece, newline="")
         return self._split
-
-    def _distance_to_quote(self, read: list[str]) -> int:
-        with closing(self._text.ahead()) as ahead:
-            distance = closing_distance(chain(read, ahead), self._delimiter)
-        if distance is None:
-            raise QuoteNeverClosesError
-        return distance

@@ -25,33 +25,6 @@ class StrayQuote(NamedTuple):
     end: int
 
 
-def closing_distance(pieces: Iterable[str], delimiter: str) -> int | None:
-    """How many characters are left of a quoted cell, or None where it does not end as a cell should.
-
-    Args:
-        pieces: The text from some place inside the cell to the end of the file. No more is read than is needed.
-        delimiter: What may follow the closing quote, besides the end of the line.
-    """
-    passed = 0
-    after_quote = False  # The last character seen was a quote: the first half of two, or the closing one.
-    for piece in pieces:
-        place = 0
-        while place < len(piece):
-            if after_quote:
-                if piece[place] != '"':
-                    return passed + place if piece[place] in ("\r", "\n", delimiter) else None
-                after_quote = False
-                place += 1
-                continue
-            found = piece.find('"', place)
-            if found < 0:
-                break
-            after_quote = True
-            place = found + 1
-        passed += len(piece)
-    return passed if after_quote else None
-
-
 def find_stray_quote(lines: Iterable[str], first: int, delimiter: str, *, skip_spaces: bool) -> StrayQuote:
     """The quote that breaks a row, read the way csv reads.
 

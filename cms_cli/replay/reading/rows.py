@@ -8,30 +8,35 @@ What is read, and what is refused (each refusal says where, and what to do):
   and delimiters are text. Elsewhere a quote is text (``5" pipe``). Text after a closing quote (``"a"b``) makes the
   row a problem; where even the row's end is in doubt, so are the rows after it, and the file is refused.
 * Blank lines, rows of empty cells and empty cells beyond the header's are ignored. Any other row has to have as
-  many cells as the header.
+  many cells as the header. A row that repeats the header, as in files joined by ``cat``, is skipped.
 * A NUL makes its row a problem.
+* A cell may have up to 4 million characters: more is an open quote, which would swallow the rest of the file.
 
-Memory depends on the longest row only, a cell may be of any length, and each iteration reads the file once, from
-its beginning.
+Memory depends on the longest row only, and each iteration reads the file once, from its beginning.
 """
 
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
-from operator import itemgetter
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, Union
 
-from cms_cli.replay.model import Block, InputError, RowProblem, SourceRow
+from cms_cli.replay.model import ADDED, InputError, RowProblem, SkippedRow, SourceRow
 from cms_cli.replay.reading.dialect import Head, delimiter_named, read_head
 from cms_cli.replay.reading.encoding import Encoding, find_encoding
-from cms_cli.replay.reading.lines import NUL_STAND_IN, Lines, QuoteNeverClosesError
+from cms_cli.replay.reading.lines import NUL_STAND_IN, Lines
 from cms_cli.replay.reading.quotes import ends_unquoted, find_stray_quote
 
-# csv's own limit for a cell is 128 KiB. It is one number for the whole process, and can only be set there; raising
-# it breaks nothing that worked. (A C long: 32 bits on Windows.)
-_ANY_LENGTH = 2**31 - 1
+LONGEST_CELL = 1 << 22
+"""Characters of a cell. csv has one limit for the whole process, 128 KiB unless set; raising it breaks nothing."""
+
+_MOST_FOOTERS = 50
+_BOM = "\ufeff"
+
+TableRow = Union[SourceRow, RowProblem, SkippedRow]
 
 
 class Table(Protocol):
@@ -42,7 +47,7 @@ class Table(Protocol):
 
     @property
     def header(self) -> tuple[str, ...]:
-        """The columns' names, each but once; empty for a column without one."""
+        """The columns' names; empty for a column without one."""
 
     @property
     def encoding(self) -> str:
@@ -52,22 +57,26 @@ class Table(Protocol):
     def delimiter(self) -> str:
         """What separates cells; empty for a format that needs none."""
 
-    def __iter__(self) -> Iterator[SourceRow | RowProblem]:
+    @property
+    def footers(self) -> list[tuple[int, str]]:
+        """Lines left out as footers in the last iteration: the number and text of each."""
+
+    def __iter__(self) -> Iterator[TableRow]:
         """The rows in the order of the file.
 
         Raises:
             InputError: For what makes the rest of the file unreadable.
         """
 
-    def blocks(self, size: int) -> Iterator[Block | list[SourceRow | RowProblem]]:
-        """The same rows, up to ``size`` at a time; as a block where all of them are as most rows are.
 
-        Raises:
-            InputError: For what makes the rest of the file unreadable.
-        """
-
-
-def open_table(stream: BinaryIO, *, encoding: str | None = None, delimiter: str | None = None) -> Table:
+def open_table(
+    stream: BinaryIO,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    header_line: int = 0,
+    footer_lines: int = 0,
+) -> Table:
     """Read the header of a delimited file.
 
     Args:
@@ -75,42 +84,73 @@ def open_table(stream: BinaryIO, *, encoding: str | None = None, delimiter: str 
             and nobody else may move it.
         encoding: The user's word, or None for what a byte order mark says, or UTF-8.
         delimiter: The user's word, or None to find it out.
+        header_line: The line that the header is on, or 0 for the first that is not blank.
+        footer_lines: How many of the last lines, blank ones aside, are no rows.
 
     Raises:
         InputError: For a file that cannot be read as a table, and options that mean nothing.
     """
-    if csv.field_size_limit() < _ANY_LENGTH:
-        csv.field_size_limit(_ANY_LENGTH)
+    if csv.field_size_limit() < LONGEST_CELL:
+        csv.field_size_limit(LONGEST_CELL)
     wanted = delimiter_named(delimiter) if delimiter is not None else None
     found = find_encoding(stream, encoding)
-    return _DelimitedTable(stream, found, read_head(Lines(stream, found), wanted))
+    if header_line or footer_lines:
+        # A failures file has no lines before its header, nor after its rows, whatever its input had.
+        with suppress(InputError):
+            head = read_head(Lines(stream, found), wanted)
+            if set(ADDED) <= set(head.header):
+                return _DelimitedTable(stream, found, head)
+    return _DelimitedTable(stream, found, read_head(Lines(stream, found), wanted, header_line), footer_lines)
 
 
 class _DelimitedTable:
-    def __init__(self, stream: BinaryIO, encoding: Encoding, head: Head) -> None:
+    def __init__(self, stream: BinaryIO, encoding: Encoding, head: Head, footer_lines: int = 0) -> None:
         self._stream = stream
         self._encoding = encoding
         self._head = head
+        self._footer_lines = footer_lines
+        self.header = head.header
+        self.encoding = encoding.name
+        self.delimiter = head.delimiter
+        self.footers: list[tuple[int, str]] = []
 
-    @property
-    def header(self) -> tuple[str, ...]:
-        return self._head.header
+    def __iter__(self) -> Iterator[TableRow]:
+        return self._without_footers() if self._footer_lines else self._with_hints()
 
-    @property
-    def encoding(self) -> str:
-        return self._encoding.name
+    def _without_footers(self) -> Iterator[TableRow]:
+        held: deque[TableRow] = deque()
+        for row in self._rows():
+            held.append(row)
+            if len(held) > self._footer_lines:
+                yield held.popleft()
+        self.footers = []
+        for row in held:
+            if len(row.cells) == len(self.header):
+                yield _no_footer(row, self._footer_lines)
+            else:
+                self.footers.append((row.line, self.delimiter.join(row.cells)))
 
-    @property
-    def delimiter(self) -> str:
-        return self._head.delimiter
+    def _with_hints(self) -> Iterator[TableRow]:
+        """Yield all rows; lines at the end that are short get a hint that says how to leave them out."""
+        held: list[RowProblem] = []
+        for row in self._rows():
+            if type(row) is RowProblem and row.problems[0].code == "too_few_cells":
+                held.append(row)
+                continue
+            if held:
+                yield from held
+                held.clear()
+            yield row
+        for row in held:
+            yield row if len(held) > _MOST_FOOTERS else _perhaps_footer(row, len(held))
 
-    def __iter__(self) -> Iterator[SourceRow | RowProblem]:
+    def _rows(self) -> Iterator[TableRow]:
         head = self._head
-        width = len(head.header)
+        width, first = len(head.header), head.header[0]
         new = tuple.__new__  # A named tuple's own way takes twice as long.
         row = 0
         above = end = head.lines  # The line that the last row ended on.
-        lines = Lines(self._stream, self._encoding, head.delimiter, lambda: above + reader.line_num > end)
+        lines = Lines(self._stream, self._encoding)
         rest = iter(lines)
         reader = csv.reader(rest, delimiter=head.delimiter, skipinitialspace=head.skip_spaces, strict=True)
         for _ in islice(rest, head.lines):  # Not read by it, and so not counted.
@@ -120,94 +160,43 @@ class _DelimitedTable:
                 for cells in reader:
                     line = end + 1
                     end = above + reader.line_num
-                    if len(cells) == width and cells[0].strip() and not lines.nul_seen:
-                        row += 1
-                        yield new(SourceRow, (row, line, cells))
-                        continue
+                    if len(cells) == width and not lines.nul_seen:
+                        begin = cells[0].strip()
+                        if begin and begin != first and begin[0] != _BOM:
+                            row += 1
+                            yield new(SourceRow, (row, line, cells))
+                            continue
                     found = self._unusual(row + 1, line, cells, lines)
                     if found is not None:
                         row += 1
                         yield found
                 return
-            except (csv.Error, QuoteNeverClosesError) as error:
+            except csv.Error as error:
                 line = end + 1
                 end = above + reader.line_num
                 row += 1
                 yield self._failed(error, row, line, end, lines)
 
-    def blocks(self, size: int) -> Iterator[Block | list[SourceRow | RowProblem]]:
-        head, width = self._head, len(self._head.header)
-        row, end = 0, head.lines
-        some: list[list[str]] = []  # It grows while the reader reads, and tells how far that is.
-        before = 0
-
-        def in_row() -> bool:
-            # Where there are as many lines as rows, each row is on one.
-            taken = reader.line_num - before
-            return taken > len(some) and taken > sum(map(_height, some))
-
-        lines = Lines(self._stream, self._encoding, head.delimiter, in_row)
-        rest = iter(lines)
-        reader = csv.reader(rest, delimiter=head.delimiter, skipinitialspace=head.skip_spaces, strict=True)
-        for _ in islice(rest, head.lines):  # Not read by it, and so not counted.
-            pass
-        while True:
-            some = []
-            before = reader.line_num
-            failed: Exception | None = None
-            try:
-                some.extend(islice(reader, size))
-            except (csv.Error, QuoteNeverClosesError) as error:
-                failed = error
-            if failed is None and not some:
-                return
-            if (
-                failed is None
-                and reader.line_num - before == len(some)
-                and set(map(len, some)) == {width}
-                and all(map(str.strip, map(itemgetter(0), some)))
-                and not lines.nul_seen
-            ):
-                yield Block(row + 1, end + 1, some)
-                row += len(some)
-                end += len(some)
-                continue
-            found: list[SourceRow | RowProblem] = []
-            for cells in some:
-                item = self._unusual(row + 1, end + 1, cells, lines)
-                end += _height(cells)
-                if item is not None:
-                    row += 1
-                    found.append(item)
-            if failed is not None:
-                try:
-                    found.append(self._failed(failed, row + 1, end + 1, head.lines + reader.line_num, lines))
-                except InputError:
-                    yield found
-                    raise
-                row, end = row + 1, head.lines + reader.line_num
-            yield found
-
-    def _failed(self, error: Exception, row: int, line: int, end: int, lines: Lines) -> RowProblem:
+    def _failed(self, error: csv.Error, row: int, line: int, end: int, lines: Lines) -> RowProblem:
         """The problem of a row that csv cannot read; it raises where not even the row's end is sure.
 
         Args:
-            error: What csv raised, or the lines.
+            error: What csv raised.
             row: The row's number.
             line: The line it starts on.
             end: The line that was read last.
             lines: Knows that line's text.
         """
         head, text = self._head, lines.last()
-        if isinstance(error, QuoteNeverClosesError) or line != end:
-            raise self._open_quote(line) from None
-        if not ends_unquoted(text, head.delimiter, skip_spaces=head.skip_spaces):
+        if "field limit" in str(error):
+            raise _too_long(line) from None
+        if line != end or not ends_unquoted(text, head.delimiter, skip_spaces=head.skip_spaces):
             raise self._open_quote(line) from None
         if lines.nul_seen:
             text = text.replace(NUL_STAND_IN, "\0")
         return _badly_quoted(row, line, text.split(head.delimiter))
 
-    def _unusual(self, row: int, line: int, cells: list[str], lines: Lines) -> SourceRow | RowProblem | None:
+    def _unusual(self, row: int, line: int, cells: list[str], lines: Lines) -> TableRow | None:
         """A row that is not simply as long as the header; None for one to ignore."""
         width = len(self._head.header)
         if not any(map(str.strip, cells)):
@@ -224,6 +213,8 @@ class _DelimitedTable:
             )
         if len(cells) > width and not any(map(str.strip, cells[width:])):
             cells = cells[:width]
+        if self._is_header(cells):
+            return SkippedRow(row, line, cells, "header_again", "repeats the header")
         if len(cells) == width:
             return SourceRow(row, line, cells)
         few = len(cells) < width
@@ -238,6 +229,15 @@ class _DelimitedTable:
             if few
             else "a value that holds the delimiter has to be quoted",
         )
+
+    def _is_header(self, cells: list[str]) -> bool:
+        """Whether a row is the header once more; in a file that began with a byte order mark it has one, too."""
+        if cells[0].startswith(_BOM):
+            # To csv, a quote behind the mark is text.
+            text = self.delimiter.join(cells)[1:]
+            cells = next(csv.reader([text], delimiter=self.delimiter, skipinitialspace=self._head.skip_spaces))
+        names = [cell.strip() for cell in cells]
+        return tuple(names[: len(self.header)]) == self.header and not any(names[len(self.header) :])
 
     def _open_quote(self, line: int) -> InputError:
         """The error for a row, beginning on this line, whose end cannot be known."""
@@ -254,9 +254,32 @@ class _DelimitedTable:
         )
 
 
-def _height(cells: list[str]) -> int:
-    """How many lines a row takes."""
-    return 1 + sum(cell.count("\n") + cell.count("\r") - cell.count("\r\n") for cell in cells)
+def _too_long(line: int) -> InputError:
+    """Return the error for a cell without an end in sight."""
+    return InputError(
+        f"line {line}: a cell of the row that begins here has more than {LONGEST_CELL:,} characters: is a "
+        "quote never closed?",
+        "take the quote out; or double it, if it is part of a quoted cell",
+    )
+
+
+def _perhaps_footer(row: RowProblem, count: int) -> RowProblem:
+    [problem] = row.problems
+    lines = "line is no row" if count == 1 else f"{count} lines are no rows"
+    hint = f"if the last {lines}, say --footer-lines {count}; else {problem.hint}"
+    return row._replace(problems=(problem._replace(hint=hint),))
+
+
+def _no_footer(row: TableRow, count: int) -> RowProblem:
+    return RowProblem.of(
+        row.row,
+        row.line,
+        row.cells,
+        None,
+        "no_footer",
+        f"is one of the last {count} lines, and has as many cells as the header",
+        f"a row? Say a smaller number than --footer-lines {count}; else leave it out with --where",
+    )
 
 
 def _badly_quoted(row: int, line: int, cells: list[str]) -> RowProblem:
