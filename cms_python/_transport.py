@@ -171,8 +171,6 @@ class Transport:
         elif reason is Reason.SETTINGS and self._settings["proxies"]:
             # The error's own words quote the proxy's address up to the first slash, be it half a password.
             detail = "the proxy's address cannot be used; in its password, write / ? # @ as %2F %3F %23 %40"
-            if isinstance(error, requests.exceptions.InvalidSchema):
-                detail = "a SOCKS proxy needs one more package: pip install 'requests[socks]'"
         return NoAnswer(reason, sent, self._mask.in_text(detail))
 
 

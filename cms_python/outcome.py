@@ -55,7 +55,7 @@ _REASONS = {
     Reason.HOST_NOT_FOUND: "no such host: check its spelling and the network",
     Reason.DNS: "the host's address could not be looked up just now: check the network",
     Reason.CONNECT_TIMEOUT: "no connection within the time limit",
-    Reason.TLS: "no secure connection: check the clock, the CA bundle (REQUESTS_CA_BUNDLE) and for a proxy in between",
+    Reason.TLS: "no secure connection: check the clock, the CA bundle (REQUESTS_CA_BUNDLE), and for a proxy",
     Reason.PROXY: "the proxy did not let the request through: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
     Reason.SETTINGS: "the connection's settings cannot be used: check the proxy and CA bundle variables",
     Reason.READ_TIMEOUT: "no answer within the time limit",
