@@ -67,6 +67,11 @@ class Intake:
         return Mapper(self.blueprint, self.now, amount_format(self.blueprint, self._first))
 
     @property
+    def empty(self) -> dict[str, dict[str, int]]:
+        """By column of ids, how many cells of the rows planned so far had each word for nothing."""
+        return {column: dict(words) for column, words in self._mapper.empty.items()}
+
+    @property
     def fed_back(self) -> bool:
         """Whether it is a failures file."""
         return set(ADDED) <= set(self.header)

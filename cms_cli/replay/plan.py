@@ -315,6 +315,7 @@ def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) 
         going_on=False,
         counts=counts,
         reasons=dict(tally.reasons),
+        empty=intake.empty,
         sums={currency: tally.sums[currency] for currency in sorted(+tally.currencies)},
         free=tally.free,
         refunds=dict(sorted((+tally.refunds).items())),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cms_cli.replay.journal.rows import RowStatus
@@ -49,6 +49,8 @@ def facts(preview: Preview, rate: str) -> list[tuple[str, list[str]]]:
     found += [(status, [rows(preview.counts[status])]) for status in others if preview.counts[status]]
     reasons = [f"{shown(reason)}: {count:,}" for reason, count in sorted(preview.reasons.items())]
     found += [("left out", reasons)] if reasons else []
+    if preview.empty:
+        found.append(("empty", [_empty(column, words) for column, words in preview.empty.items()]))
     if preview.sums:
         found.append(("sum", _sums(preview.sums)))
     if preview.refunded:
@@ -62,6 +64,12 @@ def facts(preview: Preview, rate: str) -> list[tuple[str, list[str]]]:
         least = f"at least {duration(preview.seconds)}" if preview.seconds else "at once"
         found.append(("time", [f"{least} at {rate}" if rate else "as fast as the service answers"]))
     return found
+
+
+def _empty(column: str, words: Mapping[str, int]) -> str:
+    """Return how many cells of a column were a word for nothing, as one line."""
+    count = sum(words.values())
+    return f"{shown(column)}: {count:,} {'cell' if count == 1 else 'cells'} ({', '.join(map(shown, words))})"
 
 
 def show_summary(console: Console, preview: Preview, rate: str) -> None:

@@ -65,6 +65,7 @@ def show_rehearsal(console: Console, form: str, preview: Preview, found: ReplayR
             },
             "events": [json.loads(event) for event in preview.events],
             "skipped": preview.reasons,
+            "empty": preview.empty,
             "sums": preview.sums,
             "free": preview.free,
             "refunded": {"rows": preview.refunded, "sums": preview.refunds},

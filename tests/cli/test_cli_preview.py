@@ -54,8 +54,8 @@ def test_a_terminal_gets_one_that_fits(program: Program) -> None:
 def test_programs_get_it_as_json(program: Program) -> None:
     """The keys that scripts may rely on, with events as objects and sums in minor units."""
     found = program(*SHOPIFY, "--dry-run", "--json", "--currency", "EUR").json
-    assert list(found)[-12:] == [
-        *("seconds", "problems", "warnings", "mapping", "events", "skipped", "sums", "free", "refunded"),
+    assert list(found)[-13:] == [
+        *("seconds", "problems", "warnings", "mapping", "events", "skipped", "empty", "sums", "free", "refunded"),
         *("first", "last", "least_seconds"),
     ]
     assert found["mapping"]["currency"] == {"column": "Currency", "constant": "EUR", "samples": ["EUR", "USD"]}

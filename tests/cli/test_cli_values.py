@@ -46,6 +46,10 @@ def test_a_databases_words_for_nothing_are_no_click(program: Program) -> None:
     refused = _replay(program, "--dry-run", "--json")
     assert refused.code == 2
     assert {each["code"] for each in refused.json["problems"]} == {"click_id_missing"}
+    preview = _replay(program, "--skip-unattributed", "--dry-run")
+    assert "  empty: click_id: 10 cells (NULL, \\N, None, nan," in preview.stderr
+    counted = _replay(program, "--skip-unattributed", "--dry-run", "--json").json["empty"]
+    assert counted == {"click_id": dict.fromkeys(words[:-1], 1)}
     (event,) = _sent(program, "--skip-unattributed")
     assert (event["clickId"], event["eventName"]) == ("clk_1", "None")
 
@@ -189,7 +193,7 @@ def test_a_column_in_two_forms_is_read_with_two_formats(program: Program) -> Non
     assert _replay(program, "--dry-run", "--date-format", formats[1]).code == 2
     (program.home / "m.toml").write_text(f"date_format = {list(formats)}\n", encoding="utf-8")
     sent = _sent(program, *(word for each in formats for word in ("--date-format", each)))
-    assert [event["timestamp"] for event in sent] == [
+    assert [event["timestamp"] for event in sorted(sent, key=lambda event: event["invoiceId"])] == [
         "2026-03-12T00:00:00.000Z",
         "2026-03-12T09:14:00.000Z",
         "2026-03-12T09:14:02.000Z",

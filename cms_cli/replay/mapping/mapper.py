@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -23,7 +24,7 @@ from cms_cli.replay.model import (
 )
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values import refunds
-from cms_cli.replay.values.ids import IDS, shortened
+from cms_cli.replay.values.ids import IDS, NOTHING, shortened
 from cms_cli.replay.values.money import AmountFormat, parse_cli_amount, parse_minor
 from cms_cli.replay.values.times import TimeColumn, check_date_format, parse_instant, to_wire
 from cms_cli.replay.values.zones import zone_for_header, zone_named
@@ -77,6 +78,7 @@ class Mapper:
         blueprint: Where everything comes from.
         now: What ``now`` means.
         amount_format: How amounts of major units are written in this file; None where none are read.
+        empty: By column of ids, how many cells had each of a database's words for nothing.
     """
 
     def __init__(self, blueprint: Blueprint, now: datetime, amount_format: AmountFormat | None) -> None:
@@ -97,6 +99,7 @@ class Mapper:
         self.zone = zone
         if shape.date_format and (problem := check_date_format(shape.date_format)):
             raise InputError(f"--date-format {problem.message}", problem.hint)
+        self.empty: dict[str, Counter[str]] = {}
         self._times: dict[AnySource | None, TimeColumn] = {}
         self._steps = [
             _Step(
@@ -115,6 +118,8 @@ class Mapper:
         """Return what becomes of a row that is not left out by its place or a condition."""
         blueprint, cells = self.blueprint, row.cells
         if blueprint.shape.skip_unattributed and not blueprint.read("click_id", cells)[0]:
+            for click in blueprint.sources.get("click_id", ()):
+                self._count_empty(click, click.read(cells))
             return SkippedRow(row.row, row.line, cells, "unattributed", UNATTRIBUTED)
         wire: dict[str, Any] = {}
         problems: list[Problem] = []
@@ -127,6 +132,8 @@ class Mapper:
                 if found and found not in nothing:
                     text, source = found, each
                     break
+                if found:
+                    self._count_empty(each, found)
             if not text:
                 continue
             value = read(text, source, currency)
@@ -142,6 +149,10 @@ class Mapper:
             return RowProblem(row.row, row.line, cells, tuple(problems), wire)
         refunded = self._refunded(row, wire) if blueprint.refunds else 0
         return PlannedEvent(row.row, row.line, cells, wire, refunded) if isinstance(refunded, int) else refunded
+
+    def _count_empty(self, source: AnySource, text: str) -> None:
+        if text in NOTHING:
+            self.empty.setdefault(source.label, Counter())[text] += 1
 
     def _refunded(self, row: SourceRow, wire: dict[str, Any]) -> int | SkippedRow | RowProblem:
         """Give how much of an order was paid back; why it is left out where that was all of it."""

@@ -120,6 +120,7 @@ class Preview:
         going_on: Whether an earlier invocation of the run has sent some of it.
         counts: Rows by outcome; what would be sent is ``pending``.
         reasons: Skipped and duplicate rows by reason.
+        empty: By column of ids, how many cells had each of a database's words for nothing; they count as empty.
         sums: By currency, minor units of what would be sent.
         free: How many of those rows cost nothing.
         refunds: By currency, minor units of them that were paid back since; they are sent all the same.
@@ -140,6 +141,7 @@ class Preview:
     going_on: bool
     counts: dict[str, int]
     reasons: dict[str, int] = field(default_factory=dict)
+    empty: dict[str, dict[str, int]] = field(default_factory=dict)
     sums: dict[str, int] = field(default_factory=dict)
     free: int = 0
     refunds: dict[str, int] = field(default_factory=dict)
