@@ -1,4 +1,4 @@
-"""What sending tells whoever shows it."""
+"""What sending reports, and to whom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When may the next request leave? A sliding window that all replays of one account share, through the journal.
+"""Decides when the next request may leave: a sliding window that all replays of one account share in the journal.
 
 The service counts requests as they reach it. A request reaches it between the moment it leaves and the moment its
 answer is here, so a slot is taken when it leaves and is free again one window after its answer came: then no window
@@ -19,7 +19,7 @@ from cms_cli.replay.journal.slots import MOST_SLOTS, Slot
 _RATE = re.compile(r"(\d{1,6})(?:/(\d{0,4})(s|sec|m|min|h))?", re.IGNORECASE)
 _UNIT_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
-# The service's clock and ours do not tick alike to the last millisecond: this part of the window is kept in hand.
+# The service's clock and ours do not tick alike to the last millisecond: this part of the window is added to it.
 _MARGIN = 0.001
 
 _TIDY_EVERY = 10_000  # slots taken between two deletions of the oldest

@@ -92,7 +92,7 @@ class Schedule:
         self._busy.discard(row.customer)
 
     def set_aside(self, row: PendingRow, due: float) -> None:
-        """Keep a row for another attempt; its customer's other rows wait behind it."""
+        """Keep a row until it is due again; its customer's other rows wait behind it."""
         heapq.heappush(self._aside, (due, row.row, row))
 
     def leave_pending(self, row: PendingRow) -> None:

@@ -47,7 +47,7 @@ class Workers:
         return self._most - self.in_flight
 
     def give(self, ticket: int, event: WireEvent) -> None:
-        """Have a request sent."""
+        """Hand a request to a worker."""
         self.in_flight += 1
         if self.in_flight > len(self._threads):
             # A daemon: a thread that still waits for an answer must not keep the program from ending.
@@ -62,7 +62,7 @@ class Workers:
         self._tasks.put((ticket, event))
 
     def wait(self, seconds: float) -> list[Returned]:
-        """Wait until a request came back, :meth:`wake` was called, or the time is over."""
+        """Wait until a request has come back, :meth:`wake` is called or the time is over; return what came back."""
         came: list[Returned] = []
         try:
             first = self._returned.get(timeout=max(0.0, seconds))
