@@ -18,12 +18,14 @@ from cms_cli.commands.shape import shape_of
 from cms_cli.commands.target import SANDBOX, Target, open_target
 from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
-from cms_cli.exit_codes import ExitCode
+from cms_cli.exit_codes import ExitCode, first_of
+from cms_cli.replay.journal import runs
 from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.runs import Run, RunBusyError
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError, MachineError
+from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.request import Request
 from cms_cli.replay.run import rehearse, replay, resume
 from cms_cli.replay.sending.options import DEFAULT_CONCURRENCY, DEFAULT_MAX_WAIT, Delivery
@@ -34,6 +36,9 @@ from cms_cli.terminal.console import Console
 from cms_cli.terminal.event import log_requests
 from cms_cli.terminal.progress import ReplayView
 from cms_python import CMSClient, EventKind
+
+_ENDS_ALL = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.HUNG_UP, ExitCode.INTERNAL, ExitCode.AUTH)
+"""After these no further run is gone on with."""
 
 _RUNS_COMMAND = re.compile(r"cms (runs (resume|show|failures) (?:lead|sale)-\w+)")
 
@@ -75,6 +80,51 @@ def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
     Raises:
         CommandError: It cannot be done.
     """
+    return _resume(run, asked, show=True).exit_code
+
+
+def resume_all(asked: ResumeRequest) -> ExitCode:
+    """Go on with every unfinished run of the account, the oldest first.
+
+    Raises:
+        CommandError: It cannot be done.
+    """
+    if asked.delivery.failures is not None or asked.delivery.results is not None:
+        raise CommandError(
+            "--failures and --results name one file, and --all goes on with many runs",
+            "Go on with one at a time: cms runs resume ID",
+        )
+    console, settings = begin(asked.flags)
+    with explained(console), open_target(settings, console, sandbox=False) as target:
+        found: list[Run] = []
+        journal = Journal.open_to_read(target.state_dir)
+        if journal is not None and target.account is not None:
+            with journal, journal.reading():
+                scope = runs.find_scope(journal, target.name, target.account.key)
+                found = list(runs.unfinished_of(journal, scope)) if scope is not None else []
+    if not found:
+        console.note("there is no unfinished run of this account")
+    reports: list[ReplayReport] = []
+    codes: list[ExitCode] = []
+    for run in found:
+        try:
+            report = _resume(run, asked, show=settings.output != "json")
+        except CommandError as error:
+            if error.code in _ENDS_ALL:
+                raise
+            console.error(f"{run.name}: {error.message}", error.hint)
+            codes.append(error.code)
+            continue
+        reports.append(report)
+        codes.append(report.exit_code)
+        if report.exit_code in _ENDS_ALL or report.stop in (Stop.UNREACHABLE, Stop.NOT_API):
+            break
+    if settings.output == "json":
+        console.json([report.to_dict() for report in reports])
+    return first_of(codes)
+
+
+def _resume(run: Run, asked: ResumeRequest, *, show: bool) -> ReplayReport:
     sandbox = run.host == SANDBOX
     console, settings = begin(replace(asked.flags, host=None if sandbox else run.host))
     delivery = delivery_of(asked.delivery, settings, sandbox=sandbox)
@@ -86,8 +136,9 @@ def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
         client = client_for(target, settings)
         with client, Journal.open(target.state_dir) as journal, stoppable(view), view:
             report = resume(journal, run, request, client.attempt, view)
-        output.show_report(console, settings.output, report)
-    return report.exit_code
+        if show:
+            output.show_report(console, settings.output, report)
+    return report
 
 
 def _check_account(run: Run, target: Target, console: Console) -> None:

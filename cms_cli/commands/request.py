@@ -108,7 +108,6 @@ class TrackRequest:
 class ResumeRequest:
     """`cms runs resume`."""
 
-    name: str
     delivery: DeliveryFlags
     flags: Flags
 

@@ -27,6 +27,12 @@ cms runs resume sale-7kq3m
 cms runs failures sale-7kq3m > failures.csv
 """
 
+RESUME_EXAMPLES = """
+cms runs resume sale-7kq3m
+cms runs resume lead-2x9fd --retry-unknown
+cms runs resume --all
+"""
+
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog=EXAMPLES)
 
 Name = Annotated[
@@ -109,14 +115,17 @@ def show(
     return ExitCode.OK
 
 
-@app.command("resume", cls=Command, epilog="cms runs resume sale-7kq3m\ncms runs resume lead-2x9fd --retry-unknown")
+@app.command("resume", cls=Command, epilog=RESUME_EXAMPLES)
 def resume(
     name: Annotated[
-        str,
+        Optional[str],
         typer.Argument(
             metavar="ID", help="The run, as cms runs list names it.", autocompletion=completions.unfinished_runs
         ),
-    ],
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Resume every unfinished run of this account, the oldest first.")
+    ] = False,
     limit: r.Limit = None,
     rate: r.Rate = None,
     concurrency: r.Concurrency = None,
@@ -142,10 +151,9 @@ def resume(
     no_color: o.NoColor = False,
 ) -> int:
     """Go on with a replay where it stopped. The file itself is not needed; a renewed token may be used."""
-    from cms_cli.commands.replay import resume_run
+    from cms_cli.commands.replay import resume_all, resume_run
 
     request = ResumeRequest(
-        name,
         DeliveryFlags(
             rate=rate,
             concurrency=concurrency,
@@ -174,8 +182,12 @@ def resume(
             no_color=no_color,
         ),
     )
+    if every is (name is not None):
+        raise CommandError("name one run, or say --all", "cms runs list shows them.")
+    if name is None:
+        return resume_all(request)
     with _journals(console_of(request.flags), Settings(request.flags)) as journals:
-        _, run = _find(journals, request.name)
+        _, run = _find(journals, name)
     return resume_run(run, request)
 
 

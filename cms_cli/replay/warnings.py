@@ -8,7 +8,6 @@ from datetime import datetime, timezone
 from cms_cli.replay.journal import row_table, runs
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import RowStatus
-from cms_cli.replay.journal.runs import RunState
 from cms_cli.replay.mapping import presets
 from cms_cli.replay.mapping.blueprint import Blueprint
 from cms_cli.replay.mapping.selection import Selection
@@ -126,8 +125,8 @@ def about_unfinished_runs(journal: Journal, scope: int, but: str | None) -> Warn
         but: The run to leave out, or None.
     """
     found = []
-    for run in sorted(runs.all_runs(journal), key=lambda each: each.id):
-        if run.scope == scope and run.state is RunState.UNFINISHED and run.name != but:
+    for run in runs.unfinished_of(journal, scope):
+        if run.name != but:
             pending = row_table.counts(journal, run)[RowStatus.PENDING.value]
             if pending:
                 rows = "1 row" if pending == 1 else f"{pending:,} rows"

@@ -161,6 +161,11 @@ def all_runs(journal: Journal) -> Iterator[Run]:
     return _runs(journal, "ORDER BY runs.id DESC", ())
 
 
+def unfinished_of(journal: Journal, scope: int) -> Iterator[Run]:
+    """Return the unfinished runs of a host and account, the oldest first."""
+    return _runs(journal, "WHERE scope = ? AND state = 'unfinished' ORDER BY runs.id", (scope,))
+
+
 OTHERS = "(SELECT id FROM runs WHERE scope = ? AND kind = ? AND latest = 1 AND id <> ?)"
 """The other runs of a run's account and kind, as a subquery; :func:`others` has its values."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from cms_cli.replay.model import InputError
 from cms_cli.replay.tempfiles import room_for, temporary
@@ -59,6 +60,20 @@ class Source:
             )
 
 
+class _NamedFile(io.FileIO):
+    """A file that is named when it fails, however late that is: a drive that goes away, say."""
+
+    def readinto(self, buffer: Any) -> Any:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise _unreadable(str(self.name), error) from error
+
+
+def _unreadable(path: str, error: OSError) -> InputError:
+    return InputError(f"{path}: {error.strerror or error}", "Name a file that can be read, or - for stdin.")
+
+
 @contextmanager
 def open_source(path: str) -> Iterator[Source]:
     """Open an input; a pipe's bytes are first copied to a temporary file that nobody else can read.
@@ -76,16 +91,14 @@ def open_source(path: str) -> Iterator[Source]:
             known = _regular(sys.stdin.buffer)
         else:
             # Closed below, whichever of the two streams it became.
-            opened = Path(path).open("rb")  # noqa: SIM115 - see above
+            opened = io.BufferedReader(_NamedFile(path))
             name, file, stream = path, Path(path).absolute(), opened
             known = _regular(opened)
             if known is None:
                 with opened:
                     file, stream = None, _spooled(opened)
     except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror or error}", "Name a file that can be read, or - for stdin."
-        ) from error
+        raise _unreadable(path, error) from error
     with stream:
         sha256 = sha256_of(stream)
         size = stream.tell()
