@@ -26,7 +26,7 @@ from cms_python import (
 )
 
 if TYPE_CHECKING:
-    from cms_cli.replay.values.problem import ValueProblem
+    from cms_cli.replay.model import Problem
 
 Event = Union[LeadEvent, SaleEvent]
 
@@ -156,15 +156,14 @@ def read_event(kind: EventKind, flags: EventFlags, zone: str) -> Event:
 
 
 def _timestamp(text: str, zone: str, problems: dict[str, str]) -> Optional[datetime]:
-    from cms_cli.replay.values.problem import ValueProblem
     from cms_cli.replay.values.times import parse_instant
     from cms_cli.replay.values.zones import zone_named
 
     where = zone_named(zone)
-    if isinstance(where, ValueProblem):
+    if isinstance(where, Problem):
         raise CommandError(f"--timezone {where.message}", where.hint)
     instant = parse_instant(text, where, now=datetime.now(timezone.utc))
-    if isinstance(instant, ValueProblem):
+    if isinstance(instant, Problem):
         problems["timestamp"] = _with_hint(instant)
         return None
     return instant
@@ -175,18 +174,17 @@ def _amount(text: str, flags: EventFlags, problems: dict[str, str]) -> Optional[
     if not major and text.isascii() and text.isdigit() and len(text) < 16:
         return int(text)
     from cms_cli.replay.values.money import parse_cli_amount, parse_minor
-    from cms_cli.replay.values.problem import ValueProblem
 
     currency = flags.currency or ""
     if major and not currency:
         return None  # --currency is required, and without it this amount means nothing yet
     amount = parse_cli_amount(text, currency) if major else parse_minor(text)
-    if isinstance(amount, ValueProblem):
+    if isinstance(amount, Problem):
         problems["amount"] = _with_hint(amount)
         return None
     return amount
 
 
-def _with_hint(problem: ValueProblem) -> str:
+def _with_hint(problem: Problem) -> str:
     hint = _HINTS.get(problem.code, problem.hint)
     return f"{problem.message} ({hint})" if hint else problem.message

@@ -49,11 +49,11 @@ def _check_decimal(text: str | None) -> None:
     """Refuse a sign that no amount has, also for a file whose amounts have none."""
     if not text:
         return
+    from cms_cli.replay.model import Problem
     from cms_cli.replay.values.money import AmountColumn
-    from cms_cli.replay.values.problem import ValueProblem
 
     found = AmountColumn().decide(text)
-    if isinstance(found, ValueProblem):
+    if isinstance(found, Problem):
         raise CommandError(f"--decimal {found.message}", found.hint)
 
 

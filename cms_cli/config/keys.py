@@ -105,11 +105,11 @@ def _profile_name(value: object) -> object:
 
 
 def _zone(value: object) -> object:
-    from cms_cli.replay.values.problem import ValueProblem
+    from cms_cli.replay.model import Problem
     from cms_cli.replay.values.zones import zone_named
 
     zone = zone_named(str(_text(value)))
-    if isinstance(zone, ValueProblem):
+    if isinstance(zone, Problem):
         raise ValueError(f"{zone.message}; {zone.hint}")
     return value
 

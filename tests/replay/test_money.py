@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cms_cli.replay
+from cms_cli.replay.model import Problem
 from cms_cli.replay.values import money, numbers
 from cms_cli.replay.values.currencies import ACTIVE, EXPONENTS, currencies_of, exponent
 from cms_cli.replay.values.money import (
@@ -19,7 +20,6 @@ from cms_cli.replay.values.money import (
     parse_cli_amount,
     parse_minor,
 )
-from cms_cli.replay.values.problem import ValueProblem
 
 POINT, COMMA = AmountFormat("."), AmountFormat(",")
 GROUPS = [",", ".", "'", "\u2019", " ", "\u00a0", "\u202f", "\u2009"]
@@ -61,7 +61,7 @@ def written(minor: int, places: int, decimal: str, separator: str, indian: bool 
 
 
 def code_of(result: object) -> str:
-    assert isinstance(result, ValueProblem), result
+    assert isinstance(result, Problem), result
     assert result.message
     assert result.hint
     return result.code
@@ -484,7 +484,7 @@ def test_a_column_in_one_style_is_never_misread(
         separator = ""
     texts = [written(minor, EXPONENTS[currency], decimal, separator) for minor in minors]
     found = column(*texts).decide()
-    if isinstance(found, ValueProblem):
+    if isinstance(found, Problem):
         assert found.code == "amount_ambiguous"
         return
     for minor, text in zip(minors, texts):
@@ -502,7 +502,7 @@ def test_any_text_is_an_amount_or_a_problem(text: str) -> None:
         parse_cli_amount(text, "JPY"),
         parse_minor(text),
     ):
-        assert isinstance(result, ValueProblem) or 0 <= result <= money.MAX_MINOR
+        assert isinstance(result, Problem) or 0 <= result <= money.MAX_MINOR
 
 
 @given(st.text(alphabet="0123456789.,", min_size=1, max_size=12))
@@ -512,7 +512,7 @@ def test_looking_twice_or_after_a_decision_changes_nothing(text: str) -> None:
         seen = column(first, text)
         number_says = numbers.decimal_mark(text) if numbers.taken_apart(text) else None
         mixed = number_says in (".", ",") and number_says != first[2]
-        assert isinstance(seen.decide(), ValueProblem) == mixed
+        assert isinstance(seen.decide(), Problem) == mixed
 
 
 @pytest.mark.parametrize("path", BEFORE_THE_WIRE, ids=lambda path: path.stem)

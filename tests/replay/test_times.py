@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cms_cli.replay.values.problem import ValueProblem
+from cms_cli.replay.model import Problem
 from cms_cli.replay.values.times import (
     TimeColumn,
     check_date_format,
@@ -33,7 +33,7 @@ def wire(text: str, zone: tzinfo = UTC, date_format: str | None = None) -> str:
 
 
 def code_of(result: object) -> str:
-    assert isinstance(result, ValueProblem), result
+    assert isinstance(result, Problem), result
     assert result.message
     assert result.hint
     return result.code
@@ -489,7 +489,7 @@ def test_zones_are_iana_names() -> None:
     }
     for name, meant in near.items():
         result = zone_named(name)
-        if isinstance(result, ValueProblem):  # A file system that ignores case finds some of them.
+        if isinstance(result, Problem):  # A file system that ignores case finds some of them.
             assert code_of(result) == "zone_unknown"
             assert meant in result.hint
     offsets = (
@@ -575,7 +575,7 @@ def test_a_zone_less_time_is_its_instant_or_a_problem(instant: datetime, zone: s
     found = zoneinfo.ZoneInfo(zone)
     local = instant.astimezone(found)
     result = parse_instant(local.strftime("%Y-%m-%d %H:%M:%S"), found)
-    if isinstance(result, ValueProblem):
+    if isinstance(result, Problem):
         assert result.code == "time_twice"
         assert local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
     else:
@@ -589,7 +589,7 @@ def test_a_zone_less_time_is_its_instant_or_a_problem(instant: datetime, zone: s
 def test_any_text_is_an_instant_or_a_problem(text: str, date_format: str | None) -> None:
     """Nothing raises, and every instant has a wire form of one length."""
     result = parse_instant(text, BERLIN, date_format=date_format)
-    assert isinstance(result, ValueProblem) or len(to_wire(result)) == 24
+    assert isinstance(result, Problem) or len(to_wire(result)) == 24
 
 
 @given(st.text(alphabet="%dmYyHMSzZjcxbBfpI/. -Q", max_size=12))
@@ -637,7 +637,7 @@ def test_a_column_of_times_says_what_each_time_says(texts: list[str], zone: str,
     column = TimeColumn(found, date_format=date_format)
     for text in [*texts, *texts]:
         expected = parse_instant(text, found, date_format=date_format)
-        assert column.wire(text) == (expected if isinstance(expected, ValueProblem) else to_wire(expected))
+        assert column.wire(text) == (expected if isinstance(expected, Problem) else to_wire(expected))
 
 
 def test_a_column_of_times_remembers_a_bounded_number_of_hours() -> None:

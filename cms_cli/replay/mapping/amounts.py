@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from cms_cli.replay.mapping.blueprint import Blueprint
-from cms_cli.replay.model import InputError, SourceRow
+from cms_cli.replay.model import InputError, Problem, SourceRow
 from cms_cli.replay.reading.rows import Table
 from cms_cli.replay.values.money import AmountColumn, AmountFormat
-from cms_cli.replay.values.problem import ValueProblem
 
 
 def amount_format(blueprint: Blueprint, table: Table) -> AmountFormat | None:
@@ -23,7 +22,7 @@ def amount_format(blueprint: Blueprint, table: Table) -> AmountFormat | None:
     if decimal is None:
         _look_through(blueprint, table, column)
     found = column.decide(decimal)
-    if isinstance(found, ValueProblem):
+    if isinstance(found, Problem):
         raise InputError(f"{' | '.join(source.label for source in amounts)} {found.message}", found.hint)
     return found
 

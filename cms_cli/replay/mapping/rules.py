@@ -54,8 +54,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cms_cli.replay.mapping.columns import Expression, field_named
-from cms_cli.replay.model import InputError
-from cms_cli.replay.values.problem import ValueProblem
+from cms_cli.replay.model import InputError, Problem
 from cms_cli.replay.values.times import check_date_format
 from cms_cli.replay.values.zones import zone_named
 from cms_python import LEAD_FIELDS, SALE_FIELDS
@@ -254,7 +253,7 @@ class _Reader:
         )
 
     def _check_times(self, zone: str, date_formats: Sequence[str]) -> None:
-        if zone and isinstance(found := zone_named(zone), ValueProblem):
+        if zone and isinstance(found := zone_named(zone), Problem):
             self._say("", "timezone", f"timezone {found.message}; {found.hint}")
         if problem := check_date_format(date_formats):
             self._say("", "date_format", f"date_format {problem.message}; {problem.hint}")

@@ -13,10 +13,9 @@ from datetime import timezone
 from typing import NamedTuple
 
 from cms_cli.replay.mapping.columns import argument, fields_of, folded, listed
-from cms_cli.replay.model import InputError
+from cms_cli.replay.model import InputError, Problem
 from cms_cli.replay.values.currencies import ACTIVE
 from cms_cli.replay.values.numbers import is_number
-from cms_cli.replay.values.problem import ValueProblem
 from cms_cli.replay.values.times import parse_instant
 from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind
 
@@ -193,7 +192,7 @@ def _is_value(text: str) -> bool:
         is_number(text)
         or text in ACTIVE
         or bool(_ADDRESS.fullmatch(text))
-        or not isinstance(parse_instant(text, timezone.utc), ValueProblem)
+        or not isinstance(parse_instant(text, timezone.utc), Problem)
     )
 
 

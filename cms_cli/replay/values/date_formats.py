@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
+from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values import time_forms
 from cms_cli.replay.values.instants import Reading
-from cms_cli.replay.values.problem import ValueProblem
 
 _DIRECTIVE = re.compile(r"%(.)", re.DOTALL)
 _RUN_TOGETHER = re.compile("%[dmyYHIMSj]%[dmyYHIMSj]")
@@ -20,7 +20,7 @@ _BEHIND_A_TIME = re.compile(r"(?:\.[0-9]{1,6})? *(?:Z|[+-][0-9]{2}:?[0-9]{2})?$"
 _ZONE_BEHIND = re.compile(r" ?(?:[A-Z]{1,5}|(?:UTC|GMT)? ?[+\-\u2212][0-9:]{1,5})$")
 
 
-def check_date_format(date_format: str | Sequence[str]) -> ValueProblem | None:
+def check_date_format(date_format: str | Sequence[str]) -> Problem | None:
     """Return what is wrong with a ``strptime`` pattern, if anything: it has to name a day, a month and a year.
 
     Of several, what is wrong with the first that has something wrong.
@@ -34,20 +34,20 @@ def check_date_format(date_format: str | Sequence[str]) -> ValueProblem | None:
         if not found & set(directives)
     ]
     if lacking:
-        return ValueProblem(
+        return Problem(
             "date_format_incomplete",
             f"{shown(date_format)} leaves out the {' and the '.join(lacking)}",
             'as in "%d/%m/%Y" or "%m/%d/%y %H:%M"',
         )
     if "Z" in found:
-        return ValueProblem(
+        return Problem(
             "date_format_zone",
             f"{shown(date_format)} has %Z, and a zone's short name does not say which zone it is",
             "leave %Z out, and say --timezone: a short name behind the time is read where that zone has it",
         )
     if ("I" in found) != ("p" in found) or {"H", "I"} <= found:
         # strptime ignores a PM beside %H, and takes every hour without one for one of the morning.
-        return ValueProblem(
+        return Problem(
             "date_format_half_day",
             f"{shown(date_format)} does not read the hour together with AM or PM",
             "hours up to 12 are %I and %p together, hours up to 24 are %H alone",
@@ -55,11 +55,11 @@ def check_date_format(date_format: str | Sequence[str]) -> ValueProblem | None:
     try:
         datetime.strptime(datetime(2026, 4, 10, tzinfo=timezone.utc).strftime(date_format), date_format)  # noqa: DTZ007 - only tried
     except (ValueError, re.error) as error:  # re.error: a part is named twice
-        return ValueProblem("date_format_unknown", f"{shown(date_format)}: {error}", "see Python's strptime codes")
+        return Problem("date_format_unknown", f"{shown(date_format)}: {error}", "see Python's strptime codes")
     return None
 
 
-def read_as(text: str, date_format: str) -> Reading | ValueProblem | None:
+def read_as(text: str, date_format: str) -> Reading | Problem | None:
     """Read a time in a form that :func:`check_date_format` has passed; None where it has another one.
 
     An offset or abbreviation behind the time of day may be there although the form does not name it.
@@ -68,7 +68,7 @@ def read_as(text: str, date_format: str) -> Reading | ValueProblem | None:
     # strptime takes 1122026 for the 11th of February, where a spreadsheet has cut the zero off the 1st of December.
     counted = _BEHIND_A_TIME.sub("", text) if found & {"z", "f"} else text
     if sum(map(str.isdigit, counted)) < _digits_of(date_format):
-        return ValueProblem(
+        return Problem(
             "time_other_format",
             f"{shown(text)} has too few digits for {shown(date_format)}",
             "write each number with its zeros in front",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
-from cms_cli.replay.values.problem import ValueProblem
 
 IDS = ("click_id", "customer_external_id", "invoice_id")
 """The fields that hold ids."""
@@ -23,11 +23,11 @@ _SHORTENED = re.compile(r"-?[0-9](?:[.,][0-9]+)?[Ee][+\-][0-9]+")
 _WHOLE = re.compile(r"[0-9]+[.,]0")
 
 
-def shortened(text: str) -> ValueProblem | None:
+def shortened(text: str) -> Problem | None:
     """Return the problem of an id that a spreadsheet has shortened (``4.68769E+17``); None for any other text."""
     if ("+" not in text and "-" not in text) or not _SHORTENED.fullmatch(text):
         return None
-    return ValueProblem(
+    return Problem(
         "id_shortened",
         f"{shown(text)} is what a spreadsheet makes of a long number: its last digits are lost",
         "export it again and do not open it in a spreadsheet; or import the column there as text",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
 
+from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
-from cms_cli.replay.values.problem import ValueProblem
 
 FIRST_YEAR, LAST_YEAR = 1971, 2100
 """The years that are taken. Earlier is Unix time 0, which databases write for "no date"; later is a typo."""
@@ -47,7 +47,7 @@ class Reading(NamedTuple):
     day: bool = False
 
 
-def instant_of(reading: Reading, zone: tzinfo, text: str) -> datetime | ValueProblem:
+def instant_of(reading: Reading, zone: tzinfo, text: str) -> datetime | Problem:
     """Return the instant, in UTC.
 
     Args:
@@ -67,7 +67,7 @@ def instant_of(reading: Reading, zone: tzinfo, text: str) -> datetime | ValuePro
         return impossible(text)
 
 
-def in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | ValueProblem:
+def in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | Problem:
     """Return the instant at which a clock in the zone showed this, once and only once."""
     if zone is _UTC:
         return checked(local.replace(tzinfo=_UTC), text)
@@ -76,24 +76,24 @@ def in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | ValueProblem
         return _skipped(text, zone)
     if before > after:
         message = f"{shown(text)} is a time that the clocks of {zone} showed twice"
-        return ValueProblem("time_twice", message, _SAID_WITH_OFFSET)
+        return Problem("time_twice", message, _SAID_WITH_OFFSET)
     return checked(local.replace(tzinfo=_UTC) - before, text)
 
 
-def checked(instant: datetime, text: str) -> datetime | ValueProblem:
+def checked(instant: datetime, text: str) -> datetime | Problem:
     """Return the instant, or what is wrong with its year."""
     if FIRST_YEAR <= instant.year <= LAST_YEAR:
         return instant
-    return ValueProblem(
+    return Problem(
         "time_out_of_range",
         f"{shown(text)} is in the year {instant.year}",
         f"correct it: years from {FIRST_YEAR} to {LAST_YEAR} are taken",
     )
 
 
-def impossible(text: str) -> ValueProblem:
+def impossible(text: str) -> Problem:
     """Return the problem of a time that no clock can show."""
-    return ValueProblem("time_impossible", f"{shown(text)} is on no calendar or clock", "correct it")
+    return Problem("time_impossible", f"{shown(text)} is on no calendar or clock", "correct it")
 
 
 def _offsets(local: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:
@@ -104,7 +104,7 @@ def _offsets(local: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:
     return before, after
 
 
-def _start_of_day(midnight: datetime, zone: tzinfo, text: str) -> datetime | ValueProblem:
+def _start_of_day(midnight: datetime, zone: tzinfo, text: str) -> datetime | Problem:
     """Return the first instant of a day, also where the clocks skipped midnight or showed it twice."""
     before, after = _offsets(midnight, zone)
     first = midnight.replace(tzinfo=_UTC) - before
@@ -122,7 +122,7 @@ def _start_of_day(midnight: datetime, zone: tzinfo, text: str) -> datetime | Val
     return checked(first, text)
 
 
-def _abbreviated(local: datetime, abbreviation: str, zone: tzinfo, text: str) -> datetime | ValueProblem:
+def _abbreviated(local: datetime, abbreviation: str, zone: tzinfo, text: str) -> datetime | Problem:
     """Return the instant at which the zone's clocks showed this under this name."""
     if abbreviation in ("UTC", "GMT"):
         return checked(local.replace(tzinfo=_UTC), text)
@@ -136,7 +136,7 @@ def _abbreviated(local: datetime, abbreviation: str, zone: tzinfo, text: str) ->
         if names[-1] == abbreviation:
             return checked(there.astimezone(_UTC), text)
     known = next((known for names, known in _HAVE.items() if abbreviation in names.split()), "Europe/Berlin")
-    return ValueProblem(
+    return Problem(
         "time_other_zone",
         f"{shown(text)} is in {abbreviation}, and {zone} has {names[0]} then",
         "correct it, or write an offset in its place, as in 2026-04-10T12:34:56+02:00"
@@ -145,7 +145,5 @@ def _abbreviated(local: datetime, abbreviation: str, zone: tzinfo, text: str) ->
     )
 
 
-def _skipped(text: str, zone: tzinfo) -> ValueProblem:
-    return ValueProblem(
-        "time_skipped", f"{shown(text)} is a time that the clocks of {zone} skipped", _SAID_WITH_OFFSET
-    )
+def _skipped(text: str, zone: tzinfo) -> Problem:
+    return Problem("time_skipped", f"{shown(text)} is a time that the clocks of {zone} skipped", _SAID_WITH_OFFSET)

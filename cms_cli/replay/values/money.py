@@ -17,10 +17,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values.currencies import EXPONENTS, currencies_of, exponent
 from cms_cli.replay.values.numbers import Number, decimal_mark, split, split_without_decimals, taken_apart
-from cms_cli.replay.values.problem import ValueProblem
 
 MAX_MINOR = 2**53 - 1
 """The largest amount taken, in minor units: the last one that every JSON reader holds exactly.
@@ -36,7 +36,7 @@ _DECIMAL_NAMES = {".": ".", ",": ",", "point": ".", "dot": ".", "period": ".", "
 
 def parse_minor(
     text: str, currency: str = "", *, unit_said: bool = False, zero_decimals: bool = False
-) -> int | ValueProblem:
+) -> int | Problem:
     """Read an amount of minor units: the digits 0 to 9, and nothing beside them but white space.
 
     ``4999.00`` and ``4,999`` are refused rather than understood: in a column of minor units they are the trace of
@@ -63,14 +63,14 @@ def parse_minor(
     message = f"{shown(text)} is not a whole number of minor units (cents), digits only"
     if found:
         return _factor_of_100(message, found[1], found[2], currency, unit_said)
-    return ValueProblem(
+    return Problem(
         "amount_not_minor",
         message,
         "cents are written as 4999; if the column holds 49.99 for as much, say --amount-unit major",
     )
 
 
-def parse_cli_amount(text: str, currency: str) -> int | ValueProblem:
+def parse_cli_amount(text: str, currency: str) -> int | Problem:
     """Read an amount of major units from the command line, where ``.`` is always the decimal mark.
 
     Digits and one point, no grouping and no currency sign: a comma there is more often a decimal mark than not.
@@ -83,7 +83,7 @@ def parse_cli_amount(text: str, currency: str) -> int | ValueProblem:
     plain = (whole + fraction).isdigit() and stripped.isascii() and bool(fraction) == bool(point)
     if plain:
         return _to_minor(stripped, whole or "0", fraction, currency)
-    return _no_amount(stripped) or ValueProblem(
+    return _no_amount(stripped) or Problem(
         "amount_not_plain",
         f"{shown(stripped)} is not a plain number",
         "write digits with a decimal point, as in 1234.56, and the currency as its own flag",
@@ -103,7 +103,7 @@ class AmountFormat(NamedTuple):
     said: bool = False
     zero_decimals: bool = False
 
-    def parse(self, text: str, currency: str) -> int | ValueProblem:
+    def parse(self, text: str, currency: str) -> int | Problem:
         """Read one value.
 
         Args:
@@ -127,7 +127,7 @@ class AmountFormat(NamedTuple):
             return _negative(text)
         return self._of(number, text.strip(), currency)
 
-    def _of(self, number: Number, text: str, currency: str) -> int | ValueProblem:
+    def _of(self, number: Number, text: str, currency: str) -> int | Problem:
         if number.odd:
             return _not_a_number(text, f": {shown(number.odd)} is no currency known here")
         beside = [currencies_of(each) for each in number.beside]
@@ -140,7 +140,7 @@ class AmountFormat(NamedTuple):
         else:
             parts = split(number.digits, self.decimal)
         if parts is None:
-            return ValueProblem(
+            return Problem(
                 "amount_other_format",
                 f"{shown(text)} does not fit a column whose decimal mark is {shown(self.decimal)}",
                 "correct it, or say --decimal if the other mark is meant throughout",
@@ -157,11 +157,6 @@ class AmountColumn:
     def __init__(self) -> None:
         self._decisive: dict[str, str] = {}  # decimal mark -> the first value that says so
         self._ambiguous = ""
-
-    @property
-    def decimals(self) -> tuple[str, ...]:
-        """The decimal marks seen for certain: another value with two digits after one of them is no news."""
-        return tuple(self._decisive)
 
     def observe(self, text: str, line: int = 0, currency: str = "") -> None:
         """Take one value into account, negative ones too; what is no amount says nothing.
@@ -189,7 +184,7 @@ class AmountColumn:
         elif not self._ambiguous:
             self._ambiguous = where
 
-    def decide(self, decimal: str | None = None, *, zero_decimals: bool = False) -> AmountFormat | ValueProblem:
+    def decide(self, decimal: str | None = None, *, zero_decimals: bool = False) -> AmountFormat | Problem:
         """Return the column's format.
 
         Args:
@@ -200,18 +195,18 @@ class AmountColumn:
         if decimal is not None:
             mark = _DECIMAL_NAMES.get(decimal.strip().lower())
             if mark is None:
-                return ValueProblem(
+                return Problem(
                     "decimal_unknown", f"{shown(decimal)} is no decimal mark", "say --decimal . or --decimal ,"
                 )
             return AmountFormat(mark, True, zero_decimals)
         if len(self._decisive) == 2:
-            return ValueProblem(
+            return Problem(
                 "amount_formats_mixed",
                 f"has a decimal point in {self._decisive['.']} and a decimal comma in {self._decisive[',']}",
                 "say which one is right with --decimal . or --decimal , (the other values are then invalid)",
             )
         if self._ambiguous and not self._decisive:
-            return ValueProblem(
+            return Problem(
                 "amount_ambiguous",
                 f"{self._ambiguous} may be thousands or decimals, and no other value tells",
                 "say what the decimal mark is: --decimal . or --decimal ,",
@@ -220,9 +215,7 @@ class AmountColumn:
         return AmountFormat(min(self._decisive, default="."), False, zero_decimals)
 
 
-def _to_minor(
-    text: str, whole: str, fraction: str, currency: str, *, zero_decimals: bool = False
-) -> int | ValueProblem:
+def _to_minor(text: str, whole: str, fraction: str, currency: str, *, zero_decimals: bool = False) -> int | Problem:
     places = exponent(currency)
     if places is None:
         return _unknown_currency(text, currency)
@@ -231,7 +224,7 @@ def _to_minor(
     if len(fraction) > places and only_zeros and zero_decimals:
         fraction = fraction[:places]
     if len(fraction) > places:
-        return ValueProblem(
+        return Problem(
             "amount_too_many_decimals",
             f"{shown(text)} has more decimals than {currency.upper()} has ({places})",
             "nothing is rounded: correct it, or check the currency and --decimal"
@@ -240,11 +233,11 @@ def _to_minor(
     return _within_limit(text, whole + fraction + _ZEROS[places - len(fraction)])
 
 
-def _within_limit(text: str, digits: str) -> int | ValueProblem:
+def _within_limit(text: str, digits: str) -> int | Problem:
     # The length first: Python refuses to read a number of thousands of digits.
     digits = digits.lstrip("0") or "0"
     if len(digits) > _MAX_DIGITS or int(digits) > MAX_MINOR:
-        return ValueProblem(
+        return Problem(
             "amount_too_large",
             f"{shown(text)} is more than {MAX_MINOR} minor units",
             "check that the column holds amounts, and not numbers of orders or cards",
@@ -252,7 +245,7 @@ def _within_limit(text: str, digits: str) -> int | ValueProblem:
     return int(digits)
 
 
-def _factor_of_100(message: str, digits: str, zeros: str, currency: str, unit_said: bool) -> ValueProblem:
+def _factor_of_100(message: str, digits: str, zeros: str, currency: str, unit_said: bool) -> Problem:
     """Return the problem of ``4999.0``, which is 49.99 or 4999.00, with both readings in money."""
     places = exponent(currency)
     currency = currency.upper()
@@ -267,12 +260,12 @@ def _factor_of_100(message: str, digits: str, zeros: str, currency: str, unit_sa
     minor = "say --amount-unit minor"
     if zeros != "0":
         minor = _ALLOW_ZEROS if unit_said else f"{minor} and {_ALLOW_ZEROS}"
-    return ValueProblem(
+    return Problem(
         "amount_not_minor", message, f"if it is {cents}, {minor}; if it is {major}, say --amount-unit major"
     )
 
 
-def _no_amount(text: str) -> ValueProblem | None:
+def _no_amount(text: str) -> Problem | None:
     """Return why a text is no amount however it is written; None where it could be one."""
     number = taken_apart(text)
     if number is None:
@@ -280,44 +273,44 @@ def _no_amount(text: str) -> ValueProblem | None:
     return _negative(text) if number.negative else None
 
 
-def _not_a_number(text: str, why: str = "") -> ValueProblem:
+def _not_a_number(text: str, why: str = "") -> Problem:
     if not text:
-        return ValueProblem(
+        return Problem(
             "amount_empty", "is empty", "fill it in, write 0 for a free order, or leave the row out with --where"
         )
     if any(char.isdigit() and not char.isascii() for char in text):
         why = ": its digits are not 0 to 9"
-    return ValueProblem(
+    return Problem(
         "amount_not_a_number",
         f"{shown(text)} is not a number{why}",
         "correct it, or leave such rows out with --where",
     )
 
 
-def _negative(text: str) -> ValueProblem:
-    return ValueProblem(
+def _negative(text: str) -> Problem:
+    return Problem(
         "amount_negative",
         f"{shown(text.strip())} is negative, and a sale's amount is 0 or more",
         'leave refunds and corrections out with --where "COLUMN>=0"',
     )
 
 
-def _other_currency(text: str, currency: str) -> ValueProblem:
-    return ValueProblem(
+def _other_currency(text: str, currency: str) -> Problem:
+    return Problem(
         "amount_other_currency",
         f"{shown(text)} is not an amount of {currency}",
         "map the column that holds the currency, or correct the row",
     )
 
 
-def _unknown_currency(text: str, currency: str) -> ValueProblem:
+def _unknown_currency(text: str, currency: str) -> Problem:
     if not currency:
-        return ValueProblem(
+        return Problem(
             "currency_missing",
             f"{shown(text)} is in no known currency",
             "say --currency, or map the column that holds it",
         )
-    return ValueProblem(
+    return Problem(
         "currency_unknown",
         f"{shown(text)} is in {shown(currency)}, whose number of decimals ISO 4217 does not give",
         "correct the currency, or give the amount in minor units (--amount-unit minor)",

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import Callable
 
-from cms_cli.replay.values.problem import ValueProblem
+from cms_cli.replay.model import Problem
 
 
-def read(
-    text: str, each: str, currency: str, parse: Callable[[str, str], int | ValueProblem]
-) -> int | ValueProblem:
+def read(text: str, each: str, currency: str, parse: Callable[[str, str], int | Problem]) -> int | Problem:
     """Read a cell of refunds.
 
     Args:
@@ -30,7 +28,7 @@ def read(
         amount = part.strip().lstrip("-\u2212").strip()
         if amount.strip("0.,"):  # nothing is nothing, with as many decimals as there are
             minor = parse(amount, currency)
-            if isinstance(minor, ValueProblem):
+            if isinstance(minor, Problem):
                 return minor
             total += minor
     return total

@@ -16,10 +16,10 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
 
+from cms_cli.replay.model import Problem
 from cms_cli.replay.values import time_forms, unread_times
 from cms_cli.replay.values.date_formats import check_date_format, read_as
 from cms_cli.replay.values.instants import impossible, in_zone, instant_of
-from cms_cli.replay.values.problem import ValueProblem
 
 __all__ = ["TimeColumn", "check_date_format", "parse_instant", "to_wire"]
 
@@ -33,7 +33,7 @@ _MOST_KNOWN = 1 << 13
 
 def parse_instant(
     text: str, zone: tzinfo, *, date_format: str | Sequence[str] | None = None, now: datetime | None = None
-) -> datetime | ValueProblem:
+) -> datetime | Problem:
     """Read one time.
 
     Args:
@@ -56,16 +56,14 @@ def parse_instant(
                 return impossible(text)
     text = text.strip()
     if not text:
-        return ValueProblem(
-            "time_empty", "is empty", "fill it in, or map no timestamp: the service dates the event"
-        )
+        return Problem("time_empty", "is empty", "fill it in, or map no timestamp: the service dates the event")
     if now is not None and text.lower() == "now":
         return now.astimezone(_UTC)
     formats = (date_format,) if isinstance(date_format, str) else tuple(date_format or ())
     for each in formats:
         found = read_as(text, each)
         if found is not None:
-            return found if isinstance(found, ValueProblem) else instant_of(found, zone, text)
+            return found if isinstance(found, Problem) else instant_of(found, zone, text)
     try:
         reading = time_forms.read(text)
     except (ValueError, OverflowError):
@@ -104,7 +102,7 @@ class TimeColumn:
         # An empty string is an hour that is not to be remembered.
         self._known: dict[str, str] = {}
 
-    def wire(self, text: str) -> str | ValueProblem:
+    def wire(self, text: str) -> str | Problem:
         """The wire form of one cell."""
         if self._format is not None:
             return self._known.get(text) or self._slowly(text, text)
@@ -123,9 +121,9 @@ class TimeColumn:
             return f"{hour}{minute}{second}{thousandths}Z"
         return self._slowly(text, key if hour is None else "")
 
-    def _slowly(self, text: str, key: str) -> str | ValueProblem:
+    def _slowly(self, text: str, key: str) -> str | Problem:
         instant = parse_instant(text, self._zone, date_format=self._format, now=self._now)
-        if isinstance(instant, ValueProblem):
+        if isinstance(instant, Problem):
             return instant
         wire = to_wire(instant)
         if key:
@@ -140,7 +138,7 @@ class TimeColumn:
             return ""
         first = parse_instant(f"{key[:13]}:00:00{key[13:]}", self._zone)
         last = parse_instant(f"{key[:13]}:59:59{key[13:]}", self._zone)
-        if isinstance(first, ValueProblem) or isinstance(last, ValueProblem):
+        if isinstance(first, Problem) or isinstance(last, Problem):
             return ""
         wire = to_wire(first)
         return wire[:13] if wire[13:] == ":00:00.000Z" and last - first == _TO_LAST_SECOND else ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
-from cms_cli.replay.values.problem import ValueProblem
 from cms_cli.replay.values.time_forms import BEFORE_A_DATE, LONGEST, MONTH, MONTHS, WEEKDAY
 
 _NOTHING = ("nat", "null", "none", "nan", "n/a")
@@ -32,7 +32,7 @@ _DIGITS = re.compile("[0-9]+")
 _NO_MONTH = re.compile(rf"{WEEKDAY}|[A-Z]+")  # a zone's short name is written in capitals
 
 
-def why(text: str, formats: Sequence[str]) -> ValueProblem:
+def why(text: str, formats: Sequence[str]) -> Problem:
     """Return what is wrong with a time that has none of the formats, and no form that is read without being told.
 
     Args:
@@ -42,14 +42,14 @@ def why(text: str, formats: Sequence[str]) -> ValueProblem:
     short = text if len(text) <= LONGEST else ""
     month = _other_month(short)
     if month:
-        return ValueProblem(
+        return Problem(
             "time_month_unknown",
             f"{shown(text)} has the month {shown(month)}, and only English names of months are read",
             "export it in English, or with the month as a number, as in 2026-04-10 12:34:56",
         )
     if formats:
         named = " or ".join(shown(each) for each in formats)
-        return ValueProblem(
+        return Problem(
             "time_other_format",
             f"{shown(text)} does not have the form {named}",
             "correct it, or say its form with a further --date-format",
@@ -61,13 +61,13 @@ def why(text: str, formats: Sequence[str]) -> ValueProblem:
     if year:
         return _year_unknown(text, year)
     if _SHORTENED.fullmatch(short):
-        return ValueProblem(
+        return Problem(
             "time_bare_number",
             f"{shown(text)} is a number that a spreadsheet has shortened",
             "format the column as a number without decimals there, from the original file, and export it again",
         )
     if _NUMBER.fullmatch(short):
-        return ValueProblem(
+        return Problem(
             "time_bare_number",
             f"{shown(text)} is a number, and no Unix time: that has 10 digits (seconds), 13, 16 or 19",
             "a spreadsheet's day number? Format the column as a date there, year first, and export it again"
@@ -75,12 +75,12 @@ def why(text: str, formats: Sequence[str]) -> ValueProblem:
             else "correct it, or say what it is with --date-format",
         )
     if short.casefold() in _NOTHING:
-        return ValueProblem(
+        return Problem(
             "time_not_a_time",
             f"{shown(text)} is not a time",
             f'if such rows have no time, say so in a --mapping file: timestamp = ["{text}"] under [nothing]',
         )
-    return ValueProblem(
+    return Problem(
         "time_not_a_time",
         f"{shown(text)} is not a time",
         "write it as 2026-04-10T12:34:56Z, or say what it is with --date-format",
@@ -107,7 +107,7 @@ def _clock_format(rest: str) -> str | None:
     return f"{time}{gap and ' '}{'%p' if half else ''}{offset_gap}{offset and '%z'}"
 
 
-def _order_unknown(text: str, found: re.Match[str]) -> ValueProblem:
+def _order_unknown(text: str, found: re.Match[str]) -> Problem:
     """Return the problem of a date in an order that only the user knows, with the formats it may be in."""
     sep, year = found["sep"], "%Y" if len(found["y"]) == 4 else "%y"
     first, second, last = found["a"], found["b"], found["y"]
@@ -117,7 +117,7 @@ def _order_unknown(text: str, found: re.Match[str]) -> ValueProblem:
     if year_first:
         possible.append((f"%y{sep}%m{sep}%d", last, second))
     orders = [order for order, day, month in possible if 1 <= int(day) <= 31 and 1 <= int(month) <= 12]
-    return ValueProblem(
+    return Problem(
         "time_order_unknown",
         f"{shown(text)} does not say which is the day{', which the month' if year_first else ''} and which the "
         f"{'year' if year_first else 'month'}",
@@ -125,7 +125,7 @@ def _order_unknown(text: str, found: re.Match[str]) -> ValueProblem:
     )
 
 
-def _year_unknown(text: str, found: re.Match[str]) -> ValueProblem:
+def _year_unknown(text: str, found: re.Match[str]) -> Problem:
     """Return the problem of a year of two digits, which may be a day as well."""
     name = found["month"] or found["first"]
     month = "%b" if len(name) == 3 else "%B"
@@ -135,7 +135,7 @@ def _year_unknown(text: str, found: re.Match[str]) -> ValueProblem:
         orders = [order for order, day in zip(orders, (found["day"], found["y"])) if 1 <= int(day) <= 31]
     else:
         orders = [f"{month}{found['gap2']}%d{found['gap3']}%y"]
-    return ValueProblem(
+    return Problem(
         "time_order_unknown",
         f"{shown(text)} has a year of two digits, which may be a day as well",
         _formats(orders, found["rest"] or ""),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timezone, tzinfo
 
+from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
-from cms_cli.replay.values.problem import ValueProblem
 
 _UTC_HEADER = re.compile(r"\( *utc(?: +time)?(?: *zone)? *\)", re.IGNORECASE)
 # What a header may say of another zone. It is not gone by: CST is several, and an offset changes in summer.
@@ -18,7 +18,7 @@ _OTHER_ZONE = re.compile(
 _OFFSET = re.compile(r"(?:utc|gmt)? *([+\-\u2212]) *([0-9]{1,2})(?::?00)?", re.IGNORECASE)
 
 
-def zone_named(name: str) -> tzinfo | ValueProblem:
+def zone_named(name: str) -> tzinfo | Problem:
     """The zone of an IANA name (``Europe/Berlin``), or what is wrong with the name."""
     # Late, since a command without a zone-less time has no use for either.
     import zoneinfo
@@ -43,11 +43,11 @@ def names_other_zone(header: str) -> bool:
     return bool(_OTHER_ZONE.search(header))
 
 
-def _unknown_zone(name: str, known: list[str]) -> ValueProblem:
+def _unknown_zone(name: str, known: list[str]) -> Problem:
     import difflib
 
     if not known:
-        return ValueProblem(
+        return Problem(
             "zone_database_missing",
             f"{shown(name)} cannot be looked up: this machine has no time zone database",
             "pip install tzdata",
@@ -57,7 +57,7 @@ def _unknown_zone(name: str, known: list[str]) -> ValueProblem:
         # The signs of the database's own zones are turned round: Etc/GMT-1 is an hour ahead of UTC.
         turned = f"Etc/GMT{'+' if offset[1] != '+' else '-'}{int(offset[2])}"
         fixed = f"; {turned} is always {offset[1]}{int(offset[2])} from UTC" if turned in known else ""
-        return ValueProblem(
+        return Problem(
             "zone_unknown",
             f"{shown(name)} is an offset, and no time zone",
             f"use a name such as Europe/Berlin, which knows when the clocks change{fixed}",
@@ -69,7 +69,7 @@ def _unknown_zone(name: str, known: list[str]) -> ValueProblem:
     near = [each for each in places if each.rpartition("/")[2] == wanted] or difflib.get_close_matches(
         wanted, places, n=1
     )
-    return ValueProblem(
+    return Problem(
         "zone_unknown",
         f"{shown(name)} is no time zone",
         f"did you mean {folded[near[0]]}?" if near else "use a name such as Europe/Berlin or America/New_York",
