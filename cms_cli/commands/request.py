@@ -114,5 +114,5 @@ class ResumeRequest:
 
 def given(flags: FileFlags | DeliveryFlags) -> list[str]:
     """Return the names of the flags that were given."""
-    names = [each.name for each in fields(flags) if getattr(flags, each.name) not in (None, False)]
+    names = [each.name for each in fields(flags) if getattr(flags, each.name) != each.default]
     return [f"--{name.replace('_', '-')}" for name in names]
