@@ -156,6 +156,7 @@ def read_event(kind: EventKind, flags: EventFlags, zone: str) -> Event:
 
 
 def _timestamp(text: str, zone: str, problems: dict[str, str]) -> Optional[datetime]:
+    from cms_cli.replay.model import Problem
     from cms_cli.replay.values.times import parse_instant
     from cms_cli.replay.values.zones import zone_named
 
@@ -173,6 +174,7 @@ def _amount(text: str, flags: EventFlags, problems: dict[str, str]) -> Optional[
     major = flags.unit == "major"
     if not major and text.isascii() and text.isdigit() and len(text) < 16:
         return int(text)
+    from cms_cli.replay.model import Problem
     from cms_cli.replay.values.money import parse_cli_amount, parse_minor
 
     currency = flags.currency or ""
