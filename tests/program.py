@@ -10,6 +10,7 @@ typed there; ``start`` leaves it running.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,28 @@ class Program:
             check=False,
         )
         return Result(_text(done.stdout), _text(done.stderr), done.returncode)
+
+    def inside(self, *arguments: str) -> Result:
+        """Run it in this very process, for checks of parsing and rendering.
+
+        Args:
+            arguments: Those of the command line.
+        """
+        from cms_cli.app import main
+
+        stdout, stderr = io.StringIO(), io.StringIO()
+        folder, environment = Path.cwd(), dict(os.environ)
+        try:
+            os.chdir(self.home)
+            os.environ.clear()
+            os.environ.update(self.env)
+            with redirect_stdout(stdout), redirect_stderr(stderr):
+                code = main(arguments)
+        finally:
+            os.chdir(folder)
+            os.environ.clear()
+            os.environ.update(environment)
+        return Result(stdout.getvalue(), stderr.getvalue(), code)
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start it and leave it running, its stdout and stderr in pipes; the caller sees to its end."""

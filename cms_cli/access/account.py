@@ -30,7 +30,7 @@ class Account:
     expires_at: datetime | None = None
 
     def expired(self, now: datetime) -> bool:
-        """Whether the token says of itself that it is over.
+        """Return whether the token says of itself that it is over.
 
         Args:
             now: An aware time.
@@ -57,22 +57,22 @@ def account_of(token: str, profile: str | None) -> Account:
 
 
 def subject_in(key: str) -> str | None:
-    """Give the JWT's ``sub`` that an account's key holds; None where the account is not known by a JWT."""
+    """Return the JWT's ``sub`` that an account's key holds; None where the account is not known by a JWT."""
     return str(json.loads(key[len(_JWT) :])[1]) if key.startswith(_JWT) else None
 
 
 def is_profile(key: str) -> bool:
-    """Whether an account is known by the profile of its token."""
+    """Return whether an account is known by the profile of its token."""
     return key.startswith(_PROFILE)
 
 
 def is_token_alone(key: str) -> bool:
-    """Whether nothing is known of an account but its token, so that a renewed one seems to be another account's."""
+    """Return whether only the token itself tells an account, so that a renewed one seems to be another's."""
     return key.startswith(_TOKEN)
 
 
 def is_jwt(token: str) -> bool:
-    """Whether a token has a JWT's shape: three parts, of which the second is a JSON object."""
+    """Return whether a token has a JWT's shape: three parts, of which the second is a JSON object."""
     return bool(_claims(token))
 
 

@@ -34,13 +34,13 @@ def checked_host(text: object, *, allow_http: bool = False) -> str:
     if parts.scheme == "http" and not allow_http and not is_this_machine(parts.hostname):
         raise ValueError(
             f"is plain http ({parts.netloc}): anybody on the way could read the token and the events."
-            " Use https, or --allow-http if you know the way to be safe"
+            " Use https, or --allow-http where the network is trusted"
         )
     return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
 def is_this_machine(hostname: str) -> bool:
-    """Whether a name or address stays on this machine: localhost, 127.0.0.0/8, ::1."""
+    """Return whether a name or address stays on this machine: localhost, 127.0.0.0/8, ::1."""
     if hostname.lower() == "localhost":
         return True
     import ipaddress

@@ -15,7 +15,7 @@ _LONGEST = 64 * 1024
 
 @dataclass(frozen=True)
 class Reach:
-    """What became of asking a host.
+    """The result of asking a host.
 
     Attributes:
         answers: Whether anything answered.

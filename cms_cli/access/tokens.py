@@ -1,4 +1,4 @@
-"""Where a token can come from, and getting it from there."""
+"""The sources of tokens."""
 
 from __future__ import annotations
 

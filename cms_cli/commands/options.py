@@ -16,7 +16,7 @@ OUTPUT = "Output"
 
 
 class AmountUnit(str, Enum):
-    """What ``--amount-unit`` takes."""
+    """Values of ``--amount-unit``."""
 
     minor = "minor"
     major = "major"

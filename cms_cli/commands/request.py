@@ -1,4 +1,4 @@
-"""What was asked for: the flags of `cms lead`, `cms sale` and `cms runs resume`, typed, as they were given.
+"""The flags of `cms lead`, `cms sale` and `cms runs resume`, typed, as they were given.
 
 Each command builds its request in its own function, from its declared parameters. A new flag of a file goes into
 :class:`FileFlags` if it shapes events, else into :class:`DeliveryFlags`; both are refused without a file.

@@ -278,7 +278,7 @@ def prune(
 
 
 def _folders(settings: Settings) -> list[Path]:
-    """Give the folders that have a journal: that of the service, and that of the sandbox."""
+    """Return the folders that have a journal: that of the service, and that of the sandbox."""
     from cms_cli.replay.journal.sqlite_file import has_journal
 
     return [folder for folder in (settings.state_dir, sandbox_dir(settings)) if has_journal(folder)]

@@ -1,4 +1,4 @@
-"""Where events go, and as whom: the service, or a sandbox that lives as long as the command."""
+"""The target of events: the service and an account, or a sandbox that lives as long as the command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _STATE_DIR = KEYS["state_dir"].flag
 
 @dataclass(frozen=True)
 class Target:
-    """Where events go.
+    """The target of events.
 
     Attributes:
         url: The base URL to send to.
@@ -79,13 +79,13 @@ class Target:
 
 
 def sandbox_dir(settings: Settings) -> Path:
-    """Give the folder of the sandbox's store and of the journal of what was sent to it."""
+    """Return the folder of the sandbox's store and of the journal of what was sent to it."""
     return settings.state_dir / SANDBOX
 
 
 @contextmanager
 def open_target(settings: Settings, console: Console, *, sandbox: bool, sending: bool = True) -> Iterator[Target]:
-    """Find out where events go; a sandbox answers until the block ends.
+    """Open the target of events; a sandbox answers until the block ends.
 
     Args:
         settings: Host, token and state folder.

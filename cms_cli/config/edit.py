@@ -10,7 +10,7 @@ from cms_cli.errors import CommandError
 
 
 def locate(name: str, profile: str | None) -> tuple[str, str]:
-    """Take a key's name apart.
+    """Split a key's name.
 
     Args:
         name: ``host``, or ``profiles.shop.host``.
@@ -65,7 +65,7 @@ def take(document: Any, section: str, key: str) -> bool:
 
 
 def home_of_token(document: Any, profile: str) -> str:
-    """Give the section that a profile's token is kept in: on top for the default one, unless it is written out."""
+    """Return the section of a profile's token: on top for the default profile, unless that is written out."""
     if profile == DEFAULT_PROFILE and DEFAULT_PROFILE not in document.get("profiles", {}):
         return ""
     return profile

@@ -69,15 +69,15 @@ class ConfigFile:
         return None
 
     def has_profile(self, name: str) -> bool:
-        """Whether a profile can be used: it is written in the file, or is the default one."""
+        """Return whether a profile can be used: it is written in the file, or is the default one."""
         return name == DEFAULT_PROFILE or name in self.profiles
 
     def holds_token(self) -> bool:
-        """Whether a token stands in the file itself."""
+        """Return whether a token stands in the file itself."""
         return "token" in self.top or any("token" in section for section in self.profiles.values())
 
     def others_can_read(self) -> bool:
-        """Whether the file's mode lets other users read it. Windows has no such mode."""
+        """Return whether the file's mode lets other users read it. Windows has no such mode."""
         if not self.exists or sys.platform == "win32":
             return False
         return bool(self.path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
@@ -161,7 +161,7 @@ def _section_problems(section: Mapping[str, Any], name: str, text: str) -> list[
 
 
 def nearest(key: str, in_profile: bool) -> str:
-    """Give ``; did you mean host?`` for a key that is nearly one of ours, else the list of ours."""
+    """Return ``; did you mean host?`` for a key that is nearly one of ours, else the list of ours."""
     return _nearest(key, [name for name, each in KEYS.items() if each.in_profiles or not in_profile])
 
 
@@ -177,13 +177,13 @@ def _tables(value: object) -> list[tuple[str, object]]:
 
 
 def _line(text: str, section: str, key: str) -> str:
-    """Give ``, line 3`` for a key, or for a section's head where ``key`` is empty; "" if it is not found."""
+    """Return ``, line 3`` for a key, or for a section's head where ``key`` is empty; "" if it is not found."""
     number = tomltext.line_of(text, section, key)
     return f", line {number}" if number else ""
 
 
 def default_path() -> Path:
-    """Give the config file's place where nobody names another: in the platform's config directory."""
+    """Return the default path of the config file, in the platform's config directory."""
     if sys.platform == "linux" and not os.environ.keys() & {"XDG_CONFIG_HOME", "ANDROID_DATA"}:
         # What platformdirs says there, without the 5 ms that loading it takes; a test holds the two together.
         return Path("~/.config/cms/config.toml").expanduser()

@@ -144,4 +144,4 @@ KEYS: Mapping[str, Key] = {
 TOKEN_KEYS = ("token", "token_command")
 
 CONFIG_FLAG, CONFIG_VARIABLE = "--config", "CMS_CONFIG"
-"""What names another config file, which cannot be a setting in it."""
+"""The flag and variable that name another config file."""

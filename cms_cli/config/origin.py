@@ -1,4 +1,4 @@
-"""Where a value came from."""
+"""The origins of settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OriginKind(str, Enum):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value came from.
+    """The origin of a value.
 
     Attributes:
         kind: The kind of place.

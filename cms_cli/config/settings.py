@@ -56,7 +56,7 @@ class Flags:
 
 
 class Settings:
-    """What a command works with.
+    """The settings of a command.
 
     Args:
         flags: The common flags.
@@ -92,13 +92,13 @@ class Settings:
 
     @property
     def warnings(self) -> list[str]:
-        """What is wrong and does not keep the command from working."""
+        """Problems that do not keep the command from working."""
         if self.config.holds_token() and self.config.others_can_read():
             import shlex  # macOS keeps it under "Application Support"
 
             path = self.config.path
-            mend = f"chmod 600 {shlex.quote(str(path))}"
-            return [f"{path} holds a token and can be read by others; mend it with: {mend}"]
+            fix = f"chmod 600 {shlex.quote(str(path))}"
+            return [f"{path} holds a token and can be read by others; fix it with: {fix}"]
         return []
 
     @cached_property

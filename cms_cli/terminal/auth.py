@@ -16,7 +16,7 @@ from cms_cli.terminal.table import pairs
 
 @dataclass
 class Status:
-    """What ``cms auth status`` found out.
+    """The result of ``cms auth status``.
 
     Attributes:
         profile: The profile, and what chose it.
@@ -38,8 +38,8 @@ class Status:
 
 
 def kept(console: Console, profile: str, path: str, account: Account, jwt: bool, now: datetime) -> None:
-    """Tell that a token was kept, and what it says of itself."""
-    console.note(f"kept the token of profile {profile} in {path}")
+    """Say that a token was stored, and what it says of itself."""
+    console.note(f"stored the token of profile {profile} in {path}")
     if account.subject:
         console.note(f"it is the token of {account.subject}" + (f" at {account.issuer}" if account.issuer else ""))
     if account.expires_at is not None:

@@ -12,7 +12,7 @@ from cms_cli.terminal.console import Console
 from cms_cli.terminal.table import Column, report
 
 HIDDEN = "(hidden)"
-"""What stands for a token."""
+"""Shown instead of a token."""
 
 
 def settings(

@@ -55,7 +55,8 @@ def outcome(console: Console, form: str, kind: EventKind, found: Outcome) -> Non
         what, style = _TITLES.get(found.status, ("not sent", "red"))
         pairs(console, _rows(kind, found), f"{kind.value} {what}".capitalize(), style=style)
     if found.status not in (Status.ACCEPTED, Status.DUPLICATE):
-        _failure(console, kind, found, details=console.quiet or not console.draws_on_stdout)
+        drawn = form == "table" and not console.quiet and console.draws_on_stdout and console.draws_on_stderr
+        _failure(console, kind, found, drawn=drawn)
 
 
 def headline(kind: EventKind, found: Outcome) -> str:
@@ -74,10 +75,11 @@ def _rows(kind: EventKind, found: Outcome) -> list[tuple[str, str]]:
     return rows + [(name, _plain(value)) for name, value in {**found.data, **found.details}.items()]
 
 
-def _failure(console: Console, kind: EventKind, found: Outcome, *, details: bool) -> None:
+def _failure(console: Console, kind: EventKind, found: Outcome, *, drawn: bool) -> None:
     code = f" ({found.status_code})" if found.status_code and str(found.status_code) not in found.message else ""
-    lines = [f"{headline(kind, found)}: {shown(found.message)}{code}"]
-    if details:
+    lines = [headline(kind, found)]
+    if not drawn:  # just above, in a table
+        lines = [f"{lines[0]}: {shown(found.message)}{code}"]
         lines += [f"  {name}: {shown(_plain(value))}" for name, value in found.details.items()]
     if found.attempts > 1:
         lines.append(f"Tried {found.attempts} times.")

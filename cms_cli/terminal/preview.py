@@ -1,4 +1,4 @@
-"""What a replay is about to do: a panel on a terminal, and lines anywhere else."""
+"""The preview of a replay: a panel on a terminal, lines anywhere else."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ class ReplayView(Watcher):
         view = self
 
         class Words(ProgressColumn):
-            """What is known at the moment, also while no row settles."""
+            """Counts, rate and time left, up to date also while no row settles."""
 
             def render(self, task: Task) -> Text:
                 del task

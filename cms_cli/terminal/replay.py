@@ -91,7 +91,7 @@ def show_report(console: Console, form: str, found: ReplayReport) -> None:
 
 
 def row_json(row: SettledRow) -> dict[str, object]:
-    """Give a row as ``--output jsonl`` writes it."""
+    """Return a row as ``--output jsonl`` writes it."""
     return {
         "row": row.row,
         "line": row.line,

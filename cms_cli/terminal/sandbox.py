@@ -112,7 +112,7 @@ def _rows(name: str, counted: ClickReport | Total, grouped: bool) -> list[tuple[
         return [(name, str(counted.leads), "0", "")]
     return [
         (
-            name,
+            "" if at and grouped else name,  # once for people, in every line for programs
             "" if at else str(counted.leads),
             str(each.sales),
             amount(each.amount, each.currency, grouped=grouped),

@@ -56,4 +56,4 @@ def files(formatter: Any, settings: Settings) -> None:
 
 
 TOPICS = {"exit-codes": exit_codes, "environment": environment, "files": files}
-"""What each topic writes, by its name."""
+"""The writer of each topic, by its name."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import stat
 import sys
@@ -244,14 +243,3 @@ def test_login_without_a_token_says_how_to_give_one(program: Program) -> None:
     assert "stdin: the token is empty" in result.stderr
     assert "cms auth login < token.txt" in result.stderr
     assert "CMS_BEARER_TOKEN" not in result.stderr + program("auth", "login", "--help").stdout
-
-
-def test_a_socks_proxy_needs_a_package(program: Program) -> None:
-    """A SOCKS proxy that cannot be used names what to install; nothing was sent."""
-    pytest.importorskip("requests")
-    if importlib.util.find_spec("socks"):
-        pytest.skip("it can be used here")
-    lead = ("lead", "--event-name", "a", "--customer-external-id", "b", "--click-id", "c")
-    env = {"ALL_PROXY": "socks5://127.0.0.1:9", "CMS_BEARER_TOKEN": "tok_12345"}
-
-    assert "requests[socks]" in program(*lead, env=env).stderr

@@ -147,6 +147,7 @@ def test_nothing_from_a_file_is_evaluated_by_zsh(program: Program) -> None:
     assert "owned" not in "\n".join(complete(program, "cms sale --profile ", "zsh"))
 
 
+@pytest.mark.imports
 def test_a_tab_loads_only_what_it_needs(program: Program) -> None:
     """Offering flags loads neither requests nor rich, sqlite3, csv or a TOML parser."""
     env = {"_CMS_COMPLETE": "complete_bash", "COMP_WORDS": "cms\nsale\n--", "COMP_CWORD": "2"}

@@ -72,20 +72,20 @@ def test_the_first_screen_can_be_followed(program: Program) -> None:
 @pytest.mark.parametrize("name", ["lead", "sale"])
 def test_the_examples_of_a_page_can_be_sent(program: Program, name: str) -> None:
     """Every example of an event on a help page passes its checks as it stands there."""
-    page = program(name, "--help").stdout.partition("Examples:")[2].replace("\\\n", " ")
+    page = program.inside(name, "--help").stdout.partition("Examples:")[2].replace("\\\n", " ")
     examples = [
         line.split()[1:] for line in page.splitlines() if line.startswith("  cms ") and "--from" not in line
     ]
 
     assert examples
     for example in examples:
-        assert program(*example, "--dry-run").code == 0, example
+        assert program.inside(*example, "--dry-run").code == 0, example
 
 
 @pytest.mark.parametrize("page", PAGES, ids=" ".join)
 def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
     """Help in a pipe is plain text that fits 80 columns: usage first, every flag explained, examples last."""
-    result = program(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help")
+    result = program.inside(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help")
 
     assert (result.code, result.stderr) == (0, "")
     assert not page or result.stdout.startswith(f"Usage: {' '.join(('cms', *page))}")
@@ -99,11 +99,11 @@ def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
 
 def test_help_names_the_defaults_that_hold(program: Program) -> None:
     """Where a help page says what holds by default, it is what the program does."""
-    page = " ".join(program("sale", "--help-all").stdout.split())
+    page = " ".join(program.inside("sale", "--help-all").stdout.split())
 
     assert f"Requests in flight at once, {Delivery().concurrency} by default." in page
     assert f"{DOCUMENTED_RATE} by default" in page
-    timeout, max_wait = (program("config", "get", key).stdout.strip() for key in ("timeout", "max_wait"))
+    timeout, max_wait = (program.inside("config", "get", key).stdout.strip() for key in ("timeout", "max_wait"))
     assert f"Seconds that one request may take. [default: {timeout}]" in page
     assert f"[default: {max_wait}, in a replay {Delivery().max_wait:.0f}]" in page
 
@@ -111,7 +111,7 @@ def test_help_names_the_defaults_that_hold(program: Program) -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page and page not in GROUPS], ids=" ".join)
 def test_every_command_takes_the_flags_of_output(program: Program, page: tuple[str, ...]) -> None:
     """A script may give -q and --no-color to whatever it runs."""
-    flags = program(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help").stdout
+    flags = program.inside(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help").stdout
 
     assert "-q, --quiet" in flags
     assert "--no-color" in flags
@@ -119,14 +119,14 @@ def test_every_command_takes_the_flags_of_output(program: Program, page: tuple[s
 
 def test_short_help(program: Program) -> None:
     """-h works wherever --help does."""
-    assert program("lead", "-h").stdout == program("lead", "--help").stdout
-    assert program("sandbox", "serve", "-h").code == 0
+    assert program.inside("lead", "-h").stdout == program.inside("lead", "--help").stdout
+    assert program.inside("sandbox", "serve", "-h").code == 0
 
 
 @pytest.mark.parametrize("group", ["auth", "config", "sandbox"])
 def test_a_group_alone_shows_its_page(program: Program, group: str) -> None:
     """A command that needs another after it shows its help, and that is no error."""
-    assert program(group) == program(group, "--help")
+    assert program.inside(group) == program.inside(group, "--help")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -162,7 +162,7 @@ def test_purposes_agree(name: str) -> None:
 )
 def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: str) -> None:
     """A wrong command or flag ends with 2; stderr says what is wrong, what is meant and where to look."""
-    result = program(*arguments)
+    result = program.inside(*arguments)
 
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: ")
@@ -183,7 +183,7 @@ def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: st
 )
 def test_a_flag_before_its_command(program: Program, arguments: tuple[str, ...], page: str) -> None:
     """A flag that other tools take in front is told its place, and nothing else is guessed."""
-    result = program(*arguments)
+    result = program.inside(*arguments)
 
     flag = next(word for word in arguments if word.startswith("-"))
     assert result.code == 2
@@ -194,15 +194,15 @@ def test_a_flag_before_its_command(program: Program, arguments: tuple[str, ...],
 def test_flags_of_output_before_the_command(program: Program, first: list[str]) -> None:
     """--json and its like work before the command, and between a group and its command, as after it."""
     event = ("lead", "--event-name", "a", "--customer-external-id", "b", "--dry-run")
-    assert program(*first, *event).json == program(*event, "--json").json
-    assert program(*first, "config", "list").json == program("config", *first, "list").json
+    assert program.inside(*first, *event).json == program.inside(*event, "--json").json
+    assert program.inside(*first, "config", "list").json == program.inside("config", *first, "list").json
 
 
 def test_help_shows_what_most_need(program: Program) -> None:
     """--help of lead and sale has the event's flags and a dozen more; --help-all has all of them."""
     for name in ("lead", "sale"):
         short, every = (
-            set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", program(name, flag).stdout, re.MULTILINE))
+            set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", program.inside(name, flag).stdout, re.MULTILINE))
             for flag in ("--help", "--help-all")
         )
         declared = {max(param.opts, key=len) for param in LOADED[name].params}
@@ -213,15 +213,15 @@ def test_help_shows_what_most_need(program: Program) -> None:
 
 def test_help_with_topics(program: Program) -> None:
     """`cms help` has the page of every command, and topics: exit codes, variables and files as they are."""
-    assert program("help", "runs", "resume") == program("runs", "resume", "--help")
-    assert program("help", "sale") == program("sale", "--help")
-    codes = program("help", "exit-codes").stdout
+    assert program.inside("help", "runs", "resume") == program.inside("runs", "resume", "--help")
+    assert program.inside("help", "sale") == program.inside("sale", "--help")
+    codes = program.inside("help", "exit-codes").stdout
     assert all(re.search(rf"^  {int(code)} ", codes, re.MULTILINE) for code in ExitCode)
-    variables = program("help", "environment").stdout
+    variables = program.inside("help", "environment").stdout
     assert {key.variable for key in KEYS.values()} - {""} <= set(re.findall(r"\w+", variables))
-    assert str(program.config) in program("help", "files").stdout
-    assert str(program.state) in program("help", "files").stdout
-    wrong = program("help", "exit-code")
+    assert str(program.config) in program.inside("help", "files").stdout
+    assert str(program.state) in program.inside("help", "files").stdout
+    wrong = program.inside("help", "exit-code")
     assert wrong.code == 2
     assert "did you mean exit-codes?" in wrong.stderr
 
@@ -231,10 +231,10 @@ def test_a_file_without_its_flag(program: Program) -> None:
     (program.home / "my sales.csv").write_text("a\n")
     (program.home / "leads.jsonl").write_text("{}\n")
 
-    assert "did you mean --from-csv 'my sales.csv'?" in program("sale", "my sales.csv").stderr
-    assert "did you mean --from-jsonl leads.jsonl?" in program("lead", "leads.jsonl", "--dry-run").stderr
-    assert "did you mean" not in program("sale", "none.csv").stderr
-    assert "did you mean" not in program("runs", "list", "leads.jsonl").stderr
+    assert "did you mean --from-csv 'my sales.csv'?" in program.inside("sale", "my sales.csv").stderr
+    assert "did you mean --from-jsonl leads.jsonl?" in program.inside("lead", "leads.jsonl", "--dry-run").stderr
+    assert "did you mean" not in program.inside("sale", "none.csv").stderr
+    assert "did you mean" not in program.inside("runs", "list", "leads.jsonl").stderr
 
 
 def complete(program: Program, line: str, shell: str = "bash") -> list[str]:
@@ -267,6 +267,7 @@ def test_every_shell_completes_commands(program: Program, shell: str) -> None:
         assert name in offered
 
 
+@pytest.mark.imports
 def test_completion_loads_no_rich(program: Program) -> None:
     """TAB is answered without rich, whose loading would be felt."""
     names = imported(program, env={"_CMS_COMPLETE": "complete_fish", "_TYPER_COMPLETE_ARGS": "cms "})
@@ -312,6 +313,7 @@ def not_needed(names: set[str]) -> set[str]:
     return astray - {"click"} if sys.version_info < (3, 10) else astray
 
 
+@pytest.mark.imports
 def test_a_dry_run_imports_no_network(program: Program) -> None:
     """A dry run loads neither sockets nor anything that only a replay, a table or the sandbox needs."""
     names = imported(program, *EVENT, "--dry-run")
@@ -320,6 +322,7 @@ def test_a_dry_run_imports_no_network(program: Program) -> None:
     assert not names & NETWORK
 
 
+@pytest.mark.imports
 def test_a_lead_imports_what_sending_needs(online: Program) -> None:
     """A plain `cms lead` loads what sends, and nothing that only a table, a replay or the sandbox needs."""
     names = imported(online, *EVENT)
