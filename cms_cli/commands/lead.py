@@ -118,7 +118,7 @@ def lead(
                 fresh=fresh,
                 retry_unknown=retry_unknown,
                 retry_refused=retry_refused,
-                repeats=repeats.value if repeats else "",
+                repeats=repeats.value if repeats else None,
                 yes=yes,
             ),
             Flags(

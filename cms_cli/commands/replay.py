@@ -178,7 +178,7 @@ def delivery_of(flags: DeliveryFlags, settings: Settings, *, sandbox: bool) -> D
         fresh=flags.fresh,
         retry_unknown=flags.retry_unknown,
         retry_refused=flags.retry_refused,
-        repeats=flags.repeats,
+        repeats=flags.repeats or "",
         failures=_path(flags.failures),
         results=_path(flags.results),
     )

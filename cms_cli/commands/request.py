@@ -87,7 +87,7 @@ class DeliveryFlags:
     fresh: bool = False
     retry_unknown: bool = False
     retry_refused: bool = False
-    repeats: str = ""
+    repeats: str | None = None
     yes: bool = False
 
 

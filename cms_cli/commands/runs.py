@@ -164,7 +164,7 @@ def resume(
             max_duration=max_duration,
             retry_unknown=retry_unknown,
             retry_refused=retry_refused,
-            repeats=repeats.value if repeats else "",
+            repeats=repeats.value if repeats else None,
             yes=yes,
         ),
         Flags(
@@ -204,7 +204,7 @@ def failures(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """Write the rows that were invalid, refused or unknown with their own columns and why.
+    """Write the rows that were invalid, refused or unknown, with their own columns and why.
 
     Correct them and feed the file back as it is; it is CSV or JSON Lines as the input was.
     """
