@@ -102,6 +102,7 @@ _FULL = """
 import resource, signal, sys
 from pathlib import Path
 from test_exports import Layout, RowFile, row
+from cms_cli.replay.model import MachineError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 file = RowFile(Path(sys.argv[1]), Layout(["a"]), "--results")
