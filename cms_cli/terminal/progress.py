@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,8 @@ class ReplayView(Watcher):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._drawn.close()
+        with suppress(OSError):  # a terminal that is gone has nothing to clear
+            self._drawn.close()
 
     @property
     def rate(self) -> str:
