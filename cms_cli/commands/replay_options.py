@@ -51,14 +51,17 @@ Map = Annotated[
     typer.Option(
         "--map",
         metavar="FIELD=COLUMN",
-        help="Read a field from a column; A|B tries several, A[key] looks inside a cell.",
+        help="Read a field from a column: A|B tries several, A+B joins, A[key] looks inside a cell.",
         rich_help_panel=FILE,
     ),
 ]
 Where = Annotated[
     Optional[list[str]],
     typer.Option(
-        "--where", metavar="COLUMN=VALUE", help="Only such rows; != for all others.", rich_help_panel=FILE
+        "--where",
+        metavar="COLUMN=VALUE",
+        help="Only such rows: =A|B, !=A|B, or >, >=, <, <= with a number or date.",
+        rich_help_panel=FILE,
     ),
 ]
 SkipUnattributed = Annotated[
@@ -93,6 +96,25 @@ Delimiter = Annotated[
         "--delimiter",
         metavar="CHAR",
         help="What separates cells: , ; | or tab. Left out, it is detected.",
+        rich_help_panel=FILE,
+    ),
+]
+HeaderLine = Annotated[
+    Optional[int],
+    typer.Option("--header-line", metavar="N", min=1, help="The line that the header is on.", rich_help_panel=FILE),
+]
+FooterLines = Annotated[
+    Optional[int],
+    typer.Option(
+        "--footer-lines", metavar="N", min=1, help="How many lines at the end are no rows.", rich_help_panel=FILE
+    ),
+]
+SaveMapping = Annotated[
+    Optional[str],
+    typer.Option(
+        "--save-mapping",
+        metavar="FILE",
+        help="With --dry-run: write a mapping file with all that was found or said.",
         rich_help_panel=FILE,
     ),
 ]

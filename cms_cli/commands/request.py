@@ -64,6 +64,9 @@ class FileFlags:
     date_format: Sequence[str] | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    header_line: int | None = None
+    footer_lines: int | None = None
+    save_mapping: str | None = None
 
     @property
     def inputs(self) -> dict[str, str]:

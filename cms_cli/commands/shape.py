@@ -24,8 +24,14 @@ def shape_of(request: TrackRequest, settings: Settings) -> Shape:
     """
     flags = request.file
     lines = flags.from_jsonl is not None
-    if lines and flags.delimiter:
-        raise CommandError("--delimiter means nothing with --from-jsonl")
+    of_csv = {
+        "--delimiter": flags.delimiter,
+        "--header-line": flags.header_line,
+        "--footer-lines": flags.footer_lines,
+    }
+    for flag, value in of_csv.items():
+        if lines and value:
+            raise CommandError(f"{flag} means nothing with --from-jsonl")
     _check_decimal(flags.decimal)
     constants = {name: text for name, text in request.event.texts(request.kind).items() if text is not None}
     zone = settings.get("timezone")
@@ -41,6 +47,8 @@ def shape_of(request: TrackRequest, settings: Settings) -> Shape:
         date_format=tuple(flags.date_format or ()),
         encoding=flags.encoding or "",
         delimiter=flags.delimiter or "",
+        header_line=flags.header_line or 0,
+        footer_lines=flags.footer_lines or 0,
     )
     return _with_rules(shape, request.kind, flags, settings)
 
@@ -101,6 +109,6 @@ def _mapping(name: str, settings: Settings) -> tuple[Rules, str]:
 
 def _pair(flag: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
-    if not equals or not name.strip() or not value.strip():
+    if not equals or not name.strip():
         raise CommandError(f'{flag} "{text}" is not FIELD=COLUMN')
     return name.strip(), value.strip()

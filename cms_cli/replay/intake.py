@@ -10,11 +10,12 @@ from itertools import islice
 
 from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping.amounts import amount_format
-from cms_cli.replay.mapping.blueprint import Blueprint, settle
+from cms_cli.replay.mapping.blueprint import Blueprint, fitting, settle
 from cms_cli.replay.mapping.mapper import Mapper, mapped_columns
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.model import ADDED, STATUS, Dialect, MappedColumn, PlannedRow, SourceRow
+from cms_cli.replay.model import ADDED, STATUS, Dialect, InputError, MappedColumn, PlannedRow, SourceRow
 from cms_cli.replay.reading import jsonl
+from cms_cli.replay.reading.header_search import likely_header_line
 from cms_cli.replay.reading.rows import Table, open_table
 from cms_cli.replay.reading.source import Source
 from cms_cli.replay.request import Request
@@ -38,7 +39,10 @@ class Intake:
         self.resend_unknown = request.delivery.retry_unknown
         self._request = request
         self.table = _opener(source, request.shape)
-        self._first = self.table()
+        try:
+            self._first = self.table()
+        except InputError as error:
+            raise self._with_header_line(error) from None
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -60,7 +64,28 @@ class Intake:
         Raises:
             InputError: The header, or a flag, cannot be used.
         """
-        return settle(self._request.kind, self.header, self._request.shape)
+        try:
+            return settle(self._request.kind, self.header, self._request.shape)
+        except InputError as error:
+            raise self._with_header_line(error) from None
+
+    def _with_header_line(self, error: InputError) -> InputError:
+        """Return the error of a header; where another line looks more like it, with a hint that names that line."""
+        kind, shape = self._request.kind, self._request.shape
+        if shape.format == "jsonl" or shape.header_line:
+            return error
+
+        def count(header: Sequence[str]) -> int:
+            return fitting(kind, header, shape)
+
+        try:
+            stream = self.source.rewound()
+            line = likely_header_line(stream, shape.encoding or None, shape.delimiter or None, count)
+        except InputError:
+            return error
+        if line is None:
+            return error
+        return InputError(error.message, f"the header seems to be on line {line}: say --header-line {line}")
 
     @cached_property
     def _mapper(self) -> Mapper:
@@ -114,4 +139,10 @@ def _opener(source: Source, shape: Shape) -> Callable[[], Table]:
             return table
 
         return open_json
-    return lambda: open_table(source.rewound(), encoding=encoding, delimiter=shape.delimiter or None)
+    return lambda: open_table(
+        source.rewound(),
+        encoding=encoding,
+        delimiter=shape.delimiter or None,
+        header_line=shape.header_line,
+        footer_lines=shape.footer_lines,
+    )

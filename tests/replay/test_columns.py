@@ -156,3 +156,29 @@ def test_two_columns_of_one_name_matter_where_one_is_used() -> None:
     with pytest.raises(InputError) as caught:
         every(names, "Note", "--map invoice_id")
     assert caught.value.message == 'two columns are called "Note": number 2 and number 4'
+
+
+@pytest.mark.parametrize(
+    ("header", "expression", "label"),
+    [
+        (("Date", "Time"), "Date+Time", "Date + Time"),
+        (("Date", "Time"), "Date + time", "Date + Time"),
+        (("Date+Time", "Date", "Time"), "Date+Time", "Date+Time"),
+        (("date+time", "Date", "Time"), "Date+Time", "date+time"),
+        (("A+B", "C"), "A+B+C", "A+B + C"),
+        (("Meta", "B"), "Meta[a+b]", "Meta[a+b]"),
+        (("Meta", "B"), "Meta[a]+B", "Meta[a] + B"),
+    ],
+)
+def test_a_plus_joins_columns(header: tuple[str, ...], expression: str, label: str) -> None:
+    """Unless a column is called like that: the longest name goes first."""
+    assert [source.label for source in every(header, expression, "--map timestamp")] == [label]
+
+
+def test_alternatives_of_joined_columns_and_names_that_hold_a_bar() -> None:
+    """The first that is not empty counts; a name with a bar in it stays whole."""
+    header = ("Paid at", "Date", "Time", "A|B")
+    found = every(header, "Paid at|Date+Time|A|B", "--map timestamp")
+    assert [source.label for source in found] == ["Paid at", "Date + Time", "A|B"]
+    with pytest.raises(InputError, match='names the column "Hour"'):
+        every(header, "Date+Hour", "--map timestamp")

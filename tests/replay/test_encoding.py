@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from contextlib import suppress
 
 import pytest
@@ -140,3 +141,27 @@ def test_arbitrary_bytes_in_any_encoding(data: bytes, name: str) -> None:
     """The user's encoding may be wrong, and then that is an InputError as well."""
     with suppress(InputError):
         table(data, encoding=name)
+
+
+def _zipped(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, "id,amount\n1,2\n")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("names", "what", "hint"),
+    [
+        (("sales.csv",), "a zip file", "unzip -p FILE | cms sale --from-csv -"),
+        (("readme.txt", "out/sales.csv", "__MACOSX/x"), "a zip file", "unzip -p FILE 'out/sales.csv' | cms"),
+        (("[Content_Types].xml", "xl/workbook.xml"), "a spreadsheet", "as CSV"),
+        (("mimetype", "content.xml"), "a spreadsheet", "as CSV"),
+    ],
+)
+def test_a_zip_file_is_told_from_a_spreadsheet(names: tuple[str, ...], what: str, hint: str) -> None:
+    """Both are zip files; only one of them has files to take out."""
+    error = refusal(_zipped(*names))
+    assert what in error.message
+    assert hint in error.hint

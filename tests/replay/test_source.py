@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -78,3 +79,19 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytes
     assert bench.runs() == []
     assert not list(bench.state.glob("*.rows"))
     assert not bench.sent
+
+
+def test_a_gzip_file_is_read_as_it_is(tmp_path: Path) -> None:
+    """From a file, known by its own bytes; one that was cut off says so."""
+    data = b"id,amount\n" + b"1,2\n" * 10_000
+    path = tmp_path / "sales.csv.gz"
+    path.write_bytes(gzip.compress(data))
+    with open_source(str(path)) as source:
+        assert source.rewound().read() == data
+        assert (source.size, source.path) == (len(data), path)
+        assert source.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        source.check_unchanged()
+    for damaged in (path.read_bytes()[:-9], b"\x1f\x8b\x08\x00", b"\x1f\x8bxxxxxxxxxxxxxx"):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="cannot be unpacked"), open_source(str(path)):
+            pass

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from cms_cli.replay.mapping import columns, presets, rules, suggest
-from cms_cli.replay.mapping.columns import AnySource
+from cms_cli.replay.mapping.columns import AnySource, Expression
+from cms_cli.replay.mapping.conditions import Reader
 from cms_cli.replay.mapping.rules import FieldRule, Rules
 from cms_cli.replay.mapping.selection import Selection
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.model import InputError
+from cms_cli.replay.model import InputError, Problem
 from cms_cli.replay.values.ids import IDS, NOTHING
+from cms_cli.replay.values.money import AmountColumn, AmountFormat
+from cms_cli.replay.values.zones import zone_named
 from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind
 
 
@@ -74,12 +78,15 @@ def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
         InputError: A required field has no source, a column is not there, or a flag cannot be understood.
     """
     ruled = rules.from_json(shape.rules)
+    zone = zone_of(shape)
     fields = columns.fields_of(kind)
     own = _mapped(kind, shape)
     sources: dict[str, tuple[AnySource, ...]] = {}
     by_rule = dict(ruled.fields)
     for name in fields:
-        if name in own:
+        if own.get(name) == "":
+            found = _left_out(kind, name)
+        elif name in own:
             found = columns.every(header, own[name], f"--map {name}")
         elif name in by_rule:
             found = _by_rule(header, name, by_rule[name])
@@ -88,6 +95,8 @@ def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
         if found:
             sources[name] = found
     constants = _constants(header, ruled, shape, fields)
+    for name in [name for name, expression in own.items() if not expression]:
+        constants.pop(name, None)
     required = LEAD_REQUIRED if kind is EventKind.LEAD else SALE_REQUIRED
     missing = [name for name in required if name not in sources and name not in constants]
     if "click_id" in missing and shape.skip_unattributed:
@@ -108,8 +117,49 @@ def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
         if sale
         else "",
         _refunds(header, ruled) if sale else (),
-        Selection(header, ruled, shape.where),
+        Selection(header, ruled, shape.where, Reader(zone, shape.date_format, _decimal_mark(shape))),
     )
+
+
+def fitting(kind: EventKind, header: Sequence[str], shape: Shape) -> int:
+    """Return how many of the columns that are looked for a header has."""
+    ruled = rules.from_json(shape.rules)
+    by_rule = {name: rule.expressions for name, rule in ruled.fields}
+    own = _mapped(kind, shape)
+    found = 0
+    for name in columns.fields_of(kind):
+        expressions = [own[name]] if name in own else by_rule.get(name, (name, columns.fields_of(kind)[name].wire))
+        found += any(_has(header, expression) for expression in expressions)
+    return found
+
+
+def _has(header: Sequence[str], expression: Expression) -> bool:
+    try:
+        return bool(
+            columns.every(header, expression, "")
+            if isinstance(expression, str)
+            else columns.like(header, expression)
+        )
+    except InputError:
+        return False
+
+
+def zone_of(shape: Shape) -> tzinfo:
+    """Return the zone of times without one.
+
+    Raises:
+        InputError: There is none of this name.
+    """
+    zone = zone_named(shape.timezone or "UTC")
+    if isinstance(zone, Problem):
+        raise InputError(f"--timezone {zone.message}", zone.hint)
+    return zone
+
+
+def _decimal_mark(shape: Shape) -> str:
+    """Return the decimal mark that somebody said, or ""."""
+    found = AmountColumn().decide(shape.decimal) if shape.decimal else None
+    return found.decimal if isinstance(found, AmountFormat) else ""
 
 
 def amount_unit(sources: Mapping[str, tuple[AnySource, ...]], shape: Shape, *, ours: bool) -> str:
@@ -150,6 +200,13 @@ def _mapped(kind: EventKind, shape: Shape) -> dict[str, str]:
             raise InputError(f"--map names {field} twice", f"Write --map '{field}=A|B' to try several columns.")
         found[field] = expression
     return found
+
+
+def _left_out(kind: EventKind, name: str) -> tuple[AnySource, ...]:
+    required = LEAD_REQUIRED if kind is EventKind.LEAD else SALE_REQUIRED
+    if name in required:
+        raise InputError(f"--map {name}= leaves out what a {kind.value} needs", "Name its column.")
+    return ()
 
 
 def _by_rule(header: Sequence[str], field: str, rule: FieldRule) -> tuple[AnySource, ...]:

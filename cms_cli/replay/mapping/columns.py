@@ -132,7 +132,7 @@ def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tu
 
 
 def every(header: Sequence[str], expression: str, wanted_by: str) -> tuple[AnySource, ...]:
-    """Find the columns of ``A|B[key]``, each of which has to be there.
+    """Find the columns of ``A|B[key]`` or ``A+B``, each of which has to be there.
 
     Args:
         header: The file's column names. One that is the very expression is meant by it.
@@ -142,22 +142,46 @@ def every(header: Sequence[str], expression: str, wanted_by: str) -> tuple[AnySo
     Raises:
         InputError: A column is not there, or none is named.
     """
-    parts = [expression] if expression in header else expression.split("|")
-    sources = []
-    for part in parts:
-        if not part.strip():
+    sources: list[AnySource] = []
+    for text in [expression] if expression in header else _split(header, expression, "|"):
+        if not text.strip():
             raise InputError(f"{wanted_by}={expression} names an empty column", "Write it as COLUMN, or as A|B.")
-        found = like(header, part)
-        if len(found) > 1:
-            columns = " and ".join(f'"{source.column}"' for source in found)
-            raise InputError(
-                f'{wanted_by} names the column "{part.strip()}", which may be {columns}',
-                "Write it exactly as in the file.",
-            )
-        if not found:
-            raise absent(header, part.strip(), wanted_by)
-        sources.append(found[0])
+        parts = [text] if "+" not in text or like(header, text) else _split(header, text, "+")
+        found = [_only(header, part, wanted_by) for part in parts]
+        sources.append(found[0] if len(found) == 1 else Joined(tuple(map(_single, found))))
     return tuple(sources)
+
+
+def _only(header: Sequence[str], text: str, wanted_by: str) -> AnySource:
+    found = like(header, text)
+    if len(found) > 1:
+        columns = " and ".join(f'"{source.column}"' for source in found)
+        raise InputError(
+            f'{wanted_by} names the column "{text.strip()}", which may be {columns}',
+            "Write it exactly as in the file.",
+        )
+    if not found:
+        raise absent(header, text.strip(), wanted_by)
+    return found[0]
+
+
+def _split(header: Sequence[str], text: str, separator: str) -> list[str]:
+    """Split an expression; a column's name that holds the separator stays whole, the longest name first."""
+    names = sorted((name for name in header if separator in name), key=len, reverse=True)
+    parts: list[str] = []
+    while True:
+        text = text.lstrip()
+        name = next((name for name in names if _ends_at(text, name, separator)), "")
+        at = text.find(separator, len(name))
+        if at < 0:
+            return [*parts, text]
+        parts.append(text[:at])
+        text = text[at + 1 :]
+
+
+def _ends_at(text: str, name: str, separator: str) -> bool:
+    """Whether a text begins with a name, and not with a longer one."""
+    return text.startswith(name) and text[len(name) :].lstrip()[:1] in ("", "[", "|", separator)
 
 
 def like(header: Sequence[str], expression: Expression, *, any_spelling: bool = False) -> list[AnySource]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Callable, NamedTuple, Optional
 
-from cms_cli.replay.mapping.blueprint import Blueprint
+from cms_cli.replay.mapping.blueprint import Blueprint, zone_of
 from cms_cli.replay.mapping.columns import AnySource, Source, argument, fields_of
 from cms_cli.replay.model import (
     SAMPLES,
@@ -27,7 +27,7 @@ from cms_cli.replay.values import refunds
 from cms_cli.replay.values.ids import IDS, NOTHING, shortened
 from cms_cli.replay.values.money import AmountFormat, parse_cli_amount, parse_minor
 from cms_cli.replay.values.times import TimeColumn, check_date_format, parse_instant, to_wire
-from cms_cli.replay.values.zones import zone_for_header, zone_named
+from cms_cli.replay.values.zones import zone_for_header
 from cms_python import Field
 
 _ANOTHER = "fill it in; or try another column, as in --map {name}=A|B; or leave such rows out with {{where}}"
@@ -93,10 +93,7 @@ class Mapper:
             amount_format = amount_format._replace(zero_decimals=blueprint.rules.zero_decimals)
         self.amount_format = amount_format
         shape = blueprint.shape
-        zone = zone_named(shape.timezone or "UTC")
-        if isinstance(zone, Problem):
-            raise InputError(f"--timezone {zone.message}", zone.hint)
-        self.zone = zone
+        self.zone = zone_of(shape)
         if shape.date_format and (problem := check_date_format(shape.date_format)):
             raise InputError(f"--date-format {problem.message}", problem.hint)
         self.empty: dict[str, Counter[str]] = {}

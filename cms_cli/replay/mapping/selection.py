@@ -6,48 +6,48 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Callable, NamedTuple, Union
 
-from cms_cli.replay.mapping import columns
+from cms_cli.replay.mapping import columns, conditions
 from cms_cli.replay.mapping.columns import AnySource
+from cms_cli.replay.mapping.conditions import Reader
 from cms_cli.replay.mapping.rules import FoldRule, Rules, SkipRule
-from cms_cli.replay.model import InputError, RowProblem, SkippedRow, SourceRow
+from cms_cli.replay.model import InputError, Problem, RowProblem, SkippedRow, SourceRow
 
 _MOST_VALUES = 1000  # of a column, that are counted
 LeftOut = Union[SkippedRow, RowProblem]
 """Why a row is not looked at any further."""
 
 
-class _Test(NamedTuple):
-    """Leaves out rows by one value: those that have one of these, or, negated, all others."""
+class _Rule(NamedTuple):
+    """Leaves out rows by one value, letter case aside: those that have one of these, or, negated, all others."""
 
     source: AnySource
     values: frozenset[str]
     negated: bool
-    any_case: bool
-    code: str
     reason: str
 
-    def holds(self, cells: Sequence[str]) -> bool:
-        text = self.source.read(cells)
-        return ((text.casefold() if self.any_case else text) in self.values) is not self.negated
+    def leaves_out(self, cells: Sequence[str]) -> bool:
+        return (self.source.read(cells).casefold() in self.values) is not self.negated
 
 
 class Selection:
     """What the flags and rules say of a file with this header. It keeps no state: see :meth:`begin`."""
 
-    def __init__(self, header: Sequence[str], rules: Rules, where: Sequence[str]) -> None:
+    def __init__(self, header: Sequence[str], rules: Rules, where: Sequence[str], reader: Reader) -> None:
         """Find the columns.
 
         Args:
             header: The file's column names.
             rules: The preset or mapping file.
-            where: Conditions ``COLUMN=VALUE`` and ``COLUMN!=VALUE`` of rows to keep.
+            where: Conditions of rows to keep.
+            reader: How cells are read where they are compared.
 
         Raises:
-            InputError: A column is not in the file, or a condition cannot be understood.
+            InputError: A column is not in the file, a condition cannot be understood, or no row can meet all.
         """
-        by_rule = [test for rule in rules.skip if (test := _by_rule(header, rule))]
-        conditions = (_condition(header, text, "where" if text in rules.where else "--where") for text in where)
-        self._tests = [*by_rule, *conditions]
+        self._rules = [found for rule in rules.skip if (found := _by_rule(header, rule))]
+        named = ((text, "where" if text in rules.where else "--where") for text in where)
+        self._conditions = [conditions.read(header, text, flag, reader) for text, flag in named]
+        conditions.check_together(self._conditions)
         self._fold = rules.fold
         self._folding: tuple[int, tuple[int, ...]] | None = None
         if rules.fold is not None:
@@ -61,18 +61,15 @@ class Selection:
         """Return for which values rows were left out by a rule or condition: by column, the most frequent first."""
         seen: dict[str, Counter[str]] = {}
         for cells in rows:
-            test = next((test for test in self._tests if test.holds(cells)), None)
-            if test is not None:
-                values = seen.setdefault(test.source.label, Counter())
-                text = test.source.read(cells)
+            by_rule = (rule.source for rule in self._rules if rule.leaves_out(cells))
+            by_condition = (each.source for each in self._conditions if each.holds(cells) is False)
+            source = next(by_rule, None) or next(by_condition, None)
+            if source is not None:
+                values = seen.setdefault(source.label, Counter())
+                text = source.read(cells)
                 if text in values or len(values) < _MOST_VALUES:
                     values[text] += 1
         return {label: [text for text, _ in values.most_common()] for label, values in seen.items()}
-
-    @property
-    def takes_all(self) -> bool:
-        """Whether no row is ever left out."""
-        return not self._tests and self._folding is None
 
     def begin(self) -> Callable[[SourceRow], LeftOut | None]:
         """Give what is asked of each row of the file in its order, from the first; None is a row to go on with."""
@@ -83,12 +80,22 @@ class Selection:
                 found = folding.look(row)
                 if found is not None:
                     return found
-            for test in self._tests:
-                if test.holds(row.cells):
-                    return SkippedRow(row.row, row.line, row.cells, test.code, test.reason)
-            return None
+            return self._left_out(row)
 
         return left_out
+
+    def _left_out(self, row: SourceRow) -> LeftOut | None:
+        for rule in self._rules:
+            if rule.leaves_out(row.cells):
+                return SkippedRow(row.row, row.line, row.cells, "rule", rule.reason)
+        problem: Problem | None = None
+        for condition in self._conditions:
+            held = condition.holds(row.cells)
+            if held is False:
+                return SkippedRow(row.row, row.line, row.cells, "where", condition.text)
+            if isinstance(held, Problem):
+                problem = problem or held._replace(row=row.row, line=row.line)
+        return RowProblem(row.row, row.line, row.cells, (problem,)) if problem else None
 
 
 class _Folding:
@@ -113,11 +120,11 @@ class _Folding:
         return RowProblem.of(row.row, row.line, cells, self._rule.by, "order_astray", message, hint)
 
 
-def _by_rule(header: Sequence[str], rule: SkipRule) -> _Test | None:
+def _by_rule(header: Sequence[str], rule: SkipRule) -> _Rule | None:
     for column in rule.columns:
         found = columns.like(header, column)
         if found:
-            return _Test(found[0], frozenset(rule.values), rule.negated, True, "rule", rule.reason)
+            return _Rule(found[0], frozenset(rule.values), rule.negated, rule.reason)
     if rule.optional:
         return None
     wanted = " or ".join(f'"{column}"' for column in rule.columns)
@@ -125,22 +132,3 @@ def _by_rule(header: Sequence[str], rule: SkipRule) -> _Test | None:
         f'no column {wanted} to tell which rows are "{rule.reason}"; the file has: {columns.listed(header)}',
         "Export it with that column; or write a mapping file of your own, without that rule.",
     )
-
-
-def _condition(header: Sequence[str], text: str, flag: str) -> _Test:
-    """Compile a ``--where``, which says what to keep, to what leaves out all others."""
-    # A column's name may hold a "=" itself.
-    own = [name for name in header if name and text.startswith((f"{name}=", f"{name}!="))]
-    column = max(own, key=len) if own else text.partition("=")[0]
-    rest = text[len(column) :]
-    if not own and column.endswith("!"):
-        column, rest = column[:-1], f"!{rest}"
-    # No cell is meant to begin with "=", and a "==" would leave out every row.
-    if not rest or not column.strip() or rest.lstrip("!").startswith("=="):
-        raise InputError(f'{flag} "{text}" is no condition', "Write COLUMN=VALUE or COLUMN!=VALUE.")
-    keeps = not rest.startswith("!")
-    wanted = rest.partition("=")[2].strip()
-    sources = columns.every(header, column.strip(), flag)
-    if len(sources) > 1:
-        raise InputError(f'{flag} "{text}" names several columns', "Write one condition for each.")
-    return _Test(sources[0], frozenset((wanted,)), keeps, False, "where", f"{flag} {text}")

@@ -31,9 +31,8 @@ _MARKS = (
 _SAVE = "export or save it as CSV (UTF-8)"
 # By the pattern of its first bytes: what a file is, and what to do about it.
 _NOT_TEXT = (
-    (b"PK\x03\x04", "a spreadsheet (.xlsx, .ods) or a zip file", _SAVE),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", _SAVE),
     (b"\x1f\x8b", "a gzip file", "unpack it, as in: gunzip -c FILE | cms sale --from-csv -"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", _SAVE),
     (b"BZh[1-9]1AY&", "a bzip2 file", "unpack it, as in: bunzip2 -c FILE | cms sale --from-csv -"),
     (b"\xfd7zXZ\0", "an xz file", "unpack it, as in: unxz -c FILE | cms sale --from-csv -"),
     (b"\\(\xb5/\xfd", "a zstd file", "unpack it, as in: unzstd -c FILE | cms sale --from-csv -"),
@@ -80,6 +79,8 @@ def find_encoding(stream: BinaryIO, asked: str | None) -> Encoding:
     stream.seek(0)
     first = stream.read(8)
     stream.seek(0)
+    if first.startswith(b"PK\x03\x04"):
+        raise _zip(stream)
     for magic, what, hint in _NOT_TEXT:
         if re.match(magic, first):
             raise InputError(f"the file is {what}, not text", hint)
@@ -94,6 +95,24 @@ def find_encoding(stream: BinaryIO, asked: str | None) -> Encoding:
             return Encoding(marked, len(mark))
     # Without a mark, the byte order is the one of Windows.
     return Encoding({"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}.get(name, name), 0)
+
+
+def _zip(stream: BinaryIO) -> InputError:
+    """Return the error for a zip file: a spreadsheet, or files that can be taken out of it."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return InputError("the file is a spreadsheet (.xlsx, .ods) or a zip file, and damaged", _SAVE)
+    if "[Content_Types].xml" in names or "mimetype" in names:
+        return InputError("the file is a spreadsheet (.xlsx, .ods), not text", _SAVE)
+    files = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    name = "" if len(files) < 2 else f" '{next((each for each in files if each.endswith('.csv')), files[0])}'"
+    return InputError(
+        "the file is a zip file, not text", f"unpack it, as in: unzip -p FILE{name} | cms sale --from-csv -"
+    )
 
 
 class Text:

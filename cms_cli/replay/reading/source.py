@@ -20,6 +20,7 @@ STDIN = "-"
 """The path that stands for standard input."""
 
 _BLOCK = 1024 * 1024
+_GZIP = b"\x1f\x8b"
 _COPY = "a copy of the input"
 
 
@@ -33,7 +34,8 @@ class Source:
         stream: Its bytes; seekable.
         file: What the system knows the file by, also where stdin comes from one; None for a pipe.
         size: How many there are.
-        sha256: Their SHA-256, hexadecimal.
+        sha256: The SHA-256 of the input itself, hexadecimal; of a gzip file, before it is unpacked.
+        unpacked: Whether the stream is a gzip file's content, in a temporary copy.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Source:
     file: os.stat_result | None
     size: int
     sha256: str
+    unpacked: bool = False
 
     def rewound(self) -> BinaryIO:
         """Give the stream, at its beginning."""
@@ -54,6 +57,8 @@ class Source:
         Raises:
             InputError: The file has been written to meanwhile.
         """
+        if self.unpacked:  # nobody else has the copy
+            return
         if os.fstat(self.stream.fileno()).st_size != self.size or sha256_of(self.rewound()) != self.sha256:
             raise InputError(
                 f"{self.name} was changed while it was read", "Run the command again when it is complete."
@@ -104,7 +109,27 @@ def open_source(path: str) -> Iterator[Source]:
         size = stream.tell()
         # A name that is not in the system's encoding is no text, and cannot be kept.
         told = os.fsencode(name).decode(errors="backslashreplace")
-        yield Source(told, file, cast(BinaryIO, stream), known, size, sha256)
+        stream.seek(0)
+        if stream.read(len(_GZIP)) != _GZIP:
+            yield Source(told, file, cast(BinaryIO, stream), known, size, sha256)
+            return
+        with _unpacked(stream, told) as content:
+            size = content.seek(0, os.SEEK_END)
+            yield Source(told, file, cast(BinaryIO, content), known, size, sha256, unpacked=True)
+
+
+def _unpacked(stream: IO[bytes], name: str) -> IO[bytes]:
+    """Return the content of a gzip file, in a temporary file."""
+    import gzip
+    import zlib
+
+    stream.seek(0)
+    try:
+        return _spooled(cast("IO[bytes]", gzip.GzipFile(fileobj=stream)))
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{name} is a gzip file that cannot be unpacked: {error}", "It is damaged or cut off: fetch it again."
+        ) from None
 
 
 def _regular(stream: IO[bytes]) -> os.stat_result | None:
@@ -119,11 +144,15 @@ def _regular(stream: IO[bytes]) -> os.stat_result | None:
 def _spooled(pipe: IO[bytes]) -> IO[bytes]:
     with room_for(_COPY):
         copy = temporary()  # closed by open_source
-    while block := pipe.read(_BLOCK):
+    try:
+        while block := pipe.read(_BLOCK):
+            with room_for(_COPY):
+                copy.write(block)
         with room_for(_COPY):
-            copy.write(block)
-    with room_for(_COPY):
-        copy.flush()
+            copy.flush()
+    except BaseException:
+        copy.close()
+        raise
     return copy
 
 
