@@ -12,6 +12,7 @@ from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping.amounts import amount_format
 from cms_cli.replay.mapping.blueprint import Blueprint, fitting, settle
 from cms_cli.replay.mapping.mapper import Mapper, mapped_columns
+from cms_cli.replay.mapping.notices import Notices
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import ADDED, STATUS, Dialect, InputError, MappedColumn, PlannedRow, SourceRow
 from cms_cli.replay.reading import jsonl
@@ -43,6 +44,7 @@ class Intake:
             self._first = self.table()
         except InputError as error:
             raise self._with_header_line(error) from None
+        self._reading = self._first
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -97,6 +99,16 @@ class Intake:
         return {column: dict(words) for column, words in self._mapper.empty.items()}
 
     @property
+    def notices(self) -> Notices:
+        """What was noticed in the rows planned so far."""
+        return self._mapper.notices
+
+    @property
+    def footers(self) -> list[tuple[int, str]]:
+        """The lines that --footer-lines has left out: the number and text of each."""
+        return self._reading.footers
+
+    @property
     def fed_back(self) -> bool:
         """Whether it is a failures file."""
         return set(ADDED) <= set(self.header)
@@ -110,7 +122,8 @@ class Intake:
         left_out = self.blueprint.selection.begin()
         event_of = self._mapper.event_of
         status_at = self.header.index(STATUS) if self.fed_back and not self.resend_unknown else None
-        for row in self.table():
+        self._reading = self.table()
+        for row in self._reading:
             if not isinstance(row, SourceRow):
                 yield row
             elif status_at is not None and row.cells[status_at].strip() == RowStatus.UNKNOWN.value:

@@ -28,6 +28,7 @@ from cms_cli.replay.staging.stager import SAMPLED, Sink, Stager
 from cms_cli.replay.warnings import (
     about_changed_amounts,
     about_ids,
+    about_mapping,
     about_nothing_left,
     about_times,
     about_token,
@@ -308,6 +309,7 @@ def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) 
     else:
         rows = (row.cells for row in intake.table() if isinstance(row, SourceRow))
         warnings += about_nothing_left(tally, intake.blueprint.selection, rows)
+    warnings += about_mapping(intake.notices, intake.footers)
     warnings += suggestion(request, intake.header)
     preview = Preview(
         file=intake.source.name,

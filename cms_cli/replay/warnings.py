@@ -10,6 +10,7 @@ from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping import presets
 from cms_cli.replay.mapping.blueprint import Blueprint
+from cms_cli.replay.mapping.notices import Notices
 from cms_cli.replay.mapping.selection import Selection
 from cms_cli.replay.problems import shown
 from cms_cli.replay.request import Request
@@ -77,6 +78,28 @@ def about_ids(tally: Tally) -> Warnings:
         "takes them as they are; read the column as text, and export it again"
         for field, example in tally.whole_floats.examples.items()
     )
+
+
+def about_mapping(notices: Notices, footers: Sequence[tuple[int, str]]) -> Warnings:
+    """Warn of what was left out of events, of rows that lack something, and of lines that are no rows.
+
+    Args:
+        notices: What was noticed in the rows.
+        footers: The lines left out at the end.
+    """
+    found = [f"left out of {group}; the events are sent without it" for group in notices.left_out.groups()]
+    if notices.without_click:
+        many = "1 follow-up" if notices.without_click == 1 else f"{notices.without_click:,} follow-ups"
+        found.append(
+            f"{many} without a click: the service knows them only after a deferred lead; "
+            "--skip-unattributed leaves them out"
+        )
+    if notices.without_customer:
+        many = "1 row names" if notices.without_customer == 1 else f"{notices.without_customer:,} rows name"
+        found.append(f"{many} no customer: the sale's own id stands for one")
+    if footers:
+        found.append("no rows: " + "; ".join(f"{shown(text)} (line {line})" for line, text in footers))
+    return tuple(found)
 
 
 def about_nothing_left(tally: Tally, selection: Selection, rows: Iterable[Sequence[str]]) -> Warnings:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mapped import NOW, SALE, mapper, shape
 
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.model import PlannedEvent, Problem, RowProblem, SourceRow
+from cms_cli.replay.model import InputError, PlannedEvent, Problem, RowProblem, SourceRow
 from cms_cli.replay.values.times import TimeColumn, parse_instant, to_wire
 from cms_cli.replay.values.zones import zone_named
 from cms_python import LeadEvent, SaleEvent
@@ -153,3 +153,45 @@ def test_what_stands_in_a_cell_may_be_no_text_where_the_cell_is(field: str, cell
     row = mapper(HEADER, asked).event_of(SourceRow(1, 2, [*SALE.values(), "", "", "", cell]))
     assert isinstance(row, RowProblem)
     assert [problem.code for problem in row.problems] == [f"{field}_invalid"]
+
+
+def test_a_bad_optional_value_costs_no_sale() -> None:
+    """It is left out of its event, and counted with its line; what is needed is still a problem."""
+    one = mapper([*SALE, "customer_email", "customer_avatar", "customer_name"])
+    cells = [*SALE.values(), "ann@mail,example", "no address", "x" * 256]
+    event = one.event_of(SourceRow(1, 2, cells))
+    assert isinstance(event, PlannedEvent)
+    assert set(event.wire).isdisjoint({"customerEmail", "customerAvatar", "customerName"})
+    assert sorted((group.problem.code, group.rows, group.lines) for group in one.notices.left_out.groups()) == [
+        (f"customer_{name}_invalid", 1, (2,)) for name in ("avatar", "email", "name")
+    ]
+    broken = one.event_of(SourceRow(2, 3, ["c" * 256, *cells[1:]]))
+    assert isinstance(broken, RowProblem)
+    assert [problem.code for problem in broken.problems] == ["click_id_invalid"]
+
+
+def test_what_rows_lack_is_counted() -> None:
+    """Follow-ups, which only a deferred lead makes known; sales whose own id has to stand for a customer."""
+    leads = mapper(["event_name", "customer_external_id", "click_id", "mode"], kind="lead")
+    for cells in (["e", "u", "", ""], ["e", "u", "c", ""], ["e", "u", "c", "deferred"], ["e", "v", "", ""]):
+        leads.event_of(SourceRow(1, 2, cells))
+    assert leads.notices.without_click == 2
+    sales = mapper(
+        [*SALE, "Customer"],
+        Shape(mapping=(("customer_external_id", "Customer|invoice_id"),), amount_unit="minor"),
+    )
+    for customer in ("", "cus_1", "", "inv_1"):
+        sales.event_of(SourceRow(1, 2, [*SALE.values(), customer]))
+    assert sales.notices.without_customer == 2
+
+
+@pytest.mark.parametrize("name", ["customer_email", "timestamp"])
+def test_an_optional_field_can_be_left_out(name: str) -> None:
+    """--map FIELD= reads it from nowhere, although a column has its name."""
+    row = [*SALE.values(), "ann@example.com" if name == "customer_email" else "2026-04-10"]
+    for mapping, there in (((), True), (((name, ""),), False)):
+        event = mapper([*SALE, name], Shape(mapping=mapping)).event_of(SourceRow(1, 2, row))
+        assert isinstance(event, PlannedEvent)
+        assert (("customerEmail" if name == "customer_email" else name) in event.wire) is there
+    with pytest.raises(InputError, match="leaves out what a sale needs"):
+        mapper(list(SALE), Shape(mapping=(("amount", ""),)))

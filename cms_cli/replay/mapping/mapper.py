@@ -11,6 +11,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from cms_cli.replay.mapping.blueprint import Blueprint, zone_of
 from cms_cli.replay.mapping.columns import AnySource, Source, argument, fields_of
+from cms_cli.replay.mapping.notices import OPTIONAL, Notices
 from cms_cli.replay.model import (
     SAMPLES,
     InputError,
@@ -28,7 +29,7 @@ from cms_cli.replay.values.ids import IDS, NOTHING, shortened
 from cms_cli.replay.values.money import AmountFormat, parse_cli_amount, parse_minor
 from cms_cli.replay.values.times import TimeColumn, check_date_format, parse_instant, to_wire
 from cms_cli.replay.values.zones import zone_for_header
-from cms_python import Field
+from cms_python import EventKind, Field
 
 _ANOTHER = "fill it in; or try another column, as in --map {name}=A|B; or leave such rows out with {{where}}"
 _WAYS_OUT = {
@@ -76,6 +77,7 @@ class Mapper:
 
     Attributes:
         blueprint: Where everything comes from.
+        notices: What was noticed so far.
         now: What ``now`` means.
         amount_format: How amounts of major units are written in this file; None where none are read.
         empty: By column of ids, how many cells had each of a database's words for nothing.
@@ -97,6 +99,10 @@ class Mapper:
         if shape.date_format and (problem := check_date_format(shape.date_format)):
             raise InputError(f"--date-format {problem.message}", problem.hint)
         self.empty: dict[str, Counter[str]] = {}
+        self.notices = Notices()
+        ids = blueprint.sources.get("invoice_id", ())
+        # A column that a file falls back on for customers, after others.
+        self._own_id = frozenset(blueprint.sources.get("customer_external_id", ())[1:]).intersection(ids)
         self._times: dict[AnySource | None, TimeColumn] = {}
         self._steps = [
             _Step(
@@ -120,6 +126,7 @@ class Mapper:
             return SkippedRow(row.row, row.line, cells, "unattributed", UNATTRIBUTED)
         wire: dict[str, Any] = {}
         problems: list[Problem] = []
+        optional: list[Problem] = []
         wrong: set[str] = set()
         currency = blueprint.read("currency", cells)[0].upper()
         for name, key, sources, nothing, constant, read in self._steps:
@@ -138,14 +145,30 @@ class Mapper:
                 wire[key] = value
                 continue
             column = source.column if source else None
-            problems.append(value.in_column(column, column or name)._replace(row=row.row, line=row.line))
+            problem = value.in_column(column, column or name)._replace(row=row.row, line=row.line)
+            if name in OPTIONAL:
+                optional.append(problem)
+                continue
+            problems.append(problem)
             wrong.add(name)
         if len(wire) < len(self._steps) or "mode" in wire:
             problems += self._missing(row, wire, wrong)
         if problems:
             return RowProblem(row.row, row.line, cells, tuple(problems), wire)
         refunded = self._refunded(row, wire) if blueprint.refunds else 0
-        return PlannedEvent(row.row, row.line, cells, wire, refunded) if isinstance(refunded, int) else refunded
+        if not isinstance(refunded, int):
+            return refunded
+        self._notice(cells, wire, optional)
+        return PlannedEvent(row.row, row.line, cells, wire, refunded)
+
+    def _notice(self, cells: Sequence[str], wire: dict[str, Any], optional: Sequence[Problem]) -> None:
+        for problem in optional:
+            self.notices.left_out.add(problem)
+        if self.blueprint.kind is EventKind.LEAD:
+            self.notices.without_click += "clickId" not in wire and "mode" not in wire
+        elif self._own_id and wire["customerExternalId"] == wire["invoiceId"]:
+            source = self.blueprint.read("customer_external_id", cells)[1]
+            self.notices.without_customer += source in self._own_id
 
     def _count_empty(self, source: AnySource, text: str) -> None:
         if text in NOTHING:

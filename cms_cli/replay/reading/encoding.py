@@ -106,7 +106,7 @@ def _zip(stream: BinaryIO) -> InputError:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError):
         return InputError("the file is a spreadsheet (.xlsx, .ods) or a zip file, and damaged", _SAVE)
-    if "[Content_Types].xml" in names or "mimetype" in names:
+    if any(name in ("[Content_Types].xml", "mimetype") or name.startswith("xl/") for name in names):
         return InputError("the file is a spreadsheet (.xlsx, .ods), not text", _SAVE)
     files = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
     name = "" if len(files) < 2 else f" '{next((each for each in files if each.endswith('.csv')), files[0])}'"
