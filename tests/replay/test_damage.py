@@ -192,6 +192,11 @@ def test_a_journal_of_the_first_format_is_upgraded(tmp_path: Path) -> None:
             INSERT INTO accepted_sales VALUES (1, x'01', 499, 'USD');
             DROP INDEX slots_by_end;
             ALTER TABLE slots DROP COLUMN left_at;
+            ALTER TABLE runs DROP COLUMN dialect;
+            ALTER TABLE runs DROP COLUMN repeats;
+            ALTER TABLE rows DROP COLUMN look;
+            DROP TABLE lead_looks;
+            DROP TABLE lead_files;
             DROP TABLE turns;
             PRAGMA user_version = 1;
             """
