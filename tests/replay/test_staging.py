@@ -170,3 +170,49 @@ def test_a_rehearsal_leaves_nothing(tmp_path: Path) -> None:
         preview, _ = rehearse(bench.request(bench.file(sales_csv(range(4)), "more.csv")), Watcher())
         assert (preview.counts["duplicate"], preview.counts["pending"]) == (3, 1)
         assert len(server.requests) == 3
+
+
+HEADER = (*SALE_HEADER, "timestamp")
+
+
+@pytest.mark.parametrize(
+    ("bad", "good", "becomes"),
+    [
+        ({"timestamp": "soon"}, {"amount": "499"}, "invalid"),
+        ({"timestamp": "soon"}, {"click_id": "clk_9"}, "invalid"),
+        ({"event_name": "x" * 256}, {"customer_external_id": "cus_9"}, "invalid"),
+        ({"timestamp": "soon"}, {}, "accepted"),
+        ({"click_id": ""}, {}, "accepted"),
+        ({"amount": "n/a"}, {}, "invalid"),
+        ({"amount": ""}, {}, "invalid"),
+        ({"currency": "dollars"}, {}, "invalid"),
+    ],
+)
+@pytest.mark.parametrize("bad_first", [True, False])
+def test_a_row_that_is_invalid_takes_part_in_the_comparison_of_its_invoice(
+    tmp_path: Path, bad: dict[str, str], good: dict[str, str], becomes: str, bad_first: bool
+) -> None:
+    """Its amount may be the right one; what it lacks contradicts nobody, unless that is the amount itself."""
+    row = dict(zip(HEADER, [*sale(1), "2026-04-10"]))
+    pair = [[*{**row, **bad}.values()], [*{**row, **good}.values()]]
+    other = [*sale(2), "2026-04-10"]
+    with FaultServer() as server:
+        bench = Bench(tmp_path, server.url)
+        path = bench.file(as_csv(HEADER, [*(pair if bad_first else reversed(pair)), other]))
+        report = bench.replay(path, skip_invalid=True)
+    statuses = bench.rows(report.run)
+    assert [statuses[1 if bad_first else 2], statuses[2 if bad_first else 1]] == ["invalid", becomes]
+    assert statuses[3] == "accepted"
+
+
+def test_texts_are_compared_as_they_are(tmp_path: Path) -> None:
+    """Customer "u\\n1" with click "c" is not customer "u" with click "1\\nc"."""
+    rows = [
+        ["c", "buy", "u\n1", "inv", "100", "EUR"],
+        ["1\nc", "buy", "u", "inv", "100", "EUR"],
+    ]
+    with FaultServer() as server:
+        bench = Bench(tmp_path, server.url)
+        report = bench.replay(bench.file(as_csv(SALE_HEADER, rows)))
+        assert {problem.code for problem in report.problems} == {"invoice_conflict"}
+        assert not server.requests

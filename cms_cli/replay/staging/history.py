@@ -21,6 +21,11 @@ class History:
         self._scope = scope
         self._kind = kind
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing counts."""
+        return self._journal is None or self._scope is None
+
     def known(self, keys: Sequence[bytes]) -> Known:
         """Return what is known of events."""
         if self._journal is None or self._scope is None or not keys:

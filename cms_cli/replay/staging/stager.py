@@ -50,6 +50,10 @@ class Identity(NamedTuple):
     look: bytes | None = None
 
 
+_UNKNOWN = Identity(())
+_IDS = tuple(zip(IDS, ("clickId", "customerExternalId", "invoiceId")))
+
+
 class Sink(Protocol):
     """Takes staged rows: the journal, or nothing in a dry run."""
 
@@ -136,7 +140,8 @@ class Stager:
         self.events = tuple(islice(self._shown.values(), SAMPLES))
 
     def _stage(self, batch: list[PlannedRow], repeats: Repeats) -> None:
-        identities = self._identify(batch)
+        # A dry run without a history needs no identities: that is most of its time.
+        identities = self._identify(batch) if self._sink.wants_rows or not self._history.is_empty else {}
         known = self._history.known([key for each in identities.values() for key in each.keys])
         looks = [each.look for each in identities.values() if each.look is not None]
         looks_sent = set() if self._repeats == "send" else self._history.looks_sent(looks)
@@ -148,14 +153,14 @@ class Stager:
                     compared.append(_unsendable(row))
                 staged.append(self._left_out(row))
                 continue
-            identity = identities[row.row]
+            identity = identities.get(row.row, _UNKNOWN)
             before = next((known[key] for key in identity.keys if key in known), None)
             if before is None and identity.look in looks_sent:
                 staged.append(self._left_out(_look_alike(row, self._repeats)))
                 continue
             if before is None or (before is False and self._unknown_again):
                 self._count(row)
-                compared.append(self._comparable(row, identity.keys[0]))
+                compared.append(self._comparable(row))
                 outcome: tuple[RowStatus, str | None, str | None] = (RowStatus.PENDING, None, None)
             else:
                 outcome = self._known_before(row, before)
@@ -175,9 +180,10 @@ class Stager:
         return found
 
     def _count(self, row: PlannedEvent) -> None:
-        self.tally.add(row.amount, row.currency, row.timestamp, row.refunded)
-        for field, text in zip(IDS, (row.click_id, row.customer, row.invoice_id)):
-            self.tally.whole_floats.observe(field, text)
+        wire = row.wire.get
+        self.tally.add(wire("amount", 0), wire("currency", ""), wire("timestamp", ""), row.refunded)
+        for field, key in _IDS:
+            self.tally.whole_floats.observe(field, wire(key, ""))
         if len(self._shown) < _SHOWN:
             self._shown[row.row] = row.body
         if len(self._good) < SAMPLED:
@@ -213,22 +219,25 @@ class Stager:
     def _identity(self, event: PlannedEvent, place: bytes) -> Identity:
         if self._kind is EventKind.SALE:
             return Identity((ledger.key_of(event.invoice_id),))
-        if event.timestamp and event.timestamp != self._now:
-            return Identity((ledger.key_of(event.body),))
+        body, time = event.body, event.timestamp
+        if time and time != self._now:
+            return Identity((ledger.key_of(body),))
         # "now" is another time with the next file.
-        body = event.body.replace(self._now, "now") if event.timestamp else event.body
+        body = body.replace(self._now, "now") if time else body
         in_older_ledgers = ledger.key_of(f"{self._sha256} {event.row} {body}")
         return Identity((ledger.key_of(place.hex(), body), in_older_ledgers), ledger.key_of("look", body))
 
-    def _comparable(self, row: PlannedEvent, key: bytes) -> ComparedRow:
+    def _comparable(self, row: PlannedEvent) -> ComparedRow:
+        wire = row.wire.get
+        time = wire("timestamp", "")
         if self._kind is EventKind.SALE:
             return ComparedRow(
-                *(row.row, row.line, _bytes(row.invoice_id), True, row.amount, row.currency),
-                *(_bytes(row.customer), _bytes(row.click_id), row.timestamp, row.refunded),
+                *(row.row, row.line, _bytes(row.wire["invoiceId"]), True, row.wire["amount"], row.wire["currency"]),
+                *(_bytes(row.wire["customerExternalId"]), _bytes(wire("clickId", "")), time, row.refunded),
             )
-        if not row.timestamp:  # two leads that only look alike to the service may be two events
-            key = ledger.key_of(_as_json(row.cells))
-        return ComparedRow(row.row, row.line, key, True, 0, "", None, None, row.timestamp)
+        # Two leads without a time that only look alike to the service may be two events.
+        key = ledger.key_of(row.body if time else _as_json(row.cells))
+        return ComparedRow(row.row, row.line, key, True, 0, "", None, None, time)
 
     def _amend(self, found: Iterable[Repeat]) -> None:
         """Update the rows that repeat or contradict others."""
