@@ -18,7 +18,7 @@ def test_a_number_that_a_spreadsheet_shortened_is_no_id(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1E5", "12E+3", "E+17", "4.68769E17", "468769000000000000", "A-1.5E+3", "", "1.5"]
+    "text", ["1E5", "12E+3", "E+17", "4.68769E17", "468769000000000000", "A-1.5E+3", "-1E5", "", "1.5"]
 )
 def test_other_ids_are_text(text: str) -> None:
     """Without a sign in its exponent it may be what the shop calls an order."""

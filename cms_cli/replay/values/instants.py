@@ -106,19 +106,12 @@ def _offsets(local: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:
 
 def _start_of_day(midnight: datetime, zone: tzinfo, text: str) -> datetime | Problem:
     """Return the first instant of a day, also where the clocks skipped midnight or showed it twice."""
-    before, after = _offsets(midnight, zone)
+    before, _ = _offsets(midnight, zone)
+    # Clocks that skip midnight jump when they would have shown it, so it is the old offset that says when that was.
     first = midnight.replace(tzinfo=_UTC) - before
-    if before < after:
-        # The clocks changed between these two instants. They do so on a whole second.
-        low, high = 0, int((after - before).total_seconds())
-        start = midnight.replace(tzinfo=_UTC) - after
-        while low < high:
-            middle = (low + high) // 2
-            there = (start + timedelta(seconds=middle)).astimezone(zone)
-            low, high = (low, middle) if there.replace(tzinfo=None) >= midnight else (middle + 1, high)
-        first = start + timedelta(seconds=low)
-        if first.astimezone(zone).date() != midnight.date():
-            return _skipped(text, zone)
+    days = [(first - timedelta(seconds=back)).astimezone(zone).date() for back in (1, 0)]
+    if not days[0] < midnight.date() == days[1]:
+        return _skipped(text, zone)  # the whole day, at a change of the date line
     return checked(first, text)
 
 
