@@ -2,10 +2,11 @@
 
 A pipeline, and a package for each of its stages::
 
-    bytes -> reading -> SourceRow -> mapping (with values) -> PlannedEvent -> storage <-> sending -> ReplayReport
+    bytes -> reading -> SourceRow -> mapping (with values) -> PlannedEvent | RowProblem | SkippedRow
+          -> staging -> journal <-> sending -> ReplayReport
 
-What the stages hand to each other is in ``model``, and ``run`` wires them: ``plan`` gets a file ready and puts its
-preview together, ``staging`` takes every row into the journal, ``duplicates`` finds those that repeat others,
-``rowfiles`` and ``exports`` write the files that were asked for, and ``report`` says how it went. No stage knows a
-later one, not even by way of a third module; a test holds that.
+``model`` has the values that the stages hand to each other, and ``run`` wires them: ``intake`` opens an input,
+``plan`` finds its run or stages it and previews what will be sent, ``report`` tells how it went, and ``rowfiles``
+writes the files that were asked for. A dry run ends with the plan. No stage knows a later one, not even by way of a
+third module; a test holds that.
 """

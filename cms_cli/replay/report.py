@@ -1,4 +1,4 @@
-"""What a replay has to say for itself at the end: pure data, and the pure mapping to an exit code."""
+"""The result of a replay: pure data, and the pure mapping to an exit code."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ReplayReport:
         return self.counts[RowStatus.PENDING.value]
 
     def to_dict(self) -> dict[str, object]:
-        """Give the JSON object of ``--json``, and of the last line of ``--output jsonl``."""
+        """Return the JSON object of ``--json``, and of the last line of ``--output jsonl``."""
         return {
             "schema_version": SCHEMA_VERSION,
             "run": self.run,

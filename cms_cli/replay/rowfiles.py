@@ -1,4 +1,4 @@
-"""What ``--failures`` and ``--results`` name, filled while a run goes on."""
+"""The files of ``--failures`` and ``--results``, filled while a run goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a row is in its file: a digest that runs along the rows, so that it stands for all that comes before, too.
+"""The place of a row in its file: a digest that runs along the rows, so that it covers all that comes before.
 
 Rows of a file that has only grown at its end keep their places. Empty cells at a row's end do not count: a file of
 JSON Lines has one more for each key that a later line brings.

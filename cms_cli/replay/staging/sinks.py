@@ -1,4 +1,4 @@
-"""Where staged rows go: into the journal, or, in a dry run, to the output files or nowhere."""
+"""The destinations of staged rows: the journal, or, in a dry run, the output files or nothing."""
 
 from __future__ import annotations
 
