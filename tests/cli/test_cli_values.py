@@ -271,3 +271,18 @@ def test_ids_that_a_program_made_numbers_of_get_a_warning(program: Program) -> N
     assert result.code == 0
     found = [each for each in result.json["warnings"] if "ends in .0" in each]
     assert [each.split(":")[0] for each in found] == ['every customer_external_id ends in .0, as "1.0" does']
+
+
+@pytest.mark.parametrize("column", ["Amount", "Total ($)", "Paid > now"])
+def test_negative_rows_are_left_out_as_the_message_says(program: Program, column: str) -> None:
+    """Refunds are rows with a minus or in brackets; the condition that is named leaves them out, and only them."""
+    amounts = ("$60.00", "-$45.00", "($12.50)", "'-3.00", "$4.50", "0.00")
+    rows = [(f"clk_{at}", "p", f"u{at}", f"i{at}", amount, "USD") for at, amount in enumerate(amounts)]
+    _file(program, rows, (*HEADER[:4], column, "currency"))
+    flags = ("--map", f"amount={column}", "--amount-unit", "major", "--dry-run", "--json")
+    result = _replay(program, *flags)
+    assert result.code == 2
+    [said] = set(_flags_in(result.stderr, "--where"))
+    kept = _replay(program, *flags, *said)
+    assert kept.code == 0, kept.stderr
+    assert (kept.json["sums"], kept.json["counts"]["skipped"]) == ({"USD": 6450}, 3)
