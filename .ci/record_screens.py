@@ -104,7 +104,7 @@ def main() -> None:
             text = screen(seen.raw).replace(home, "~")
             (PICTURES / f"{step.name}.svg").write_text(picture(step.command, text, step.name), encoding="utf-8")
             parts.append(
-                f"{step.about}\n\n```sh\n{step.command}\n```\n\n![{step.command}](screens/{step.name}.svg)\n"
+                f"{step.about}\n\n```console\n$ {step.command}\n```\n\n![{step.command}](screens/{step.name}.svg)\n"
             )
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 

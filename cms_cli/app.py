@@ -73,7 +73,7 @@ class _Cms(LazyGroup):
         self.write_commands(ctx, formatter)
         formatter.write_paragraph()
         formatter.write("More: cms COMMAND --help; cms help exit-codes, environment or files; cms -V\n")
-        formatter.write(f"      {HOME_PAGE}\n")
+        formatter.write(f"      cms --install-completion; {HOME_PAGE}\n")
 
     def no_such_command(self, ctx: Any, name: str) -> NoReturn:
         if name in _MEANT:
