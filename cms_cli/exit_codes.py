@@ -9,7 +9,7 @@ from cms_python import EventKind, Outcome, Status
 
 
 class ExitCode(IntEnum):
-    """What the program tells the shell. Part of the contract with users."""
+    """The codes that the program ends with. Part of the contract with users."""
 
     OK = 0
     REFUSED = 1

@@ -1,4 +1,4 @@
-"""What came back from one attempt, before it is read as what became of an event."""
+"""The result of one attempt on the wire, before it is read as what became of an event."""
 
 from __future__ import annotations
 

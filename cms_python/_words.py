@@ -12,7 +12,7 @@ from http import HTTPStatus
 from cms_python.fields import PYTHON_NAMES
 
 _KEYS = ("error", "message", "detail", "errors", "msg", "title", "data")
-"""Where an error's text may stand, what says most first; a bare reason phrase counts last."""
+"""Keys under which an error's text may stand, the most telling first; a bare reason phrase counts last."""
 
 _REASON_PHRASES = frozenset(status.phrase.lower() for status in HTTPStatus) | {
     # As Python 3.9 to 3.12 and later ones call them.

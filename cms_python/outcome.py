@@ -1,4 +1,4 @@
-"""What became of an event: read off the service's answer, typed, and turned into the documented dict."""
+"""The outcome of an event: read off the service's answer, typed, and turned into the documented dict."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _REASONS = {
 
 
 class Status(str, Enum):
-    """What became of an event, as far as its sender can know."""
+    """The outcome of an event, as far as its sender can know."""
 
     ACCEPTED = "accepted"
     """The service took it."""
@@ -108,7 +108,7 @@ class TrackResult(_Success, total=False):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one event.
+    """The outcome of one event.
 
     Attributes:
         status: In one word.

@@ -188,7 +188,7 @@ RetryRefused = Annotated[
 
 
 class RepeatsChoice(str, Enum):
-    """What to do with leads that look like one that was sent from another file."""
+    """The treatment of leads that look like one that was sent from another file."""
 
     SEND = "send"
     SKIP = "skip"

@@ -1,4 +1,4 @@
-"""What a replay is about to do. A dry run ends here, a run goes on from here: both decide by the same code."""
+"""The plan of a replay: what it is about to do. A dry run ends here, a run goes on from here: both decide by the same code."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from cms_python import EventKind
 
 @dataclass(frozen=True)
 class Job:
-    """What every step of an invocation needs.
+    """An invocation: what every step of it needs.
 
     Attributes:
         request: What was asked for.
@@ -64,7 +64,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a replay is about to do.
+    """A plan: what a replay is about to do.
 
     Attributes:
         run: The run; None in a dry run of an input that has none.

@@ -21,14 +21,14 @@ from cms_cli.sandbox.fault_plan import FaultPlan
 from cms_cli.sandbox.faults import REDIRECTS, SERVER_ERRORS, Fault
 
 REDIRECTED = "/redirected"
-"""Where redirects lead: a client that follows one gets a web page, and its attempt is recorded."""
+"""The target of redirects: a client that follows one gets a web page, and its attempt is recorded."""
 
 _NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Injection:
-    """What happens to one attempt.
+    """The fate of one attempt.
 
     Attributes:
         fault: What strikes instead of the rules or after them, if anything.

@@ -42,7 +42,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Admission:
-    """What the rate limit decided about one request.
+    """The rate limit's decision about one request.
 
     Attributes:
         at_ns: When, in nanoseconds of the limit's clock. It never goes backwards within one user.

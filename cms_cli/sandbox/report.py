@@ -29,7 +29,7 @@ ORDERS: Mapping[str, str] = {
     "last": "last DESC, click_id",
     "click": "click_id",
 }
-"""What clicks can be sorted by: ``revenue`` is that in one currency, ``last`` the time of the last event."""
+"""The keys that clicks can be sorted by: ``revenue`` is that in one currency, ``last`` the time of the last event."""
 
 # The texts of queries are made of constants; values are always bound.
 _CLICKS = f"""
@@ -73,7 +73,7 @@ class Revenue:
 
 @dataclass(frozen=True)
 class ClickReport:
-    """What one click brought.
+    """The leads, sales and revenue of one click.
 
     Attributes:
         leads, sales: The number of events that it is credited with.
@@ -102,7 +102,7 @@ class ClickReport:
 
 @dataclass(frozen=True)
 class Total:
-    """What all clicks brought together.
+    """The leads, sales and revenue of all clicks together.
 
     Attributes:
         clicks: The number of clicks with an event.

@@ -19,13 +19,13 @@ DEFERRED = "deferred"
 
 
 class StoreLookup(Protocol):
-    """What the rules look up in the store."""
+    """The questions that the rules ask the store."""
 
     def deferred_click(self, customer: str) -> str | None:
         """Return the click that the customer's last deferred set-up stored, if any."""
 
     def has_invoice(self, invoice_id: str) -> bool:
-        """Tell whether a sale with this invoice has been recorded."""
+        """Return whether a sale with this invoice has been recorded."""
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ class Service:
         return reply._replace(answer=reply.answer.with_headers(admission.headers()))
 
     def _is_ours(self, host: str) -> bool:
-        """Tell whether a ``Host`` header names this machine.
+        """Return whether a ``Host`` header names this machine.
 
         A web page elsewhere could have its own name resolve to 127.0.0.1 (DNS rebinding); its scripts would then be
         in the same origin as this server, read what is in the store and write to it.

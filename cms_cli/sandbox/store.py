@@ -26,7 +26,7 @@ _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass
 class Draft:
-    """What is known so far of a request that is being answered; it becomes a row of ``attempts``.
+    """A request as far as it is known that is being answered; it becomes a row of ``attempts``.
 
     The fields are those of :class:`cms_cli.sandbox.Attempt`.
     """
@@ -87,7 +87,7 @@ class StoreTransaction:
         return None if row is None else str(row[0])
 
     def has_invoice(self, invoice_id: str) -> bool:
-        """Tell whether a sale with this invoice has been recorded."""
+        """Return whether a sale with this invoice has been recorded."""
         query = "SELECT 1 FROM invoices WHERE invoice_id = ?"
         return self._connection.execute(query, (invoice_id,)).fetchone() is not None
 

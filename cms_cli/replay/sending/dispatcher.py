@@ -271,7 +271,7 @@ class Dispatcher:
     # Leaving before everything has come back
 
     def _leave_in_flight(self, now: float) -> None:
-        """Give requests still in flight the outcome that is certain: a lead's is unknown, a sale may go again."""
+        """Settle requests still in flight as far as that is certain: a lead's is unknown, a sale may go again."""
         self._take_in(_LAST_LOOK)
         self._turn(now)
         if self._kind is EventKind.SALE or not self._in_flight:

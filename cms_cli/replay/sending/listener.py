@@ -1,4 +1,4 @@
-"""What sending reports, and to whom."""
+"""The interface through which sending reports."""
 
 from __future__ import annotations
 

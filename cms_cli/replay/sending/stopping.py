@@ -13,7 +13,7 @@ GRACE = 5.0
 
 
 class Stopping:
-    """What ends the sending; nothing new leaves once something does.
+    """The reasons to end the sending; nothing new leaves once something does.
 
     Attributes:
         stop: Why sending ends; NONE while it goes on.

@@ -91,7 +91,7 @@ class Known(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the journal knows of the rows that may leave.
+    """The journal's knowledge of the rows that may leave.
 
     Attributes:
         ledger: A sale's amount and currency, or whether a lead surely arrived, of those events that it has.
@@ -109,7 +109,7 @@ class Facts(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What becomes of the rows that might leave.
+    """The decision about the rows that might leave.
 
     Attributes:
         send: They leave now.

@@ -28,7 +28,7 @@ class Trust(IntEnum):
 
 
 class Verdict(NamedTuple):
-    """What one attempt means.
+    """The meaning of one attempt.
 
     Attributes:
         row: The row, this attempt included.

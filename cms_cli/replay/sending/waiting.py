@@ -15,7 +15,7 @@ TICK = 1.0
 
 
 class Wait(NamedTuple):
-    """What every row waits for.
+    """The event that every row waits for.
 
     Attributes:
         reason: In words; "" while requests go out.

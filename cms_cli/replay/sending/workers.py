@@ -14,7 +14,7 @@ Send = Callable[[WireEvent], Outcome]
 
 
 class Returned(NamedTuple):
-    """What a worker brought back.
+    """A request that a worker has finished.
 
     Attributes:
         ticket: Which request this was.
