@@ -1,4 +1,4 @@
-"""The plan of a replay: what it is about to do. A dry run ends here, a run goes on from here: both decide by the same code."""
+"""The plan of a replay. A dry run ends here, a run goes on from here: both decide by the same code."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ ORDERS: Mapping[str, str] = {
     "last": "last DESC, click_id",
     "click": "click_id",
 }
-"""The keys that clicks can be sorted by: ``revenue`` is that in one currency, ``last`` the time of the last event."""
+"""Keys to sort clicks by: ``revenue`` is that in one currency, ``last`` the time of the last event."""
 
 # The texts of queries are made of constants; values are always bound.
 _CLICKS = f"""
