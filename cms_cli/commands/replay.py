@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,16 +57,27 @@ def replay_file(request: TrackRequest) -> ExitCode:
         raise CommandError(f"{path}: {os.strerror(errno.ENOENT)}", "Check the path, and the folder you are in.")
     delivery = delivery_of(request.delivery, settings, sandbox=request.sandbox)
     sending = not request.dry_run
+    if sending and request.file.save_mapping is not None:
+        raise CommandError(
+            "--save-mapping: only with --dry-run", "Look at the preview first, then send with --mapping."
+        )
     with (
         explained(console),
         open_target(settings, console, sandbox=request.sandbox, sending=sending) as target,
     ):
         wanted = request_for(request.kind, path, shape, delivery, target)
+        saved = _path(request.file.save_mapping)
+        wanted = replace(wanted, save_mapping=saved)
         view = view_of(request.kind, target, console, delivery, ask=not request.delivery.yes)
         if not sending:
             with view:
                 preview, report = rehearse(wanted, view)
             output.show_rehearsal(console, settings.output, preview, report, view.rate)
+            if saved is not None:
+                flag = "--from-jsonl" if request.file.from_jsonl else "--from-csv"
+                console.note(
+                    f"saved {saved}: cms {request.kind.value} {flag} FILE --mapping {shlex.quote(str(saved))}"
+                )
             return report.exit_code
         log_requests(console)
         with client_for(target, settings) as client, stoppable(view), view:

@@ -10,7 +10,7 @@ from cms_cli.config.origin import OriginKind
 from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
 from cms_cli.replay.mapping import mapping_file, presets
-from cms_cli.replay.mapping.rules import Rules
+from cms_cli.replay.mapping.rule import Rules
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError
 from cms_python import EventKind

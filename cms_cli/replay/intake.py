@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 
 from cms_cli.replay.journal.rows import RowStatus
+from cms_cli.replay.mapping import saved
 from cms_cli.replay.mapping.amounts import amount_format
 from cms_cli.replay.mapping.blueprint import Blueprint, fitting, settle
 from cms_cli.replay.mapping.mapper import Mapper, mapped_columns
@@ -130,6 +132,17 @@ class Intake:
                 yield may_have_arrived(row.row, row.line, row.cells, STATUS)
             else:
                 yield left_out(row) or event_of(row)
+
+    def save_mapping(self, path: Path) -> None:
+        """Write the mapping file that says all that was found or said.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        amounts = self._mapper.amount_format
+        decimal = amounts.decimal if amounts is not None else ""
+        first = self._first
+        saved.write(path, self.blueprint, decimal=decimal, encoding=first.encoding, delimiter=first.delimiter)
 
     def first_cells(self, count: int) -> list[list[str]]:
         """Return the cells of the first rows."""

@@ -23,6 +23,7 @@ class Request:
         account: The account's key; "" where a dry run has no token.
         state_dir: The folder of the journal.
         token_expires: When the token ends, seconds since the epoch, or None.
+        save_mapping: The mapping file that a dry run writes, or None.
     """
 
     kind: EventKind
@@ -33,8 +34,10 @@ class Request:
     account: str
     state_dir: Path
     token_expires: float | None = None
+    save_mapping: Path | None = None
 
     @property
     def outputs(self) -> tuple[tuple[str, Path | None], ...]:
         """The output files by their flags."""
-        return ("--failures", self.delivery.failures), ("--results", self.delivery.results)
+        rows = ("--failures", self.delivery.failures), ("--results", self.delivery.results)
+        return *rows, ("--save-mapping", self.save_mapping)

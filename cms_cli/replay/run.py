@@ -110,6 +110,8 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
         plan = _plan(job, stack)
         with _files(job, plan):
             pass
+        if request.save_mapping is not None and job.intake is not None:
+            job.intake.save_mapping(request.save_mapping)
         if not request.account:
             plan = plan.warning_of(warnings.NOT_LOOKED_AT)
         return plan.preview, _report(job, plan, plan.preview.warnings)

@@ -10,7 +10,7 @@ import pytest
 
 from cms_cli.config import tomltext
 from cms_cli.replay.mapping import mapping_file, rules
-from cms_cli.replay.mapping.rules import FieldRule, FoldRule, RefundRule, Rules, SkipRule
+from cms_cli.replay.mapping.rule import FieldRule, FoldRule, RefundRule, Rules, SkipRule
 from cms_cli.replay.model import InputError
 
 FULL = """

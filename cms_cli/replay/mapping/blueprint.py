@@ -12,7 +12,7 @@ from datetime import tzinfo
 from cms_cli.replay.mapping import columns, presets, rules, suggest
 from cms_cli.replay.mapping.columns import AnySource, Expression
 from cms_cli.replay.mapping.conditions import Reader
-from cms_cli.replay.mapping.rules import FieldRule, Rules
+from cms_cli.replay.mapping.rule import FieldRule, Rules
 from cms_cli.replay.mapping.selection import Selection
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError, Problem

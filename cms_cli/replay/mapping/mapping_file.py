@@ -8,7 +8,8 @@ from typing import Any
 
 from cms_cli.config import tomltext
 from cms_cli.replay.mapping import rules
-from cms_cli.replay.mapping.rules import Rules, RulesError
+from cms_cli.replay.mapping.rule import Rules
+from cms_cli.replay.mapping.rules import RulesError
 from cms_cli.replay.model import InputError
 
 _HOW_TO_WRITE_ONE = "cms presets shopify shows what such a file looks like."

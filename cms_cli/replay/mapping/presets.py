@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cms_cli.replay.mapping import mapping_file
 from cms_cli.replay.mapping.columns import folded
-from cms_cli.replay.mapping.rules import Rules
+from cms_cli.replay.mapping.rule import Rules
 from cms_cli.replay.model import InputError
 
 

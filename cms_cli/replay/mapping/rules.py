@@ -6,6 +6,7 @@
     amount_unit = "major"             # and decimal, timezone, encoding, delimiter: as the flags
     date_format = ["%d/%m/%Y"]        # or text; tried in this order
     zero_decimals = true              # amounts may have decimals that the currency lacks, where these are zeros
+    header_line = 8                   # and footer_lines
     skip_unattributed = true
     where = ["Source=web"]
 
@@ -13,6 +14,7 @@
     invoice_id = "Order"              # as --map has it: A|B, COLUMN[key]; the columns have to be there
     click_id = ["click_id", "cms_rf"] # those of them that the file has
     timestamp = { join = ["Date", "Time"] }
+    customer_email = []               # left out, although a column is called like it
 
     [defaults]                        # where a row has nothing
     event_name = "purchase_completed"
@@ -50,17 +52,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cms_cli.replay.mapping.columns import Expression, field_named
+from cms_cli.replay.mapping.rule import FieldRule, FoldRule, RefundRule, Rules, SkipRule
 from cms_cli.replay.model import InputError, Problem
 from cms_cli.replay.values.times import check_date_format
 from cms_cli.replay.values.zones import zone_named
-from cms_python import LEAD_FIELDS, SALE_FIELDS
+from cms_python import LEAD_FIELDS, LEAD_REQUIRED, SALE_FIELDS, SALE_REQUIRED
 
 SETTINGS = ("amount_unit", "decimal", "timezone", "date_format", "encoding", "delimiter")
 """The keys that say what a flag of the same name does."""
+
+LINES = ("header_line", "footer_lines")
+"""The same, with numbers of lines."""
 
 _FIELDS = {**LEAD_FIELDS, **SALE_FIELDS}
 _ONLY = {"event": ("sale", "lead"), "amount_unit": ("minor", "major"), "decimal": (".", ",")}
@@ -69,6 +74,7 @@ _SECTIONS = ("map", "defaults", "defaults_with", "nothing", "skip", "fold", "ref
 _KEYS = (
     *_WORDS,
     "date_format",
+    *LINES,
     "zero_decimals",
     "skip_unattributed",
     "local_times",
@@ -76,75 +82,6 @@ _KEYS = (
     "known_by",
     *_SECTIONS,
 )
-
-
-class FieldRule(NamedTuple):
-    """Where a field is read from.
-
-    Attributes:
-        expressions: The columns, tried in this order.
-        strict: Whether each of them has to be there.
-    """
-
-    expressions: tuple[Expression, ...]
-    strict: bool
-
-
-class SkipRule(NamedTuple):
-    """Which rows are left out.
-
-    Attributes:
-        columns: The first of these that the file has is looked at.
-        values: The values, folded.
-        negated: Whether rows with other values are left out, rather than those with these.
-        reason: Why, for people.
-        optional: Whether a file without the column is fine.
-    """
-
-    columns: tuple[str, ...]
-    values: tuple[str, ...]
-    negated: bool
-    reason: str
-    optional: bool
-
-
-class FoldRule(NamedTuple):
-    """Which rows go on with the order above: ``by`` repeats its value or is empty, and ``empty`` are."""
-
-    by: str
-    empty: tuple[str, ...]
-    reason: str
-
-
-class RefundRule(NamedTuple):
-    """Where it says how much was paid back; see the module."""
-
-    columns: tuple[str, ...]
-    each: str
-    in_full: str
-
-
-@dataclass(frozen=True)
-class Rules:
-    """A preset or mapping file; the attributes are those of the schema."""
-
-    event: str = ""
-    settings: tuple[tuple[str, Sequence[str]], ...] = ()
-    zero_decimals: bool = False
-    skip_unattributed: bool = False
-    where: tuple[str, ...] = ()
-    fields: tuple[tuple[str, FieldRule], ...] = ()
-    defaults: tuple[tuple[str, str], ...] = ()
-    defaults_with: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
-    nothing: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    skip: tuple[SkipRule, ...] = ()
-    fold: FoldRule | None = None
-    refunds: RefundRule | None = None
-    lacking: tuple[tuple[str, str], ...] = ()
-    local_times: bool = False
-    title: str = ""
-    about: str = ""
-    known_by: tuple[tuple[str, ...], ...] = ()
 
 
 class Wrong(NamedTuple):
@@ -225,14 +162,17 @@ class _Reader:
                 self._say("", key, f"{key} must be {' or '.join(allowed)}")
         dates = self._words(table, "", "date_format")
         self._check_times(word["timezone"], dates)
-        said = {**word, "date_format": dates}
+        said: dict[str, Any] = {**word, "date_format": dates, **{key: self._number(table, key) for key in LINES}}
         return Rules(
             event=word["event"],
-            settings=tuple((key, said[key]) for key in SETTINGS if said[key]),
+            settings=tuple((key, said[key]) for key in (*SETTINGS, *LINES) if said[key]),
             zero_decimals=self._flag(table, "", "zero_decimals"),
             skip_unattributed=self._flag(table, "", "skip_unattributed"),
             where=self._words(table, "", "where"),
-            fields=tuple((name, self._field(key, value)) for name, key, value in self._fields(table, "map")),
+            fields=tuple(
+                (name, self._field(key, value, needed=name in _needed(word["event"])))
+                for name, key, value in self._fields(table, "map")
+            ),
             defaults=self._texts(table, "defaults"),
             defaults_with=tuple(
                 (column, self._texts(table["defaults_with"], column, f"defaults_with.{column}"))
@@ -273,12 +213,12 @@ class _Reader:
             seen.add(name)
             yield name, key, value
 
-    def _field(self, key: str, value: object) -> FieldRule:
+    def _field(self, key: str, value: object, *, needed: bool) -> FieldRule:
         if isinstance(value, str) and value.strip():
             return FieldRule((value,), strict=True)
         found = [self._expression(each) for each in value] if isinstance(value, list) else [self._expression(value)]
         expressions = tuple(each for each in found if each is not None)
-        if not expressions or len(expressions) != len(found):
+        if (not expressions and (needed or value != [])) or len(expressions) != len(found):
             self._say("map", key, f'map.{key} must be a column, a list of columns, or {{ join = ["A", "B"] }}')
         return FieldRule(expressions, strict=not isinstance(value, list))
 
@@ -367,6 +307,13 @@ class _Reader:
             self._say(section, key, f"{_path(section, key)} must be true or false")
         return value is True
 
+    def _number(self, table: Mapping[str, Any], key: str) -> int:
+        value = table.get(key, 0)
+        if type(value) is int and value >= 0:
+            return value
+        self._say("", key, f"{key} must be a number of lines")
+        return 0
+
     def _known(self, table: Mapping[str, Any], known: Sequence[str], section: str) -> None:
         import difflib
 
@@ -378,6 +325,11 @@ class _Reader:
 
     def _say(self, section: str, key: str, message: str) -> None:
         self.wrong.append(Wrong(section, key, message, self._nth))
+
+
+def _needed(event: str) -> tuple[str, ...]:
+    """Return the fields that cannot be left out."""
+    return LEAD_REQUIRED if event == "lead" else SALE_REQUIRED
 
 
 def _path(section: str, key: str) -> str:

@@ -9,7 +9,7 @@ from typing import Callable, NamedTuple, Union
 from cms_cli.replay.mapping import columns, conditions
 from cms_cli.replay.mapping.columns import AnySource
 from cms_cli.replay.mapping.conditions import Reader
-from cms_cli.replay.mapping.rules import FoldRule, Rules, SkipRule
+from cms_cli.replay.mapping.rule import FoldRule, Rules, SkipRule
 from cms_cli.replay.model import InputError, Problem, RowProblem, SkippedRow, SourceRow
 
 _MOST_VALUES = 1000  # of a column, that are counted

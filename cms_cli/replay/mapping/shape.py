@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from cms_cli.replay.mapping.rules import Rules
+from cms_cli.replay.mapping.rule import Rules
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,164 @@
+"""Files as the field has them, by the real program: where the table is, which rows count, what is saved."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shlex
+
+import pytest
+from program import Program, Result
+
+HEAD = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
+FIRST = "c1,buy,u1,i1,100,USD\n"
+SECOND = "c2,buy,u2,i2,200,USD\n"
+
+
+def _dry(program: Program, content: str | bytes, *flags: str, name: str = "sales.csv") -> Result:
+    data = content.encode() if isinstance(content, str) else content
+    (program.home / name).write_bytes(data)
+    return program("sale", "--from-csv", name, "--dry-run", "--json", *flags)
+
+
+def _pending(result: Result) -> int:
+    assert result.code == 0, result.stderr
+    pending: int = result.json["counts"]["pending"]
+    return pending
+
+
+@pytest.mark.parametrize(
+    ("before", "flags"),
+    [
+        ("Report of the shop\nAll times are local\n\n", ()),
+        ("Account;DE12\nFrom;2026-01-01\n,,,,,\n", ()),
+        ('"Note, by the bank"\n"unclosed" quote\n', ()),
+        ("Parameters:,,,,,\n", ("--delimiter", ",")),
+    ],
+)
+def test_the_line_of_a_header_below_text_is_named_and_works(
+    program: Program, before: str, flags: tuple[str, ...]
+) -> None:
+    """The flag that the error says is typed as it is printed; lines stay those of the file."""
+    content = f"{before}{HEAD}{FIRST}bad,buy,u,i3,x,USD\n"
+    refused = _dry(program, content, *flags)
+    assert refused.code == 2
+    line = before.count("\n") + 1
+    assert f"the header seems to be on line {line}: say --header-line {line}" in refused.json["hint"]
+    again = _dry(program, content, *flags, "--header-line", str(line))
+    assert [(each["line"], each["code"]) for each in again.json["problems"]] == [(line + 2, "amount_not_a_number")]
+
+
+def test_columns_named_by_map_tell_where_the_header_is(program: Program) -> None:
+    """An export whose own names are no fields is found by the columns that --map names."""
+    content = "Sales of 2026\nby region\nOrder,Who,Sum,Click\ni1,u1,9.99,c1\n"
+    flags = (
+        *("--map", "invoice_id=Order", "--map", "customer_external_id=Who", "--map", "amount=Sum"),
+        *("--map", "click_id=Click", "--amount-unit", "major", "--currency", "EUR", "--event-name", "buy"),
+    )
+    refused = _dry(program, content, *flags)
+    assert "say --header-line 3" in refused.json["hint"]
+    assert _pending(_dry(program, content, *flags, "--header-line", "3")) == 1
+
+
+def test_footers_are_named_with_the_flag_that_leaves_them_out(program: Program) -> None:
+    """What was left out is shown; a row is never taken for a footer."""
+    content = f"{HEAD}{FIRST}{SECOND}\n2,record(s) downloaded\nSeller: me\n"
+    refused = _dry(program, content)
+    assert refused.code == 2
+    assert "say --footer-lines 2" in refused.stderr
+    again = _dry(program, content, "--footer-lines", "2")
+    assert _pending(again) == 2
+    assert any("record(s) downloaded" in warning for warning in again.json["warnings"])
+    assert _dry(program, content, "--footer-lines", "3").json["problems"][0]["code"] == "no_footer"
+
+
+def test_joined_files_repeat_their_header(program: Program) -> None:
+    """With a byte order mark before it or not, it is a row that is skipped."""
+    result = _dry(program, f"\ufeff{HEAD}{FIRST}\ufeff{HEAD}{SECOND}{HEAD}")
+    assert _pending(result) == 2
+    assert result.json["counts"]["skipped"] == 2
+
+
+def test_a_day_without_sales_and_a_download_that_failed(program: Program) -> None:
+    """A header alone is fine, no bytes at all are not."""
+    assert _pending(_dry(program, HEAD)) == 0
+    assert _dry(program, "").code == 2
+
+
+def test_conditions_that_exclude_each_other_say_how_to_mean_either(program: Program) -> None:
+    """The condition in the hint keeps the rows of both."""
+    content = HEAD.replace("\n", ",State\n") + FIRST.replace("\n", ",paid\n") + SECOND.replace("\n", ",sent\n")
+    refused = _dry(program, content, "--where", "State=paid", "--where", "State=sent")
+    assert refused.code == 2
+    [said] = re.findall(r'--where ("[^"]*")', refused.json["hint"])
+    assert _pending(_dry(program, content, "--where", *shlex.split(said))) == 2
+
+
+def test_corrections_are_left_out_by_their_sign(program: Program) -> None:
+    """As the hint of a negative amount says; what is no number is a problem of its row."""
+    content = HEAD + FIRST + SECOND.replace("200", "-200") + "c3,buy,u3,i3,(3),USD\n"
+    refused = _dry(program, content)
+    assert {each["code"] for each in refused.json["problems"]} == {"amount_negative"}
+    assert '--where "amount>=0"' in refused.stderr
+    assert _pending(_dry(program, content, "--where", "amount>=0")) == 1
+    odd = _dry(program, f"{content}c4,buy,u4,i4,n/a,USD\n", "--where", "amount>=0")
+    assert [(each["code"], each["line"]) for each in odd.json["problems"]] == [("where_not_a_number", 5)]
+
+
+def test_a_gzip_file_is_read_as_it_is(program: Program) -> None:
+    """No pipe is needed."""
+    assert _pending(_dry(program, gzip.compress((HEAD + FIRST).encode()), name="sales.csv.gz")) == 1
+
+
+def test_two_unused_columns_of_one_name_are_fine(program: Program) -> None:
+    """The same name is an error where it is read."""
+    content = HEAD.replace("\n", ",Tax,Tax\n") + FIRST.replace("\n", ",1,2\n")
+    assert _pending(_dry(program, content)) == 1
+    refused = _dry(program, content, "--map", "customer_name=Tax", "--amount-unit", "minor")
+    assert 'two columns are called "Tax": number 7 and number 8' in refused.json["error"]
+
+
+def test_a_date_and_a_time_of_day_are_joined_by_flag(program: Program) -> None:
+    """--map "timestamp=Day+Hour", in the zone of the shop."""
+    content = HEAD.replace("\n", ",Day,Hour\n") + FIRST.replace("\n", ",2026-03-12,09:14\n")
+    flags = ("--map", "timestamp=Day+Hour", "--timezone", "Europe/Berlin")
+    (program.home / "sales.csv").write_text(content)
+    preview = program("sale", "--from-csv", "sales.csv", "--dry-run", *flags)
+    assert '"timestamp":"2026-03-12T08:14:00.000Z"' in preview.stdout + preview.stderr
+
+
+def test_leads_without_a_click_are_counted_or_left_out(program: Program) -> None:
+    """They are follow-ups, which the service knows only after a deferred lead."""
+    (program.home / "leads.csv").write_text(
+        "event_name,customer_external_id,click_id\nup,u1,c1\nup,u2,\nup,u3,NULL\n"
+    )
+    command = ("lead", "--from-csv", "leads.csv", "--dry-run", "--json")
+    told = program(*command)
+    assert any(warning.startswith("2 follow-ups without a click") for warning in told.json["warnings"])
+    assert program(*command, "--skip-unattributed").json["counts"]["skipped"] == 2
+
+
+def test_a_saved_mapping_is_one_short_command(program: Program) -> None:
+    """What was found or said need not be said again, and gives the same run; it is only written in a dry run."""
+    rows = "c1;i1;u1;1.249,50;12/03/2026;paid\nc2;i2;u2;3,00;13/03/2026;open\n"
+    content = f"Shop export\nClick;Order;Who;Sum;Day;State\n{rows}"
+    flags = (
+        *("--header-line", "2", "--map", "click_id=Click", "--map", "invoice_id=Order", "--map", "amount=Sum"),
+        *("--map", "customer_external_id=Who", "--map", "timestamp=Day", "--date-format", "%d/%m/%Y"),
+        *("--amount-unit", "major", "--currency", "EUR", "--event-name", "buy", "--where", "State=paid|sent"),
+    )
+    first = _dry(program, content, *flags, "--save-mapping", "shop.toml")
+    assert _pending(first) == 1
+    again = _dry(program, content, "--mapping", "shop.toml")
+    assert again.json["counts"] == first.json["counts"]
+    plain = program("sale", "--from-csv", "sales.csv", *flags, "--dry-run")
+    short = program("sale", "--from-csv", "sales.csv", "--mapping", "shop.toml", "--dry-run")
+    for preview in (plain, short):
+        assert (
+            '"amount":124950,"currency":"EUR","timestamp":"2026-03-12T00:00:00.000Z"'
+            in preview.stdout + preview.stderr
+        )
+    assert program("sale", "--from-csv", "sales.csv", *flags, "--save-mapping", "x.toml").code == 2
+    over = program("sale", "--from-csv", "sales.csv", *flags, "--dry-run", "--save-mapping", "sales.csv")
+    assert over.code == 2
+    assert (program.home / "sales.csv").read_text() == content
