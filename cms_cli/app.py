@@ -77,7 +77,7 @@ class _Cms(LazyGroup):
 
     def no_such_command(self, ctx: Any, name: str) -> NoReturn:
         if name in _MEANT:
-            raise CommandError(f"cms has no command {name}; did you mean {_MEANT[name]}?", "see: cms --help")
+            raise CommandError(f"cms has no command {name}; did you mean {_MEANT[name]}?", "See: cms --help")
         super().no_such_command(ctx, name)
 
 

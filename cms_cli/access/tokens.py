@@ -26,7 +26,7 @@ _VARIABLE = "CMS_BEARER_TOKEN"
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019"
 
 HOW_TO_GET_ONE = (
-    "store one with `cms auth login`, set CMS_BEARER_TOKEN, or name a file with --token-file;"
+    "Store one with `cms auth login`, set CMS_BEARER_TOKEN, or name a file with --token-file;"
     " --sandbox and --dry-run need none"
 )
 
@@ -106,7 +106,7 @@ def checked(text: str, where: str, hint: str = "") -> str:
     if not token.isascii() or not token.isprintable() or " " in token:
         raise TokenError(
             f"{where}: the token has a blank, a line break or another character that no header can carry",
-            "check that the whole token was copied, and nothing else",
+            "Check that the whole token was copied, and nothing else",
         )
     return token
 
@@ -169,7 +169,7 @@ def from_command(command: str | list[str], where: str) -> str:
         raise TokenError(f"{where}: the command printed no token{said}")
     if len(out.strip().splitlines()) > 1:
         raise TokenError(
-            f"{where}: the command printed more than one line", "have it print the token only: | head -n 1"
+            f"{where}: the command printed more than one line", "Have it print the token only: | head -n 1"
         )
     return _decoded(out)
 

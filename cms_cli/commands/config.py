@@ -131,7 +131,7 @@ def _checked(name: str, value: str) -> object:
     if name == "token" and value != "-":
         raise CommandError(
             "a token on the command line would show in process lists and in the shell's history",
-            "use `cms auth login`, or `cms config set token -` with the token on stdin",
+            "Use `cms auth login`, or `cms config set token -` with the token on stdin",
         )
     if value == "-":
         value = tokens.from_file("-").strip()

@@ -78,7 +78,7 @@ def track_or_replay(request: TrackRequest) -> ExitCode:
     astray = [*given(request.file), *given(request.delivery)]
     if astray:
         raise CommandError(
-            f"{', '.join(astray)}: only with --from-csv or --from-jsonl", f"see: cms {request.kind.value} --help"
+            f"{', '.join(astray)}: only with --from-csv or --from-jsonl", f"See: cms {request.kind.value} --help"
         )
     return track(request)
 
@@ -150,7 +150,7 @@ def read_event(kind: EventKind, flags: EventFlags, zone: str) -> Event:
     if problems or event is None:
         lines = [f"  --{name.replace('_', '-')} {problems[name]}" for name in values if name in problems]
         raise CommandError(
-            "\n".join([f"this {kind.value} cannot be sent:", *lines]), f"see: cms {kind.value} --help"
+            "\n".join([f"this {kind.value} cannot be sent:", *lines]), f"See: cms {kind.value} --help"
         )
     return event
 

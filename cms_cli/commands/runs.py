@@ -301,4 +301,4 @@ def _find(journals: list[Any], name: str) -> Any:
         run = book.by_name(journal, name)
         if run is not None:
             return journal, run
-    raise CommandError(f"there is no run {name}", "see: cms runs list")
+    raise CommandError(f"there is no run {name}", "See: cms runs list")

@@ -242,7 +242,7 @@ def _server(console: Console, request: ServeRequest) -> Any:
             answer=request.answer,
         )
     except OptionError as problem:
-        raise CommandError(str(problem), "see: cms sandbox serve --help") from None
+        raise CommandError(str(problem), "See: cms sandbox serve --help") from None
     except StoreError as problem:
         raise _store_error(console, problem, request.db) from None
     except OSError as problem:

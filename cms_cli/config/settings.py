@@ -235,7 +235,7 @@ class Settings:
         path = self.config.path
         known = [DEFAULT_PROFILE, *self.config.profiles]
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"make it with: cms auth login --profile {name}"
+        hint = f"Did you mean {near[0]}?" if near else f"Make it with: cms auth login --profile {name}"
         missing = "" if self.config.exists else ", which does not exist"
         raise CommandError(f"{_named(self.profile.origin)}: there is no profile {name} in {path}{missing}", hint)
 

@@ -129,7 +129,7 @@ class Console:
         """Say what went wrong, and what to do about it."""
         self._say(message, "error:", "bold red")
         if hint:
-            self._say(hint)
+            self._say(texts.sentence(hint))
 
     def for_ci(self, command: str) -> None:
         """Write a command to the CI system that reads this log; its text has been escaped as it asks."""

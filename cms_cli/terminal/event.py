@@ -92,7 +92,7 @@ def _way_out(console: Console, kind: EventKind, found: Outcome) -> str:
             return "It may have been recorded: sending it again might count it twice."
         return "It may have been recorded. The same command again is safe: the invoice counts once."
     if found.status is Status.REFUSED:
-        return f"Nothing was recorded. Correct it and send it again; the rules are in: cms {kind.value} --help"
+        return f"Nothing was recorded. Correct it and send it again; see: cms {kind.value} --help"
     if found.status is Status.UNAUTHORIZED:
         return f"See which token is used, and keep another: {console.next_command('auth status', sends=True)}"
     if found.status in (Status.BUSY, Status.UNSENT):

@@ -11,6 +11,7 @@ from cms_cli.config.settings import Flags, Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.terminal.console import Console, has_document
+from cms_cli.terminal.text import sentence
 
 
 def show(console: Console, form: str, code: ExitCode, message: str, hint: str = "") -> int:
@@ -31,7 +32,9 @@ def show(console: Console, form: str, code: ExitCode, message: str, hint: str = 
     if form == "jsonl" or (form == "json" and not has_document()):
         # If stdout takes nothing more, that is what the message says, or nobody can be told.
         with suppress(OSError):
-            console.document({"success": False, "error": message, "exit_code": int(code), "hint": hint}, form)
+            console.document(
+                {"success": False, "error": message, "exit_code": int(code), "hint": sentence(hint)}, form
+            )
     return code
 
 

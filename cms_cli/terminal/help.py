@@ -192,7 +192,7 @@ class Group(TyperGroup):
             if flag and name and _takes(self.get_command(ctx, name[0]), ctx, flag):
                 path = f"{ctx.command_path} {name[0]}"
                 raise CommandError(
-                    f"{flag} goes after the command: {path} ... {flag}", f"see: {path} --help"
+                    f"{flag} goes after the command: {path} ... {flag}", f"See: {path} --help"
                 ) from None
             raise
 
@@ -223,7 +223,7 @@ class Group(TyperGroup):
             CommandError: Always.
         """
         meant = nearest(name, self.list_commands(ctx))
-        raise CommandError(f"{ctx.command_path} has no command {name}{meant}", f"see: {ctx.command_path} --help")
+        raise CommandError(f"{ctx.command_path} has no command {name}{meant}", f"See: {ctx.command_path} --help")
 
 
 class Entry(NamedTuple):

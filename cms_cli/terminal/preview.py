@@ -12,7 +12,7 @@ from cms_cli.replay.model import MappedColumn
 from cms_cli.replay.problems import ProblemGroup
 from cms_cli.replay.staging.preview import Preview
 from cms_cli.terminal.console import Console
-from cms_cli.terminal.text import masked, shown, width
+from cms_cli.terminal.text import masked, sentence, shown, width
 from cms_cli.terminal.units import amount, duration, events, rows
 
 if TYPE_CHECKING:
@@ -128,7 +128,9 @@ def _show_event(console: Console, event: str) -> None:
 def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
     """Write what is wrong with rows, grouped, each with its way out."""
     for group in groups:
-        console.error(shown(str(group)), f"       {shown(group.problem.hint)}" if group.problem.hint else "")
+        console.error(
+            shown(str(group)), f"       {sentence(shown(group.problem.hint))}" if group.problem.hint else ""
+        )
 
 
 def show_warnings(console: Console, warnings: Iterable[str]) -> None:

@@ -40,6 +40,12 @@ def shown(text: str) -> str:
     return text if text.isprintable() and text.isascii() else _UNSAFE.sub(_escape, text)
 
 
+def sentence(hint: str) -> str:
+    """Return a hint with a capital letter, unless it begins with a command, a flag or a field's name."""
+    first = hint.partition(" ")[0]
+    return hint[:1].upper() + hint[1:] if first.isalpha() and first != "cms" else hint
+
+
 def shown_lines(text: str) -> str:
     """Return a message of several lines, each of them as :func:`shown` has it."""
     return "\n".join(shown(line) for line in text.split("\n"))

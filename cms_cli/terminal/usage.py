@@ -28,7 +28,7 @@ def explain(error: Any, arguments: Sequence[str]) -> tuple[str, str]:
     """
     ctx = getattr(error, "ctx", None)
     path = getattr(ctx, "command_path", "cms")
-    return _message(error, path, arguments), f"see: {path} --help"
+    return _message(error, path, arguments), f"See: {path} --help"
 
 
 def _message(error: Any, path: str, arguments: Sequence[str]) -> str:

@@ -252,7 +252,7 @@ def test_no_such_profile(program: Program, env: dict[str, str]) -> None:
 
     assert result.code == 2
     assert str(program.config) in result.stderr
-    assert "did you mean shop?" in result.stderr
+    assert "Did you mean shop?" in result.stderr
 
 
 def test_a_named_config_file_that_is_not_there(program: Program) -> None:

@@ -320,7 +320,7 @@ def test_a_refusal_in_words(online: Program, service: FaultServer) -> None:
     assert result.stderr.splitlines() == [
         "error: the service refused the lead: Validation failed (422)",
         "  event_name: unknown event",
-        "Nothing was recorded. Correct it and send it again; the rules are in: cms lead --help",
+        "Nothing was recorded. Correct it and send it again; see: cms lead --help",
     ]
     assert online(*LEAD, "-q").stdout == ""
 

@@ -169,7 +169,7 @@ def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: st
     assert said in result.stderr
     page = max((page for page in PAGES if page == arguments[: len(page)]), key=len)
     twice = "given twice" in said
-    assert twice or result.stderr.endswith(f"see: {' '.join(('cms', *page))} --help\n")
+    assert twice or result.stderr.endswith(f"See: {' '.join(('cms', *page))} --help\n")
     assert "\u256d" not in result.stderr
 
 
@@ -187,7 +187,7 @@ def test_a_flag_before_its_command(program: Program, arguments: tuple[str, ...],
 
     flag = next(word for word in arguments if word.startswith("-"))
     assert result.code == 2
-    assert result.stderr == f"error: {flag} goes after the command: {page} ... {flag}\nsee: {page} --help\n"
+    assert result.stderr == f"error: {flag} goes after the command: {page} ... {flag}\nSee: {page} --help\n"
 
 
 @pytest.mark.parametrize("first", [["--json"], ["-q", "--json"], ["--json", "--no-color"]], ids=str)
