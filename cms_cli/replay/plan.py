@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
@@ -238,7 +239,7 @@ def _new_run(job: Job, intake: Intake, repeats: str) -> tuple[Run, Stager]:
         kind=job.request.kind.value,
         sha256=source.sha256,
         shape=job.request.shape.to_json(),
-        file=str(source.path or source.name),
+        file=os.fsencode(source.path or source.name).decode("utf-8", "backslashreplace"),
         header=intake.header,
         now=time.time(),
         dialect=intake.dialect.to_json(),

@@ -129,7 +129,7 @@ def test_both_readings_of_a_programs_whole_number_are_shown_and_work(program: Pr
     _file(program, [("clk_1", "p", "u1", "i1", "4999.0", "USD")])
     result = _replay(program, "--dry-run")
     assert result.code == 2
-    said = re.findall(r"if it is ([\d.]+) USD, say (--amount-unit \w+)", result.stderr)
+    said = re.findall(r"[Ii]f it is ([\d.]+) USD, say (--amount-unit \w+)", result.stderr)
     assert [money for money, _ in said] == ["49.99", "4999.00"]
     for money, flag in said:
         sums = _replay(program, "--dry-run", "--json", *flag.split()).json["sums"]

@@ -48,7 +48,7 @@ def noted(folder: Path) -> int:
     """
     try:
         text = (folder / FILE_NAME).read_text(encoding="ascii", errors="replace").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     return int(text) if text.isdecimal() else 0
 
