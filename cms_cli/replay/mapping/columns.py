@@ -40,7 +40,9 @@ class Source(NamedTuple):
     def read(self, cells: Sequence[str]) -> str:
         """Give the value, without the white space around it; "" where there is none."""
         _, place, keys = self
-        text = cell_texts.bare(cells[place])
+        text = cells[place].strip()
+        if text[:1] in cell_texts.GUARDS:
+            text = cell_texts.bare(text)
         if keys:
             for key in keys:
                 if not text:

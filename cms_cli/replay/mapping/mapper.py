@@ -219,11 +219,8 @@ class Mapper:
         check = lru_cache(_FEW)(field.check) if name in ("event_name", "currency") else field.check
 
         def read(text: str, _source: AnySource | None, _currency: str) -> object:
-            problem = shortened(text) if holds_id else None
-            if problem is not None:
-                return problem
             try:
-                return check(text)
+                return (shortened(text) if holds_id else None) or check(text)
             except ValueError as error:
                 return Problem(f"{name}_invalid", f"{shown(text)} {error}")
 

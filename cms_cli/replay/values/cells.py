@@ -12,6 +12,8 @@ _PIECE = re.compile(r"[^\s?=&:{}\[\]]+=\S*")
 # An address that went through HTML, once or twice.
 _AND = re.compile(r"&(?:(?:amp|#0*38|#x0*26);)+")
 # A number behind an apostrophe, an amount or somebody's telephone; but not '90s, and nothing in quotation marks.
+GUARDS = ("'", "=")
+"""What a text begins with that is kept off a spreadsheet's rules for numbers."""
 _GUARDED = re.compile(r"'[^A-Za-z'\"]*[0-9][^A-Za-z'\"]*")
 _NAME_KEYS = ("key", "name")
 
@@ -27,7 +29,7 @@ def bare(cell: str) -> str:
     ``="00123"`` and ``'00123`` are how exports say that 00123 is text.
     """
     text = cell.strip()
-    if text[:1] not in ("'", "="):
+    if text[:1] not in GUARDS:
         return text
     if _GUARDED.fullmatch(text):
         return text[1:]
