@@ -44,8 +44,16 @@ def _message(error: Any, path: str, arguments: Sequence[str]) -> str:
         return _bad_value(error, message, arguments)
     if "unexpected extra argument" in message:
         words = [word for word in arguments if word in message.partition("(")[2].partition("(")[2]]
-        return f"{path} takes no argument {' '.join(map(shlex.quote, words))}{_as_flag(error.ctx, words)}"
+        meant = _joined(path, arguments) or _as_flag(error.ctx, words)
+        return f"{path} takes no argument {' '.join(map(shlex.quote, words))}{meant}"
     return message
+
+
+def _joined(path: str, arguments: Sequence[str]) -> str:
+    """Return what to type for several files, which a shell makes of ``--from-csv *.csv``; "" where none is read."""
+    if "--from-csv" not in arguments:
+        return ""
+    return f"; --from-csv takes one file, so join several with the same columns: cat *.csv | {path} --from-csv -"
 
 
 def _meant(possible: Sequence[str]) -> str:

@@ -153,6 +153,7 @@ def test_purposes_agree(name: str) -> None:
         (("sandbox", "serve", "--port", "70000"), "--port 70000: must be a whole number from 0 to 65535"),
         (("lead", "--json=yes"), "--json takes no value"),
         (("lead", "a b", "c"), "cms lead takes no argument 'a b' c"),
+        (("sale", "--from-csv", "a.csv", "b.csv"), "b.csv; --from-csv takes one file, so join several"),
         (("lead", "--event-name", "a", "--event-name=b"), "--event-name is given twice"),
         (("sale", "--from-csv", "a", "--from-csv", "b"), "--from-csv is given twice"),
         (("config", "get"), "missing: KEY\n"),
