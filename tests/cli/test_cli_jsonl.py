@@ -104,7 +104,7 @@ def test_bad_lines_are_problems_with_their_numbers(online: Program, service: Fau
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv"])
 def test_failures_are_mended_and_fed_back(online: Program, service: FaultServer, ending: str) -> None:
-    """By its ending a file of failures is CSV or JSON Lines; each is read back as it is, nested values included."""
+    """Failures of JSON Lines are JSON Lines, whatever the ending, and read back as they are, nested or not."""
     note = {"gift": True, "n": 1}
     _write(online.home / "sales.jsonl", _sale(0, note=note), _sale(1, note=note), "broken")
     service.script(json_reply(422, {"success": False, "error": "no such click", "statusCode": 422}))
@@ -115,7 +115,7 @@ def test_failures_are_mended_and_fed_back(online: Program, service: FaultServer,
     assert (result.json["counts"]["refused"], result.json["counts"]["invalid"]) == (1, 1)
     lines = failures.read_text(encoding="utf-8").splitlines()
     assert any("broken" in line for line in lines)
-    again = online("sale", f"--from-{ending}", failures.name, *command, "--skip-invalid")
+    again = online("sale", "--from-jsonl", failures.name, *command, "--skip-invalid")
     assert again.code == 1, again.stderr
     assert (again.json["counts"]["accepted"], again.json["counts"]["invalid"], again.json["total"]) == (1, 1, 2)
     assert json.loads(service.requests[-1].body)["invoiceId"] == "0"
