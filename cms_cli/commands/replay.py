@@ -65,6 +65,8 @@ def replay_file(request: TrackRequest) -> ExitCode:
         explained(console),
         open_target(settings, console, sandbox=request.sandbox, sending=sending) as target,
     ):
+        if sending and not request.sandbox:
+            require_state(settings)
         wanted = request_for(request.kind, path, shape, delivery, target)
         saved = _path(request.file.save_mapping)
         wanted = replace(wanted, save_mapping=saved)
@@ -84,6 +86,18 @@ def replay_file(request: TrackRequest) -> ExitCode:
             report = replay(wanted, client.attempt, view)
         output.show_report(console, settings.output, report)
     return report.exit_code
+
+
+def require_state(settings: Settings) -> None:
+    """Make sure that the state folder was initialised, where the settings ask for that.
+
+    Raises:
+        JournalError: It was not.
+    """
+    if settings.state_required:
+        from cms_cli.replay.journal import state_mark
+
+        state_mark.require(settings.state_dir)
 
 
 def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
@@ -108,6 +122,7 @@ def resume_all(asked: ResumeRequest) -> ExitCode:
         )
     console, settings = begin(asked.flags)
     with explained(console), open_target(settings, console, sandbox=False) as target:
+        require_state(settings)
         found: list[Run] = []
         journal = Journal.open_to_read(target.state_dir)
         if journal is not None and target.account is not None:
@@ -141,6 +156,8 @@ def _resume(run: Run, asked: ResumeRequest, *, show: bool) -> ReplayReport:
     console, settings = begin(replace(asked.flags, host=None if sandbox else run.host))
     delivery = delivery_of(asked.delivery, settings, sandbox=sandbox)
     with explained(console), open_target(settings, console, sandbox=sandbox) as target:
+        if not sandbox:
+            require_state(settings)
         _check_account(run, target, console)
         log_requests(console)
         request = request_for(EventKind(run.kind), run.file, Shape.from_json(run.shape), delivery, target)

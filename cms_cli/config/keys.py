@@ -89,6 +89,13 @@ def _seconds(value: object) -> object:
     return int(seconds) if seconds == int(seconds) else seconds
 
 
+def _switch(value: object) -> object:
+    text = str(value).strip().lower()
+    if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise ValueError("must be true or false")
+    return text in ("1", "true", "yes", "on")
+
+
 def _command(value: object) -> object:
     if isinstance(value, list):
         if value and all(isinstance(part, str) for part in value):
@@ -138,6 +145,12 @@ KEYS: Mapping[str, Key] = {
         "Seconds to wait for retries and rate limits.", _seconds, "--max-wait", "S", default=90, in_replay=900
     ),
     "state_dir": Key("Folder of journal, ledger and sandbox.", _text, "--state-dir", "DIR", "CMS_STATE_DIR"),
+    "state_required": Key(
+        "Whether a replay needs state that `cms state init` made: true or false.",
+        _switch,
+        variable="CMS_STATE_REQUIRED",
+        default=False,
+    ),
 }
 """Every key of the config file, in the order in which `cms config list` shows them."""
 

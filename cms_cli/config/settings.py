@@ -140,6 +140,11 @@ class Settings:
         return expanded(self.get("state_dir").value)
 
     @property
+    def state_required(self) -> bool:
+        """Whether a replay needs state that `cms state init` made."""
+        return bool(self.get("state_required").value)
+
+    @property
     def profile_has_own_state(self) -> bool:
         """Whether it takes the profile to find the state folder, and not only to find the token."""
         found = self.config.value("state_dir", self.profile.value)

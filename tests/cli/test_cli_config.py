@@ -47,7 +47,8 @@ def test_list_tells_every_origin(program: Program) -> None:
     value = result.json
     assert list(value) == ["path", "exists", "profiles", "settings"]
     assert list(value["settings"]) == [
-        *("profile", "host", "output", "timezone", "timeout", "max_wait", "state_dir", "token"),
+        *("profile", "host", "output", "timezone", "timeout", "max_wait", "state_dir"),
+        *("state_required", "token"),
     ]
     path = str(program.config)
     assert value["settings"]["host"] == {

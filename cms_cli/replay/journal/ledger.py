@@ -95,6 +95,13 @@ def forget_unknown_leads(db: Database, scope: int, keys: Iterable[bytes]) -> Non
     )
 
 
+def sizes(db: Database) -> tuple[int, int]:
+    """Return how many sales and how many leads there are."""
+    (sales,) = db.execute("SELECT count(*) FROM accepted_sales").fetchone()
+    (leads,) = db.execute("SELECT count(*) FROM sent_leads").fetchone()
+    return int(sales), int(leads)
+
+
 def clear(db: Database) -> None:
     """Forget everything."""
     for table in ("accepted_sales", "sent_leads"):

@@ -1,0 +1,58 @@
+"""The mark of a state folder that was initialised: one that was lost looks like one that is new."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cms_cli.replay.journal.journal import FILE_NAME, Journal, JournalError
+from cms_cli.replay.journal.sqlite_file import explained
+
+MARK = "initialised"
+"""The file beside the journal that says so."""
+
+
+def initialise(folder: Path) -> bool:
+    """Make the journal of a state folder where there is none, and mark the folder.
+
+    Returns:
+        Whether it was not marked before.
+
+    Raises:
+        JournalError: The folder cannot be written, or its journal cannot be used.
+    """
+    Journal.open(folder).close()
+    path = folder / MARK
+    with explained(path):
+        try:
+            mark = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except FileExistsError:
+            return False
+        os.fsync(mark)
+        os.close(mark)
+    return True
+
+
+def is_initialised(folder: Path) -> bool:
+    """Whether a folder is marked, and still has the journal that it had then."""
+    return (folder / MARK).exists() and (folder / FILE_NAME).exists()
+
+
+def require(folder: Path) -> None:
+    """Make sure that a state folder was initialised.
+
+    Raises:
+        JournalError: It was not, or its journal is gone.
+    """
+    if is_initialised(folder):
+        return
+    if (folder / MARK).exists():
+        raise JournalError(
+            f"{folder} was initialised, and its journal is gone: what was sent is not known here",
+            "Restore the folder from a backup. If nothing was sent from it, run: cms state init",
+        )
+    raise JournalError(
+        f"{folder} was never initialised, and CMS_STATE_REQUIRED asks for that: it may be in the place of one that "
+        "was lost",
+        "Restore it. If it is meant to be new, run once: cms state init",
+    )
