@@ -43,13 +43,13 @@ class Postgres:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def new_database(self) -> str:
-        """Make an empty database; returns its URL."""
+    def new_database(self, template: str = "template0") -> str:
+        """Make a database as empty as another one; returns its URL."""
         import psycopg
 
         name = f"cms_test_{uuid.uuid4().hex}"
         with psycopg.connect(self.url, autocommit=True) as db:
-            db.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+            db.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return with_database(self.url, name)
 
     def drop_database(self, url: str) -> None:

@@ -24,6 +24,7 @@ class Request:
         state_dir: The folder of the journal.
         token_expires: When the token ends, seconds since the epoch, or None.
         save_mapping: The mapping file that a dry run writes, or None.
+        state_url: The database that keeps the journal instead of the folder, or None.
     """
 
     kind: EventKind
@@ -35,6 +36,7 @@ class Request:
     state_dir: Path
     token_expires: float | None = None
     save_mapping: Path | None = None
+    state_url: str | None = None
 
     @property
     def outputs(self) -> tuple[tuple[str, Path | None], ...]:

@@ -54,7 +54,7 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
     begin = time.monotonic()
     with ExitStack() as stack:
         source = stack.enter_context(_input(request))
-        journal = stack.enter_context(Journal.open(request.state_dir))
+        journal = stack.enter_context(Journal.open(request.state_dir, request.state_url))
         stack.enter_context(journal.reading())
         scope = runs.scope_of(journal, request.host, request.account)
         identity = (request.kind.value, source.sha256, request.shape.to_json())
@@ -100,7 +100,7 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
     begin = time.monotonic()
     with ExitStack() as stack:
         source = stack.enter_context(_input(request))
-        journal = Journal.open_to_read(request.state_dir)
+        journal = Journal.open_to_read(request.state_dir, request.state_url)
         scope = None
         if journal is not None:
             stack.enter_context(journal)
@@ -136,7 +136,7 @@ def _plan(job: Job, stack: ExitStack) -> Plan:
 def _settle_interrupted(job: Job, journal: Journal, run: Run) -> None:
     """Write the outcome of rows whose requests an earlier process left without an answer."""
     journal.make_durable(against_power_cuts=run.kind == "lead")
-    recovered = row_table.recover(journal, run, Clock().now())
+    recovered = row_table.recover(journal, run, Clock(journal.ahead).now())
     if recovered and job.watcher.every_row:
         job.watcher.staged(recovered)
 
@@ -217,7 +217,7 @@ def _send(job: Job, journal: Journal, plan: Plan, send: Send, shown: tuple[str, 
             watcher.sending(run, pending)
             listener = _Both(watcher, files)
             window = _window(request, run)
-            dispatcher = Dispatcher(journal, run, send, window, request.delivery, listener, Clock())
+            dispatcher = Dispatcher(journal, run, send, window, request.delivery, listener, Clock(journal.ahead))
             watcher.on_stop(dispatcher.interrupt)
             ended = dispatcher.run()
     finished_before = not plan.new and run.state is RunState.FINISHED and not pending

@@ -29,6 +29,18 @@ from cms_python import CMSClient, EventKind, Outcome, WireEvent, _retry
 
 SALE_HEADER = ("click_id", "event_name", "customer_external_id", "invoice_id", "amount", "currency")
 LEAD_HEADER = ("click_id", "event_name", "customer_external_id", "timestamp")
+
+
+class Engine:
+    """What keeps the state in the test that runs.
+
+    Attributes:
+        url: The database; None where it is in the state folder.
+    """
+
+    url: str | None = None
+
+
 TOKEN = "tok_4d1c7a"
 SETTLED = frozenset(RowStatus) - {RowStatus.PENDING}
 
@@ -123,7 +135,16 @@ class Bench:
 
     def request(self, path: Path | str, shape: Shape | None = None, **how: Any) -> Request:
         delivery = Delivery(**{"timeout": 5.0, "max_wait": 5.0, **how})
-        return Request(self.kind, str(path), shape or Shape(), delivery, self.host, self.account, self.state, None)
+        return Request(
+            self.kind,
+            str(path),
+            shape or Shape(),
+            delivery,
+            self.host,
+            self.account,
+            self.state,
+            state_url=Engine.url,
+        )
 
     def replay(
         self,
@@ -141,7 +162,7 @@ class Bench:
 
     def resume(self, name: str, *, notes: Notes | None = None, **how: Any) -> ReplayReport:
         self.notes = notes or Notes()
-        with Journal.open(self.state) as journal:
+        with self.journal() as journal:
             run = runs.by_name(journal, name)
             assert run is not None
             request = self.request(run.file, Shape.from_json(run.shape), **how)
@@ -155,26 +176,30 @@ class Bench:
 
         return counted
 
+    def journal(self) -> Journal:
+        """The journal, opened."""
+        return Journal.open(self.state, Engine.url)
+
     def runs(self) -> list[Run]:
-        with Journal.open(self.state) as journal:
+        with self.journal() as journal:
             return list(runs.all_runs(journal))
 
     def rows(self, name: str | None = None) -> dict[int, str]:
         """The status of every row of a run (the latest one), by row number."""
-        with Journal.open(self.state) as journal:
+        with self.journal() as journal:
             run = runs.by_name(journal, name) if name else next(runs.all_runs(journal))
             assert run is not None
             return dict(journal.db.execute("SELECT row, status FROM rows WHERE run = ?", (run.id,)).fetchall())
 
     def settled(self, name: str | None = None) -> list[SettledRow]:
-        with Journal.open(self.state) as journal:
+        with self.journal() as journal:
             run = runs.by_name(journal, name) if name else next(runs.all_runs(journal))
             assert run is not None
             return list(row_table.settled(journal, run, SETTLED))
 
     def change(self, statement: str, *values: object) -> None:
         """Change the journal behind everybody's back."""
-        with Journal.open(self.state) as journal, journal.transaction() as db:
+        with self.journal() as journal, journal.transaction() as db:
             db.execute(statement, values)
 
 

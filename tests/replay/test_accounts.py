@@ -20,6 +20,8 @@ from cms_cli.commands.runs import resume
 from cms_cli.commands.sale import sale
 from cms_cli.replay.journal.journal import FILE_NAME
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 def token(subject: str, expires: float = 4_000_000_000) -> dict[str, str]:
     claims = json.dumps({"iss": "cms", "sub": subject, "exp": int(expires)}).encode()

@@ -25,9 +25,10 @@ from replays import (
 from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.journal import lifecycle
 from cms_cli.replay.journal.identity import RunConflictError
-from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.watcher import Watcher
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 NO = json_reply(422, {"error": "it said no"})
 
@@ -229,7 +230,7 @@ def test_the_ledger_without_the_runs(tmp_path: Path, server: FaultServer) -> Non
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     bench.replay(path)
-    with Journal.open(bench.state) as journal:
+    with bench.journal() as journal:
         assert lifecycle.prune(journal, None, ledger_too=False) == 1
     assert counted(bench.replay(path)) == {"duplicate": 3}
 
@@ -443,7 +444,7 @@ def test_pruning_a_run_keeps_what_it_left_in_doubt(tmp_path: Path, server: Fault
     bench = Bench(tmp_path, server.url, "lead")
     name = bench.replay(bench.file(leads_csv(range(3))), limit=1).run
     bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time())
-    with Journal.open(bench.state) as journal:
+    with bench.journal() as journal:
         assert lifecycle.prune(journal, [str(name)], ledger_too=False) == 1
     report = bench.replay(bench.file(leads_csv(range(4)), "other.csv"))
     assert counted(report) == {"accepted": 2, "duplicate": 1, "unknown": 1}
@@ -461,13 +462,13 @@ def test_pruning_a_run_keeps_its_sales_in_doubt(
     bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time() - hours * 3600)
     if finished:
         assert counted(bench.replay(path)) == {"accepted": 2, "unknown": 1}
-    with Journal.open(bench.state) as journal:
+    with bench.journal() as journal:
         assert lifecycle.prune(journal, None if finished else [str(name)], ledger_too=False) == 1
     following = bench.file(sales_csv(range(4)), "next.csv")
     assert bench.replay(following).counts["unknown"] == becomes
     assert ("clk_1" in received(server)) is not bool(becomes)
     # The run that was told of it is removed as well, and the doubt outlives that too.
-    with Journal.open(bench.state) as journal:
+    with bench.journal() as journal:
         assert lifecycle.prune(journal, None, ledger_too=False) == 1
     assert bench.replay(following).counts["unknown"] == becomes
     assert bench.replay(following, retry_unknown=True).counts["unknown"] == 0

@@ -13,7 +13,6 @@ from program import Program
 from replays import Bench, as_csv, counted, lead, sales_csv
 
 from cms_cli.replay.journal import lifecycle, row_table, runs
-from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.sending import turn
@@ -35,7 +34,7 @@ def undated(numbers: list[int]) -> str:
 
 
 def prune(bench: Bench, *names: str) -> None:
-    with Journal.open(bench.state) as journal:
+    with bench.journal() as journal:
         assert lifecycle.prune(journal, names or None, ledger_too=False) == 1
 
 
@@ -118,7 +117,7 @@ def test_a_finished_run_that_is_opened_again_is_not_finished(tmp_path: Path, ser
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     assert counted(bench.replay(path)) == {"accepted": 2, "refused": 1}
-    with Journal.open(bench.state) as journal:
+    with bench.journal() as journal:
         [run] = runs.all_runs(journal)
         row_table.reopen(journal, run, RowStatus.UNKNOWN)
         assert [each.state for each in runs.all_runs(journal)] == [runs.RunState.FINISHED]

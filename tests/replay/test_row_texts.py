@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from replays import Bench, counted, leads_csv, sales_csv
 
-from cms_cli.replay.journal.journal import Journal, JournalError
+from cms_cli.replay.journal.journal import JournalError
 from cms_cli.replay.journal.row_texts import DamagedRowTextsError, RowText, RowTextsReader, RowTextsWriter
 
 NO = json_reply(422, {"error": "no"})
@@ -97,7 +97,7 @@ def test_what_a_crash_left_is_swept_up(tmp_path: Path) -> None:
         for name in ("lead-zzzzz.rows", "sale-zzzzz.3.rows"):
             (bench.state / name).write_text("somebody")
         (bench.state / "other.txt").touch()
-        with Journal.open(bench.state) as journal:
+        with bench.journal() as journal:
             journal.forget_strays()
         assert {path.name for path in bench.state.glob("*.*")} == {
             *(kept.name, "journal.sqlite3", "journal.turns", "other.txt")

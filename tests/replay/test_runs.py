@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from test_journal import begin_run
 
-from cms_cli.replay.journal import journal as journal_module
 from cms_cli.replay.journal import lifecycle, runs
+from cms_cli.replay.journal import sqlite_journal as journal_module
 from cms_cli.replay.journal.identity import RunConflictError, known_run
 from cms_cli.replay.journal.journal import FILE_NAME, Journal, JournalError
 from cms_cli.replay.journal.runs import Run, RunBusyError, RunState

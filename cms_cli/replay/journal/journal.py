@@ -1,102 +1,94 @@
-"""The journal: one SQLite file in the state folder that outlives every crash.
-
-It holds the staged rows of every run with what became of them, the ledger of what the service has accepted, and
-the requests that still count against the rate limit. One file, so that an outcome and its entry in the ledger are
-one transaction. What the rows say is in files of their own (:mod:`cms_cli.replay.journal.row_texts`).
-
-``synchronous`` is FULL for leads, whose intent must survive a power cut because nothing dedupes them, and NORMAL
-for sales, which are sent again and deduped.
-"""
+"""What every part of a replay uses of the journal, whichever engine keeps it."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from cms_cli.replay.journal import high_water, locks, sqlite_file
 from cms_cli.replay.journal.database import Database
-from cms_cli.replay.journal.row_texts import ENDING, DamagedRowTextsError, RowTextsReader, RowTextsWriter
 from cms_cli.replay.journal.schema import SCHEMA_VERSION
-from cms_cli.replay.journal.sqlite_file import FILE_NAME, LOCKS, JournalError, explained, private_folder
+from cms_cli.replay.journal.sqlite_file import FILE_NAME, LOCKS, JournalError, private_folder
+
+if TYPE_CHECKING:
+    from cms_cli.replay.journal.row_texts import RowText
+    from cms_cli.replay.journal.runs import Run
 
 __all__ = ["FILE_NAME", "LOCKS", "SCHEMA_VERSION", "Journal", "JournalError", "private_folder"]
 
-if TYPE_CHECKING:
-    from cms_cli.replay.journal.runs import Run
-
-_TIDY_SECONDS = 2.0  # for a moment in which nobody reads, to empty the log in
+Result = TypeVar("Result")
 
 
-class Journal:
+class TextsWriter(Protocol):
+    """Takes what the rows of a run say."""
+
+    size: int
+
+    def add(self, content: RowText, /) -> int:
+        """Append a row; returns its place."""
+        ...
+
+
+class TextsReader(Protocol):
+    """Reads what the rows of a run say."""
+
+    def read(self, place: int, /) -> RowText:
+        """Return the row at a place."""
+        ...
+
+
+class Patience(NamedTuple):
+    """How a database that is gone is waited for.
+
+    Attributes:
+        seconds: How long.
+        hurry: Whether to wait no longer.
+        tell: Called with what is waited for, now and then.
+    """
+
+    seconds: float
+    hurry: Callable[[], bool]
+    tell: Callable[[str], None]
+
+
+class Journal(ABC):
     """An open journal. Use from one thread.
 
     Attributes:
-        folder: The folder it lies in.
         db: For reading outside a transaction; to write, use :meth:`transaction`.
     """
 
-    def __init__(self, folder: Path, db: sqlite3.Connection) -> None:
-        self.folder = folder
-        self.db: Database = db
-        self._connection = db
-        self._path = folder / FILE_NAME
-        self._texts: dict[str, RowTextsReader] = {}
-        self._file = sqlite_file.identity_of(self._path)
-        self._held: locks.HeldLock | None = None
-        self._synced = False
+    db: Database
 
-    @classmethod
-    def open(cls, folder: Path) -> Journal:
-        """Open the journal of a state folder, and make both where they are missing.
+    @staticmethod
+    def open(folder: Path, url: str | None = None) -> Journal:
+        """Open the journal of a database, or else of a state folder, and make both file and folder where missing.
 
         Raises:
-            JournalError: The folder cannot be written, or the file is damaged, of a newer version, or not ours.
+            JournalError: It cannot be used.
         """
-        path = folder / FILE_NAME
-        with explained(path):
-            private_folder(folder)
-            sqlite_file.refuse_lost(path)
-            sqlite_file.private_file(path)
-            db = sqlite_file.connect(path, read_only=False)
-            try:
-                sqlite_file.prepare(db, path)
-                sqlite_file.verify(db, path)
-            except BaseException:
-                db.close()
-                raise
-        return cls(folder, db)
+        if url is not None:
+            from cms_cli.replay.journal.postgres_journal import PostgresJournal
 
-    @classmethod
-    def open_to_read(cls, folder: Path) -> Journal | None:
-        """Open the journal without writing a byte, or give None where there is none yet.
+            return PostgresJournal(url)
+        from cms_cli.replay.journal.sqlite_journal import SqliteJournal
+
+        return SqliteJournal.open_folder(folder)
+
+    @staticmethod
+    def open_to_read(folder: Path, url: str | None = None) -> Journal | None:
+        """Open the journal without writing, or return None where there is none yet.
 
         Raises:
-            JournalError: The file is damaged, of a newer version, or not ours.
+            JournalError: It cannot be used.
         """
-        path = folder / FILE_NAME
-        with explained(path):
-            if not path.exists():
-                sqlite_file.refuse_lost(path)
-                return None
-            db = sqlite_file.connect(path, read_only=True)
-            try:
-                version = sqlite_file.version_of(db, path)
-                if version == 0:
-                    sqlite_file.refuse_lost(path)
-                    db.close()
-                    return None
-                if version < SCHEMA_VERSION:
-                    # Only a command that writes may upgrade it; there is none that must not.
-                    db.close()
-                    return cls.open(folder)
-                sqlite_file.verify(db, path)
-            except BaseException:
-                db.close()
-                raise
-        return cls(folder, db)
+        if url is not None:
+            return Journal.open(folder, url)
+        from cms_cli.replay.journal.sqlite_journal import SqliteJournal
+
+        return SqliteJournal.open_folder_to_read(folder)
 
     def __enter__(self) -> Journal:
         return self
@@ -104,96 +96,64 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
-        """Close the files; what was committed stays."""
-        for reader in self._texts.values():
-            reader.close()
-        self._texts.clear()
-        self._connection.close()
+        """Close it; what was committed stays."""
 
-    def row_texts(self, run: Run) -> RowTextsReader:
-        """Return what the rows of a run say; opened once.
-
-        Raises:
-            JournalError: The file is missing or damaged.
-        """
-        reader = self._texts.get(run.texts)
-        if reader is None:
-            path = self.folder / run.texts
-            with explained(path):
-                reader = self._texts[run.texts] = RowTextsReader(path, run.texts_size)
-        return reader
-
-    @contextmanager
-    def writing(self, name: str) -> Iterator[RowTextsWriter]:
-        """Make a file for what rows say; it is on disk for good when the block ends, and gone if it fails.
-
-        Raises:
-            JournalError: The disk is full, or failing.
-        """
-        path = self.folder / name
-        with explained(path):
-            writer = RowTextsWriter(path)
-        try:
-            yield writer
-            with explained(path):
-                writer.close()
-        except BaseException:
-            writer.drop()
-            with suppress(OSError):
-                path.unlink()
-            raise
-
-    def forget_row_texts(self, run: str, *, keep: str = "") -> None:
-        """Remove what the rows of a run say, in whichever files that is.
-
-        Nothing is an error: what cannot be removed now is removed with the next run.
+    @abstractmethod
+    def transaction(self, *, held: bool = True) -> AbstractContextManager[Database]:
+        """Run statements as one, alone among those of the account: all of them happen, or, on an error, none.
 
         Args:
-            run: The run's name.
-            keep: The name of a file that stays.
+            held: Whether the run must still be held. An answer is a fact, whoever holds the run by now.
+
+        Raises:
+            RunBusyError: Another process has taken the run over.
+            JournalError: They did not happen; or, where the database is gone, that is not known.
         """
-        for path in self.folder.glob(f"{run}.*"):
-            if path.name != keep and path.name.endswith(ENDING):
-                reader = self._texts.pop(path.name, None)
-                if reader is not None:
-                    reader.close()
-                with suppress(OSError):
-                    path.unlink()
 
-    def forget_strays(self) -> None:
-        """Remove what a crash left of runs that are not there any more."""
-        # The files first: a run is there before its file is.
-        found = {path.name.split(".")[0] for path in self.folder.glob(f"*{ENDING}")}
-        with self.reading():
-            known = {name for (name,) in self.db.execute("SELECT name FROM runs")}
-        for name in found - known:
-            self.forget_row_texts(name)
+    def repeat(self, work: Callable[[Database], Result], *, held: bool = True) -> Result:
+        """Run a transaction; where the database is gone meanwhile, once more when it is back.
 
-    def make_durable(self, *, against_power_cuts: bool) -> None:
-        """Choose whether a commit waits for the disk (leads) or for the system only (sales)."""
-        self.db.execute(f"PRAGMA synchronous = {'FULL' if against_power_cuts else 'NORMAL'}")
-        self._synced = against_power_cuts
+        Raises:
+            JournalError: As :meth:`transaction`; or the database stays away.
+        """
+        with self.transaction(held=held) as db:
+            return work(db)
 
-    @contextmanager
-    def hold(self, scope: int, kind: str, sha256: str, shape: str) -> Iterator[None]:
-        """Hold a run, which need not have begun, for this process; no transaction outlives a lost hold.
+    def be_patient(self, patience: Patience) -> None:
+        """Wait from now on for a database that is gone; a file is there or is not."""
+        del patience
+
+    def ahead(self) -> float | None:
+        """Return how far a server's clock is ahead of this machine's steady one; None where there is no server."""
+        return None
+
+    def time(self, now: float) -> float:
+        """Return the time of a transaction in seconds since the epoch: ``now``, unless a server says otherwise."""
+        return now
+
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Surround what reads several things that have to belong together, while another process may write."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[None]:
+        """Surround what only reads; what goes wrong is a JournalError."""
+
+    @abstractmethod
+    def hold(self, scope: int, kind: str, sha256: str, shape: str) -> AbstractContextManager[None]:
+        """Hold a run, which need not have begun, for this process.
 
         Nothing dedupes leads, so a file of leads is held whatever the flags that shape them: two processes with
         different flags would not see in time what the other has sent.
 
         Raises:
             RunBusyError: Another process holds it.
-            JournalError: The folder of locks cannot be written.
+            JournalError: It cannot be held.
         """
-        identity = f"{scope} {kind} {sha256} {shape if kind == 'sale' else ''}"
-        with locks.hold(self.folder / LOCKS, identity) as held:
-            self._held = held
-            try:
-                yield
-            finally:
-                self._held = None
 
+    @abstractmethod
     def insert_many(self, db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
         """Insert many rows. Part of a transaction.
 
@@ -203,105 +163,35 @@ class Journal:
             columns: Their names, with commas between.
             rows: The values, in the order of the columns.
         """
-        marks = ", ".join("?" * (columns.count(",") + 1))
-        db.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
 
+    @abstractmethod
+    def row_texts(self, run: Run) -> TextsReader:
+        """Return what the rows of a run say.
+
+        Raises:
+            JournalError: It is missing or damaged.
+        """
+
+    @abstractmethod
+    def writing(self, name: str) -> AbstractContextManager[TextsWriter]:
+        """Write what rows say under a name; it is there for good when the block ends, and gone if it fails."""
+
+    @abstractmethod
+    def forget_row_texts(self, run: str, *, keep: str = "") -> None:
+        """Remove what the rows of a run say, under all names but one."""
+
+    @abstractmethod
+    def forget_strays(self) -> None:
+        """Remove what a crash left of runs that are not there any more."""
+
+    @abstractmethod
+    def make_durable(self, *, against_power_cuts: bool) -> None:
+        """Choose whether a commit waits for the disk (leads) or for the system only (sales)."""
+
+    @abstractmethod
     def compact(self) -> None:
-        """Give back the room that deleted rows took, and empty the log that may still hold them.
+        """Give back the room that deleted rows took, and the traces of them.
 
         Raises:
-            JournalError: There is no room to do it, or another process is at work, so that traces may be left.
+            JournalError: Traces may be left.
         """
-        path = self._path
-        with explained(path):
-            self.db.execute("VACUUM")
-        if not self._empty_log():
-            raise JournalError(
-                f"{path}: another cms has it open, so what was removed may still be found in its log",
-                "Run cms runs prune once more when the other one has ended.",
-            )
-
-    def _empty_log(self) -> bool:
-        """Fold the log beside the file into it, so that nothing deleted is left there.
-
-        Returns:
-            False where another process reads just now: its end, or the next call, will do it.
-        """
-        with explained(self._path):
-            self.db.execute(f"PRAGMA busy_timeout = {_TIDY_SECONDS * 1000:.0f}")
-            try:
-                busy = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                busy = 1
-            finally:
-                self.db.execute(f"PRAGMA busy_timeout = {sqlite_file.BUSY_SECONDS * 1000:.0f}")
-        return not busy
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Surround what reads several things that have to belong together, while another process may write."""
-        self.db.execute("BEGIN")
-        try:
-            yield
-        finally:
-            if self._connection.in_transaction:  # an error may have ended it
-                self.db.execute("ROLLBACK")
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Surround what only reads.
-
-        Raises:
-            JournalError: The file turns out to be damaged, or cannot be read.
-        """
-        path = self._path
-        try:
-            with sqlite_file.sqlite_explained(path):
-                yield
-        except DamagedRowTextsError as error:
-            raise sqlite_file.damaged(error) from error
-
-    @contextmanager
-    def transaction(self, *, held: bool = True) -> Iterator[Database]:
-        """Run statements as one: all of them are on disk afterwards, or, on an error, none.
-
-        Args:
-            held: Whether the run must still be held. An answer is a fact, whoever holds the run by now.
-
-        Raises:
-            JournalError: The disk is full or failing, another process holds the journal for too long, or the run is
-                not held any more.
-        """
-        with explained(self._path):
-            self.db.execute("BEGIN IMMEDIATE")
-            try:
-                self._check_files(held=held)
-                yield self.db
-                turns = high_water.count_turn(self.db) if self._synced else None
-                self.db.execute("COMMIT")
-            except BaseException:
-                # A disk that is full may have ended the transaction already, or may not even let it be undone: then
-                # closing the file does that.
-                with suppress(sqlite3.Error):
-                    if self._connection.in_transaction:
-                        self.db.execute("ROLLBACK")
-                raise
-            if turns is not None:
-                high_water.note(self.folder, turns)
-
-    def _check_files(self, *, held: bool) -> None:
-        """Make sure that the journal and the lock are still the files that were opened.
-
-        Raises:
-            JournalError: One of them was removed or replaced.
-        """
-        if sqlite_file.identity_of(self._path) != self._file:
-            # What is written to a file without a name is gone with us, and what was sent is sent again.
-            raise JournalError(
-                f"{self._path} was removed or replaced while it was in use",
-                "Put it back if you can: it knows what was sent. Nothing more was sent without it.",
-            )
-        if held and self._held is not None:
-            self._held.check()

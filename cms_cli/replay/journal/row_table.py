@@ -9,8 +9,8 @@ from typing import Any
 
 from cms_cli.replay.journal import ledger, look_alikes, runs
 from cms_cli.replay.journal.database import Database, in_parts, marks
-from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.row_texts import ENDING, RowText, RowTextsWriter
+from cms_cli.replay.journal.journal import Journal, TextsWriter
+from cms_cli.replay.journal.row_texts import ENDING, RowText
 from cms_cli.replay.journal.rows import (
     AMOUNT_CHANGED,
     FAILED,
@@ -36,7 +36,7 @@ _PENDING = "row, line, customer, key, amount, currency, place, attempts, sent_at
 _SETTLED = "row, line, status, status_code, attempts, code, error, place, fault"
 
 
-def stage(journal: Journal, db: Database, run: Run, rows: Iterable[StagedRow], texts: RowTextsWriter) -> None:
+def stage(journal: Journal, db: Database, run: Run, rows: Iterable[StagedRow], texts: TextsWriter) -> None:
     """Write rows. Part of a transaction; their texts are on disk for good once ``texts`` is closed."""
     journal.insert_many(
         db,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from cms_cli.replay.journal import row_table
-from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.journal import Journal, Patience
 from cms_cli.replay.journal.rows import PendingRow, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.sending.clock import Clock
@@ -59,6 +59,7 @@ class Dispatcher:
         self._run = run
         self._kind = EventKind(run.kind)
         self._limit = options.limit
+        self._max_wait = options.max_wait
         self._listener = listener
         self._clock = clock
         self._workers = Workers(send, options.concurrency, clock.now)
@@ -99,6 +100,7 @@ class Dispatcher:
             JournalError: The journal can no longer be written. What is in flight has its intent on disk.
             RunBusyError: Another process is at work on this run.
         """
+        self._journal.be_patient(self._patience)
         try:
             while True:
                 now = self._clock.now()
@@ -116,6 +118,15 @@ class Dispatcher:
         finally:
             self._workers.close()
         return Ended(self._stopping.stop, self._stopping.reason)
+
+    @property
+    def _patience(self) -> Patience:
+        """How a shared database that is gone is waited for; answers that come meanwhile are kept."""
+
+        def tell(reason: str) -> None:
+            self._listener.progress(Progress(self._settled, reason, 0.0))
+
+        return Patience(self._max_wait, lambda: self._stopping.interrupted, tell)
 
     @property
     def _is_stopped(self) -> bool:

@@ -36,6 +36,11 @@ class Stopping:
         self.hurry = False
         self.grace = GRACE
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal has come."""
+        return self._signal is not Stop.NONE
+
     def interrupt(self, stop: Stop) -> None:
         """Stop once requests in flight are answered; the second time at once. Safe in a signal handler."""
         self.hurry = self._signal is not Stop.NONE

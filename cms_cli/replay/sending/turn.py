@@ -232,25 +232,32 @@ class Turns:
             JournalError: It could not be committed: nothing may leave, and the answers are still to be written.
             RunBusyError: Another process has begun one of the rows. The same holds.
         """
-        with self._journal.transaction(held=bool(rows)) as db:
-            facts = self._gather(db, rows, room, now)
+
+        def turn(db: Database) -> tuple[Decision, list[int | None]]:
+            at = self._journal.time(now)
+            facts = self._gather(db, rows, room, at)
             decision = decide(
                 self._kind,
                 rows,
                 facts,
                 room,
-                now,
+                at,
                 resend_unknown=self._resend_unknown,
                 skip_repeats=self._repeats == "skip",
             )
-            return decision, self._write(db, answers, decision, now)
+            return decision, self._write(db, answers, decision, at)
+
+        return self._journal.repeat(turn, held=bool(rows))
 
     def give_up(self, rows: Sequence[PendingRow]) -> list[SettledRow]:
         """Write down that leads were sent, and that nothing waits for their answers any more."""
         known = [Known(row, RowStatus.UNKNOWN, *INTERRUPTED) for row in rows]
-        with self._journal.transaction(held=False) as db:
+
+        def write(db: Database) -> None:
             for row, status, code, error in known:
                 row_table.settle(db, self._run, row, status, None, code, error)
+
+        self._journal.repeat(write, held=False)
         return [each.settled for each in known]
 
     def _gather(self, db: Database, rows: Sequence[PendingRow], room: int, now: float) -> Facts:

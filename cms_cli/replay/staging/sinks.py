@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 
 from cms_cli.replay.journal import row_table
-from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.row_texts import RowTextsWriter
+from cms_cli.replay.journal.journal import Journal, TextsWriter
 from cms_cli.replay.journal.rows import RowStatus, SettledRow, StagedRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.tempfiles import private_database, room_for
@@ -32,7 +31,7 @@ class IntoJournal:
 
     wants_rows = True
 
-    def __init__(self, journal: Journal, run: Run, contents: RowTextsWriter) -> None:
+    def __init__(self, journal: Journal, run: Run, contents: TextsWriter) -> None:
         self._journal = journal
         self._run = run
         self._contents = contents

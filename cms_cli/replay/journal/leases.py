@@ -1,0 +1,74 @@
+"""Leases: a run is held by one process of any machine, for as long as that process shows that it is alive.
+
+A row instead of a lock of the database's own: such locks belong to sessions, which poolers share, and which outlive
+a vanished machine for hours. Times are the server's.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import NamedTuple
+
+from cms_cli.replay.journal.database import Cursor, Database
+
+SECONDS = 30.0
+"""How long a lease holds after it was renewed last."""
+
+RENEWED_AFTER = 8.0
+"""Seconds after which a lease is renewed by itself, where no turn has done so."""
+
+
+_EXTENDED = "until = extract(epoch FROM clock_timestamp()) + ? WHERE id = ? AND epoch = ?"
+
+
+class Lease(NamedTuple):
+    """A lease as it stands.
+
+    Attributes:
+        id: What it is for.
+        epoch: A number that no other holder has had.
+        until: When it ends, unless it is renewed.
+    """
+
+    id: bytes
+    epoch: int
+    until: float
+
+
+def find(db: Database, name: bytes) -> Lease | None:
+    """Return a lease, whoever holds it."""
+    found = db.execute("SELECT id, epoch, until FROM leases WHERE id = ?", (name,)).fetchone()
+    return Lease(*found) if found else None
+
+
+def take(db: Database, name: bytes, now: float) -> Lease:
+    """Take a lease that is free or over. Part of a transaction that holds the account."""
+    lease = Lease(name, secrets.randbits(62), now + SECONDS)
+    db.execute(
+        "INSERT INTO leases (id, epoch, turn, until) VALUES (?, ?, 0, ?)"
+        " ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, turn = 0, until = excluded.until",
+        lease,
+    )
+    return lease
+
+
+def renew(db: Database, lease: Lease) -> bool:
+    """Extend a lease by the server's clock; False where it is somebody else's by now."""
+    return db.execute(f"UPDATE leases SET {_EXTENDED}", (SECONDS, lease.id, lease.epoch)).rowcount == 1
+
+
+def begin_turn(db: Database, lease: Lease) -> Cursor:
+    """Extend a lease and count a turn of its holder; the number is there where the lease is still held."""
+    return db.execute(
+        f"UPDATE leases SET turn = turn + 1, {_EXTENDED} RETURNING turn", (SECONDS, lease.id, lease.epoch)
+    )
+
+
+def give_back(db: Database, lease: Lease) -> None:
+    """End a lease. Epochs are drawn anew each time, so nobody takes a later lease for this one."""
+    db.execute("DELETE FROM leases WHERE id = ? AND epoch = ?", (lease.id, lease.epoch))
+
+
+def delete_ended(db: Database, before: float) -> None:
+    """Delete what machines that died have left."""
+    db.execute("DELETE FROM leases WHERE until < ?", (before,))

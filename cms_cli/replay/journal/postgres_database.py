@@ -1,0 +1,133 @@
+"""A connection to PostgreSQL, as the tables' owners use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, Any
+
+from cms_cli.replay.journal.postgres_server import StateAwayError
+from cms_cli.replay.journal.postgres_sql import storable, translated
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from cms_cli.replay.journal.postgres_server import Server
+
+
+class PostgresDatabase:
+    """A connection. Within a pipeline, only what is read of a statement waits for the server.
+
+    Attributes:
+        when_gone: Waits until the database is back, or raises what it is given; None where nobody waits.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._connection = server.connect()
+        self.when_gone: Callable[[StateAwayError], None] | None = None
+        self._pipeline: psycopg.Pipeline | None = None
+        self._end_pipeline: AbstractContextManager[psycopg.Pipeline] | None = None
+
+    def reconnect(self) -> None:
+        """Open a new connection where the last one is gone; the transaction that it was in is gone with it."""
+        if self._connection.closed or self._connection.broken:
+            self._pipeline = self._end_pipeline = None
+            self._connection = self.server.connect()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> _Result:
+        """Run a statement; by itself, where the database is gone, once more when it is back."""
+        statement, values = translated(sql).encode(), [storable(each) for each in parameters]
+        while True:
+            by_itself = self._pipeline is None and not self._connection.info.transaction_status
+            try:
+                with self.server.explained():
+                    return _Result(self, [self._connection.execute(statement, values)])
+            except StateAwayError as error:
+                if not by_itself or self.when_gone is None:
+                    raise
+                self.when_gone(error)
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> _Result:
+        """Run a statement for each of several rows of values."""
+        if self._pipeline is not None:
+            return _Result(self, [cursor for row in parameters for cursor in self.execute(sql, row).cursors])
+        rows = [[storable(each) for each in row] for row in parameters]
+        with self.server.explained():
+            cursor = self._connection.cursor()
+            if rows:
+                cursor.executemany(translated(sql).encode(), rows)
+        return _Result(self, [cursor])
+
+    def copy(self, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert many rows at once."""
+        self.leave_pipeline()  # in which the server takes no COPY
+        statement = f"COPY cms.{table} ({columns}) FROM STDIN"
+        with self.server.explained(), self._connection.cursor().copy(statement.encode()) as copy:
+            for row in rows:
+                copy.write_row([storable(each) for each in row])
+
+    def enter_pipeline(self) -> None:
+        """Send statements from now on without waiting for their results."""
+        with self.server.explained():
+            self._end_pipeline = self._connection.pipeline()
+            self._pipeline = self._end_pipeline.__enter__()
+
+    def sync(self) -> None:
+        """Wait for the results of what was sent; what went wrong there is raised."""
+        if self._pipeline is not None:
+            with self.server.explained():
+                self._pipeline.sync()
+
+    def leave_pipeline(self) -> None:
+        """Wait for all results, and go on one statement at a time."""
+        end, self._end_pipeline, self._pipeline = self._end_pipeline, None, None
+        if end is not None:
+            with self.server.explained():
+                end.__exit__(None, None, None)
+
+    def roll_back(self) -> None:
+        """Undo the transaction; a connection that cannot do that is closed, which undoes it as well."""
+        try:
+            with suppress(Exception):  # what had gone wrong in the pipeline is known
+                self.leave_pipeline()
+            if not self._connection.closed:
+                self._connection.execute("ROLLBACK")
+        except Exception:
+            self._connection.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+class _Result:
+    """What a statement found or changed, waited for when it is asked for."""
+
+    def __init__(self, database: PostgresDatabase, cursors: list[psycopg.Cursor[tuple[Any, ...]]]) -> None:
+        self._database = database
+        self.cursors = cursors
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+        self._database.sync()
+        return sum(cursor.rowcount for cursor in self.cursors)
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        with self._database.server.explained():
+            return self.cursors[0].fetchone()
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+        with self._database.server.explained():
+            return self.cursors[0].fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
+    @property
+    def status(self) -> str:
+        """What the server says that it did."""
+        return self.cursors[0].statusmessage or ""
