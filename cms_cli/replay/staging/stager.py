@@ -160,7 +160,7 @@ class Stager:
                 continue
             if before is None or (before is False and self._unknown_again):
                 self._count(row)
-                compared.append(self._comparable(row))
+                compared += self._comparable(row)
                 outcome: tuple[RowStatus, str | None, str | None] = (RowStatus.PENDING, None, None)
             else:
                 outcome = self._known_before(row, before)
@@ -227,17 +227,27 @@ class Stager:
         in_older_ledgers = ledger.key_of(f"{self._sha256} {event.row} {body}")
         return Identity((ledger.key_of(place.hex(), body), in_older_ledgers), ledger.key_of("look", body))
 
-    def _comparable(self, row: PlannedEvent) -> ComparedRow:
+    def _comparable(self, row: PlannedEvent) -> tuple[ComparedRow, ...]:
+        """Return what is compared of an event with the others of its file, if anything is."""
         wire = row.wire.get
         time = wire("timestamp", "")
         if self._kind is EventKind.SALE:
-            return ComparedRow(
-                *(row.row, row.line, _bytes(row.wire["invoiceId"]), True, row.wire["amount"], row.wire["currency"]),
-                *(_bytes(row.wire["customerExternalId"]), _bytes(wire("clickId", "")), time, row.refunded),
+            return (
+                ComparedRow(
+                    *(
+                        row.row,
+                        row.line,
+                        _bytes(row.wire["invoiceId"]),
+                        True,
+                        row.wire["amount"],
+                        row.wire["currency"],
+                    ),
+                    *(_bytes(row.wire["customerExternalId"]), _bytes(wire("clickId", "")), time, row.refunded),
+                ),
             )
-        # Two leads without a time that only look alike to the service may be two events.
-        key = ledger.key_of(row.body if time else _as_json(row.cells))
-        return ComparedRow(row.row, row.line, key, True, 0, "", None, None, time)
+        if not time or time == self._now:
+            return ()  # two equal leads without a time of their own are two events
+        return (ComparedRow(row.row, row.line, ledger.key_of(row.body), True, 0, "", None, None, time),)
 
     def _amend(self, found: Iterable[Repeat]) -> None:
         """Update the rows that repeat or contradict others."""
