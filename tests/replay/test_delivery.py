@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 import time
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +14,14 @@ from faultserver import DROP, SUCCESS, FaultServer, Received, json_reply
 from replays import LEAD_HEADER, Bench, as_csv, counted, hurry, leads_csv, sales_csv
 
 from cms_cli.exit_codes import ExitCode
-from cms_cli.replay.journal.journal import FILE_NAME
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.sending import health, schedule
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.sandbox import Fault, FaultPlan, Poison, SandboxServer, Step
 from cms_python import CMSClient, Outcome, WireEvent
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 @pytest.fixture
@@ -196,13 +195,10 @@ def test_the_intent_is_on_disk_when_the_request_arrives(tmp_path: Path, kind: st
     seen = []
 
     def look(received: Received) -> None:
-        with closing(sqlite3.connect(tmp_path / "state" / FILE_NAME)) as db:
+        with bench.journal() as journal:
             number = int(received.json["clickId"][4:]) + 1
-            seen.append(
-                db.execute(
-                    "SELECT status, attempts, sent_at IS NOT NULL FROM rows WHERE row = ?", (number,)
-                ).fetchone()
-            )
+            query = "SELECT status, attempts, sent_at IS NOT NULL FROM rows WHERE row = ?"
+            seen.append(tuple(journal.db.execute(query, (number,)).fetchone()))
 
     with FaultServer(on_request=look) as server:
         bench = Bench(tmp_path, server.url, kind)

@@ -16,6 +16,8 @@ from replays import LEAD_HEADER, SALE_HEADER, Bench, Notes, as_csv, hurry, read_
 from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.sandbox import SandboxEvent, SandboxServer
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 FAULTS = (
     "",
     "5xx:0.2,drop-before:0.1,drop-after:0.1",

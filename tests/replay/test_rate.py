@@ -18,6 +18,8 @@ from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.sandbox import Attempt, SandboxServer, read_attempts
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 RATE = Rate(20, 1.0)
 
 

@@ -1,0 +1,172 @@
+"""The journal in PostgreSQL: who holds a run, whose clock counts, and what happens when the database is gone."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from faultserver import FaultServer
+from postgres import OwnPostgres, Postgres
+from replays import Bench, Engine, counted, leads_csv, sales_csv
+
+from cms_cli.replay.journal import leases, postgres_setup, runs
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.postgres_journal import PostgresJournal
+from cms_cli.replay.journal.postgres_server import StateAwayError
+from cms_cli.replay.journal.runs import RunBusyError
+from cms_cli.replay.journal.sqlite_file import JournalError
+from cms_cli.replay.sending.pacing import Rate
+from cms_cli.sandbox import SandboxServer
+from cms_python import CMSClient, Outcome, WireEvent
+
+HELD = ("sale", "00" * 32, "{}")
+
+
+def test_the_tables_are_made_once(database: str) -> None:
+    """Without them nothing else works; making them again changes nothing, and moving them on neither."""
+    with pytest.raises(JournalError) as error:
+        PostgresJournal(database)
+    assert "cms state init" in error.value.hint
+
+    assert postgres_setup.create(database)
+    with PostgresJournal(database) as journal:
+        scope = runs.scope_of(journal, "http://host", "account")
+    assert not postgres_setup.create(database)
+    assert postgres_setup.upgrade(database) == (1, 1)
+    with PostgresJournal(database) as journal:
+        assert runs.scope_of(journal, "http://host", "account") == scope
+
+
+def test_a_newer_format_is_refused(shared: str) -> None:
+    """What a newer version has made is not written to."""
+    with PostgresJournal(shared) as journal, journal.transaction() as db:
+        db.execute("UPDATE state SET format = format + 1")
+
+    with pytest.raises(JournalError, match="newer version"):
+        PostgresJournal(shared)
+
+
+def test_a_run_is_held_by_one_process(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one is told so once the first has shown that it lives, and gets the run when that has ended."""
+    monkeypatch.setattr(leases, "RENEWED_AFTER", 0.3)
+    with PostgresJournal(shared) as first, PostgresJournal(shared) as second:
+        scope = runs.scope_of(first, "http://host", "account")
+        with first.hold(scope, *HELD), pytest.raises(RunBusyError), second.hold(scope, *HELD):
+            pass
+        with second.hold(scope, *HELD):
+            pass
+
+
+def test_a_silent_process_loses_its_run(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may write no intent any more when it wakes; what it was answered it may still write."""
+    monkeypatch.setattr(leases, "RENEWED_AFTER", 1000.0)
+    monkeypatch.setattr(leases, "SECONDS", 1.0)
+    with PostgresJournal(shared) as asleep, PostgresJournal(shared) as other:
+        scope = runs.scope_of(asleep, "http://host", "account")
+        with asleep.hold(scope, *HELD), other.hold(scope, *HELD):
+            with pytest.raises(RunBusyError), asleep.transaction():
+                pass
+            with asleep.transaction(held=False):
+                pass
+            with other.transaction():
+                pass
+
+
+def test_the_server_s_clock_counts(shared: str) -> None:
+    """The time of a transaction is the server's, whatever this machine's clock says."""
+    with PostgresJournal(shared) as journal:
+        with journal.transaction():
+            now = journal.time(-1.0)
+        ahead = journal.ahead()
+    assert abs(now - time.time()) < 60  # the server is on this machine
+    assert ahead is not None
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_machines_share_an_account(tmp_path: Path, shared: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of them with overlapping files: every event is sent once, and the limit holds over both."""
+    monkeypatch.setattr(Engine, "url", shared)
+    rows = sales_csv if kind == "sale" else leads_csv
+    with SandboxServer(tmp_path / "s.db", rate_limit="20/1s", latency_ms=5) as server:
+        machines = [tmp_path / name for name in ("one", "two")]
+        for folder in machines:
+            folder.mkdir()
+        benches = [Bench(folder, server.url, kind) for folder in machines]
+        paths = [bench.file(rows(numbers)) for bench, numbers in zip(benches, (range(40), range(20, 60)))]
+        with ThreadPoolExecutor() as pool:
+            replays = [
+                pool.submit(bench.replay, path, rate=Rate(20, 1.0), concurrency=4, max_wait=60.0)
+                for bench, path in zip(benches, paths)
+            ]
+            reports = [each.result() for each in replays]
+        statuses = Counter(attempt.status for attempt in server.attempts())
+    assert [report.pending for report in reports] == [0, 0]
+    assert statuses == {200: 60}
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_database_that_is_restarted_in_mid_run(
+    tmp_path: Path,
+    service: FaultServer,
+    postgres: Postgres,
+    shared: str,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Answers that came meanwhile are kept and written when it is back: every event is there, and none twice."""
+    if not isinstance(postgres, OwnPostgres):
+        pytest.skip("the server is not ours to restart")
+    monkeypatch.setattr(Engine, "url", shared)
+    bench = Bench(tmp_path, service.url, kind)
+    path = bench.file(sales_csv(range(12)) if kind == "sale" else leads_csv(range(12)))
+    with CMSClient("tok", service.url, retries=0) as client:
+
+        def send(event: WireEvent) -> Outcome:
+            outcome = client.attempt(event)
+            if bench.sent == 5:
+                postgres.stop()
+                postgres.start()
+            return outcome
+
+        report = bench.replay(path, send=send, concurrency=1, max_wait=60.0)
+
+    assert counted(report) == {"accepted": 12}
+    assert set(Counter(request.body for request in service.requests).values()) == {1}
+    assert len(service.requests) == 12
+
+
+def test_a_database_that_stays_away(
+    tmp_path: Path, service: FaultServer, postgres: Postgres, shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for as long as ``max_wait`` says; later the same command goes on, and sends nothing twice."""
+    if not isinstance(postgres, OwnPostgres):
+        pytest.skip("the server is not ours to stop")
+    monkeypatch.setattr(Engine, "url", shared)
+    bench = Bench(tmp_path, service.url)
+    path = bench.file(sales_csv(range(6)))
+    with CMSClient("tok", service.url, retries=0) as client:
+
+        def send(event: WireEvent) -> Outcome:
+            outcome = client.attempt(event)
+            if bench.sent == 3:
+                postgres.stop()
+            return outcome
+
+        try:
+            with pytest.raises(StateAwayError):
+                bench.replay(path, send=send, concurrency=1, max_wait=1.0)
+            with pytest.raises(StateAwayError):
+                Journal.open(bench.state, shared)
+        finally:
+            postgres.start()
+    with PostgresJournal(shared) as journal, journal.transaction() as db:
+        db.execute("UPDATE leases SET until = 0")  # the lease of the process that gave up is over
+
+    assert bench.replay(path).pending == 0
+    sent = Counter(request.body for request in service.requests)
+    assert len(sent) == 6
+    # The third sale's answer could not be written: it goes once more, and its invoice dedupes it.
+    assert sum(sent.values()) <= 7
