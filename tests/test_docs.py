@@ -23,10 +23,6 @@ TEXT = {
 }
 BLOCK = re.compile(r"(<!-- command: (?P<name>\w+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)\n```", re.DOTALL)
 
-# Written down before they are there; empty when they are.
-EXPECTED_FLAGS = {"--save-mapping"}
-EXPECTED_PAGES = {"many-machines.md"}
-
 
 class Block(NamedTuple):
     """A block of code on a page."""
@@ -72,8 +68,6 @@ def surroundings(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("block", SHELL, ids=str)
 def test_a_command_works(block: Block, surroundings: dict[str, str], tmp_path: Path) -> None:
     """Each block of shell commands runs from the project's folder, and every command in it succeeds."""
-    if EXPECTED_FLAGS & set(block.text.split()):
-        pytest.skip("it uses a flag that is not there yet")
     if "sqlite3 " in block.text and shutil.which("sqlite3") is None:
         pytest.skip("SQLite's own command line is not on this machine")
     with SandboxServer(tmp_path / "service.sqlite3") as service:
@@ -114,7 +108,7 @@ def test_the_python_works(block: Block, surroundings: dict[str, str], tmp_path: 
 def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     """A relative link names a file that is there, and its fragment a heading in it."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-        if "://" in target or Path(target.partition("#")[0]).name in EXPECTED_PAGES:
+        if "://" in target:
             continue
         name, _, fragment = target.partition("#")
         file = page.parent / name if name else page
@@ -179,7 +173,7 @@ def test_no_flag_is_named_that_is_not_there(program: Program) -> None:
     known = "".join(program(*command, "--help").stdout for command in commands)
     known += "".join(program(kind, "--help-all").stdout for kind in ("lead", "sale"))
     # Those of pip, psql and sqlite3 in commands that show how they go together with cms.
-    others = {"--quiet", "--editable", "--csv", *EXPECTED_FLAGS}
+    others = {"--quiet", "--editable", "--csv"}
     for page, text in TEXT.items():
         for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - others:
             assert flag in known, f"{page}: {flag}"
