@@ -21,7 +21,7 @@ def state() -> None:
     """Prepare the state folder, or see what is in it."""
 
 
-@app.command("init", cls=Command, epilog="cms state init\nCMS_STATE_REQUIRED=1 cms sale --from-csv sales.csv")
+@app.command("init", cls=Command, epilog="cms state init\ncms state init --state-dir /var/lib/cms")
 def init(
     state_dir: o.StateDir = None,
     profile: o.Profile = None,

@@ -74,7 +74,7 @@ class Intake:
             raise self._with_header_line(error) from None
 
     def _with_header_line(self, error: InputError) -> InputError:
-        """Return the error of a header; where another line looks more like it, with a hint that names that line."""
+        """Return the error of a header, with the flag that names another line where that looks more like one."""
         kind, shape = self._request.kind, self._request.shape
         if shape.format == "jsonl" or shape.header_line:
             return error
@@ -89,7 +89,7 @@ class Intake:
             return error
         if line is None:
             return error
-        return InputError(error.message, f"the header seems to be on line {line}: say --header-line {line}")
+        return InputError(f"{error.message}; the header seems to be on line {line}: say --header-line {line}")
 
     @cached_property
     def _mapper(self) -> Mapper:

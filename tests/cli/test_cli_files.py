@@ -43,7 +43,7 @@ def test_the_line_of_a_header_below_text_is_named_and_works(
     refused = _dry(program, content, *flags)
     assert refused.code == 2
     line = before.count("\n") + 1
-    assert f"the header seems to be on line {line}: say --header-line {line}" in refused.json["hint"]
+    assert f"the header seems to be on line {line}: say --header-line {line}" in refused.json["error"]
     again = _dry(program, content, *flags, "--header-line", str(line))
     assert [(each["line"], each["code"]) for each in again.json["problems"]] == [(line + 2, "amount_not_a_number")]
 
@@ -56,7 +56,7 @@ def test_columns_named_by_map_tell_where_the_header_is(program: Program) -> None
         *("--map", "click_id=Click", "--amount-unit", "major", "--currency", "EUR", "--event-name", "buy"),
     )
     refused = _dry(program, content, *flags)
-    assert "say --header-line 3" in refused.json["hint"]
+    assert "say --header-line 3" in refused.json["error"]
     assert _pending(_dry(program, content, *flags, "--header-line", "3")) == 1
 
 

@@ -193,7 +193,7 @@ def test_the_keys_of_every_document(online: Program) -> None:
     settings = online("config", "list", "--json").json
     assert list(settings) == ["path", "exists", "profiles", "settings"]
     assert list(settings["settings"]) == [
-        *("profile", "host", "output", "timezone", "timeout", "max_wait", "state_dir", "token"),
+        *("profile", "host", "output", "timezone", "timeout", "max_wait", "state_dir", "state_required", "token"),
     ]
     assert all(list(each) == ["value", "origin"] for each in settings["settings"].values())
     assert list(online("config", "get", "host", "--json").json) == ["key", "value", "origin"]
