@@ -1,1 +1,1 @@
-"""What is kept in the state folder: runs and their rows, the ledger, and what is in doubt."""
+"""The contents of the state folder: runs and their rows, the ledger, and events in doubt."""

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 
 class Cursor(Protocol):
-    """What a statement found or changed."""
+    """The result of a statement: the rows it found, or the number it changed."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows it changed."""
+        """The number of rows it changed."""
         ...
 
     def fetchone(self) -> Any:

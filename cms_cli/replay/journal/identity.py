@@ -14,7 +14,7 @@ from cms_cli.replay.model import ReplayError
 
 
 class RunConflictError(ReplayError):
-    """What is known of this input forbids to send it like this; nothing was sent."""
+    """The input conflicts with an earlier run and must not be sent like this; nothing was sent."""
 
 
 def known_run(

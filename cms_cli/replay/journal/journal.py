@@ -1,4 +1,4 @@
-"""What every part of a replay uses of the journal, whichever engine keeps it."""
+"""The interface of the journal that every part of a replay uses, whichever engine keeps it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 class TextsWriter(Protocol):
-    """Takes what the rows of a run say."""
+    """A writer of the row texts of a run."""
 
     size: int
 
@@ -174,7 +174,7 @@ class Journal(ABC):
 
     @abstractmethod
     def writing(self, name: str) -> AbstractContextManager[TextsWriter]:
-        """Write what rows say under a name; it is there for good when the block ends, and gone if it fails."""
+        """Write row texts under a name; they are durable when the block ends, and removed if it fails."""
 
     @abstractmethod
     def forget_row_texts(self, run: str, *, keep: str = "") -> None:
@@ -190,7 +190,7 @@ class Journal(ABC):
 
     @abstractmethod
     def compact(self) -> None:
-        """Give back the room that deleted rows took, and the traces of them.
+        """Release the space of deleted rows and erase their traces.
 
         Raises:
             JournalError: Traces may be left.

@@ -1,4 +1,4 @@
-"""What happens to a run as a whole, in all tables at once: sending begins, or the run is removed."""
+"""Changes to a run as a whole, in all tables at once: sending begins, or the run is removed."""
 
 from __future__ import annotations
 

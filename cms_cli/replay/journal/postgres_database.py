@@ -102,7 +102,7 @@ class PostgresDatabase:
 
 
 class _Result:
-    """What a statement found or changed, waited for when it is asked for."""
+    """The result of a statement; reading it waits for the server."""
 
     def __init__(self, database: PostgresDatabase, cursors: list[psycopg.Cursor[tuple[Any, ...]]]) -> None:
         self._database = database
@@ -110,7 +110,7 @@ class _Result:
 
     @property
     def rowcount(self) -> int:
-        """How many rows it changed."""
+        """The number of rows it changed."""
         self._database.sync()
         return sum(cursor.rowcount for cursor in self.cursors)
 
@@ -129,5 +129,5 @@ class _Result:
 
     @property
     def status(self) -> str:
-        """What the server says that it did."""
+        """The server's report of what the statement did."""
         return self.cursors[0].statusmessage or ""

@@ -206,7 +206,7 @@ class PostgresJournal(Journal):
 
     @contextmanager
     def writing(self, name: str) -> Iterator[SharedTextsWriter]:
-        """Write what rows say under a name; all of it is there when the block ends."""
+        """Write row texts under a name; all of them are stored when the block ends."""
         self._writer = SharedTextsWriter(self._database, name)
         try:
             yield self._writer

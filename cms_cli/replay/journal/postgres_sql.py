@@ -17,7 +17,7 @@ FORMAT = 1
 """Raised when the tables change; those of another format are refused."""
 
 UPGRADES: dict[int, tuple[str, ...]] = {}
-"""What makes the next format of each older one."""
+"""The statements that migrate each older format to the next."""
 
 _ONLY_HERE = """
 CREATE TABLE leases (

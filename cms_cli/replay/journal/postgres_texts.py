@@ -1,4 +1,4 @@
-"""What the rows of a run say, in a table of its own, which personal data leaves before the rows do."""
+"""The row texts of runs, in a table of their own: personal data is deleted before the rows are."""
 
 from __future__ import annotations
 

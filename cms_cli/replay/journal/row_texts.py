@@ -1,4 +1,4 @@
-"""What the rows of a run say, names and addresses included: one file a run, beside the journal.
+"""The row texts of a run, names and addresses included: one file a run, beside the journal.
 
 Not in the journal itself, because what is deleted there leaves traces: SQLite moves rows between pages as they
 change, and does not clean what it moved them from. A file of a run's own is gone as a whole. It is written once,
@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
 ENDING = ".rows"
-"""What the names of such files end with."""
+"""The ending of the names of such files."""
 
 
 class DamagedRowTextsError(Exception):
@@ -22,7 +22,7 @@ class DamagedRowTextsError(Exception):
 
 
 class RowText(NamedTuple):
-    """What one row says.
+    """The text of one row.
 
     Attributes:
         body: The JSON of its request, or "" where there is none.
@@ -59,7 +59,7 @@ class RowTextsWriter:
         return place
 
     def close(self) -> None:
-        """Have everything on disk for good, power cut or not.
+        """Flush everything to disk, so that it survives a power cut.
 
         Raises:
             OSError: The disk is full, or failing.
@@ -99,7 +99,7 @@ class RowTextsReader:
             raise DamagedRowTextsError(f"{path} is damaged: it has {found:,} bytes instead of {size:,}")
 
     def read(self, place: int) -> RowText:
-        """Give the row at a place.
+        """Return the row at a place.
 
         Raises:
             OSError: The disk is failing.

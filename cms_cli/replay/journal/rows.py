@@ -15,7 +15,7 @@ day is well within that, and longer than any run waits.
 
 
 class RowStatus(str, Enum):
-    """What became of a row. Every row has exactly one."""
+    """The status of a row. Every row has exactly one."""
 
     PENDING = "pending"
     ACCEPTED = "accepted"
@@ -39,7 +39,7 @@ OUTCOME_UNKNOWN = "outcome_unknown"
 """Code of a row that was left out when it was staged, because its event may have arrived before."""
 
 FAILED = (RowStatus.INVALID, RowStatus.REFUSED, RowStatus.UNKNOWN)
-"""What goes into a failures file."""
+"""The statuses whose rows go into a failures file."""
 
 AMOUNT_CHANGED = "amount_changed"
 """Code of a row whose invoice another run has had accepted with another amount or currency."""

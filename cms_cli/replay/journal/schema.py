@@ -151,4 +151,4 @@ CREATE TABLE turns (
 INSERT INTO turns (committed) VALUES (0);
 """
 }
-"""What makes the next format of each older one."""
+"""The statements that migrate each older format to the next."""

@@ -71,7 +71,7 @@ def private_file(path: Path) -> None:
 
 
 def refuse_lost(path: Path) -> None:
-    """Tell a journal that is gone, or was cut to nothing, from a new one: what was sent would be sent again.
+    """Refuse a journal that is gone or was cut to nothing: taken for a new one, it would send everything again.
 
     Raises:
         JournalError: There was one before.
@@ -188,7 +188,7 @@ def _use_wal(db: sqlite3.Connection) -> None:
 
 
 def version_of(db: sqlite3.Connection, path: Path) -> int:
-    """Give the version of the file's tables; 0 where there are none yet.
+    """Return the version of the file's tables; 0 where there are none yet.
 
     Raises:
         JournalError: It is of a newer version, or not ours.

@@ -119,7 +119,7 @@ class SqliteJournal(Journal):
 
     @contextmanager
     def writing(self, name: str) -> Iterator[RowTextsWriter]:
-        """Make a file for what rows say; it is on disk for good when the block ends, and gone if it fails.
+        """Open a file for row texts; it is durable when the block ends, and removed if the block fails.
 
         Raises:
             JournalError: The disk is full, or failing.
@@ -200,7 +200,7 @@ class SqliteJournal(Journal):
         db.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
 
     def compact(self) -> None:
-        """Give back the room that deleted rows took, and empty the log that may still hold them.
+        """Release the space of deleted rows, and empty the log that may still hold them.
 
         Raises:
             JournalError: There is no room to do it, or another process is at work, so that traces may be left.

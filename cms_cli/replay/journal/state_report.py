@@ -1,4 +1,4 @@
-"""How much a state holds, in numbers."""
+"""The size of a state, in numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cms_cli.replay.journal.state_mark import is_initialised
 
 
 class StateReport(NamedTuple):
-    """What is in a state.
+    """A summary of what a state holds.
 
     Attributes:
         where: Its folder or database, for people.
