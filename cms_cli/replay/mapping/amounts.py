@@ -1,4 +1,4 @@
-"""How a file writes its amounts of major units, found by looking through the whole column."""
+"""The format of a file's amounts in major units, found by reading the whole column."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cms_cli.replay.values.money import AmountColumn, AmountFormat
 
 
 def amount_format(blueprint: Blueprint, table: Table) -> AmountFormat | None:
-    """Look through the column of amounts, where it holds major units, and find how they are written.
+    """Return the format of the column of amounts, found from all its values, where it holds major units.
 
     Raises:
         InputError: That cannot be known.

@@ -24,7 +24,7 @@ from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind
 
 @dataclass(frozen=True)
 class Blueprint:
-    """Where everything comes from, in one file.
+    """The sources of every field in one file.
 
     Attributes:
         kind: Lead or sale.
@@ -58,7 +58,7 @@ class Blueprint:
         return "timestamp" in self.sources or "timestamp" in self.constants
 
     def read(self, field: str, cells: Sequence[str]) -> tuple[str, AnySource | None]:
-        """Give a field's text and where it stood; the constant, or "", and None where no column has it."""
+        """Return a field's text and its column; the constant, or "", and None where no column has it."""
         for source in self.sources.get(field, ()):
             text = source.read(cells)
             if text and text not in self.nothing.get(field, ()):
@@ -191,7 +191,7 @@ def _nothing(ruled: Rules, own: Collection[str]) -> dict[str, frozenset[str]]:
 
 
 def _mapped(kind: EventKind, shape: Shape) -> dict[str, str]:
-    """Give the ``--map`` flags by field."""
+    """Return the ``--map`` flags by field."""
     fields = columns.fields_of(kind)
     found: dict[str, str] = {}
     for name, expression in shape.mapping:

@@ -1,4 +1,4 @@
-"""Which columns an event's fields are read from: by name, or as ``--map FIELD=COLUMN`` says."""
+"""The columns that an event's fields are read from: by name, or as ``--map FIELD=COLUMN`` says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LISTED = 100  # columns
 
 
 class Source(NamedTuple):
-    """Where one value may come from.
+    """The possible sources of one value.
 
     Attributes:
         column: The header of the column.
@@ -38,7 +38,7 @@ class Source(NamedTuple):
         return self.column + "".join(f"[{key}]" for key in self.keys)
 
     def read(self, cells: Sequence[str]) -> str:
-        """Give the value, without the white space around it; "" where there is none."""
+        """Return the value, without the white space around it; "" where there is none."""
         _, place, keys = self
         text = cells[place].strip()
         if text[:1] in cell_texts.GUARDS:
@@ -71,7 +71,7 @@ class Joined(NamedTuple):
         return " + ".join(part.label for part in self.parts)
 
     def read(self, cells: Sequence[str]) -> str:
-        """Give the parts with a blank between; one that begins with the date before it stands for both.
+        """Return the parts joined by a space; one that begins with the date before it stands for both.
 
         (Gumroad's column for the time of day holds the date once more. A person may well be called Ali Ali.)
         """
@@ -90,7 +90,7 @@ Expression = Union[str, "tuple[str, ...]"]
 
 
 def fields_of(kind: EventKind) -> Mapping[str, Field]:
-    """Give the fields of a kind of event by Python name."""
+    """Return the fields of a kind of event by Python name."""
     return LEAD_FIELDS if kind is EventKind.LEAD else SALE_FIELDS
 
 
@@ -98,7 +98,7 @@ folded = cell_texts.folded
 
 
 def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
-    """Give the Python name of a field that may be written in any of its spellings.
+    """Return the Python name of a field that may be written in any of its spellings.
 
     Args:
         fields: Those to look among.
@@ -218,7 +218,7 @@ def like(header: Sequence[str], expression: Expression, *, any_spelling: bool = 
 
 
 def column_index(header: Sequence[str], column: str, wanted_by: str) -> int:
-    """Give the place of a column that has to be there.
+    """Return the index of a required column.
 
     Raises:
         InputError: There is none, or several that differ from the name in spelling only.
@@ -230,7 +230,7 @@ def column_index(header: Sequence[str], column: str, wanted_by: str) -> int:
 
 
 def absent(header: Sequence[str], column: str, wanted_by: str) -> InputError:
-    """Give the error for a column that is not there."""
+    """Return the error for a missing column."""
     keyed = _KEYED.fullmatch(column)
     wanted = keyed[1] if keyed else column
     close = difflib.get_close_matches(wanted, header, 1, 0.5)
@@ -241,7 +241,7 @@ def absent(header: Sequence[str], column: str, wanted_by: str) -> InputError:
 
 
 def argument(text: str) -> str:
-    """Give text from a file as an argument to copy into a shell, which has to take it for nothing else."""
+    """Quote text from a file as one shell argument that is safe to copy."""
     if not _MEANS_MORE.search(text):
         return f'"{text}"'
     import shlex
@@ -250,7 +250,7 @@ def argument(text: str) -> str:
 
 
 def listed(header: Sequence[str]) -> str:
-    """Give the column names as one line of text, which can still be read where it is another kind of file."""
+    """Return the column names as one line of text, readable even where the file is of another kind."""
     names = [
         shown(name) if not name.isidentifier() or len(name) > LONGEST_VALUE else name for name in header[:_LISTED]
     ]

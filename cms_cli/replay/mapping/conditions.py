@@ -30,7 +30,7 @@ _HOW = "Write COLUMN=VALUE, COLUMN!=VALUE, COLUMN=A|B, or COLUMN>=NUMBER."
 
 
 class Reader(NamedTuple):
-    """How cells are read where they are compared.
+    """The way cells are read for comparison.
 
     Attributes:
         zone: The zone of times without one, and of days.

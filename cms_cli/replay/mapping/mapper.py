@@ -40,7 +40,7 @@ _WAYS_OUT = {
     "amount": "fill it in, 0 for a free order; or leave such rows out with {where}",
     "currency": "fill it in, or say --currency for the rows that have none",
 }
-"""What to do about a row that lacks a field."""
+"""The hints for rows that lack a field."""
 
 _FEW = 256
 
@@ -53,7 +53,7 @@ the row's currency."""
 
 
 class _Step(NamedTuple):
-    """How one field is read.
+    """The reader of one field.
 
     Attributes:
         name: The field's Python name.
@@ -175,7 +175,7 @@ class Mapper:
             self.empty.setdefault(source.label, Counter())[text] += 1
 
     def _refunded(self, row: SourceRow, wire: dict[str, Any]) -> int | SkippedRow | RowProblem:
-        """Give how much of an order was paid back; why it is left out where that was all of it."""
+        """Return the refunded amount of an order, or the reason to skip it if all of it was refunded."""
         rule = self.blueprint.rules.refunds
         assert rule is not None
         amount: int = wire["amount"]
@@ -259,7 +259,7 @@ class Mapper:
 
 
 def mapped_columns(blueprint: Blueprint, rows: Sequence[Sequence[str]]) -> tuple[MappedColumn, ...]:
-    """Give every field, what it is read from, and a few of its values among some rows."""
+    """Return every field, the columns it is read from, and a few of its values among some rows."""
     found = []
     for name in fields_of(blueprint.kind):
         sources = blueprint.sources.get(name, ())

@@ -1,4 +1,4 @@
-"""What was noticed while rows were mapped, and keeps none of them from being sent."""
+"""Observations made while rows are mapped; none of them keeps a row from being sent."""
 
 from __future__ import annotations
 

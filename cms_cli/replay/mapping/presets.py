@@ -31,7 +31,7 @@ class Preset(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What people call the product that it is an export of."""
+        """The product whose export it reads, as people call it."""
         return self.rules.title
 
 

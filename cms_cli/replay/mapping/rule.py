@@ -1,4 +1,4 @@
-"""What a preset or a mapping file says, as values."""
+"""The rules of a preset or mapping file, as values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cms_cli.replay.mapping.columns import Expression
 
 
 class FieldRule(NamedTuple):
-    """Where a field is read from.
+    """The source of a field.
 
     Attributes:
         expressions: The columns, tried in this order.
@@ -21,7 +21,7 @@ class FieldRule(NamedTuple):
 
 
 class SkipRule(NamedTuple):
-    """Which rows are left out.
+    """A rule for rows that are left out.
 
     Attributes:
         columns: The first of these that the file has is looked at.
@@ -39,7 +39,7 @@ class SkipRule(NamedTuple):
 
 
 class FoldRule(NamedTuple):
-    """Which rows go on with the order above: ``by`` repeats its value or is empty, and ``empty`` are."""
+    """A rule for rows that continue the order above: ``by`` repeats or is empty, and ``empty`` are empty."""
 
     by: str
     empty: tuple[str, ...]
@@ -47,7 +47,7 @@ class FoldRule(NamedTuple):
 
 
 class RefundRule(NamedTuple):
-    """Where it says how much was paid back; see the module."""
+    """The source of the refunded amount; see the module."""
 
     columns: tuple[str, ...]
     each: str

@@ -1,4 +1,4 @@
-"""What a preset or a mapping file says, checked: the schema that both share.
+"""The checked schema that presets and mapping files share.
 
 ::
 
@@ -113,7 +113,7 @@ class RulesError(Exception):
 
 
 def to_json(table: Mapping[str, Any]) -> str:
-    """Give what shapes events in a table, as text that is equal exactly when the rules are."""
+    """Return the rules that shape events, as text that is equal exactly when the rules are."""
     shaping = {key: value for key, value in table.items() if key not in ("title", "about", "known_by")}
     return json.dumps(shaping, sort_keys=True)
 
@@ -199,7 +199,7 @@ class _Reader:
             self._say("", "date_format", f"date_format {problem.message}; {problem.hint}")
 
     def _fields(self, table: Mapping[str, Any], section: str, path: str = "") -> Iterator[tuple[str, str, Any]]:
-        """Give the entries of a section by field: its Python name, the key as written, and the value."""
+        """Return the entries of a section by field: its Python name, the key as written, and the value."""
         path = path or section
         seen: set[str] = set()
         for key, value in table.get(section, {}).items():

@@ -1,4 +1,4 @@
-"""Which rows of a file are left out, and why: further lines of an order, a preset's rules, ``--where``."""
+"""Selection of the rows that are left out: further lines of an order, a preset's rules, ``--where``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cms_cli.replay.model import InputError, Problem, RowProblem, SkippedRow, So
 
 _MOST_VALUES = 1000  # of a column, that are counted
 LeftOut = Union[SkippedRow, RowProblem]
-"""Why a row is not looked at any further."""
+"""A row that is left out, with the reason."""
 
 
 class _Rule(NamedTuple):
-    """Leaves out rows by one value, letter case aside: those that have one of these, or, negated, all others."""
+    """A rule that leaves out rows with one of these values (or, negated, with any other), ignoring letter case."""
 
     source: AnySource
     values: frozenset[str]
@@ -30,7 +30,7 @@ class _Rule(NamedTuple):
 
 
 class Selection:
-    """What the flags and rules say of a file with this header. It keeps no state: see :meth:`begin`."""
+    """The selection rules for a file with this header. It keeps no state: see :meth:`begin`."""
 
     def __init__(self, header: Sequence[str], rules: Rules, where: Sequence[str], reader: Reader) -> None:
         """Find the columns.
@@ -72,7 +72,7 @@ class Selection:
         return {label: [text for text, _ in values.most_common()] for label, values in seen.items()}
 
     def begin(self) -> Callable[[SourceRow], LeftOut | None]:
-        """Give what is asked of each row of the file in its order, from the first; None is a row to go on with."""
+        """Return a function to call with each row in file order; it returns None for a row to keep."""
         folding = None if self._fold is None or self._folding is None else _Folding(self._fold, *self._folding)
 
         def left_out(row: SourceRow) -> LeftOut | None:
@@ -99,7 +99,7 @@ class Selection:
 
 
 class _Folding:
-    """Tells rows that go on with the order above them. Remembers that order's name, and nothing else."""
+    """A detector of rows that continue the order above them; it stores only that order's name."""
 
     def __init__(self, rule: FoldRule, by: int, empty: Sequence[int]) -> None:
         self._rule = rule

@@ -1,4 +1,4 @@
-"""What the flags say of the events that a file's rows become; it is part of the identity of a run."""
+"""The flags that shape the events of a file; they are part of the identity of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cms_cli.replay.mapping.rule import Rules
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides which events a file's bytes become. It is part of a run's identity, as written.
+    """The options that decide which events a file's bytes become, part of a run's identity as written.
 
     Attributes:
         format: What the input is: ``csv`` or ``jsonl``.
@@ -64,7 +64,7 @@ class Shape:
         )
 
     def to_json(self) -> str:
-        """Give the shape as text that is equal exactly when the shapes are."""
+        """Return the shape as text that is equal exactly when the shapes are."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
