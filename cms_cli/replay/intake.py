@@ -55,7 +55,7 @@ class Intake:
 
     @property
     def dialect(self) -> Dialect:
-        """How it is written."""
+        """The format that it is written in."""
         stream = self.source.rewound()
         marked = stream.read(4).startswith(_MARKS)
         json_lines = self._request.shape.format == "jsonl"
@@ -63,7 +63,7 @@ class Intake:
 
     @cached_property
     def blueprint(self) -> Blueprint:
-        """Where every field comes from.
+        """The source of every field.
 
         Raises:
             InputError: The header, or a flag, cannot be used.
@@ -102,7 +102,7 @@ class Intake:
 
     @property
     def notices(self) -> Notices:
-        """What was noticed in the rows planned so far."""
+        """The notices about the rows planned so far."""
         return self._mapper.notices
 
     @property

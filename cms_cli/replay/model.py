@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Union
 from cms_python import encode_wire
 
 SAMPLES = 3
-"""How many values of a column, and how many events, are shown."""
+"""The number of values of a column, and of events, that are shown."""
 
 LINE, STATUS, ERROR = "_line", "_status", "_error"
 ADDED = (LINE, STATUS, ERROR)
@@ -65,7 +65,7 @@ class SourceRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file of rows is written.
+    """The format of a file of rows.
 
     Attributes:
         delimiter: What separates its cells; means nothing in JSON Lines.
@@ -218,7 +218,7 @@ class PlannedEvent(NamedTuple):
 
 
 PlannedRow = Union[PlannedEvent, RowProblem, SkippedRow]
-"""What mapping makes of a row."""
+"""The result of mapping a row."""
 
 
 @dataclass(frozen=True)

@@ -42,13 +42,13 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Layout:
-    """How rows are written: in the input's own columns and dialect.
+    """The layout of written rows: the input's own columns and dialect.
 
     So the very flags that read the input read the file of its failures.
     """
 
     def __init__(self, header: Sequence[str], dialect: Dialect = _PLAIN, *, to_feed_back: bool = False) -> None:
-        """Take what is known of the input.
+        """Prepare a layout from the input's header and dialect.
 
         Args:
             header: The column names.
@@ -155,7 +155,7 @@ class RowFile:
         self._write(piece)
 
     def check(self) -> None:
-        """Make sure that the file is still there: what goes on into one that was removed is lost.
+        """Check that the file is still there: rows written to a removed file are lost.
 
         Raises:
             MachineError: It was removed or replaced.
@@ -209,7 +209,7 @@ def with_cells(
 
 
 def check_outputs(outputs: Iterable[tuple[str, Path | None]], is_input: Callable[[Path], bool]) -> None:
-    """Make sure that the output files can be written, and that none is the input or another output.
+    """Check that the output files can be written, and that none is the input or another output.
 
     Args:
         outputs: Pairs of a flag and the file it names, or None.

@@ -58,7 +58,7 @@ class _Tally:
 
 
 class ProblemGroups:
-    """Takes problems one by one, and keeps no more than a bounded number of groups of them.
+    """A collector of problems that keeps a bounded number of groups.
 
     Problems belong together when their column, code and message are equal. Where a file has a different bad value
     in every row, the first ``most`` groups are kept as they are, and later ones share one group a column and code.

@@ -1,4 +1,4 @@
-"""What a replay was asked for."""
+"""The request for a replay."""
 
 from __future__ import annotations
 

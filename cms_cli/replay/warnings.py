@@ -1,4 +1,4 @@
-"""What a careful person would want to know of a replay: warnings as data, for preview, report and JSON."""
+"""Warnings about a replay, as data for preview, report and JSON."""
 
 from __future__ import annotations
 

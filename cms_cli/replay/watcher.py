@@ -1,4 +1,4 @@
-"""What a replay tells whoever shows it, and what it asks."""
+"""The interface through which a replay reports progress and asks for confirmation."""
 
 from __future__ import annotations
 

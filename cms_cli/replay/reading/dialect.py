@@ -1,4 +1,4 @@
-"""What separates a file's cells, found by reading its header.
+"""Detection of a file's delimiter from its header.
 
 The header is read once with each delimiter that files come with, and one reading has to make sense where the others
 do not. The rows are no evidence: those of a German file may have as many commas as semicolons. Where two readings
@@ -31,7 +31,7 @@ _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 
 
 class Head(NamedTuple):
-    """What the first lines of a file say.
+    """The facts read from the first lines of a file.
 
     Attributes:
         header: The names of the columns, without the white space around them. At least one; empty for

@@ -18,7 +18,7 @@ from cms_cli.replay.model import InputError
 from cms_cli.replay.problems import shown
 
 BLOCK = 1 << 17
-"""How many bytes are read at a time. More is no faster, and costs memory."""
+"""The number of bytes read at a time. More is no faster, and costs memory."""
 
 # The longer marks first: UTF-32's begins like UTF-16's.
 _MARKS = (
@@ -55,7 +55,7 @@ _WINDOW = 1 << 16
 
 
 class Encoding(NamedTuple):
-    """How a file's bytes become text.
+    """The decoding of a file's bytes.
 
     Attributes:
         name: A name that :mod:`codecs` knows.
@@ -163,7 +163,7 @@ def utf16_by_its_zeros(raw: bytes) -> str | None:
 
 
 def hint_at_utf16(place: int) -> str:
-    """Say what to do about a NUL that was found at a place of a line."""
+    """Return the hint for a NUL found at a place of a line."""
     return f"it may be UTF-16: say --encoding utf-16-{'le' if place % 2 else 'be'}; else it is damaged"
 
 
@@ -246,7 +246,7 @@ def _readings(before: bytes, after: bytes) -> list[tuple[str, str]]:
 
 
 def _oddness(sample: str) -> int:
-    """How little a text looks like words and amounts.
+    """A score of how unlike words and amounts a text looks; lower is better.
 
     Symbols count, and two scripts side by side, a letter without another beside it, a capital in the middle of a
     word, a currency's sign that touches one. Dashes, quotation marks and ``1.234,56 €`` do not.

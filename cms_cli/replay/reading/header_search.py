@@ -1,4 +1,4 @@
-"""Which line of a file its header seems to be on, where the first line is none."""
+"""Search for the line of the header, where the first line is none."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def _lines(stream: BinaryIO, encoding: Encoding) -> Iterator[tuple[int, str]]:
 
 
 def _pairs(line: str) -> list[tuple[str, str]]:
-    """Take a line apart into keys and cells.
+    """Split a line into keys and cells.
 
     Raises:
         _BadLineError: It is no row.
@@ -220,7 +220,7 @@ def _cell(value: object) -> str:
 
 
 def _surplus(cell: str) -> list[str]:
-    """Give what a file of failures has beyond the columns of a row."""
+    """Return the cells that a failures file has beyond the columns of a row."""
     try:
         found = json.loads(cell, parse_float=str, parse_int=str) if cell.startswith("[") else []
     except (ValueError, RecursionError):  # somebody's own text
@@ -229,7 +229,7 @@ def _surplus(cell: str) -> list[str]:
 
 
 def _as_written(line: str) -> list[tuple[str, str]]:
-    """Take an object apart that holds others; these stay as they are written. It was decoded before."""
+    """Split an object that holds others; these stay as they are written. It was decoded before."""
     pairs = []
     at = _skip(line, line.index("{") + 1)
     while line[at] != "}":

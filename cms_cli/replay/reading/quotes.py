@@ -1,4 +1,4 @@
-"""Where a quoted cell ends, and which quote is to blame when one does not.
+"""Search for the end of a quoted cell, or for the faulty quote where it has none.
 
 Cells are quoted with ``"``, and a quote inside a quoted cell is doubled. A quote inside a cell that does not begin
 with one is text (``5" pipe``), as it is for csv and for Excel.

@@ -55,7 +55,7 @@ class Table(Protocol):
 
     @property
     def delimiter(self) -> str:
-        """What separates cells; empty for a format that needs none."""
+        """The delimiter of cells; empty for a format that needs none."""
 
     @property
     def footers(self) -> list[tuple[int, str]]:

@@ -47,12 +47,12 @@ class Source:
     unpacked: bool = False
 
     def rewound(self) -> BinaryIO:
-        """Give the stream, at its beginning."""
+        """Return the stream, at its beginning."""
         self.stream.seek(0)
         return self.stream
 
     def check_unchanged(self) -> None:
-        """Make sure that what was read is what the SHA-256 was taken of.
+        """Check that the bytes read are those whose SHA-256 was taken.
 
         Raises:
             InputError: The file has been written to meanwhile.

@@ -1,4 +1,4 @@
-"""What earlier runs of an account have sent, as staging asks for it."""
+"""The events that earlier runs of an account have sent, for staging to look up."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from cms_cli.replay.journal.journal import Journal
 from cms_python import EventKind
 
 Known = Mapping[bytes, "tuple[int | None, str | None] | bool"]
-"""What the ledger has, by key: a sale's amount and currency; whether a lead surely arrived."""
+"""Events found in the ledger, by key: a sale's amount and currency; whether a lead surely arrived."""
 
 
 class History:
-    """What the ledger has of events, by their keys, and of leads without a time, by their looks."""
+    """A lookup of sent events by their keys, and of leads without a time by their fields."""
 
     def __init__(self, journal: Journal | None, scope: int | None, kind: EventKind) -> None:
-        """Take what there is of it; nothing counts where the journal or the scope is None."""
+        """Prepare the lookup; it is empty where the journal or the scope is None."""
         self._journal = journal
         self._scope = scope
         self._kind = kind
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing counts."""
+        """Whether the lookup is empty."""
         return self._journal is None or self._scope is None
 
     def known(self, keys: Sequence[bytes]) -> Known:

@@ -1,4 +1,4 @@
-"""What a replay is about to do, for somebody to look at before it does. Pure data."""
+"""The preview of a replay, shown before anything is sent. Pure data."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Preview:
-    """What somebody needs to see to trust a replay.
+    """The facts a user checks before sending.
 
     Attributes:
         file: The input, as it was named.

@@ -39,7 +39,7 @@ SAMPLED = 256
 
 
 class Identity(NamedTuple):
-    """How the ledger knows an event.
+    """The keys under which the ledger finds an event.
 
     Attributes:
         keys: Its key, and any that an older version gave it.
@@ -55,7 +55,7 @@ _IDS = tuple(zip(IDS, ("clickId", "customerExternalId", "invoiceId")))
 
 
 class Sink(Protocol):
-    """Takes staged rows: the journal, or nothing in a dry run."""
+    """A sink for staged rows: the journal, or nothing in a dry run."""
 
     wants_rows: bool
     """Whether rows are to be written at all."""

@@ -1,4 +1,4 @@
-"""What a cell says, and one value out of a cell that holds several."""
+"""The value of a cell, and one value out of a cell that holds several."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PIECE = re.compile(r"[^\s?=&:{}\[\]]+=\S*")
 _AND = re.compile(r"&(?:(?:amp|#0*38|#x0*26);)+")
 # A number behind an apostrophe, an amount or somebody's telephone; but not '90s, and nothing in quotation marks.
 GUARDS = ("'", "=")
-"""What a text begins with that is kept off a spreadsheet's rules for numbers."""
+"""The prefix of text that a spreadsheet must not read as a number."""
 _GUARDED = re.compile(r"'[^A-Za-z'\"]*[0-9][^A-Za-z'\"]*")
 _NAME_KEYS = ("key", "name")
 

@@ -1,4 +1,4 @@
-"""How many decimals a currency has, and which signs stand for it. Data, and two functions to look it up.
+"""The decimals and signs of currencies. Data, and two functions to look it up.
 
 The exponents are those of ISO 4217, list one, as published by its maintenance agency (SIX Group) on 2026-01-01; a
 test compares them with the ``iso4217`` package. Codes for which the list says "N.A." (gold, bond units, test
@@ -115,7 +115,7 @@ _BY_SIGN = {sign: frozenset(codes.split()) for sign, codes in _SIGNS.items()}
 
 
 def exponent(currency: str) -> int | None:
-    """How many decimals the minor unit of a currency is worth.
+    """Return the number of decimals of a currency's minor unit.
 
     Args:
         currency: An ISO 4217 code, in upper or lower case.

@@ -16,7 +16,7 @@ NOTHING = frozenset(
         *("None", "nan", "NaN", "<NA>", "N/A", "#N/A", "undefined"),  # programs and spreadsheets
     )
 )
-"""What stands for no value in a column of ids. Elsewhere it is text: somebody may well be called Null."""
+"""The words for no value in a column of ids. Elsewhere they are text: somebody may well be called Null."""
 
 # With a sign in the exponent: 1E5 may well be an id.
 _SHORTENED = re.compile(r"-?[0-9](?:[.,][0-9]+)?[Ee][+\-][0-9]+")
@@ -46,7 +46,7 @@ class WholeFloats:
         self._others: set[str] = set()
 
     def observe(self, field: str, text: str) -> None:
-        """Take one id into account; an empty one says nothing."""
+        """Count one id; an empty one is ignored."""
         if not text or field in self._others:
             return
         if is_whole_float(text):
@@ -57,5 +57,5 @@ class WholeFloats:
 
 
 def is_whole_float(text: str) -> bool:
-    """Tell whether an id is a number that a program wrote with a decimal: ``1001.0`` for 1001."""
+    """Return whether an id is a number that a program wrote with a decimal: ``1001.0`` for 1001."""
     return text.endswith("0") and bool(_WHOLE.fullmatch(text))

@@ -1,4 +1,4 @@
-"""What a clock showed, to the one instant at which it did; a time that came never or twice is a problem."""
+"""Conversion of a local time to its one instant; a time that occurs never or twice is a problem."""
 
 from __future__ import annotations
 

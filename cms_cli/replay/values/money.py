@@ -91,7 +91,7 @@ def parse_cli_amount(text: str, currency: str) -> int | Problem:
 
 
 class AmountFormat(NamedTuple):
-    """How a column of major units is to be read.
+    """The number format of a column of major units.
 
     Attributes:
         decimal: The decimal mark, ``.`` or ``,``. The other one groups, as an apostrophe and a blank do.
@@ -149,7 +149,7 @@ class AmountFormat(NamedTuple):
 
 
 class AmountColumn:
-    """Looks at every value of a column of major units and finds the format that all of them share.
+    """A search for the format that all values of a column of major units share.
 
     It keeps three examples, whatever the number of values.
     """
@@ -159,7 +159,7 @@ class AmountColumn:
         self._ambiguous = ""
 
     def observe(self, text: str, line: int = 0, currency: str = "") -> None:
-        """Take one value into account, negative ones too; what is no amount says nothing.
+        """Add one value, negative ones too; text that is no amount is ignored.
 
         Args:
             text: The cell.

@@ -54,12 +54,12 @@ class Number(NamedTuple):
 
     @property
     def odd(self) -> str:
-        """What stands beside it and is no currency, as in ``12,5 %``; "" where nothing does."""
+        """The text beside it that is no currency, as in ``12,5 %``; "" where there is none."""
         return next((each for each in self.beside if not currencies_of(each)), "")
 
 
 def taken_apart(text: str) -> Number | None:
-    """Take a text apart; None where it is no number.
+    """Parse a text; None where it is no number.
 
     What a web shop wrote as HTML (``1.249&nbsp;&euro;``) is what a browser shows.
     """
@@ -79,7 +79,7 @@ def taken_apart(text: str) -> Number | None:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether a text is a number in any form, with a currency or without."""
+    """Return whether a text is a number in any form, with a currency or without."""
     number = taken_apart(text)
     return number is not None and not number.odd
 
@@ -144,7 +144,7 @@ def _ungrouped(digits: str, separators: str) -> str | None:
 
 
 def _well_grouped(groups: list[str], separator: str) -> bool:
-    """Tell whether digits are in threes; or, with commas, in twos before a last three, as in India."""
+    """Return whether digits are in threes; or, with commas, in twos before a last three, as in India."""
     if not all(group.isdigit() for group in groups) or groups[0].startswith("0") or len(groups[-1]) != 3:
         return False
     between = {len(group) for group in groups[1:-1]}

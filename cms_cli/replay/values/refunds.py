@@ -1,4 +1,4 @@
-"""How much of an order was paid back, out of one cell."""
+"""The refunded amount of an order, read from one cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a text was not read as a time, with a way out that works."""
+"""The reasons why a text was not read as a time, each with a fix that works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which zone a time that names none is read in."""
+"""The time zone of times that name none."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def zone_for_header(header: str, default: tzinfo) -> tzinfo:
 
 
 def names_other_zone(header: str) -> bool:
-    """Whether a column's header seems to say a zone, ``(CET)`` or ``(UTC+2)``, that is not gone by."""
+    """Return whether a column's header seems to name a zone, ``(CET)`` or ``(UTC+2)``, which is ignored."""
     return bool(_OTHER_ZONE.search(header))
 
 
