@@ -1,4 +1,4 @@
-"""Whose account a token opens, as far as the token itself says. Pure, and nothing is verified."""
+"""The account that a token claims to be for. Pure, and nothing is verified."""
 
 from __future__ import annotations
 

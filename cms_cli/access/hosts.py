@@ -1,4 +1,4 @@
-"""Which hosts a token may be sent to."""
+"""The hosts that a token may be sent to."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def is_this_machine(hostname: str) -> bool:
 
 
 def keep_off_proxies(url: str) -> None:
-    """Have no request to this machine over plain http go through a proxy, which would see the token in clear."""
+    """Exempt plain http requests to this machine from proxies, which would see the token in clear."""
     parts = urlsplit(url)
     if parts.scheme == "http" and parts.hostname and is_this_machine(parts.hostname):
         for name in ("no_proxy", "NO_PROXY"):

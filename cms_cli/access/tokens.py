@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import subprocess
 
 COMMAND_SECONDS = 60.0
-"""How long a ``token_command`` may take: somebody may have to type a passphrase or touch a key."""
+"""The time limit of a ``token_command``: somebody may have to type a passphrase or touch a key."""
 
 _LONGEST = 64 * 1024  # bytes; no header takes more, and /dev/zero must not fill the memory
 

@@ -89,7 +89,7 @@ def replay_file(request: TrackRequest) -> ExitCode:
 
 
 def require_state(settings: Settings) -> None:
-    """Make sure that the state folder was initialised, where the settings ask for that.
+    """Check that the state folder was initialised, where the settings ask for that.
 
     Raises:
         JournalError: It was not.
@@ -254,7 +254,7 @@ def explained(console: Console) -> Iterator[None]:
 
 @contextmanager
 def stoppable(view: ReplayView) -> Iterator[None]:
-    """Have Ctrl-C, SIGTERM and a closed terminal settle what is in flight first, once sending has begun.
+    """Make Ctrl-C, SIGTERM and a closed terminal wait for requests in flight, once sending has begun.
 
     Those that were ignored when we began stay so: ``nohup cms ...``, or ``cms ... &`` in a script, means it.
     """

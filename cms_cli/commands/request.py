@@ -77,7 +77,7 @@ class FileFlags:
 
 @dataclass(frozen=True)
 class DeliveryFlags:
-    """How the rows of a file are sent, and what is written about them."""
+    """The options for sending the rows of a file, and for the files written about them."""
 
     rate: str | None = None
     concurrency: int | None = None

@@ -38,7 +38,7 @@ class Status:
 
 
 def kept(console: Console, profile: str, path: str, account: Account, jwt: bool, now: datetime) -> None:
-    """Say that a token was stored, and what it says of itself."""
+    """Print that a token was stored, and what its claims are."""
     console.note(f"stored the token of profile {profile} in {path}")
     if account.subject:
         console.note(f"it is the token of {account.subject}" + (f" at {account.issuer}" if account.issuer else ""))

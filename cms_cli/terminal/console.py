@@ -116,7 +116,7 @@ class Console:
         self._write(sys.stdout, texts.defused_json(texts.masked(text)) if self._defuses else texts.masked(text))
 
     def note(self, text: str) -> None:
-        """Say what is going on; not with ``--quiet``."""
+        """Print a status line on stderr; not with ``--quiet``."""
         if not self.quiet:
             self._say(text)
 
@@ -126,7 +126,7 @@ class Console:
             self._say(text, "warning:", "yellow")
 
     def error(self, message: str, hint: str = "") -> None:
-        """Say what went wrong, and what to do about it."""
+        """Print an error and what to do about it."""
         self._say(message, "error:", "bold red")
         if hint:
             self._say(texts.sentence(hint))
@@ -145,7 +145,7 @@ class Console:
 
     @contextmanager
     def patience(self, text: str) -> Iterator[None]:
-        """Say once, on a terminal, that the block takes longer than a moment.
+        """Print one line, on a terminal, if the block takes longer than a moment.
 
         For a command that may ask something on the terminal: a spinner would write into the answer.
         """

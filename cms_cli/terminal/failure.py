@@ -15,7 +15,7 @@ from cms_cli.terminal.text import sentence
 
 
 def show(console: Console, form: str, code: ExitCode, message: str, hint: str = "") -> int:
-    """Say what went wrong, and what to do about it.
+    """Print an error and what to do about it.
 
     Args:
         console: The console to write to.

@@ -217,7 +217,7 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def no_such_command(self, ctx: Any, name: str) -> NoReturn:
-        """Say that there is no such command, and which may be meant.
+        """Report an unknown command, and suggest similar ones.
 
         Raises:
             CommandError: Always.
