@@ -43,7 +43,9 @@ def _message(error: Any, path: str, arguments: Sequence[str]) -> str:
     if kind == "BadParameter" and getattr(error, "param", None) is not None:
         return _bad_value(error, message, arguments)
     if "unexpected extra argument" in message:
-        words = [word for word in arguments if word in message.partition("(")[2].partition("(")[2]]
+        # "argument(s) (a b)", or with older versions "arguments (a b)".
+        named = message.replace("(s)", "", 1).partition("(")[2]
+        words = [word for word in arguments if word in named]
         meant = _joined(path, arguments) or _as_flag(error.ctx, words)
         return f"{path} takes no argument {' '.join(map(shlex.quote, words))}{meant}"
     return message
