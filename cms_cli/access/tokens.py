@@ -184,7 +184,7 @@ def _outputs_of(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
 
     def read(stream: IO[bytes], at: int) -> None:
         read_of[at] = stream.read(_LONGEST + 1)
-        while at and stream.read(_LONGEST):  # a log of any length is none of our business
+        while at and stream.read(_LONGEST):  # a log of any length is read and dropped
             pass
 
     assert process.stdout is not None

@@ -157,7 +157,7 @@ def _opener(source: Source, shape: Shape) -> Callable[[], Table]:
     """Return what opens an input at its beginning."""
     encoding = shape.encoding or None
     if shape.format == "jsonl":
-        keys: list[tuple[str, ...]] = []  # as many passes as there are, the keys are looked for in the first
+        keys: list[tuple[str, ...]] = []  # only the first pass looks for the keys
 
         def open_json() -> Table:
             table = jsonl.open_lines(source.rewound(), encoding=encoding, header=keys[0] if keys else None)

@@ -33,7 +33,7 @@ from cms_cli.replay.model import (
 )
 from cms_cli.replay.reading.source import Source, sha256_of
 
-# Rows that could not be read would be good ones for being written here, with an empty cell where one is missing.
+# Written here, these unreadable rows would become valid: a missing cell is written as an empty one.
 _CORRECTED_BY_WRITING = ("too_few_cells", "bad_quotes")
 _TO_CORRECT = "(the row {}: correct it and take this cell out)"
 _PAGE = 4096  # bytes; the smallest piece in which a system takes a write
@@ -83,7 +83,7 @@ class Layout:
         """Return a row as a line."""
         cells: list[str] = json.loads(row.cells) if row.cells else []
         kept = [cells[place] if place < len(cells) else "" for place, _ in self._kept]
-        # What a ragged row has too much stays behind it, so that nothing of it is lost.
+        # The surplus cells of a ragged row are written after its columns, so that nothing is lost.
         surplus, status = cells[len(self._header) :], row.status
         if self._to_feed_back and row.code in _CORRECTED_BY_WRITING and not surplus:
             surplus = [_TO_CORRECT.format(row.error)]
@@ -124,7 +124,7 @@ class RowFile:
         self._layout = layout
         self._name = f"{flag} {path}"
         self._size = 0  # bytes of whole lines
-        # What the encoding lacks can only be in an error message: the cells came out of it.
+        # Only error messages can have characters that the encoding lacks: the cells were decoded from it.
         self._encoder = codecs.getincrementalencoder(layout.dialect.encoding)("backslashreplace")
         try:
             # Rows name people and what they paid.

@@ -246,9 +246,9 @@ def _new_run(job: Job, intake: Intake, repeats: str) -> tuple[Run, Stager]:
         repeats=repeats,
     )
     try:
-        with journal.writing(run.texts) as contents:
-            stager = _stage(job, intake, IntoJournal(journal, run, contents), repeats)
-        return runs.staged(journal, run, contents.size), stager
+        with journal.writing(run.texts) as texts:
+            stager = _stage(job, intake, IntoJournal(journal, run, texts), repeats)
+        return runs.staged(journal, run, texts.size), stager
     except BaseException:
         lifecycle.delete(journal, run)
         raise

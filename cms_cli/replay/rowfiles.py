@@ -64,7 +64,7 @@ def row_files(
                 continue
             file = RowFile(path, layout.of_file(path, to_feed_back=flag == "--failures"), flag)
             stack.callback(file.close)
-            # Closed here, and not when somebody drops it: the journal it reads may be closed by then.
+            # Closed here rather than when it is collected: the journal that it reads may be closed by then.
             with closing(settled(statuses)) as rows:
                 file.add(rows)
             files.append((file, frozenset(status.value for status in statuses)))

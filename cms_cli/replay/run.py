@@ -237,7 +237,7 @@ def _finish(
     run = plan.run
     assert run is not None
     counts = row_table.counts(journal, run)
-    # What stopped it at its last row has stopped nothing: the same command reports the same of it once more.
+    # A stop after the last row changes nothing: a repeated command reports the same result.
     stopped = counts[RowStatus.PENDING.value] or ended.stop in BY_SIGNAL
     changed = warnings.about_changed_amounts(*changed_amounts(journal, run))
     report = replace(

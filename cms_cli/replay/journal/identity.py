@@ -38,7 +38,7 @@ def known_run(
     alike = [run for run in runs.of_file(journal, sha256) if run.kind == kind and run.host == host]
     for run in alike if clear else ():
         if run.state is RunState.STAGING and run.scope == scope and (run.shape == shape or kind == "lead"):
-            lifecycle.delete(journal, run)  # a crash left it; nothing of it was sent
+            lifecycle.delete(journal, run)  # left by a crash; nothing of it was sent
     alike = [run for run in alike if run.state is not RunState.STAGING]
     ours = [run for run in alike if run.scope == scope]
     same = next((run for run in ours if run.shape == shape), None)

@@ -2,7 +2,7 @@
 
 Not in the journal itself, because what is deleted there leaves traces: SQLite moves rows between pages as they
 change, and does not clean what it moved them from. A file of a run's own is gone as a whole. It is written once,
-while rows are staged; the journal knows at which place each row begins, and how long the file is.
+while rows are staged; the journal stores the place at which each row begins, and the length of the file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class RowText(NamedTuple):
 
 
 class RowTextsWriter:
-    """Makes such a file, anew."""
+    """A writer of a new file of row texts."""
 
     def __init__(self, path: Path) -> None:
         """Open it, for its owner alone.
@@ -45,14 +45,14 @@ class RowTextsWriter:
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
         self.size = 0
 
-    def add(self, content: RowText) -> int:
-        """Append a row; gives its place.
+    def add(self, text: RowText) -> int:
+        """Append a row and return its place.
 
         Raises:
             OSError: The disk is full, or failing.
         """
         place = self.size
-        data = f"{content.body}\n{content.cells}\n".encode("utf-8", "surrogatepass")
+        data = f"{text.body}\n{text.cells}\n".encode("utf-8", "surrogatepass")
         data += b"%08x\n" % crc32(data)
         self._file.write(data)
         self.size += len(data)

@@ -142,7 +142,7 @@ def invoice_in(body: str | None) -> str | None:
 
 def is_too_long_ago(row: PendingRow, now: float) -> bool:
     """Whether a sale's unanswered attempt is so old that it may no longer be repeated."""
-    # Either way: what lies ahead was noted before a wrong clock was set back, and how old that is nobody knows.
+    # In both directions: a time in the future was noted before a wrong clock was corrected; its age is unknown.
     return row.sent_at is not None and abs(now - row.sent_at) > SAFE_TO_RESEND
 
 

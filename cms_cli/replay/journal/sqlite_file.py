@@ -49,7 +49,7 @@ def private_folder(folder: Path) -> None:
         if not folder.is_dir():
             raise
         if not any(folder.iterdir()):
-            # Refused where it is not ours: then it is for its owner to decide who may look at the names in it.
+            # Fails where the folder is another user's: its owner decides who may read it.
             with suppress(OSError):
                 folder.chmod(0o700)
 
@@ -62,7 +62,7 @@ def private_file(path: Path) -> None:
         with suppress(FileExistsError):  # another process was quicker
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         return
-    # Not opened here to have a look: closing it again would drop the locks that SQLite holds in this process.
+    # Not opened here to inspect it: closing it would drop the locks that SQLite holds in this process.
     if not stat.S_ISREG(found.st_mode):
         raise JournalError(f"{path} is not a file", "Move it away, or name another folder with --state-dir.")
     if os.name == "posix" and found.st_mode & 0o077:

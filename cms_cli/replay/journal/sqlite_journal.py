@@ -291,7 +291,7 @@ class SqliteJournal(Journal):
             JournalError: One of them was removed or replaced.
         """
         if sqlite_file.identity_of(self._path) != self._file:
-            # What is written to a file without a name is gone with us, and what was sent is sent again.
+            # Data written to an unlinked file is lost when the process ends, and sent events would be sent again.
             raise JournalError(
                 f"{self._path} was removed or replaced while it was in use",
                 "Put it back if you can: it knows what was sent. Nothing more was sent without it.",

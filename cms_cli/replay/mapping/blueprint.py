@@ -242,7 +242,7 @@ def _lacking(
     kind: EventKind, header: Sequence[str], shape: Shape, ruled: Rules, missing: Sequence[str]
 ) -> InputError:
     error = suggest.lacking(kind, header, missing, dict(ruled.lacking))
-    # Whoever wrote a mapping of their own knows what the file is.
+    # A user's own mapping is trusted to fit the file.
     known = presets.suggested(header) if shape.preset or not shape.rules else None
     if known is not None and known.name != shape.preset and kind is EventKind.SALE:
         error.hint = f"It looks like an export of {known.title}: try --preset {known.name}.\n{error.hint}"

@@ -81,7 +81,7 @@ class Comparison(NamedTuple):
         mark = self.reader.decimal or numbers.decimal_mark(number.digits) or ".,"
         parts = [found for each in mark if (found := numbers.split(number.digits, each)) is not None]
         sign = "-" if number.negative else ""
-        # 1.234 may be either, and most limits do not care.
+        # 1.234 may be either; most comparisons come out the same for both.
         verdicts = {self.compare(Decimal(f"{sign}{whole}.{rest or 0}"), self.limit) for whole, rest in parts}
         if len(verdicts) == 1:
             return verdicts.pop()

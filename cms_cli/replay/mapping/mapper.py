@@ -197,7 +197,7 @@ class Mapper:
         for name in self.blueprint.required:
             sources = self.blueprint.sources.get(name, ())
             if fields[name].wire in wire or name in wrong:
-                continue  # it is there; or it is there and wrong, which is said already
+                continue  # it is there, or its problem is already reported
             column = "|".join(source.label for source in sources) or name
             by_itself = len(sources) == 1 and isinstance(sources[0], Source)
             where = f"--where {argument(f'{column}!=')}" if by_itself else "--where"

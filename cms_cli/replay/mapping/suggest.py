@@ -127,7 +127,7 @@ def suggestions(
         missing: The fields.
         known_lacking: Fields that no column of this export holds, whatever the names say.
     """
-    # What is a field of its own is no other one: a click is no invoice. (An e-mail address may be a customer.)
+    # A column that fits one field is not suggested for another. (An e-mail address may be a customer.)
     own = {folded(text) for field in fields_of(kind).values() for text in field[:2]} - {"customeremail"}
     columns = [name for name in header if name.strip() and folded(name) not in own]
     likely = {name: "" if name in known_lacking else likely_column(name, columns) for name in missing}

@@ -25,7 +25,7 @@ _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?\1*[\r\n]*', re.IGNORECASE)
 # The first line of what PowerShell's Export-Csv writes.
 _TYPE_LINE = re.compile(r'"?#TYPE ')
 _COUNTED = "Count as an editor does, blank lines included."
-# A header is not longer than this; what is has an open quote.
+# A longer header has an open quote.
 _LONGEST_HEADER = 1 << 20
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 
@@ -123,7 +123,7 @@ def _read_header(lines: _Replay, skipped: int, delimiter: str | None) -> Head:
     readings = {each: _reading(lines, each) for each in ((delimiter,) if delimiter else _CANDIDATES)}
     sound = {each: reading for each, reading in readings.items() if reading}
     broken = [each for each in readings if each not in sound]
-    # Where one delimiter shows an open quote, one that does not split the line makes no better sense of it.
+    # Where one delimiter leaves a quote open, another that does not split the line is no better.
     if broken and all(len(reading.cells) == 1 for reading in sound.values()):
         stray = find_stray_quote(lines, skipped + 1, broken[0], skip_spaces=False)
         raise InputError(

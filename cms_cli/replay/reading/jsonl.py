@@ -99,7 +99,7 @@ class _JsonTable:
                 pairs = _pairs(line)
             except _BadLineError as bad:
                 row += 1
-                # The line itself stands behind the cells, as what a ragged row has too much does.
+                # The line itself follows the cells, as the surplus of a ragged row does.
                 cells = [*nothing, _LONE.sub("\ufffd", line)]
                 yield RowProblem.of(row, number, cells, None, bad.code, bad.message, _HINT)
                 continue
@@ -181,7 +181,7 @@ def _lines(stream: BinaryIO, encoding: Encoding) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, 1):
         text = line.strip(" \t\r\n")
         if text:
-            # A NUL is no JSON, whatever stands in for it.
+            # A NUL is not valid JSON, so its stand-in is not either.
             yield number, text.replace(NUL_STAND_IN, "\0") if lines.nul_seen else text
 
 

@@ -28,7 +28,7 @@ class Lines:
             stream: The file, seekable. Nobody else may move it while the lines are read.
             encoding: Of the file.
         """
-        #: Whether a NUL has come by; from then on NUL_STAND_IN may stand in a line.
+        #: Whether a NUL was read; from then on lines may hold NUL_STAND_IN.
         self.nul_seen = False
         self._text = Text(stream, encoding)
         self._piece = ""

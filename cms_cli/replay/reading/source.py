@@ -57,7 +57,7 @@ class Source:
         Raises:
             InputError: The file has been written to meanwhile.
         """
-        if self.unpacked:  # nobody else has the copy
+        if self.unpacked:  # the copy is private to this process
             return
         if os.fstat(self.stream.fileno()).st_size != self.size or sha256_of(self.rewound()) != self.sha256:
             raise InputError(

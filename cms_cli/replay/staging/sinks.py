@@ -31,15 +31,15 @@ class IntoJournal:
 
     wants_rows = True
 
-    def __init__(self, journal: Journal, run: Run, contents: TextsWriter) -> None:
+    def __init__(self, journal: Journal, run: Run, texts: TextsWriter) -> None:
         self._journal = journal
         self._run = run
-        self._contents = contents
+        self._texts = texts
 
     def write(self, rows: list[StagedRow]) -> None:
         """Write rows."""
         with self._journal.transaction() as db:
-            row_table.stage(self._journal, db, self._run, rows, self._contents)
+            row_table.stage(self._journal, db, self._run, rows, self._texts)
 
     def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
         """Update staged rows."""

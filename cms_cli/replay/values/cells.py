@@ -50,7 +50,7 @@ def value_in(cell: str, key: str) -> str:
     """
     pairs = _json(cell)
     if pairs is not None:
-        return _of_key(pairs, key)  # what stands in its texts is theirs
+        return _of_key(pairs, key)  # the texts inside are not searched
     return _of_key(_query(cell), key) or _of_key(_lines(cell), key)
 
 
@@ -114,7 +114,7 @@ def _query(cell: str) -> Iterable[tuple[str, str]]:
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
-    # Bytes that are no UTF-8 (%E9) are kept as such: a field's rule refuses them, and nobody guesses.
+    # Bytes that are not UTF-8 (%E9) are kept as they are: the rule of the field refuses them.
     return parse_qsl(query.replace(";", "&"), errors="surrogateescape")
 
 

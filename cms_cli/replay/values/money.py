@@ -166,7 +166,7 @@ class AmountColumn:
             line: The line it is on, for the message; 0 where that is not known.
             currency: The row's; one without decimals has no decimal mark to tell.
         """
-        # A mark before two last digits can be nothing but the decimal one, so a second such value is no news.
+        # A mark before two last digits can be nothing but the decimal one, so a second such value adds nothing.
         if text[-3:-2] in self._decisive and text[-2:].isdigit():
             return
         number = taken_apart(text)

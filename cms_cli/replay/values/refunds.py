@@ -26,7 +26,7 @@ def read(text: str, each: str, currency: str, parse: Callable[[str, str], int | 
     total = 0
     for part in parts:
         amount = part.strip().lstrip("-\u2212").strip()
-        if amount.strip("0.,"):  # nothing is nothing, with as many decimals as there are
+        if amount.strip("0.,"):  # zero, whatever its number of decimals
             minor = parse(amount, currency)
             if isinstance(minor, Problem):
                 return minor

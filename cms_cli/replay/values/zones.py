@@ -9,7 +9,7 @@ from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
 
 _UTC_HEADER = re.compile(r"\( *utc(?: +time)?(?: *zone)? *\)", re.IGNORECASE)
-# What a header may say of another zone. It is not gone by: CST is several, and an offset changes in summer.
+# Other zones that a header may name. They are ignored: CST is several, and an offset changes in summer.
 _OTHER_ZONE = re.compile(
     r"[(\[] *(?:(?:utc|gmt)? *[+\-\u2212] *[0-9]{1,2}(?::?[0-9]{2})?"
     r"|[aecmp][sd]t|[cew]es?t|bst|msk|ist|jst|kst|hkt|sgt|ae[sd]t|nz[sd]t|local(?: time)?) *[)\]]",
