@@ -89,11 +89,17 @@ def replay_file(request: TrackRequest) -> ExitCode:
 
 
 def require_state(settings: Settings) -> None:
-    """Check that the state folder was initialised, where the settings ask for that.
+    """Check that the state folder is the state that is meant, and that it was initialised where that is required.
 
     Raises:
-        JournalError: It was not.
+        CommandError: The environment names a database, which would not be used.
+        JournalError: The folder was not initialised.
     """
+    if os.environ.get("CMS_STATE_URL"):
+        raise CommandError(
+            "CMS_STATE_URL is set, and this version keeps its state in a folder only",
+            "Unset it. Nothing was sent: other machines could not see what this one sends.",
+        )
     if settings.state_required:
         from cms_cli.replay.journal import state_mark
 

@@ -98,7 +98,9 @@ def about_mapping(notices: Notices, footers: Sequence[tuple[int, str]]) -> Warni
         many = "1 row names" if notices.without_customer == 1 else f"{notices.without_customer:,} rows name"
         found.append(f"{many} no customer: the sale's own id stands for one")
     if footers:
-        found.append("no rows: " + "; ".join(f"{shown(text)} (line {line})" for line, text in footers))
+        found.append(
+            "left out by --footer-lines: " + "; ".join(f"{shown(text)} (line {line})" for line, text in footers)
+        )
     return tuple(found)
 
 

@@ -90,7 +90,8 @@ def by_subject(db: Path) -> dict[str, list[Attempt]]:
     attempts: dict[str, list[Attempt]] = {}
     with closing(read_attempts(db)) as found:
         for attempt in found:
-            attempts.setdefault(attempt.subject or "", []).append(attempt)
+            if attempt.subject:  # a request that a kill cut off names no event
+                attempts.setdefault(attempt.subject, []).append(attempt)
     return attempts
 
 
