@@ -57,7 +57,7 @@ class _Cms(LazyGroup):
         "config": Entry("cms_cli.commands.config", "See and change settings."),
         "presets": Entry("cms_cli.commands.presets", "List the known export formats, or show one."),
         "sandbox": Entry("cms_cli.commands.sandbox", "A local stand-in for the service."),
-        "state": Entry("cms_cli.commands.state", "Prepare the state folder, or see what is in it."),
+        "state": Entry("cms_cli.commands.state", "Prepare the state of one machine or of many, or look at it."),
         "help": Entry("cms_cli.commands.help", "Show the page of a command, or a topic."),
     }
 

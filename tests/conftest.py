@@ -6,12 +6,15 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from faultserver import FaultServer
 from hypothesis import settings
 from postgres import REQUIRED, NoPostgresError, Postgres, open_server
 from program import TOKEN, Program
+
+from cms_cli.replay.journal import postgres_setup
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("patient", deadline=None)
@@ -67,5 +70,22 @@ def postgres() -> Iterator[Postgres]:
 def database(postgres: Postgres) -> Iterator[str]:
     """The URL of an empty database."""
     url = postgres.new_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def prepared(postgres: Postgres) -> Iterator[str]:
+    """The name of a database that has the tables, to make others of."""
+    url = postgres.new_database()
+    postgres_setup.create(url)
+    yield urlsplit(url).path[1:]
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def shared(postgres: Postgres, prepared: str) -> Iterator[str]:
+    """The URL of a database that has the tables, and nothing in them."""
+    url = postgres.new_database(prepared)
     yield url
     postgres.drop_database(url)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from hashlib import sha256
 
 # What a key begins with says what is known of its account.
-_JWT, _PROFILE, _TOKEN = "jwt ", "profile ", "token "
+_JWT, _PROFILE, _TOKEN, _NAME = "jwt ", "profile ", "token ", "account "
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,28 @@ def account_of(token: str, profile: str | None) -> Account:
     return Account(key, subject, issuer, _instant(claims.get("exp")))
 
 
-def subject_in(key: str) -> str | None:
-    """Return the JWT's ``sub`` that an account's key holds; None where the account is not known by a JWT."""
+def shared(account: Account, name: str | None) -> Account | None:
+    """Return the account as every machine knows it.
+
+    A JWT says itself whose it is. A profile is a name on one machine only, and a token may be renewed on one before
+    it is on another.
+
+    Args:
+        account: As its token tells it.
+        name: The name that was given to it, or None.
+
+    Returns:
+        The account; None where it is not the same everywhere, since it takes a name and has none.
+    """
+    if account.key.startswith(_JWT):
+        return account
+    return replace(account, key=f"{_NAME}{name}") if name else None
+
+
+def owner_in(key: str) -> str | None:
+    """Return whose an account is: the name that was given to it, or its JWT's ``sub``; None where nobody knows."""
+    if key.startswith(_NAME):
+        return key[len(_NAME) :]
     return str(json.loads(key[len(_JWT) :])[1]) if key.startswith(_JWT) else None
 
 

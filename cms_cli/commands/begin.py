@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from cms_cli.access.tokens import Token
 from cms_cli.config.settings import Flags, Settings
+from cms_cli.config.state_url import passwords_in
 from cms_cli.terminal.console import Console
+from cms_cli.terminal.text import hide
 
 
 class Session(NamedTuple):
@@ -29,6 +31,9 @@ def begin(flags: Flags, *, creating: bool = False) -> Session:
     """
     settings = Settings(flags, creating=creating)
     console = console_of(flags, own_state=settings.profile_has_own_state)
+    if settings.state_url is not None:
+        for password in passwords_in(settings.state_url):
+            hide(password)
     for warning in settings.warnings:
         console.warn(warning)
     return Session(console, settings)

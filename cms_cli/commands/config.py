@@ -13,6 +13,7 @@ from cms_cli.config import file as configfile
 from cms_cli.config.keys import KEYS, TOKEN_KEYS
 from cms_cli.config.origin import OriginKind
 from cms_cli.config.settings import Flags, Settings, config_path
+from cms_cli.config.state_url import passwords_in
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.terminal import config as render
@@ -133,14 +134,21 @@ def _checked(name: str, value: str) -> object:
             "a token on the command line would show in process lists and in the shell's history",
             "Use `cms auth login`, or `cms config set token -` with the token on stdin",
         )
-    if value == "-":
+    from_stdin = value == "-"
+    if from_stdin:
         value = tokens.from_file("-").strip()
         if name == "token":
             return tokens.checked(value, "stdin")
     try:
-        return KEYS[name].check(value)
+        checked = KEYS[name].check(value)
     except ValueError as problem:
         raise CommandError(f"{name} {problem}") from None
+    if name == "state_url" and not from_stdin and passwords_in(str(checked)):
+        raise CommandError(
+            "a password on the command line would show in process lists and in the shell's history",
+            "Leave it to ~/.pgpass or PGPASSWORD, or use `cms config set state_url -` with the URL on stdin",
+        )
+    return checked
 
 
 def _tell_what_wins(console: Console, settings: Settings, section: str, name: str) -> None:

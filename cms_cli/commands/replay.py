@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from cms_cli.access.account import is_profile, subject_in
+from cms_cli.access.account import is_profile, owner_in
 from cms_cli.commands.begin import begin
 from cms_cli.commands.request import DeliveryFlags, ResumeRequest, TrackRequest
 from cms_cli.commands.shape import shape_of
@@ -65,8 +65,8 @@ def replay_file(request: TrackRequest) -> ExitCode:
         explained(console),
         open_target(settings, console, sandbox=request.sandbox, sending=sending) as target,
     ):
-        if sending and not request.sandbox:
-            require_state(settings)
+        if sending:
+            require_state(target, console)
         wanted = request_for(request.kind, path, shape, delivery, target)
         saved = _path(request.file.save_mapping)
         wanted = replace(wanted, save_mapping=saved)
@@ -88,22 +88,23 @@ def replay_file(request: TrackRequest) -> ExitCode:
     return report.exit_code
 
 
-def require_state(settings: Settings) -> None:
-    """Check that the state folder is the state that is meant, and that it was initialised where that is required.
+def require_state(target: Target, console: Console) -> None:
+    """Make sure that what was sent is known, and kept where it was asked for.
 
     Raises:
-        CommandError: The environment names a database, which would not be used.
-        JournalError: The folder was not initialised.
+        JournalError: The folder was not initialised, and has to be; or the database cannot be used.
+        CommandError: The state is shared, and the token does not say whose it is.
     """
-    if os.environ.get("CMS_STATE_URL"):
-        raise CommandError(
-            "CMS_STATE_URL is set, and this version keeps its state in a folder only",
-            "Unset it. Nothing was sent: other machines could not see what this one sends.",
-        )
-    if settings.state_required:
+    if target.state_url is not None:
+        from cms_cli.replay.journal.postgres_server import Server
+
+        server = Server(target.state_url)
+        if server.plain_text:
+            console.warn(f"{server.name}: the connection is not encrypted, as sslmode=disable asks for")
+    elif target.settings.state_required and not target.sandbox:
         from cms_cli.replay.journal import state_mark
 
-        state_mark.require(settings.state_dir)
+        state_mark.require(target.state_dir)
 
 
 def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
@@ -128,9 +129,9 @@ def resume_all(asked: ResumeRequest) -> ExitCode:
         )
     console, settings = begin(asked.flags)
     with explained(console), open_target(settings, console, sandbox=False) as target:
-        require_state(settings)
+        require_state(target, console)
         found: list[Run] = []
-        journal = Journal.open_to_read(target.state_dir)
+        journal = Journal.open_to_read(target.state_dir, target.state_url)
         if journal is not None and target.account is not None:
             with journal, journal.reading():
                 scope = runs.find_scope(journal, target.name, target.account.key)
@@ -162,14 +163,17 @@ def _resume(run: Run, asked: ResumeRequest, *, show: bool) -> ReplayReport:
     console, settings = begin(replace(asked.flags, host=None if sandbox else run.host))
     delivery = delivery_of(asked.delivery, settings, sandbox=sandbox)
     with explained(console), open_target(settings, console, sandbox=sandbox) as target:
-        if not sandbox:
-            require_state(settings)
+        require_state(target, console)
         _check_account(run, target, console)
         log_requests(console)
         request = request_for(EventKind(run.kind), run.file, Shape.from_json(run.shape), delivery, target)
         view = view_of(request.kind, target, console, delivery, ask=not asked.delivery.yes)
-        client = client_for(target, settings)
-        with client, Journal.open(target.state_dir) as journal, stoppable(view), view:
+        with (
+            client_for(target, settings) as client,
+            Journal.open(target.state_dir, target.state_url) as journal,
+            stoppable(view),
+            view,
+        ):
             report = resume(journal, run, request, client.attempt, view)
         if show:
             output.show_report(console, settings.output, report)
@@ -178,13 +182,14 @@ def _resume(run: Run, asked: ResumeRequest, *, show: bool) -> ReplayReport:
 
 def _check_account(run: Run, target: Target, console: Console) -> None:
     """Keep one account's sales from being sent as another's, as far as a token tells."""
-    account, subject = target.account, subject_in(run.account)
+    account = target.account
     if account is None or account.key == run.account:
         return
-    if account.subject is not None and subject is not None:
-        if subject != account.subject:
+    theirs, ours = owner_in(run.account), owner_in(account.key)
+    if theirs and ours:
+        if theirs != ours:
             raise CommandError(
-                f"{run.name} belongs to the account {subject}, and this token to {account.subject}",
+                f"{run.name} belongs to the account {theirs}, and this token to {ours}",
                 "Use a token of the run's own account.",
             )
     elif is_profile(account.key) and is_profile(run.account):  # it may have a new name
@@ -222,9 +227,16 @@ def delivery_of(flags: DeliveryFlags, settings: Settings, *, sandbox: bool) -> D
 def request_for(kind: EventKind, path: str, shape: Shape, delivery: Delivery, target: Target) -> Request:
     """Put a request together."""
     account = target.account
-    expires = account.expires_at.timestamp() if account is not None and account.expires_at is not None else None
     return Request(
-        kind, path, shape, delivery, target.name, account.key if account else "", target.state_dir, expires
+        kind,
+        path,
+        shape,
+        delivery,
+        target.name,
+        account.key if account is not None else "",
+        target.state_dir,
+        account.expires_at.timestamp() if account is not None and account.expires_at is not None else None,
+        state_url=target.state_url,
     )
 
 

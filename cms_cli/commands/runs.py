@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -19,6 +19,9 @@ from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.journal.rows import FAILED
 from cms_cli.terminal.console import Console
 from cms_cli.terminal.help import Command, Group
+
+if TYPE_CHECKING:
+    from cms_cli.replay.journal.journal import Journal
 
 EXAMPLES = """
 cms runs list
@@ -270,18 +273,36 @@ def prune(
             with _journals(console, settings) as journals:
                 for name in names:
                     _find(journals, name)
-        for folder in _folders(settings):
-            with Journal.open(folder) as journal:
-                gone += lifecycle.prune(journal, names, ledger_too=ledger)
+        for folder, url in _places(settings):
+            with Journal.open(folder, url) as journal:
+                # A database may keep what other people's accounts have sent; a folder is ours.
+                every = url is None or (names and not ledger)
+                scope = None if every else _own_scope(console, settings, journal)
+                gone += lifecycle.prune(journal, names, ledger_too=ledger, scope=scope)
     console.note(f"{gone} {'run' if gone == 1 else 'runs'} removed" + ("; the ledger is empty" if ledger else ""))
     return ExitCode.OK
 
 
-def _folders(settings: Settings) -> list[Path]:
-    """Return the folders that have a journal: that of the service, and that of the sandbox."""
+def _own_scope(console: Console, settings: Settings, journal: "Journal") -> int:
+    """Return the number of the account whose token is at hand.
+
+    Raises:
+        CommandError: There is no token, or it does not say whose it is.
+    """
+    from cms_cli.commands.target import open_target
+    from cms_cli.replay.journal import runs as book
+
+    with open_target(settings, console, sandbox=False) as target:
+        assert target.account is not None
+        return book.scope_of(journal, target.name, target.account.key)
+
+
+def _places(settings: Settings) -> list[tuple[Path, Optional[str]]]:
+    """Return where there is a journal, as folder and URL: that of the service, and that of the sandbox."""
     from cms_cli.replay.journal.sqlite_file import has_journal
 
-    return [folder for folder in (settings.state_dir, sandbox_dir(settings)) if has_journal(folder)]
+    places = [(settings.state_dir, settings.state_url), (sandbox_dir(settings), None)]
+    return [(folder, url) for folder, url in places if url is not None or has_journal(folder)]
 
 
 @contextmanager
@@ -290,7 +311,7 @@ def _journals(console: Console, settings: Settings) -> Iterator[list[Any]]:
     from cms_cli.replay.journal.journal import Journal
 
     with explained(console), ExitStack() as stack:
-        opened = [Journal.open_to_read(folder) for folder in _folders(settings)]
+        opened = [Journal.open_to_read(folder, url) for folder, url in _places(settings)]
         yield [stack.enter_context(journal) for journal in opened if journal is not None]
 
 

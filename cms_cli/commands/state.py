@@ -1,10 +1,13 @@
 """``cms state``: where it is kept what was sent."""
 
+from typing import Annotated
+
 import typer
 
 from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin
-from cms_cli.config.settings import Flags
+from cms_cli.config.settings import Flags, Settings
+from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.terminal.help import Command, Group
 
@@ -18,31 +21,61 @@ app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog
 
 @app.callback()
 def state() -> None:
-    """Prepare the state folder, or see what is in it."""
+    """Prepare the state of one machine or of many, or look at it."""
 
 
-@app.command("init", cls=Command, epilog="cms state init\ncms state init --state-dir /var/lib/cms")
+@app.command("init", cls=Command, epilog="cms state init\ncms state init --print > cms.sql")
 def init(
+    print_: Annotated[
+        bool, typer.Option("--print", help="Show the SQL that makes the tables, for whoever runs the database.")
+    ] = False,
     state_dir: o.StateDir = None,
     profile: o.Profile = None,
     config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """Mark the state folder as initialised, so that a lost one can be told from a new one.
+    """Make the tables of shared state in the database that CMS_STATE_URL names, or else mark the state folder.
 
-    With CMS_STATE_REQUIRED=1, or state_required in the config file, a replay on any other folder ends with exit 3.
+    With CMS_STATE_REQUIRED=1, or state_required in the config file, a replay on a folder without the mark ends with
+    exit 3, so that a lost folder is not taken for a new one.
     """
     from cms_cli.commands.replay import explained
-    from cms_cli.replay.journal import state_mark
+    from cms_cli.terminal import state as render
 
     console, settings = begin(
-        Flags(config=config, profile=profile, state_dir=state_dir, quiet=quiet, no_color=no_color)
+        Flags(
+            config=config,
+            profile=profile,
+            state_dir=state_dir,
+            json=json,
+            output=output,
+            quiet=quiet,
+            no_color=no_color,
+        )
     )
     with explained(console):
-        new = state_mark.initialise(settings.state_dir)
-    console.note(f"{'initialised' if new else 'already initialised'}: {settings.state_dir}")
+        if print_:
+            from cms_cli.replay.journal import postgres_setup
+
+            console.result(postgres_setup.script().rstrip())
+            return ExitCode.OK
+        where, new = _initialise(settings)
+    render.initialised(console, settings.output, where, new)
     return ExitCode.OK
+
+
+def _initialise(settings: Settings) -> tuple[str, bool]:
+    """Make the state; returns where it is, for people, and whether there was none."""
+    if settings.state_url is None:
+        from cms_cli.replay.journal import state_mark
+
+        return str(settings.state_dir), state_mark.initialise(settings.state_dir)
+    from cms_cli.replay.journal import postgres_setup
+
+    return postgres_setup.name_of(settings.state_url), postgres_setup.create(settings.state_url)
 
 
 @app.command("status", cls=Command, epilog="cms state status\ncms state status --json")
@@ -72,6 +105,39 @@ def status(
         )
     )
     with explained(console):
-        found = state_report.of_folder(settings.state_dir)
+        if settings.state_url is None:
+            found = state_report.of_folder(settings.state_dir)
+        else:
+            found = state_report.of_database(settings.state_dir, settings.state_url)
     render.status(console, settings.output, found)
+    return ExitCode.OK
+
+
+@app.command("upgrade", cls=Command, epilog="cms state upgrade\ncms state upgrade --profile shop --json")
+def upgrade(
+    profile: o.Profile = None,
+    config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> int:
+    """Move the tables of shared state on to the format of this version, once no older version uses them."""
+    from cms_cli.commands.replay import explained
+    from cms_cli.terminal import state as render
+
+    console, settings = begin(
+        Flags(config=config, profile=profile, json=json, output=output, quiet=quiet, no_color=no_color)
+    )
+    if settings.state_url is None:
+        raise CommandError(
+            "CMS_STATE_URL names no database; a state folder is upgraded by the first command that uses it",
+            "Name it: CMS_STATE_URL=postgresql://user@host/database",
+        )
+    with explained(console):
+        from cms_cli.replay.journal import postgres_setup
+
+        before, now = postgres_setup.upgrade(settings.state_url)
+        where = postgres_setup.name_of(settings.state_url)
+    render.upgraded(console, settings.output, where, before, now)
     return ExitCode.OK

@@ -58,23 +58,45 @@ class Target:
         """The folder of the journal; not made yet. A sandbox's journal lives beside its store."""
         return sandbox_dir(self.settings) if self.sandbox else self.settings.state_dir
 
+    @property
+    def state_url(self) -> str | None:
+        """The database of the journal instead of the folder, or None. A sandbox is of this machine."""
+        return None if self.sandbox else self.settings.state_url
+
     @cached_property
     def account(self) -> Account | None:
-        """Whose token it is; None where there is none."""
-        from cms_cli.access.account import Account, account_of
+        """Whose token it is; None where there is none.
+
+        Raises:
+            CommandError: The state is shared, and the token does not say whose it is.
+        """
+        from cms_cli.access.account import Account, account_of, shared
 
         if self.sandbox:
             return Account(SANDBOX)
-        return account_of(self.token, self.profile) if self.token else None
+        if not self.token:
+            return None
+        account = account_of(self.token, self.profile)
+        if self.state_url is None:
+            return account
+        known = shared(account, self.settings.account)
+        if known is None:
+            raise CommandError(
+                "the token is no JWT, so it does not say whose it is, and the state is shared with other machines",
+                "Name its account, the same on every machine: CMS_ACCOUNT, or cms config set account NAME",
+            )
+        return known
 
     @property
     def for_people(self) -> str:
         """The host and, if the token or profile says it, the account."""
         if self.sandbox:
             return "the sandbox"
+        from cms_cli.access.account import owner_in
+
         host = self.url.partition("://")[2]
         account = self.account
-        name = (account and account.subject) or self.profile
+        name = (account and owner_in(account.key)) or self.profile
         return f"{host} (account {name})" if name else host
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
-from cms_cli.config import tomltext
+from cms_cli.config import state_url, tomltext
 from cms_cli.config.keys import CONFIG_FLAG, DEFAULT_PROFILE, KEYS, PLAIN_NAME, TOKEN_KEYS
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
@@ -72,9 +72,13 @@ class ConfigFile:
         """Return whether a profile can be used: it is written in the file, or is the default one."""
         return name == DEFAULT_PROFILE or name in self.profiles
 
-    def holds_token(self) -> bool:
-        """Return whether a token stands in the file itself."""
-        return "token" in self.top or any("token" in section for section in self.profiles.values())
+    def secret(self) -> str:
+        """Return what of the file must not be read by others: ``token``, ``password``, or "" for nothing."""
+        sections = [self.top, *self.profiles.values()]
+        if any("token" in section for section in sections):
+            return "token"
+        urls = [str(section["state_url"]) for section in sections if "state_url" in section]
+        return "password" if any(state_url.passwords_in(url) for url in urls) else ""
 
     def others_can_read(self) -> bool:
         """Return whether the file's mode lets other users read it. Windows has no such mode."""

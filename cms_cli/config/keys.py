@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Callable
 
 from cms_cli.access.hosts import checked_host
+from cms_cli.config import state_url
 from cms_python import DEFAULT_HOST
 
 DEFAULT_PROFILE = "default"
@@ -145,6 +146,14 @@ KEYS: Mapping[str, Key] = {
         "Seconds to wait for retries and rate limits.", _seconds, "--max-wait", "S", default=90, in_replay=900
     ),
     "state_dir": Key("Folder of journal, ledger and sandbox.", _text, "--state-dir", "DIR", "CMS_STATE_DIR"),
+    "state_url": Key(
+        "PostgreSQL database that keeps the state of many machines: postgresql://user@host/database.",
+        state_url.checked,
+        variable="CMS_STATE_URL",
+    ),
+    "account": Key(
+        "Name of the account in a state on PostgreSQL, for tokens that are no JWT.", _text, variable="CMS_ACCOUNT"
+    ),
     "state_required": Key(
         "Whether a replay needs state that `cms state init` made: true or false.",
         _switch,

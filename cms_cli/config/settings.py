@@ -93,12 +93,13 @@ class Settings:
     @property
     def warnings(self) -> list[str]:
         """Problems that do not keep the command from working."""
-        if self.config.holds_token() and self.config.others_can_read():
+        secret = self.config.secret()
+        if secret and self.config.others_can_read():
             import shlex  # macOS keeps it under "Application Support"
 
             path = self.config.path
             fix = f"chmod 600 {shlex.quote(str(path))}"
-            return [f"{path} holds a token and can be read by others; fix it with: {fix}"]
+            return [f"{path} holds a {secret} and can be read by others; fix it with: {fix}"]
         return []
 
     @cached_property
@@ -140,16 +141,27 @@ class Settings:
         return expanded(self.get("state_dir").value)
 
     @property
+    def state_url(self) -> str | None:
+        """The database that keeps the state instead of the folder, or None; a password may be in it."""
+        found = self.get("state_url").value
+        return None if found is None else str(found)
+
+    @property
+    def account(self) -> str | None:
+        """The name of the account in a database, for a token that is no JWT; None where it has none."""
+        found = self.get("account").value
+        return None if found is None else str(found)
+
+    @property
     def state_required(self) -> bool:
         """Whether a replay needs state that `cms state init` made."""
         return bool(self.get("state_required").value)
 
     @property
     def profile_has_own_state(self) -> bool:
-        """Whether it takes the profile to find the state folder, and not only to find the token."""
-        found = self.config.value("state_dir", self.profile.value)
-        overridden = self.flags.state_dir is not None or bool(self._environment.get(KEYS["state_dir"].variable))
-        return found is not None and found[1] != "state_dir" and not overridden
+        """Whether it takes the profile to find the state, and not only to find the token."""
+        origins = {key: self.get(key).origin for key in ("state_dir", "state_url")}
+        return any(origin.kind is OriginKind.FILE and origin.name != key for key, origin in origins.items())
 
     def get(self, key: str) -> Setting[Any]:
         """Return any setting but the token; its value is None if nothing says it and there is no default.

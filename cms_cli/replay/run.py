@@ -12,7 +12,7 @@ from cms_cli.replay import warnings
 from cms_cli.replay.intake import Intake
 from cms_cli.replay.journal import lifecycle, row_table, runs
 from cms_cli.replay.journal.identity import RunConflictError, clear_the_way
-from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.journal import Journal, JournalError
 from cms_cli.replay.journal.row_table import changed_amounts
 from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run, RunState
@@ -100,7 +100,7 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
     begin = time.monotonic()
     with ExitStack() as stack:
         source = stack.enter_context(_input(request))
-        journal = Journal.open_to_read(request.state_dir, request.state_url)
+        journal, not_looked_at = _looked_at(request)
         scope = None
         if journal is not None:
             stack.enter_context(journal)
@@ -112,9 +112,25 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
             pass
         if request.save_mapping is not None and job.intake is not None:
             job.intake.save_mapping(request.save_mapping)
-        if not request.account:
-            plan = plan.warning_of(warnings.NOT_LOOKED_AT)
+        plan = plan.warning_of(*not_looked_at)
         return plan.preview, _report(job, plan, plan.preview.warnings)
+
+
+def _looked_at(request: Request) -> tuple[Journal | None, warnings.Warnings]:
+    """Open the journal that a dry run reads, if there is one; also returns a warning where it reads none.
+
+    Raises:
+        JournalError: The journal of the state folder is damaged or of a newer version.
+    """
+    nobody = () if request.account else (warnings.NOT_LOOKED_AT,)
+    if request.state_url is None:
+        return Journal.open_to_read(request.state_dir), nobody
+    if nobody:
+        return None, nobody
+    try:
+        return Journal.open_to_read(request.state_dir, request.state_url), ()
+    except JournalError as error:  # it needs no database
+        return None, (f"what earlier runs left was not looked at: {error.message}",)
 
 
 @contextmanager

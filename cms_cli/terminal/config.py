@@ -8,6 +8,7 @@ from typing import Any
 from cms_cli.access.tokens import TokenSource
 from cms_cli.config.origin import Origin, Setting
 from cms_cli.config.settings import Settings
+from cms_cli.config.state_url import without_password
 from cms_cli.terminal.console import Console
 from cms_cli.terminal.table import Column, report
 
@@ -21,6 +22,8 @@ def settings(
     """Show every setting and where it comes from; of a token only the latter."""
     rows: dict[str, tuple[Any, Origin | None]] = {key: (each.value, each.origin) for key, each in found.items()}
     rows["token"] = (HIDDEN, sources[0].origin) if sources else (None, None)
+    url, origin = rows["state_url"]
+    rows["state_url"] = (url and without_password(url), origin)
     if known.output == "table":
         cells = [(key, _plain(value), str(origin or "")) for key, (value, origin) in rows.items()]
         report(console, (Column("setting"), Column("value"), Column("from")), cells)
@@ -38,8 +41,11 @@ def settings(
 
 def one(console: Console, form: str, key: str, value: object, origin: Origin | None) -> None:
     """Show one setting: its bare value, or nothing where there is none."""
-    if key.rpartition(".")[2] == "token" and value is not None:
+    name = key.rpartition(".")[2]
+    if name == "token" and value is not None:
         value = HIDDEN
+    if name == "state_url" and isinstance(value, str):
+        value = without_password(value)
     if form != "table":
         console.document({"key": key, **_entry(value, origin)}, form)
     elif value is not None:

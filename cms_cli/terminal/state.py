@@ -7,6 +7,24 @@ from cms_cli.terminal.console import Console
 from cms_cli.terminal.table import pairs
 
 
+def initialised(console: Console, form: str, where: str, new: bool) -> None:
+    """Report that the state is there now."""
+    if form != "table":
+        console.document({"where": where, "initialised": True, "new": new}, form)
+    else:
+        console.note(f"{'initialised' if new else 'already initialised'}: {where}")
+
+
+def upgraded(console: Console, form: str, where: str, before: int, now: int) -> None:
+    """Report which format the shared state had, and has."""
+    if form != "table":
+        console.document({"where": where, "format_before": before, "format": now}, form)
+    elif before == now:
+        console.note(f"{where} has format {now} already")
+    else:
+        console.note(f"{where} was moved from format {before} to {now}")
+
+
 def status(console: Console, form: str, found: StateReport) -> None:
     """Show where the state is, and how much is in it."""
     if form != "table":
@@ -14,7 +32,7 @@ def status(console: Console, form: str, found: StateReport) -> None:
         return
     lines = [
         ("state", found.where),
-        ("initialised", "yes" if found.initialised else "no"),
+        ("initialised", "yes" if found.initialised else "no: cms state init"),
         ("runs", f"{found.runs:,}, of which {found.unfinished:,} unfinished"),
         ("ledger", f"{found.sales:,} sales, {found.leads:,} leads"),
     ]

@@ -48,7 +48,7 @@ def test_list_tells_every_origin(program: Program) -> None:
     assert list(value) == ["path", "exists", "profiles", "settings"]
     assert list(value["settings"]) == [
         *("profile", "host", "output", "timezone", "timeout", "max_wait", "state_dir"),
-        *("state_required", "token"),
+        *("state_url", "account", "state_required", "token"),
     ]
     path = str(program.config)
     assert value["settings"]["host"] == {

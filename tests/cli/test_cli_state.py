@@ -98,15 +98,3 @@ def test_the_status_says_what_is_there(online: Program, sales: str) -> None:
 
     assert online("state", "status", "--json").json == {**expected, "initialised": True, "runs": 1, "sales": 1}
     assert "1 sales" in online("state", "status").stdout
-
-
-@pytest.mark.parametrize("command", [("sale", "--from-csv", "sales.csv", "--yes"), ("runs", "resume", "--all")])
-def test_a_database_that_would_not_be_used_is_no_reason_to_go_on(
-    online: Program, service: FaultServer, sales: str, command: tuple[str, ...]
-) -> None:
-    """Somebody who names one counts on what other machines have sent, which a local folder does not know."""
-    result = online(*command, env={"CMS_STATE_URL": "postgresql://cms@127.0.0.1/cms"})
-
-    assert result.code == 2
-    assert "CMS_STATE_URL is set" in result.stderr
-    assert not service.requests

@@ -198,6 +198,7 @@ def test_prune_and_a_run_at_work(tmp_path: Path) -> None:
 def test_prune_and_the_ledger(tmp_path: Path, ledger: bool) -> None:
     """What was accepted is forgotten only when that is asked for."""
     with Journal.open(tmp_path) as journal:
+        assert runs.scope_of(journal, "https://host", "account") == 1
         with journal.transaction() as db:
             db.execute("INSERT INTO accepted_sales VALUES (1, x'00', 1, 'EUR')")
             db.execute("INSERT INTO sent_leads VALUES (1, x'00', 1)")

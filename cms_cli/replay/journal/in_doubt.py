@@ -34,6 +34,6 @@ def forget(db: Database, scope: int, keys: Iterable[bytes]) -> None:
     db.executemany("DELETE FROM sales_in_doubt WHERE scope = ? AND invoice = ?", ((scope, key) for key in keys))
 
 
-def clear(db: Database) -> None:
-    """Forget everything."""
-    db.execute("DELETE FROM sales_in_doubt")
+def clear(db: Database, scope: int) -> None:
+    """Forget everything of a host and account."""
+    db.execute("DELETE FROM sales_in_doubt WHERE scope = ?", (scope,))

@@ -102,7 +102,7 @@ def sizes(db: Database) -> tuple[int, int]:
     return int(sales), int(leads)
 
 
-def clear(db: Database) -> None:
-    """Forget everything."""
+def clear(db: Database, scope: int) -> None:
+    """Forget everything of a host and account."""
     for table in ("accepted_sales", "sent_leads"):
-        db.execute(f"DELETE FROM {table}")
+        db.execute(f"DELETE FROM {table} WHERE scope = ?", (scope,))

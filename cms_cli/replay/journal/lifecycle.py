@@ -63,7 +63,7 @@ def _keep_in_doubt(db: Database, run: Run) -> None:
         in_doubt.keep(db, run.scope, [*row_table.unknown(db, run), *unanswered])
 
 
-def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool) -> int:
+def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool, scope: int | None = None) -> int:
     """Remove runs, and every trace of them in the journal.
 
     Args:
@@ -71,6 +71,7 @@ def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool) ->
         names: Those to remove, whatever their state; None for all that are finished, and for what is left of
             those that never began.
         ledger_too: Whether to forget what was accepted as well.
+        scope: The number of the only host and account whose runs and ledger are meant; None for all.
 
     Returns:
         How many were removed.
@@ -82,7 +83,7 @@ def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool) ->
     wanted = None if not names else set(names)
     gone = 0
     for run in list(runs.all_runs(journal)):
-        if wanted is not None and run.name not in wanted:
+        if run.name not in wanted if wanted is not None else scope not in (None, run.scope):
             continue
         try:
             with journal.hold(run.scope, run.kind, run.sha256, run.shape):
@@ -95,9 +96,10 @@ def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool) ->
                 raise
     if ledger_too:
         with journal.transaction() as db:
-            ledger.clear(db)
-            look_alikes.clear(db)
-            in_doubt.clear(db)
+            for each in [scope] if scope is not None else runs.all_scopes(journal):
+                ledger.clear(db, each)
+                look_alikes.clear(db, each)
+                in_doubt.clear(db, each)
     journal.forget_strays()
     journal.compact()
     return gone

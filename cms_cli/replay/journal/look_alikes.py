@@ -55,7 +55,7 @@ def files(db: Database, scope: int) -> set[bytes]:
     return {bytes(place) for (place,) in db.execute("SELECT place FROM lead_files WHERE scope = ?", (scope,))}
 
 
-def clear(db: Database) -> None:
-    """Forget everything."""
+def clear(db: Database, scope: int) -> None:
+    """Forget everything of a host and account."""
     for table in ("lead_looks", "lead_files"):
-        db.execute(f"DELETE FROM {table}")
+        db.execute(f"DELETE FROM {table} WHERE scope = ?", (scope,))

@@ -19,6 +19,7 @@ CONNECT_SECONDS = 10
 """How long one attempt to connect may take."""
 
 _PLAIN = ("disable", "allow", "prefer")  # what libpq falls back from to plain text, or begins with
+_RIGHTS = "It takes USAGE on the schema cms, and SELECT, INSERT, UPDATE and DELETE on its tables."
 _HOW_TO_INSTALL = "Install it: pip install 'cms-python-client[postgres]'"
 
 
@@ -42,8 +43,15 @@ class Server:
         JournalError: The driver is missing, or the URL cannot be read.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, rights: str = _RIGHTS) -> None:
+        """Read a URL.
+
+        Args:
+            url: As libpq takes it.
+            rights: What to say where the role may not do what is asked of it.
+        """
         self._psycopg = _driver()
+        self._rights = rights
         from psycopg.conninfo import conninfo_to_dict
 
         try:
@@ -119,9 +127,7 @@ class Server:
         if state in ("3F000", "42P01"):
             return JournalError(f"{self.name} holds no state of cms yet", "Make its tables: cms state init")
         if state == "42501":
-            return JournalError(
-                what, "It takes USAGE on the schema cms, and SELECT, INSERT, UPDATE and DELETE on its tables."
-            )
+            return JournalError(what, self._rights)
         if state.startswith("28"):
             return JournalError(what, "Check user and password: in the URL, PGPASSWORD or ~/.pgpass.")
         if state == "3D000":

@@ -10,10 +10,42 @@ from cms_cli.replay.journal.postgres_server import Server
 from cms_cli.replay.journal.postgres_sql import FORMAT, UPGRADES, check_format, schema
 from cms_cli.replay.journal.sqlite_file import JournalError
 
+_THERE = "SELECT to_regclass('cms.state') IS NOT NULL"
+_RIGHTS = "It takes a role that owns the schema cms, or may make it; cms state init --print shows the SQL."
+
+_GRANTS = """
+-- Whoever sends needs no more than this; put the role in the place of "sender".
+-- GRANT USAGE ON SCHEMA cms TO sender;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA cms TO sender;
+"""
+
+
+def name_of(url: str) -> str:
+    """Return what people call a database by: host and name, without a password.
+
+    Raises:
+        JournalError: The driver is missing, or the URL cannot be read.
+    """
+    return Server(url).name
+
 
 def script() -> str:
     """Return the SQL that makes the tables, for whoever runs the database."""
-    return "BEGIN;\n\n" + "".join(f"{statement};\n\n" for statement in schema()) + "COMMIT;\n"
+    return "BEGIN;\n\n" + "".join(f"{statement};\n\n" for statement in schema()) + "COMMIT;\n" + _GRANTS
+
+
+def is_made(url: str) -> bool:
+    """Return whether a database has the tables.
+
+    Raises:
+        JournalError: It cannot be reached, or refuses us.
+    """
+    database = PostgresDatabase(Server(url))
+    try:
+        (there,) = database.execute(_THERE).fetchone()
+    finally:
+        database.close()
+    return bool(there)
 
 
 def create(url: str) -> bool:
@@ -26,12 +58,11 @@ def create(url: str) -> bool:
         JournalError: They cannot be made, or those that are there are of another format.
     """
     with _transaction(url) as database:
-        there, encoding = database.execute(
-            "SELECT to_regclass('cms.state') IS NOT NULL, current_setting('server_encoding')"
-        ).fetchone()
+        (there,) = database.execute(_THERE).fetchone()
         if there:
             check_format(database)
             return False
+        (encoding,) = database.execute("SELECT current_setting('server_encoding')").fetchone()
         if encoding != "UTF8":
             raise JournalError(
                 f"the encoding of the database is {encoding}, which cannot hold every text",
@@ -64,7 +95,7 @@ def upgrade(url: str) -> tuple[int, int]:
 
 @contextmanager
 def _transaction(url: str) -> Iterator[PostgresDatabase]:
-    database = PostgresDatabase(Server(url))
+    database = PostgresDatabase(Server(url, rights=_RIGHTS))
     try:
         database.execute("BEGIN")
         # Two machines may begin at once.

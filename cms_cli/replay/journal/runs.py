@@ -104,6 +104,11 @@ def find_scope(journal: Journal, host: str, account: str) -> int | None:
     return int(found[0]) if found else None
 
 
+def all_scopes(journal: Journal) -> list[int]:
+    """Return the numbers of every host and account."""
+    return [int(scope) for (scope,) in journal.db.execute("SELECT id FROM scopes ORDER BY id").fetchall()]
+
+
 def account_of(journal: Journal, scope: int) -> str:
     """Return the key of the account that a scope belongs to."""
     (account,) = journal.db.execute("SELECT account FROM scopes WHERE id = ?", (scope,)).fetchone()

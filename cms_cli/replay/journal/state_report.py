@@ -44,6 +44,25 @@ def of_folder(folder: Path) -> StateReport:
         return of_journal(journal, str(folder), is_initialised(folder))
 
 
+def of_database(folder: Path, url: str) -> StateReport:
+    """Count what a database holds; writes nothing.
+
+    Args:
+        folder: The state folder, which stays empty.
+        url: The database.
+
+    Raises:
+        JournalError: It cannot be used.
+    """
+    from cms_cli.replay.journal import postgres_setup
+
+    where = postgres_setup.name_of(url)
+    if not postgres_setup.is_made(url):
+        return StateReport(where, False)
+    with Journal.open(folder, url) as journal:
+        return of_journal(journal, where, True)
+
+
 def of_journal(journal: Journal, where: str, initialised: bool) -> StateReport:
     """Count what a journal holds."""
     with journal.reading():

@@ -1,0 +1,289 @@
+"""State that machines share in PostgreSQL, as people see it: the real program, a state folder for each machine."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from faultserver import FaultServer
+from program import TOKEN, Program
+
+HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
+NOWHERE = "postgresql://cms:a-secret-password@127.0.0.1:1/cms"
+
+
+def sales(home: Path, numbers: range, name: str = "sales.csv") -> str:
+    path = home / name
+    path.write_text(HEADER + "".join(f"c{n},buy,u{n},inv{n},499,EUR\n" for n in numbers))
+    return str(path)
+
+
+def jwt(subject: str) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps({"iss": "cms", "sub": subject}).encode()).rstrip(b"=").decode()
+    return f"e30.{payload}.sig"
+
+
+@pytest.fixture
+def machines(tmp_path: Path, service: FaultServer, shared: str) -> tuple[Program, Program]:
+    """Two machines that share an account, and the database of its state."""
+    found = []
+    for name in ("one", "two"):
+        home = tmp_path / name
+        home.mkdir()
+        program = Program(home)
+        program.env.update(CMS_HOST=service.url, CMS_BEARER_TOKEN=TOKEN, CMS_STATE_URL=shared, CMS_ACCOUNT="shop")
+        found.append(program)
+    return found[0], found[1]
+
+
+def test_what_one_machine_sent_the_other_does_not(
+    machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
+) -> None:
+    """The same file is finished, an overlapping one sends its new rows, and neither folder holds a journal."""
+    one, two = machines
+    first, second = sales(tmp_path, range(3)), sales(tmp_path, range(1, 5), "more.csv")
+
+    assert one("sale", "--from-csv", first, "--yes").code == 0
+    assert "was finished before" in two("sale", "--from-csv", first, "--yes").stderr
+    assert two("sale", "--from-csv", second, "--yes", "--json").json["counts"]["duplicate"] == 2
+    assert len(service.requests) == 5
+    assert not one.state.exists()
+    assert not two.state.exists()
+
+
+def test_a_run_is_gone_on_with_on_another_machine(
+    machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
+) -> None:
+    """Without its file, by its ID or with all others; ``runs list`` shows it on both."""
+    one, two = machines
+    path = Path(sales(one.home, range(4)))
+    assert one("sale", "--from-csv", str(path), "--yes", "--limit", "1").code == 0
+    path.unlink()
+    (run,) = two("runs", "list", "--json").json
+    assert run["state"] == "unfinished"
+
+    assert two("runs", "resume", run["run"], "--yes", "--limit", "1").code == 0
+    assert two("runs", "resume", "--all", "--yes").code == 0
+
+    assert len(service.requests) == 4
+    assert one("runs", "show", run["run"], "--json").json["counts"]["accepted"] == 4
+
+
+def test_a_token_that_is_no_jwt_needs_a_name_for_its_account(
+    machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
+) -> None:
+    """Two machines may call different accounts ``default``; a JWT says itself whose it is, whatever its name."""
+    one, two = machines
+    path = sales(tmp_path, range(2))
+    for command in (("sale", "--from-csv", path, "--yes"), ("sale", "--from-csv", path, "--dry-run")):
+        refused = one(*command, env={"CMS_ACCOUNT": ""})
+        assert refused.code == 2
+        assert "CMS_ACCOUNT" in refused.stderr
+    assert not service.requests
+
+    assert (
+        one("sale", "--from-csv", path, "--yes", env={"CMS_BEARER_TOKEN": jwt("u1"), "CMS_ACCOUNT": ""}).code == 0
+    )
+    again = two("sale", "--from-csv", path, "--yes", env={"CMS_BEARER_TOKEN": jwt("u1"), "CMS_ACCOUNT": "x"})
+    assert "was finished before" in again.stderr
+    assert two("sale", "--from-csv", path, "--yes", env={"CMS_BEARER_TOKEN": jwt("u2")}).code == 0
+    assert len(service.requests) == 4
+
+
+def test_a_run_of_another_account_is_not_gone_on_with(
+    machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
+) -> None:
+    """Neither under another name nor under another JWT."""
+    one, two = machines
+    assert one("sale", "--from-csv", sales(tmp_path, range(2)), "--yes", "--limit", "1").code == 0
+    (run,) = one("runs", "list", "--json").json
+
+    for other in ({"CMS_ACCOUNT": "other"}, {"CMS_BEARER_TOKEN": jwt("u1")}):
+        refused = two("runs", "resume", run["run"], "--yes", env=other)
+        assert refused.code == 2
+        assert "belongs to the account shop" in refused.stderr
+    assert len(service.requests) == 1
+
+
+def test_a_database_that_is_not_there(online: Program, service: FaultServer) -> None:
+    """Exit 3, nothing sent, nothing kept in the folder instead; the password is in no message."""
+    path = sales(online.home, range(2))
+    env = {"CMS_STATE_URL": NOWHERE, "CMS_ACCOUNT": "shop"}
+    for command in (
+        ("sale", "--from-csv", path, "--yes"),
+        ("runs", "resume", "--all"),
+        ("runs", "list"),
+        ("state", "init"),
+        ("state", "status"),
+        ("state", "upgrade"),
+    ):
+        result = online(*command, env=env)
+        assert result.code == 3, command
+        assert "PostgreSQL at 127.0.0.1" in result.stderr
+        assert "a-secret-password" not in result.stderr + result.stdout
+    assert not service.requests
+    assert not online.state.exists()
+
+
+def test_what_needs_no_database(online: Program, service: FaultServer) -> None:
+    """A dry run says that it did not look; a single event and the sandbox do not ask."""
+    path = sales(online.home, range(2))
+    env = {"CMS_STATE_URL": NOWHERE}
+    event = "--click-id c --event-name e --customer-external-id u --invoice-id i --amount 1 --currency eur"
+
+    rehearsed = online("sale", "--from-csv", path, "--dry-run", "--json", env={**env, "CMS_ACCOUNT": "shop"})
+    assert rehearsed.code == 0
+    assert any("was not looked at: PostgreSQL at 127.0.0.1" in each for each in rehearsed.json["warnings"])
+    assert online("sale", "--from-csv", path, "--dry-run", env={**env, "CMS_BEARER_TOKEN": ""}).code == 0
+    assert online("sale", *event.split(), env=env).code == 0
+    assert online("sale", "--from-csv", path, "--sandbox", "--yes", env=env).code == 0
+
+
+def test_a_dry_run_decides_by_what_other_machines_sent(machines: tuple[Program, Program], tmp_path: Path) -> None:
+    """And writes nothing into the database."""
+    one, two = machines
+    one("sale", "--from-csv", sales(tmp_path, range(3)), "--yes")
+
+    rehearsed = two("sale", "--from-csv", sales(tmp_path, range(2, 6), "more.csv"), "--dry-run", "--json")
+
+    assert (rehearsed.json["counts"]["duplicate"], rehearsed.json["counts"]["pending"]) == (1, 3)
+    assert one("state", "status", "--json").json["runs"] == 1
+
+
+def test_the_tables_are_made_once_and_by_init_only(online: Program, service: FaultServer, database: str) -> None:
+    """A replay before is exit 3 and names the command; the status says so, before and after."""
+    path = sales(online.home, range(2))
+    env = {"CMS_STATE_URL": database, "CMS_ACCOUNT": "shop"}
+
+    refused = online("sale", "--from-csv", path, "--yes", env=env)
+    assert refused.code == 3
+    assert "cms state init" in refused.stderr
+    assert not online("state", "status", "--json", env=env).json["initialised"]
+    assert not service.requests
+
+    assert online("state", "init", "--json", env=env).json["new"]
+    assert not online("state", "init", "--json", env=env).json["new"]
+    assert online("sale", "--from-csv", path, "--yes", env={**env, "CMS_STATE_REQUIRED": "1"}).code == 0
+    found = online("state", "status", "--json", env=env).json
+    assert (found["initialised"], found["runs"], found["sales"]) == (True, 1, 2)
+    upgraded = online("state", "upgrade", "--json", env=env).json
+    assert upgraded["format_before"] == upgraded["format"]
+
+
+def test_a_database_administrator_may_make_the_tables(online: Program, database: str) -> None:
+    """``--print`` shows SQL that makes them, and the rights that a replay needs; these alone are enough."""
+    import psycopg
+
+    script = online("state", "init", "--print").stdout
+    role = f"sender_{urlsplit(database).path[-12:]}"
+    granted = script.partition("-- GRANT")[1:]
+    grants = "".join(granted).replace("-- GRANT", "GRANT").replace("sender", role)
+    with psycopg.connect(database, autocommit=True) as db:
+        db.execute(script)
+        db.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'a long password'")
+        try:
+            parts = urlsplit(database)
+            url = parts._replace(netloc=f"{role}:a%20long%20password@{parts.hostname}:{parts.port}").geturl()
+            env = {"CMS_STATE_URL": url, "CMS_ACCOUNT": "shop"}
+            path = sales(online.home, range(2))
+            refused = online("sale", "--from-csv", path, "--yes", env=env)
+            assert refused.code == 3
+            assert "USAGE on the schema cms" in refused.stderr
+
+            db.execute(grants)
+            assert online("sale", "--from-csv", path, "--yes", env=env).code == 0
+            assert online("runs", "prune", env=env).code == 0
+            assert online("state", "init", env=env).code == 0  # there is nothing to do
+        finally:
+            db.execute(f"DROP OWNED BY {role}")
+            db.execute(f"DROP ROLE {role}")
+
+
+def test_init_without_the_right_to_make_tables(online: Program, database: str) -> None:
+    """It says whom to ask, and for what."""
+    import psycopg
+
+    role = f"guest_{urlsplit(database).path[-12:]}"
+    with psycopg.connect(database, autocommit=True) as db:
+        db.execute(f"CREATE ROLE {role} LOGIN")
+        try:
+            parts = urlsplit(database)
+            url = parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}").geturl()
+            refused = online("state", "init", env={"CMS_STATE_URL": url})
+        finally:
+            db.execute(f"DROP ROLE {role}")
+    assert refused.code == 3
+    assert "cms state init --print" in refused.stderr
+
+
+def test_prune_forgets_one_s_own_account_only(
+    machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
+) -> None:
+    """Others' runs and ledgers in the same database stay."""
+    one, two = machines
+    two.env["CMS_ACCOUNT"] = "other"
+    path = sales(tmp_path, range(2))
+    for machine in machines:
+        assert machine("sale", "--from-csv", path, "--yes").code == 0
+
+    assert "1 run removed" in one("runs", "prune", "--ledger", "--yes").stderr
+    assert len(one("runs", "list", "--json").json) == 1
+    assert one("sale", "--from-csv", path, "--yes").code == 0
+    assert len(service.requests) == 6  # which "shop" had forgotten
+
+    assert two("runs", "prune").code == 0
+    assert two("sale", "--from-csv", path, "--yes", "--json").json["counts"]["duplicate"] == 2
+    assert len(service.requests) == 6
+
+
+@pytest.mark.parametrize("value", ["mysql://host/db", "host", "postgresql"])
+def test_a_url_that_is_none(online: Program, service: FaultServer, value: str) -> None:
+    """The error names the variable and an example, and not the value, which may hold a password."""
+    result = online("sale", "--from-csv", sales(online.home, range(1)), "--yes", env={"CMS_STATE_URL": value})
+
+    assert result.code == 2
+    assert "CMS_STATE_URL must be the URL of a PostgreSQL database" in result.stderr
+    assert not service.requests
+
+
+def test_the_config_file_names_the_database(machines: tuple[Program, Program], shared: str, tmp_path: Path) -> None:
+    """Of a profile too; its password is shown nowhere, and others may not read it."""
+    one, _ = machines
+    del one.env["CMS_STATE_URL"], one.env["CMS_ACCOUNT"]
+    with_password = shared.replace("cms@", "cms:p%C3%A4ssword-of-mine@")
+
+    shown = one("config", "set", "state_url", with_password)
+    assert shown.code == 2
+    assert "on stdin" in shown.stderr
+    assert one("config", "set", "state_url", "-", stdin=with_password).code == 0
+    assert one("config", "set", "account", "shop").code == 0
+    for command in (("config", "list"), ("config", "get", "state_url"), ("config", "list", "--json")):
+        said = one(*command)
+        assert "cms:***@" in said.stdout
+        assert "of-mine" not in said.stdout + said.stderr
+    one.config.chmod(0o644)
+    result = one("sale", "--from-csv", sales(tmp_path, range(2)), "--yes")
+    assert result.code == 0
+    assert "holds a password and can be read by others" in result.stderr
+    assert one("state", "status", "--json").json["sales"] == 2
+    assert stat.S_IMODE(one.config.stat().st_mode) == 0o644
+
+
+def test_a_plain_line_to_another_machine_gets_a_warning(online: Program, service: FaultServer) -> None:
+    """``sslmode=disable`` is obeyed, and said; a name that nobody has stands for the other machine."""
+    url = "postgresql://cms@db.invalid/cms?sslmode=disable"
+    result = online(
+        "sale",
+        "--from-csv",
+        sales(online.home, range(1)),
+        "--yes",
+        env={"CMS_STATE_URL": url, "CMS_ACCOUNT": "shop"},
+    )
+
+    assert result.code == 3
+    assert "the connection is not encrypted" in result.stderr
+    assert not service.requests
