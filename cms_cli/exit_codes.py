@@ -28,7 +28,7 @@ MEANINGS = {
     ExitCode.OK: "Everything was accepted; duplicates are fine.",
     ExitCode.REFUSED: "The service refused an event; or --skip-invalid left rows out; or a setting has no value.",
     ExitCode.USAGE: "Bad usage or bad input; nothing was sent.",
-    ExitCode.INTERNAL: "A failure on this machine: disk, state folder, journal, a bug.",
+    ExitCode.INTERNAL: "A failure on this machine or of the shared state: disk, journal, database, a bug.",
     ExitCode.AUTH: "No token, or the service does not accept it.",
     ExitCode.UNAVAILABLE: "The service was not reached, stayed busy, or is not the API; run the command again.",
     ExitCode.UNKNOWN: "An event may or may not have arrived.",

@@ -122,3 +122,22 @@ def test_the_action_passes_every_input_and_output_on() -> None:
     (replay,) = (step for step in action["runs"]["steps"] if step.get("id") == "replay")
     for variable in replay["env"]:
         assert variable == "CMS_BEARER_TOKEN" or variable.removeprefix("INPUT_") in script, variable
+
+
+def test_the_action_brings_the_driver_where_a_database_is_named() -> None:
+    """And keeps no state in the cache then."""
+    steps = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["runs"]["steps"]
+    (install,) = (step["run"] for step in steps if "pip" in step.get("run", ""))
+    echoed = install.replace('"$RUNNER_TEMP/cms-venv/bin/pip"', "echo").replace("python3 -m venv", "true")
+    for url, package in (("", "/here"), ("postgresql://cms@db/cms", "/here[postgres]")):
+        env = {
+            "PATH": os.environ["PATH"],
+            "GITHUB_ACTION_PATH": "/here",
+            "RUNNER_TEMP": "/tmp",
+            "CMS_STATE_URL": url,
+        }
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", echoed], env=env, capture_output=True, text=True)
+        assert done.stdout.split()[-1] == package, done.stderr
+    cached = [step for step in steps if "actions/cache" in step.get("uses", "")]
+    assert len(cached) == 2
+    assert all("env.CMS_STATE_URL == ''" in step["if"] for step in cached)

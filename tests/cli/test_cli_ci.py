@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from faultserver import FaultServer, json_reply
 from program import Program
 
@@ -215,38 +216,46 @@ def scripts(value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_that_is_offered_works(path: Path, online: Program) -> None:
+def test_a_workflow_that_is_offered_works(path: Path, online: Program, request: pytest.FixtureRequest) -> None:
     """Each example is YAML, its steps are shell, and every cms command in it succeeds as it stands."""
-    yaml = pytest.importorskip("yaml")
     text = path.read_text(encoding="utf-8")
     found = scripts(yaml.safe_load(text))
     (online.home / "exports").mkdir()
     (online.home / "exports" / "sales.csv").write_text(HEADER + line(1), encoding="utf-8")
+    with_database = "database" in path.name
+    env = {"CMS_STATE_URL": request.getfixturevalue("shared"), "CMS_ACCOUNT": "shop"} if with_database else {}
 
     commands = [each for each in found if each.startswith("cms ")]
-    assert len(commands) == 2
+    assert len(commands) == (1 if with_database else 2)
     for each in found:
         assert subprocess.run(["bash", "-n", "-c", each]).returncode == 0, each
     for each in commands:
-        result = online(*each.split()[1:])
+        result = online(*each.replace('"$FILE"', "exports/sales.csv").split()[1:], env=env)
         assert result.code == 0, result.stderr
     assert "CMS_BEARER_TOKEN" in text
-    assert "CMS_STATE_DIR" in text
+    assert ("CMS_STATE_URL" if with_database else "CMS_STATE_DIR") in text
+    # What the package index has by that name is another program without a command line.
+    assert all(
+        "cms-python-client @ https" in each or "[postgres] @ https" in each for each in found if "pip" in each
+    )
 
 
 def test_the_examples_are_for_github_and_gitlab() -> None:
-    """There is one for each, with the parts that each needs."""
-    yaml = pytest.importorskip("yaml")
-    github, gitlab = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in WORKFLOWS)
+    """There is one for each, with its state in a cache or in a database, and the parts that each needs."""
+    found = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in WORKFLOWS}
+    assert set(found) == {"github", "github-database", "gitlab", "gitlab-database"}
+    github, gitlab = found["github"], found["gitlab"]
 
     assert set(github["jobs"]) == {"check", "send"}
     assert {"pull_request", "push", "schedule"} <= set(github[True])  # YAML reads `on` as a truth
-    assert all(step.keys() & {"uses", "run"} for each in github["jobs"].values() for step in each["steps"])
+    for each in (github, found["github-database"]):
+        assert all(step.keys() & {"uses", "run"} for job in each["jobs"].values() for step in job["steps"])
     # At the top it would be the checks' as well, and GitHub cancels what waits in a group when more comes.
     assert "concurrency" not in github
     assert [name for name, each in github["jobs"].items() if "concurrency" in each] == ["send"]
     assert all("script" in gitlab[name] for name in ("check-sales", "send-sales"))
-    assert "schema_version" not in json.dumps(gitlab)
+    assert "concurrency" not in json.dumps(found["github-database"])
+    assert "resource_group" not in json.dumps(found["gitlab-database"])
 
 
 @pytest.fixture
