@@ -159,6 +159,7 @@ def from_command(command: str | list[str], where: str) -> str:
         raise TokenError(f"{where}: gave no token within {COMMAND_SECONDS:.0f} s") from None
     finally:
         process.kill()  # if it has not ended by itself
+        process.wait()
     if len(out) > _LONGEST:
         raise TokenError(f"{where}: the command printed more than {_LONGEST // 1024} KiB, which is no token")
     said = err.decode("utf-8", "replace").strip()
@@ -183,9 +184,10 @@ def _outputs_of(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
     import threading
 
     def read(stream: IO[bytes], at: int) -> None:
-        read_of[at] = stream.read(_LONGEST + 1)
-        while at and stream.read(_LONGEST):  # a log of any length is read and dropped
-            pass
+        with stream:
+            read_of[at] = stream.read(_LONGEST + 1)
+            while at and stream.read(_LONGEST):  # a log of any length is read and dropped
+                pass
 
     assert process.stdout is not None
     assert process.stderr is not None

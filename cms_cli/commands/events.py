@@ -108,7 +108,6 @@ def track(request: TrackRequest) -> ExitCode:
 
 
 def _send(event: Event, kind: EventKind, target: Target, settings: Settings, console: Console) -> Outcome:
-    output.log_requests(console)
     client = CMSClient(
         target.token,
         target.url,
@@ -116,7 +115,7 @@ def _send(event: Event, kind: EventKind, target: Target, settings: Settings, con
         retries=RETRIES,
         total_wait=settings.max_wait(MAX_WAIT),
     )
-    with client, console.waiting(f"sending to {target.name}"):
+    with client, output.log_requests(console), console.waiting(f"sending to {target.name}"):
         try:
             return client.send(event)
         except KeyboardInterrupt:

@@ -81,8 +81,7 @@ def replay_file(request: TrackRequest) -> ExitCode:
                     f"saved {saved}: cms {request.kind.value} {flag} FILE --mapping {shlex.quote(str(saved))}"
                 )
             return report.exit_code
-        log_requests(console)
-        with client_for(target, settings) as client, stoppable(view), view:
+        with client_for(target, settings) as client, log_requests(console), stoppable(view), view:
             report = replay(wanted, client.attempt, view)
         output.show_report(console, settings.output, report)
     return report.exit_code
@@ -165,12 +164,12 @@ def _resume(run: Run, asked: ResumeRequest, *, show: bool) -> ReplayReport:
     with explained(console), open_target(settings, console, sandbox=sandbox) as target:
         require_state(target, console)
         _check_account(run, target, console)
-        log_requests(console)
         request = request_for(EventKind(run.kind), run.file, Shape.from_json(run.shape), delivery, target)
         view = view_of(request.kind, target, console, delivery, ask=not asked.delivery.yes)
         with (
             client_for(target, settings) as client,
             Journal.open(target.state_dir, target.state_url) as journal,
+            log_requests(console),
             stoppable(view),
             view,
         ):

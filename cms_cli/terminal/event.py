@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from cms_cli.terminal.console import Console
 from cms_cli.terminal.table import pairs
@@ -104,9 +105,11 @@ def _plain(value: object) -> str:
     return value if isinstance(value, str) else to_json(value)
 
 
-def log_requests(console: Console) -> None:
+@contextmanager
+def log_requests(console: Console) -> Iterator[None]:
     """Write the SDK's log to stderr: waits for a retry, and with ``--verbose`` each request and answer."""
     if console.quiet:
+        yield
         return
     import logging
 
@@ -114,7 +117,11 @@ def log_requests(console: Console) -> None:
         def emit(self, record: logging.LogRecord) -> None:
             console.note(record.getMessage())
 
-    log = logging.getLogger("cms_python")
-    log.addHandler(Handler())
+    log, handler = logging.getLogger("cms_python"), Handler()
+    log.addHandler(handler)
     log.setLevel(logging.DEBUG if console.verbose else logging.INFO)
     log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)

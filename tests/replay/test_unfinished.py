@@ -63,6 +63,13 @@ def test_resume_all_goes_on_with_every_unfinished_run_the_oldest_first(
     assert online("runs", "resume", "--all", "--json", *FLAGS, env=other).json[0]["run"] == foreign.json["run"]
 
 
+def test_resume_all_logs_every_request_once(online: Program) -> None:
+    """However many runs come before."""
+    nights(online)
+    logged = online("runs", "resume", "--all", "-v", *FLAGS).stderr.splitlines()
+    assert sum(line.startswith("POST ") for line in logged) == 6
+
+
 def test_resume_all_ends_with_the_code_that_counts(online: Program, service: FaultServer) -> None:
     """A refused row is 1; a rejected token ends it at once."""
     nights(online)
