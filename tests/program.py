@@ -1,11 +1,13 @@
-"""Runs the real program, as a process of its own, in an environment built from nothing.
+"""Runs the real program, in an environment built from nothing.
 
     result = program("lead", "--event-name", "signup", ..., env={"CMS_HOST": server.url})
     assert result.code == 0
     assert result.json["success"]
 
-Nothing is inherited: no CMS_*, no home folder, no proxy. ``on_terminal`` runs it on a pseudo-terminal, with what is
-typed there; ``start`` leaves it running.
+Nothing is inherited: no CMS_*, no home folder, no proxy. The program runs within the process of the tests, from its
+arguments to its exit code, with streams of its own. Tests of what only a process has run it as one: ``spawn`` runs
+it to its end (pipes, signals, start-up, variables that Python itself reads), ``start`` leaves it running, and
+``on_terminal`` runs it on a pseudo-terminal, with what is typed there.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ import re
 import select
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,7 @@ TOKEN = "tok_5b1f0c2d9e"
 _ROOT = Path(cms_cli.__file__).parent.parent
 _KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
 _MEASURING = "COVERAGE_"  # with COVERAGE_PROCESS_START, what the program runs through is measured as well
+_READ_AT_THE_START = ("PYTHON", "LANG", "LC_", "TZ")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Opening the terminal makes it the session's own, which is what /dev/tty is (getpass asks there).
 _OWN_TERMINAL = (
@@ -112,11 +116,46 @@ class Program:
         *arguments: str,
         env: Mapping[str, str] | None = None,
         stdin: str | bytes = b"",
+        cwd: Path | None = None,
+    ) -> Result:
+        """Run it to its end within the process of the tests, where it need not load first.
+
+        Args:
+            arguments: Those of the command line.
+            env: Variables besides the ones of every run.
+            stdin: What it can read.
+            cwd: The current folder; None for the home.
+        """
+        from cms_cli.app import main
+
+        environment = {**self.env, **(env or {})}
+        early = [
+            name
+            for name, text in environment.items()
+            if name.startswith(_READ_AT_THE_START) and (name, text) != ("PYTHONPATH", str(_ROOT))
+        ]
+        assert not early, f"Python reads {early[0]} when it starts: use spawn()"
+        stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape") for _ in range(2))
+        stderr.reconfigure(errors="backslashreplace")
+        with _fed(stdin) as source, _environment(environment, cwd or self.home):
+            before = sys.stdin, sys.stdout, sys.stderr
+            sys.stdin, sys.stdout, sys.stderr = source, stdout, stderr
+            try:
+                code = main(arguments)
+            finally:
+                sys.stdin, sys.stdout, sys.stderr = before
+        return Result(*(_text(stream.buffer.getvalue()) for stream in (stdout, stderr)), code)
+
+    def spawn(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        stdin: str | bytes = b"",
         timeout: float = 60.0,
         python: Sequence[str] = (),
         cwd: Path | None = None,
     ) -> Result:
-        """Run it to its end.
+        """Run it to its end as a process of its own.
 
         Args:
             arguments: Those of the command line.
@@ -136,28 +175,6 @@ class Program:
             check=False,
         )
         return Result(_text(done.stdout), _text(done.stderr), done.returncode)
-
-    def inside(self, *arguments: str) -> Result:
-        """Run it in this very process, for checks of parsing and rendering.
-
-        Args:
-            arguments: Those of the command line.
-        """
-        from cms_cli.app import main
-
-        stdout, stderr = io.StringIO(), io.StringIO()
-        folder, environment = Path.cwd(), dict(os.environ)
-        try:
-            os.chdir(self.home)
-            os.environ.clear()
-            os.environ.update(self.env)
-            with redirect_stdout(stdout), redirect_stderr(stderr):
-                code = main(arguments)
-        finally:
-            os.chdir(folder)
-            os.environ.clear()
-            os.environ.update(environment)
-        return Result(stdout.getvalue(), stderr.getvalue(), code)
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start it and leave it running, its stdout and stderr in pipes; the caller sees to its end."""
@@ -218,6 +235,38 @@ class Program:
             if theirs >= 0:
                 os.close(theirs)
         return Screen(raw, code)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
+    """Have these variables and no others, and a current folder."""
+    outside, before = Path.cwd(), dict(os.environ)
+    try:
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(variables)
+        yield
+    finally:
+        os.chdir(outside)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def _fed(data: str | bytes) -> Iterator[io.TextIOWrapper]:
+    """Yield the reading end of a pipe that is fed with this."""
+    theirs, ours = os.pipe()
+
+    def feed() -> None:
+        # A program that does not read to the end closes its own end first.
+        with suppress(BrokenPipeError), os.fdopen(ours, "wb") as pipe:
+            pipe.write(data.encode() if isinstance(data, str) else data)
+
+    feeder = threading.Thread(target=feed)
+    with os.fdopen(theirs, encoding="utf-8", errors="surrogateescape") as source:
+        feeder.start()
+        yield source
+    feeder.join()
 
 
 def _talk(terminal: int, typed: list[tuple[str, str]], deadline: float) -> str:

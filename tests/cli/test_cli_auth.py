@@ -178,7 +178,7 @@ def test_status_of_a_host_that_breaks_off(program: Program, service: FaultServer
     """A host whose answer breaks off or never ends has answered all the same, and that is no bug of the program."""
     service.script(answer)
 
-    result = program("auth", "status", env={"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": service.url}, timeout=30)
+    result = program("auth", "status", env={"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": service.url})
 
     assert (result.code, result.stderr) == (0, "")
     assert said in result.stdout

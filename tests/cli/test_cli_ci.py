@@ -259,14 +259,15 @@ def test_the_examples_are_for_github_and_gitlab() -> None:
 
 
 @pytest.fixture
-def homeless(program: Program, tmp_path: Path) -> Program:
+def homeless(program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
     """The program in a container, under a number that no account has, and without HOME."""
-    lib = tmp_path / "lib"
-    lib.mkdir()
-    (lib / "sitecustomize.py").write_text(
-        "import pwd\n\n\ndef nobody(key):\n    raise KeyError(key)\n\n\npwd.getpwuid = pwd.getpwnam = nobody\n"
-    )
-    program.env["PYTHONPATH"] = f"{lib}:{program.env['PYTHONPATH']}"
+    import pwd
+
+    def nobody(key: object) -> None:
+        raise KeyError(key)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(pwd, "getpwnam", nobody)
     for name in [name for name in program.env if name.startswith(("XDG_", "CMS_")) or name == "HOME"]:
         del program.env[name]
     return program

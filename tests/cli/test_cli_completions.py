@@ -28,7 +28,9 @@ def complete(program: Program, line: str, shell: str = "bash", **env: str) -> li
         "COMP_WORDS": "\n".join(words),
         "COMP_CWORD": f"{len(words) - 1}",
     }
-    result = program(env={**asked, "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args", **env})
+    result = program.spawn(
+        env={**asked, "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args", **env}
+    )
     assert (result.code, result.stderr) == (0, ""), result
     return [each for each in result.stdout.splitlines() if each]
 
@@ -135,9 +137,9 @@ def test_nothing_that_is_broken_is_heard_of(program: Program, broken: str) -> No
 def test_a_flag_and_its_value_in_one_word(program: Program) -> None:
     """bash breaks --output=js into three words; what is offered is the value."""
     words = {"_CMS_COMPLETE": "complete_bash", "COMP_WORDS": "cms\nlead\n--output\n=\njs", "COMP_CWORD": "4"}
-    assert program(env=words).stdout.splitlines() == ["json", "jsonl"]
+    assert program.spawn(env=words).stdout.splitlines() == ["json", "jsonl"]
     words.update(COMP_WORDS="cms\nlead\n--output\n=", COMP_CWORD="3")
-    assert program(env=words).stdout.splitlines() == ["table", "json", "jsonl"]
+    assert program.spawn(env=words).stdout.splitlines() == ["table", "json", "jsonl"]
 
 
 def test_nothing_from_a_file_is_evaluated_by_zsh(program: Program) -> None:
@@ -151,7 +153,7 @@ def test_nothing_from_a_file_is_evaluated_by_zsh(program: Program) -> None:
 def test_a_tab_loads_only_what_it_needs(program: Program) -> None:
     """Offering flags loads neither requests nor rich, sqlite3, csv or a TOML parser."""
     env = {"_CMS_COMPLETE": "complete_bash", "COMP_WORDS": "cms\nsale\n--", "COMP_CWORD": "2"}
-    result = program(env=env, python=("-X", "importtime"))
+    result = program.spawn(env=env, python=("-X", "importtime"))
     names = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
 
     assert not names & {

@@ -239,7 +239,7 @@ def test_the_token_is_in_no_traceback(online: Program, flags: tuple[str, ...]) -
     command = ("sale", *flags) if flags else LEAD
 
     for more in ({}, {"CMS_DEBUG": "1"}):
-        result = online(*command, "-v", env={**env, **more})
+        result = online.spawn(*command, "-v", env={**env, **more})
         assert result.code == 3, result
         assert TOKEN not in result.stdout + result.stderr
         assert "https://github.com/CutMeShort/cms-python-client/issues" in result.stderr

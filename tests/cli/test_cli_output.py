@@ -299,8 +299,10 @@ def test_an_encoding_that_lacks_characters(online: Program, service: FaultServer
     )
     ascii_only = {"PYTHONIOENCODING": "ascii"}
 
-    assert online(*LEAD, "--json", env=ascii_only).json["message"] == "gr\u00fc\u00dfe \u4f60\u597d \U0001f600"
-    assert "gr\\xfc\\xdfe" in online(*LEAD, env=ascii_only).stdout
+    assert (
+        online.spawn(*LEAD, "--json", env=ascii_only).json["message"] == "gr\u00fc\u00dfe \u4f60\u597d \U0001f600"
+    )
+    assert "gr\\xfc\\xdfe" in online.spawn(*LEAD, env=ascii_only).stdout
 
 
 @posix

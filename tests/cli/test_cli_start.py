@@ -32,7 +32,7 @@ PAGES = [
 
 def test_version(program: Program) -> None:
     """`cms --version` and -V name the version, whatever comes after."""
-    assert program("--version").stdout == program("-V").stdout == f"cms {__version__}\n"
+    assert program.spawn("--version").stdout == program("-V").stdout == f"cms {__version__}\n"
     assert program("--version", "lead").stdout == f"cms {__version__}\n"
 
 
@@ -57,7 +57,7 @@ def test_the_first_screen_can_be_followed(program: Program) -> None:
         line.split()[1:] for line in program().stdout.partition("Then for real")[0].splitlines() if "  cms " in line
     ]
     assert len(tried) == 2
-    lead, events = (program(*words) for words in tried)
+    lead, events = (program.spawn(*words) for words in tried)
     assert (lead.code, events.code) == (0, 0)
     assert "signup" in events.stdout
 
@@ -72,20 +72,20 @@ def test_the_first_screen_can_be_followed(program: Program) -> None:
 @pytest.mark.parametrize("name", ["lead", "sale"])
 def test_the_examples_of_a_page_can_be_sent(program: Program, name: str) -> None:
     """Every example of an event on a help page passes its checks as it stands there."""
-    page = program.inside(name, "--help").stdout.partition("Examples:")[2].replace("\\\n", " ")
+    page = program(name, "--help").stdout.partition("Examples:")[2].replace("\\\n", " ")
     examples = [
         line.split()[1:] for line in page.splitlines() if line.startswith("  cms ") and "--from" not in line
     ]
 
     assert examples
     for example in examples:
-        assert program.inside(*example, "--dry-run").code == 0, example
+        assert program(*example, "--dry-run").code == 0, example
 
 
 @pytest.mark.parametrize("page", PAGES, ids=" ".join)
 def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
     """Help in a pipe is plain text that fits 80 columns: usage first, every flag explained, examples last."""
-    result = program.inside(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help")
+    result = program(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help")
 
     assert (result.code, result.stderr) == (0, "")
     assert not page or result.stdout.startswith(f"Usage: {' '.join(('cms', *page))}")
@@ -99,11 +99,11 @@ def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
 
 def test_help_names_the_defaults_that_hold(program: Program) -> None:
     """Where a help page says what holds by default, it is what the program does."""
-    page = " ".join(program.inside("sale", "--help-all").stdout.split())
+    page = " ".join(program("sale", "--help-all").stdout.split())
 
     assert f"Requests in flight at once, {Delivery().concurrency} by default." in page
     assert f"{DOCUMENTED_RATE} by default" in page
-    timeout, max_wait = (program.inside("config", "get", key).stdout.strip() for key in ("timeout", "max_wait"))
+    timeout, max_wait = (program("config", "get", key).stdout.strip() for key in ("timeout", "max_wait"))
     assert f"Seconds that one request may take. [default: {timeout}]" in page
     assert f"[default: {max_wait}, in a replay {Delivery().max_wait:.0f}]" in page
 
@@ -111,7 +111,7 @@ def test_help_names_the_defaults_that_hold(program: Program) -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page and page not in GROUPS], ids=" ".join)
 def test_every_command_takes_the_flags_of_output(program: Program, page: tuple[str, ...]) -> None:
     """A script may give -q and --no-color to whatever it runs."""
-    flags = program.inside(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help").stdout
+    flags = program(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help").stdout
 
     assert "-q, --quiet" in flags
     assert "--no-color" in flags
@@ -119,14 +119,20 @@ def test_every_command_takes_the_flags_of_output(program: Program, page: tuple[s
 
 def test_short_help(program: Program) -> None:
     """-h works wherever --help does."""
-    assert program.inside("lead", "-h").stdout == program.inside("lead", "--help").stdout
-    assert program.inside("sandbox", "serve", "-h").code == 0
+    assert program("lead", "-h").stdout == program("lead", "--help").stdout
+    assert program("sandbox", "serve", "-h").code == 0
 
 
 @pytest.mark.parametrize("group", ["auth", "config", "sandbox"])
 def test_a_group_alone_shows_its_page(program: Program, group: str) -> None:
     """A command that needs another after it shows its help, and that is no error."""
-    assert program.inside(group) == program.inside(group, "--help")
+    assert program(group) == program(group, "--help")
+
+
+@pytest.mark.parametrize("arguments", [*((name, "--help") for name in COMMANDS), ("leed",)], ids=" ".join)
+def test_a_process_of_its_own_changes_nothing(program: Program, arguments: tuple[str, ...]) -> None:
+    """Started as a process, every command says and ends with what it does within the process of these tests."""
+    assert program.spawn(*arguments) == program(*arguments)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -163,7 +169,7 @@ def test_purposes_agree(name: str) -> None:
 )
 def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: str) -> None:
     """A wrong command or flag ends with 2; stderr says what is wrong, what is meant and where to look."""
-    result = program.inside(*arguments)
+    result = program(*arguments)
 
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: ")
@@ -184,7 +190,7 @@ def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: st
 )
 def test_a_flag_before_its_command(program: Program, arguments: tuple[str, ...], page: str) -> None:
     """A flag that other tools take in front is told its place, and nothing else is guessed."""
-    result = program.inside(*arguments)
+    result = program(*arguments)
 
     flag = next(word for word in arguments if word.startswith("-"))
     assert result.code == 2
@@ -195,15 +201,15 @@ def test_a_flag_before_its_command(program: Program, arguments: tuple[str, ...],
 def test_flags_of_output_before_the_command(program: Program, first: list[str]) -> None:
     """--json and its like work before the command, and between a group and its command, as after it."""
     event = ("lead", "--event-name", "a", "--customer-external-id", "b", "--dry-run")
-    assert program.inside(*first, *event).json == program.inside(*event, "--json").json
-    assert program.inside(*first, "config", "list").json == program.inside("config", *first, "list").json
+    assert program(*first, *event).json == program(*event, "--json").json
+    assert program(*first, "config", "list").json == program("config", *first, "list").json
 
 
 def test_help_shows_what_most_need(program: Program) -> None:
     """--help of lead and sale has the event's flags and a dozen more; --help-all has all of them."""
     for name in ("lead", "sale"):
         short, every = (
-            set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", program.inside(name, flag).stdout, re.MULTILINE))
+            set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", program(name, flag).stdout, re.MULTILINE))
             for flag in ("--help", "--help-all")
         )
         declared = {max(param.opts, key=len) for param in LOADED[name].params}
@@ -214,15 +220,15 @@ def test_help_shows_what_most_need(program: Program) -> None:
 
 def test_help_with_topics(program: Program) -> None:
     """`cms help` has the page of every command, and topics: exit codes, variables and files as they are."""
-    assert program.inside("help", "runs", "resume") == program.inside("runs", "resume", "--help")
-    assert program.inside("help", "sale") == program.inside("sale", "--help")
-    codes = program.inside("help", "exit-codes").stdout
+    assert program("help", "runs", "resume") == program("runs", "resume", "--help")
+    assert program("help", "sale") == program("sale", "--help")
+    codes = program("help", "exit-codes").stdout
     assert all(re.search(rf"^  {int(code)} ", codes, re.MULTILINE) for code in ExitCode)
-    variables = program.inside("help", "environment").stdout
+    variables = program("help", "environment").stdout
     assert {key.variable for key in KEYS.values()} - {""} <= set(re.findall(r"\w+", variables))
-    assert str(program.config) in program.inside("help", "files").stdout
-    assert str(program.state) in program.inside("help", "files").stdout
-    wrong = program.inside("help", "exit-code")
+    assert str(program.config) in program("help", "files").stdout
+    assert str(program.state) in program("help", "files").stdout
+    wrong = program("help", "exit-code")
     assert wrong.code == 2
     assert "did you mean exit-codes?" in wrong.stderr
 
@@ -232,17 +238,17 @@ def test_a_file_without_its_flag(program: Program) -> None:
     (program.home / "my sales.csv").write_text("a\n")
     (program.home / "leads.jsonl").write_text("{}\n")
 
-    assert "did you mean --from-csv 'my sales.csv'?" in program.inside("sale", "my sales.csv").stderr
-    assert "did you mean --from-jsonl leads.jsonl?" in program.inside("lead", "leads.jsonl", "--dry-run").stderr
-    assert "did you mean" not in program.inside("sale", "none.csv").stderr
-    assert "did you mean" not in program.inside("runs", "list", "leads.jsonl").stderr
+    assert "did you mean --from-csv 'my sales.csv'?" in program("sale", "my sales.csv").stderr
+    assert "did you mean --from-jsonl leads.jsonl?" in program("lead", "leads.jsonl", "--dry-run").stderr
+    assert "did you mean" not in program("sale", "none.csv").stderr
+    assert "did you mean" not in program("runs", "list", "leads.jsonl").stderr
 
 
 def complete(program: Program, line: str, shell: str = "bash") -> list[str]:
     """What a shell is offered at the end of a line."""
     words = line.split(" ")
     env = {"_CMS_COMPLETE": f"complete_{shell}", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    result = program(env={**env, "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"})
+    result = program.spawn(env={**env, "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"})
     assert (result.code, result.stderr) == (0, "")
     return result.stdout.splitlines()
 
@@ -285,7 +291,7 @@ def test_show_completion(program: Program) -> None:
 
 
 def imported(program: Program, *arguments: str, env: dict[str, str] | None = None) -> set[str]:
-    result = program(*arguments, env=env, python=("-X", "importtime"))
+    result = program.spawn(*arguments, env=env, python=("-X", "importtime"))
     assert result.code == 0, result.stderr
     return {
         line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time:")
@@ -343,7 +349,7 @@ def interrupted(program: Program, module: str, *, before: str, by: str) -> Resul
         "sys.meta_path.insert(0, Finder())\n"
     )
     paths = os.pathsep.join((str(program.home), program.env["PYTHONPATH"]))
-    return program("runs", "list", env={"PYTHONPATH": paths})
+    return program.spawn("runs", "list", env={"PYTHONPATH": paths})
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a process cannot interrupt itself elsewhere")

@@ -120,7 +120,7 @@ def test_a_token_command_that_does_not_end(local: Program, stream: str) -> None:
     """What prints without end is stopped after what a token can be, whichever stream it prints to."""
     local.config.write_text(f'token_command = "yes{stream and " | head -c 9000000"}{stream}"\n')
 
-    result = local(*LEAD, timeout=30)
+    result = local.spawn(*LEAD)
 
     assert result.code == 4
     assert "token_command: the command printed more than 64 KiB" in result.stderr
@@ -245,8 +245,8 @@ def test_the_token_is_in_no_crash(local: Program, tmp_path: Path) -> None:
         "cms_python.CMSClient.send = send\n"
     )
 
-    short = local(*LEAD, env=env)
-    long = local(*LEAD, env={**env, "CMS_DEBUG": "1"})
+    short = local.spawn(*LEAD, env=env)
+    long = local.spawn(*LEAD, env={**env, "CMS_DEBUG": "1"})
 
     assert (short.code, short.stdout) == (3, "")
     assert "Traceback" not in short.stderr

@@ -62,7 +62,7 @@ def until_done(program: Program, kind: str, path: Path, kills: int, seed: int) -
         story.kills += 1
         story.in_flight |= in_flight(program.state)
     while True:
-        result = program(*command, timeout=1800)
+        result = program.spawn(*command, timeout=1800)
         assert result.code in (0, 6), result.stderr
         story.report = result.json
         return story
@@ -134,11 +134,11 @@ def check_leads(program: Program, db: Path, rows: int, kills: int, seed: int) ->
         assert {number for number, row in ended.items() if row[2] == "interrupted"} <= story.in_flight
         unknown = {number for number, row in ended.items() if row[0] == "unknown"}
         before = len(list(read_attempts(db)))
-        assert program("lead", "--from-csv", str(path), "--yes", "--rate", "none").code == 6
+        assert program.spawn("lead", "--from-csv", str(path), "--yes", "--rate", "none").code == 6
         assert len(list(read_attempts(db))) == before
         lost = len([number for number in unknown if not recorded[f"clk_{number}"]])
         # Only this sends them again, and nothing else.
-        program("lead", "--from-csv", str(path), "--yes", "--rate", "none", "--retry-unknown", timeout=1800)
+        program.spawn("lead", "--from-csv", str(path), "--yes", "--rate", "none", "--retry-unknown", timeout=1800)
         again = {attempt.subject for attempt in list(read_attempts(db))[before:]}
         assert again == {f"cus_{number}" for number in unknown}
     return figures(db, story, unknown=len(unknown), unknown_and_not_there=lost)
@@ -182,7 +182,7 @@ def test_two_processes_that_both_hold_a_run_send_no_row_twice(program: Program, 
         # The one that comes second to a row, or finds its lock gone, stops and says so.
         assert any(code in (3, 5) for code in codes), codes
         assert all(code in (0, 3, 5, 6) for code in codes), codes
-        assert program(*command).code in (0, 6)
+        assert program.spawn(*command).code in (0, 6)
         attempts = by_subject(db)
     assert len(attempts) == 400
     if kind == "lead":
@@ -238,7 +238,7 @@ def test_killed_while_writing_results(program: Program, tmp_path: Path) -> None:
     command = ("sale", "--from-csv", str(path), "--yes", "--json", "--rate", "none")
     command += ("--results", str(results), "--failures", str(failures))
     with served(program, tmp_path / "book.db", "--rate-limit", "none", "--fault", "422:0.2", "--seed", "6"):
-        assert program(*command, "--limit", "100").code in (0, 1)
+        assert program.spawn(*command, "--limit", "100").code in (0, 1)
         for _ in range(4):
             process = program.start(*command)
             with suppress(TimeoutExpired):
@@ -248,7 +248,7 @@ def test_killed_while_writing_results(program: Program, tmp_path: Path) -> None:
             known = {row + 1: status for row, (status, _, _) in rows_of(program.state).items()}
             assert whole_rows(results).items() <= known.items()
             assert whole_rows(failures).items() <= known.items()
-        report = program(*command).json
+        report = program.spawn(*command).json
     known = {row + 1: status for row, (status, _, _) in rows_of(program.state).items()}
     assert whole_rows(results) == known
     assert whole_rows(failures) == {line: status for line, status in known.items() if status == "refused"}
@@ -269,15 +269,15 @@ def test_killed_while_staging(program: Program, tmp_path: Path) -> None:
             time.sleep(dice.uniform(0.4, 1.2))
             process.kill()
             process.communicate()
-            listed = program("runs", "list", "--json").json
+            listed = program.spawn("runs", "list", "--json").json
             assert len(listed) <= 1
             staging += bool(listed and listed[0]["state"] == "staging")
             if listed and listed[0]["state"] != "staging":
                 break
-        done = program(*command)
+        done = program.spawn(*command)
         assert done.code == 0, done.stderr
         assert done.json["total"] == 20_000
-        [run] = program("runs", "list", "--json").json
+        [run] = program.spawn("runs", "list", "--json").json
         assert run["total"] == 20_000
         invoices = [event.invoice_id for event in read_events(db)]
         # One that was under way at the kill is a duplicate when it is sent again.
