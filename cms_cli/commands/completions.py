@@ -11,6 +11,9 @@ import typer
 from cms_cli.config import file as configfile
 from cms_cli.config.keys import DEFAULT_PROFILE, KEYS, PLAIN_NAME
 
+_IMPATIENT = "connect_timeout=2"
+"""What a database gets at most; of several values in a URL the last one counts."""
+
 
 def profiles(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the profiles of the config file, also of one that ``--config`` names."""
@@ -93,7 +96,7 @@ def unfinished_runs(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _runs(ctx: typer.Context, incomplete: str, *, unfinished: bool) -> list[str]:
     try:
-        found = [run for folder in _folders(ctx) for run in _read(folder)]
+        found = [run for folder, url in _places(ctx) for run in _read(folder, url)]
     except Exception:  # whatever is wrong with config or journal: a shell waits for an answer, not for an error
         return []
     found.sort(key=lambda run: run.created, reverse=True)
@@ -101,7 +104,7 @@ def _runs(ctx: typer.Context, incomplete: str, *, unfinished: bool) -> list[str]
     return [name for name in known if name.startswith(incomplete)]
 
 
-def _folders(ctx: typer.Context) -> list[Path]:
+def _places(ctx: typer.Context) -> list[tuple[Path, Optional[str]]]:
     from cms_cli.commands.target import sandbox_dir
     from cms_cli.config.settings import Flags, Settings
 
@@ -109,14 +112,17 @@ def _folders(ctx: typer.Context) -> list[Path]:
     settings = Settings(
         Flags(config=given.get("config"), state_dir=given.get("state_dir"), profile=given.get("profile"))
     )
-    return [settings.state_dir, sandbox_dir(settings)]
+    url = settings.state_url
+    if url is not None:
+        url += ("&" if "?" in url else "?") + _IMPATIENT
+    return [(settings.state_dir, url), (sandbox_dir(settings), None)]
 
 
-def _read(folder: Path) -> list[Any]:
+def _read(folder: Path, url: Optional[str]) -> list[Any]:
     from cms_cli.replay.journal import runs as book
     from cms_cli.replay.journal.journal import Journal
 
-    journal = Journal.open_to_read(folder)
+    journal = Journal.open_to_read(folder, url)
     if journal is None:
         return []
     with journal:

@@ -119,6 +119,17 @@ def test_runs_are_offered(online: Program) -> None:
     assert complete(online, "cms runs show --state-dir elsewhere ") == []
 
 
+def test_runs_of_other_machines_are_offered(online: Program, shared: str) -> None:
+    """Those of a shared database, and none where it does not answer."""
+    online.env.update(CMS_STATE_URL=shared, CMS_ACCOUNT="shop")
+    (online.home / "s.csv").write_text(HEADER + "c,buy,u,i,100,USD\n", encoding="utf-8")
+    run = online("sale", "--from-csv", "s.csv", "--json").json["run"]
+
+    assert complete(online, "cms runs show ") == [run]
+    online.env["CMS_STATE_URL"] = "postgresql://cms@127.0.0.1:1/cms?application_name=x"
+    assert complete(online, "cms runs show ") == []
+
+
 @pytest.mark.parametrize("broken", ["config", "journal", "folder"])
 def test_nothing_that_is_broken_is_heard_of(program: Program, broken: str) -> None:
     """A broken config file or journal offers nothing, and says nothing into the middle of a command line."""
