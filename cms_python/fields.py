@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import operator
 import re
+import sys
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Callable, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -49,13 +51,15 @@ def _is(value: object, kind: type[T]) -> TypeGuard[T]:
     return issubclass(type(value), kind)
 
 
-def _text(value: object, longest: int | None = MAX_LENGTH) -> str:
+def _text_of(shortest: int, longest: int, value: object) -> str:
     if type(value) is not str:
         if not _is(value, str):
             raise ValueError(f"must be a string, not {type(value).__name__}")
         value = str.__str__(value)  # a plain one, whatever a kind of str makes of its methods
-    if longest is not None and len(value) > longest:
-        raise ValueError(f"must be at most {longest} characters, not {len(value)}")
+    if not shortest <= len(value) <= longest:
+        raise ValueError(
+            f"must be at most {longest} characters, not {len(value)}" if value else "must not be empty"
+        )
     if not value.isascii():
         try:
             value.encode()
@@ -64,11 +68,8 @@ def _text(value: object, longest: int | None = MAX_LENGTH) -> str:
     return value
 
 
-def _required_text(value: object) -> str:
-    text = _text(value)
-    if not text:
-        raise ValueError("must not be empty")
-    return text
+_text = partial(_text_of, 0, MAX_LENGTH)
+_required_text = partial(_text_of, 1, MAX_LENGTH)
 
 
 def _email(value: object) -> str:
@@ -80,7 +81,7 @@ def _email(value: object) -> str:
 
 def _web_url(value: object) -> str:
     # Of all texts the one without a limit: signed addresses of pictures take a thousand characters and more.
-    text = _text(value, longest=None)
+    text = _text_of(0, sys.maxsize, value)
     if not _WEB_URL.fullmatch(text) or _CONTROL.search(text):
         raise ValueError("must be an http or https URL")
     return text

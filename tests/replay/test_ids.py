@@ -42,7 +42,5 @@ def test_a_column_of_whole_floats_is_told_from_one_that_has_some() -> None:
     """One id of another form, wherever it stands, and the column is as the shop wrote it."""
     found = WholeFloats()
     for customer, invoice, click in (("17.0", "1001.0", ""), ("18.0", "inv_2", ""), ("", "1003.0", "")):
-        found.observe("customer_external_id", customer)
-        found.observe("invoice_id", invoice)
-        found.observe("click_id", click)
+        found.observe({"customerExternalId": customer, "invoiceId": invoice, "clickId": click})
     assert found.examples == {"customer_external_id": "17.0"}

@@ -10,6 +10,7 @@ from typing import NamedTuple, Union
 from cms_cli.replay.model import ADDED, InputError
 from cms_cli.replay.problems import LONGEST_VALUE, shown
 from cms_cli.replay.values import cells as cell_texts
+from cms_cli.replay.values.cells import GUARDS
 from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind, Field
 
 _KEYED = re.compile(r"(.+?)((?:\[[^\[\]]+\])+)")
@@ -39,15 +40,11 @@ class Source(NamedTuple):
 
     def read(self, cells: Sequence[str]) -> str:
         """Return the value, without the white space around it; "" where there is none."""
-        _, place, keys = self
-        text = cells[place].strip()
-        if text[:1] in cell_texts.GUARDS:
+        text = cells[self.place].strip()
+        if text[:1] in GUARDS:
             text = cell_texts.bare(text)
-        if keys:
-            for key in keys:
-                if not text:
-                    break
-                text = cell_texts.value_in(text, key)
+        for key in self.keys:
+            text = cell_texts.value_in(text, key) if text else ""
         return text
 
 

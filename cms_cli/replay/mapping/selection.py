@@ -74,6 +74,8 @@ class Selection:
     def begin(self) -> Callable[[SourceRow], LeftOut | None]:
         """Return a function to call with each row in file order; it returns None for a row to keep."""
         folding = None if self._fold is None or self._folding is None else _Folding(self._fold, *self._folding)
+        if folding is None and not self._rules and not self._conditions:
+            return lambda _: None
 
         def left_out(row: SourceRow) -> LeftOut | None:
             if folding is not None:

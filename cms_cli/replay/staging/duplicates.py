@@ -26,14 +26,17 @@ class ComparedRow(NamedTuple):
 
     row: int
     line: int
-    key: bytes
+    key: str | bytes
     sendable: bool
     amount: int | None
     currency: str | None
-    customer: bytes | None
-    click: bytes | None
+    customer: str | None
+    click: str | None
     time: str = ""
     refunded: int = 0
+
+
+_INSERT = f"INSERT INTO rows VALUES ({', '.join('?' * len(ComparedRow._fields))})"
 
 
 class Repeat(NamedTuple):
@@ -67,14 +70,14 @@ class Repeats:
     ) -> None:
         self._db.close()
 
-    def add(self, rows: Iterable[ComparedRow]) -> None:
-        """Add rows, in any order.
+    def add(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add rows, in any order: a :class:`ComparedRow` each, or a plain tuple of its values, which is faster.
 
         Raises:
             MachineError: The temporary file cannot be written.
         """
         with room_for(_WHAT):
-            self._db.executemany(f"INSERT INTO rows VALUES ({', '.join('?' * len(ComparedRow._fields))})", rows)
+            self._db.executemany(_INSERT, rows)
 
     def found(self) -> Iterator[Repeat]:
         """Yield the rows that repeat or contradict others, in the order of the file. Call it once.
@@ -87,22 +90,23 @@ class Repeats:
                 yield Repeat(bool(row[0]), row[1], ComparedRow._make(row[2:]))
 
     def _search(self) -> Iterable[tuple[Any, ...]]:
-        # By key: the first row that can be sent, whether values differ, and the first row that differs from it.
+        self._db.execute("CREATE INDEX rows_by_key ON rows (key)")
+        # By key that occurs again: the first row that can be sent, whether values differ, and the first row that
+        # differs from it. The keys alone are looked through first, since few files repeat any.
         unequal = [f"min({name}) <> max({name})" for name in _COMPARED]
         unread = [f"count({name}) < count(*)" for name in _MONEY]
         self._db.execute("CREATE TABLE keys (key PRIMARY KEY, kept, conflict, odd) WITHOUT ROWID")
         self._db.execute(
             "INSERT INTO keys SELECT key, min(CASE WHEN sendable THEN row END) AS kept,"
             f" coalesce({' OR '.join([*unread, *unequal])}, 0), NULL"
-            " FROM rows GROUP BY key HAVING count(*) > 1 AND kept IS NOT NULL"
+            " FROM (SELECT key AS again FROM rows GROUP BY key HAVING count(*) > 1) CROSS JOIN rows ON key = again"
+            " GROUP BY again HAVING kept IS NOT NULL"
         )
-        if self._db.execute("SELECT 1 FROM keys WHERE conflict LIMIT 1").fetchone():
-            self._db.execute("CREATE INDEX rows_by_key ON rows (key, row)")
-            self._db.execute(
-                "UPDATE keys SET odd = (SELECT min(other.row) FROM rows AS kept JOIN rows AS other"
-                f" WHERE kept.row = keys.kept AND other.key = keys.key AND {_differ('other', 'kept')})"
-                " WHERE conflict"
-            )
+        self._db.execute(
+            "UPDATE keys SET odd = (SELECT min(other.row) FROM rows AS kept JOIN rows AS other"
+            f" WHERE kept.row = keys.kept AND other.key = keys.key AND {_differ('other', 'kept')})"
+            " WHERE conflict"
+        )
         return self._db.execute(
             f"SELECT conflict, other.line, {', '.join(f'rows.{name}' for name in ComparedRow._fields)}"
             " FROM rows CROSS JOIN keys ON keys.key = rows.key CROSS JOIN rows AS kept ON kept.row = keys.kept"

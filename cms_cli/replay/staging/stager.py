@@ -6,10 +6,10 @@ One pass in constant memory. Which rows repeat or contradict others is known at 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from cms_cli.replay.journal import ledger
 from cms_cli.replay.journal.rows import (
@@ -27,11 +27,12 @@ from cms_cli.replay.staging.duplicates import ComparedRow, Repeat, Repeats
 from cms_cli.replay.staging.history import History
 from cms_cli.replay.staging.places import Places
 from cms_cli.replay.staging.preview import Tally
-from cms_cli.replay.values.ids import IDS
 from cms_cli.replay.values.times import to_wire
 from cms_python import EventKind
 
 _BATCH = 256  # rows looked up in the ledger, compared and written at a time
+_PENDING: tuple[RowStatus, None, None] = (RowStatus.PENDING, None, None)
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _SHOWN = 64  # rows that may be shown as events; more than are shown, since some turn out to repeat others
 
 SAMPLED = 256
@@ -51,7 +52,6 @@ class Identity(NamedTuple):
 
 
 _UNKNOWN = Identity(())
-_IDS = tuple(zip(IDS, ("clickId", "customerExternalId", "invoiceId")))
 
 
 class Sink(Protocol):
@@ -146,22 +146,25 @@ class Stager:
         looks = [each.look for each in identities.values() if each.look is not None]
         looks_sent = set() if self._repeats == "send" else self._history.looks_sent(looks)
         staged: list[StagedRow] = []
-        compared: list[ComparedRow] = []
+        compared: list[tuple[Any, ...]] = []
+        comparable = _comparable_sale if self._kind is EventKind.SALE else self._comparable_lead
         for row in batch:
             if not isinstance(row, PlannedEvent):
                 if isinstance(row, RowProblem) and "invoiceId" in row.wire:
                     compared.append(_unsendable(row))
                 staged.append(self._left_out(row))
                 continue
-            identity = identities.get(row.row, _UNKNOWN)
-            before = next((known[key] for key in identity.keys if key in known), None)
+            identity = identities[row.row] if identities else _UNKNOWN
+            before = next((known[key] for key in identity.keys if key in known), None) if known else None
             if before is None and identity.look in looks_sent:
                 staged.append(self._left_out(_look_alike(row, self._repeats)))
                 continue
             if before is None or (before is False and self._unknown_again):
                 self._count(row)
-                compared += self._comparable(row)
-                outcome: tuple[RowStatus, str | None, str | None] = (RowStatus.PENDING, None, None)
+                values = comparable(row)
+                if values is not None:
+                    compared.append(values)
+                outcome: tuple[RowStatus, str | None, str | None] = _PENDING
             else:
                 outcome = self._known_before(row, before)
             if self._sink.wants_rows:
@@ -182,8 +185,7 @@ class Stager:
     def _count(self, row: PlannedEvent) -> None:
         wire = row.wire.get
         self.tally.add(wire("amount", 0), wire("currency", ""), wire("timestamp", ""), row.refunded)
-        for field, key in _IDS:
-            self.tally.whole_floats.observe(field, wire(key, ""))
+        self.tally.whole_floats.observe(row.wire)
         if len(self._shown) < _SHOWN:
             self._shown[row.row] = row.body
         if len(self._good) < SAMPLED:
@@ -227,27 +229,12 @@ class Stager:
         in_older_ledgers = ledger.key_of(f"{self._sha256} {event.row} {body}")
         return Identity((ledger.key_of(place.hex(), body), in_older_ledgers), ledger.key_of("look", body))
 
-    def _comparable(self, row: PlannedEvent) -> tuple[ComparedRow, ...]:
-        """Return what is compared of an event with the others of its file, if anything is."""
-        wire = row.wire.get
-        time = wire("timestamp", "")
-        if self._kind is EventKind.SALE:
-            return (
-                ComparedRow(
-                    *(
-                        row.row,
-                        row.line,
-                        _bytes(row.wire["invoiceId"]),
-                        True,
-                        row.wire["amount"],
-                        row.wire["currency"],
-                    ),
-                    *(_bytes(row.wire["customerExternalId"]), _bytes(wire("clickId", "")), time, row.refunded),
-                ),
-            )
+    def _comparable_lead(self, row: PlannedEvent) -> tuple[Any, ...] | None:
+        """Return what is compared of a lead with the others of its file: the values of a :class:`ComparedRow`."""
+        time = row.timestamp
         if not time or time == self._now:
-            return ()  # two equal leads without a time of their own are two events
-        return (ComparedRow(row.row, row.line, ledger.key_of(row.body), True, 0, "", None, None, time),)
+            return None  # two equal leads without a time of their own are two events
+        return (row.row, row.line, ledger.key_of(row.body), True, 0, "", None, None, time, 0)
 
     def _amend(self, found: Iterable[Repeat]) -> None:
         """Update the rows that repeat or contradict others."""
@@ -262,10 +249,9 @@ class Stager:
         if not repeat.conflict:
             self.tally.left_out(RowStatus.DUPLICATE, "repeats an earlier row")
             return row.row, RowStatus.DUPLICATE, "repeated", f"repeats line {repeat.other_line}"
-        invoice = row.key.decode("utf-8", "surrogatepass")
         problem = Problem(
             "invoice_conflict",
-            f"invoice {invoice} is on line {repeat.other_line} too, with another amount, currency, customer or "
+            f"invoice {row.key!s} is on line {repeat.other_line} too, with another amount, currency, customer or "
             "click",
             "the service keeps one sale an invoice: leave the right row",
             None,
@@ -289,18 +275,28 @@ def may_have_arrived(row: int, line: int, cells: list[str], column: str) -> RowP
     )
 
 
-def _unsendable(row: RowProblem) -> ComparedRow:
-    amount, currency = row.wire.get("amount"), row.wire.get("currency")
-    customer, click = row.wire.get("customerExternalId"), row.wire.get("clickId")
-    return ComparedRow(
+def _comparable_sale(row: PlannedEvent) -> tuple[Any, ...]:
+    """Return what is compared of a sale with the others of its file: the values of a :class:`ComparedRow`."""
+    wire = row.wire
+    return (
         row.row,
         row.line,
-        _bytes(str(row.wire["invoiceId"])),
-        False,
-        amount if isinstance(amount, int) else None,
-        currency if isinstance(currency, str) else None,
-        _bytes(customer) if isinstance(customer, str) else None,
-        _bytes(click) if isinstance(click, str) else None,
+        wire["invoiceId"],
+        True,
+        wire["amount"],
+        wire["currency"],
+        wire["customerExternalId"],
+        wire.get("clickId", ""),
+        wire.get("timestamp", ""),
+        row.refunded,
+    )
+
+
+def _unsendable(row: RowProblem) -> ComparedRow:
+    wire: Mapping[str, Any] = row.wire
+    return ComparedRow(
+        *(row.row, row.line, wire["invoiceId"], False, wire.get("amount"), wire.get("currency")),
+        *(wire.get("customerExternalId"), wire.get("clickId")),
     )
 
 
@@ -316,14 +312,15 @@ def _look_alike(event: PlannedEvent, repeats: str) -> SkippedRow | RowProblem:
 def _event(
     event: PlannedEvent, identity: Identity, status: RowStatus, code: str | None, error: str | None
 ) -> StagedRow:
+    wire = event.wire
     return StagedRow(
         event.row,
         event.line,
         status.value,
-        ledger.order_key(event.customer),
+        ledger.order_key(wire["customerExternalId"]),
         identity.keys[0],
-        event.amount,
-        event.currency,
+        wire.get("amount", 0),
+        wire.get("currency", ""),
         event.body,
         _as_json(event.cells),
         code,
@@ -341,8 +338,4 @@ def _unsent(
 
 
 def _as_json(cells: Sequence[str]) -> str:
-    return json.dumps(cells, ensure_ascii=False, separators=(",", ":"))
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+    return _JSON.encode(cells)

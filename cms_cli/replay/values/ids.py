@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
@@ -43,17 +45,19 @@ class WholeFloats:
 
     def __init__(self) -> None:
         self.examples: dict[str, str] = {}
-        self._others: set[str] = set()
+        self._undecided = dict(zip(IDS, ("clickId", "customerExternalId", "invoiceId")))
 
-    def observe(self, field: str, text: str) -> None:
-        """Count one id; an empty one is ignored."""
-        if not text or field in self._others:
+    def observe(self, wire: Mapping[str, Any]) -> None:
+        """Look at the ids of one event, in its wire form; one that it lacks is ignored."""
+        if not self._undecided:  # as it is after the first rows of most files
             return
-        if is_whole_float(text):
-            self.examples.setdefault(field, text)
-        else:
-            self._others.add(field)
-            self.examples.pop(field, None)
+        for field, name in list(self._undecided.items()):
+            text = wire.get(name, "")
+            if is_whole_float(text):
+                self.examples.setdefault(field, text)
+            elif text:
+                del self._undecided[field]
+                self.examples.pop(field, None)
 
 
 def is_whole_float(text: str) -> bool:

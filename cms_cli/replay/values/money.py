@@ -34,6 +34,11 @@ _ALLOW_ZEROS = "let zeros pass, by zero_decimals = true in a --mapping file"
 _DECIMAL_NAMES = {".": ".", ",": ",", "point": ".", "dot": ".", "period": ".", "comma": ","}
 
 
+def plain_minor(text: str) -> int | None:
+    """Read an amount of minor units that is digits alone; None for any other text, and for very large ones."""
+    return int(text) if text.isdigit() and text.isascii() and len(text) < _MAX_DIGITS else None
+
+
 def parse_minor(
     text: str, currency: str = "", *, unit_said: bool = False, zero_decimals: bool = False
 ) -> int | Problem:
@@ -50,8 +55,9 @@ def parse_minor(
         zero_decimals: Whether a mapping file lets ``4999.00`` pass as well.
     """
     text = text.strip()
-    if text.isdigit() and text.isascii() and len(text) < _MAX_DIGITS:
-        return int(text)
+    plain = plain_minor(text)
+    if plain is not None:
+        return plain
     found = _WHOLE.fullmatch(text)
     if found:
         digits, zeros = found.groups()
