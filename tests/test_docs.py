@@ -176,7 +176,7 @@ def test_no_flag_is_named_that_is_not_there(program: Program) -> None:
         (),
         *(("runs", "list"), ("runs", "resume"), ("runs", "prune"), ("runs", "failures")),
         *(("sandbox", "serve"), ("sandbox", "events"), ("sandbox", "report"), ("config", "set")),
-        *(("auth", "login"), ("auth", "status"), ("state", "init")),
+        *(("auth", "login"), ("auth", "status"), ("state", "init"), ("state", "import")),
     ]
     known = "".join(program(*command, "--help").stdout for command in commands)
     known += "".join(program(kind, "--help-all").stdout for kind in ("lead", "sale"))

@@ -236,6 +236,7 @@ def request_for(kind: EventKind, path: str, shape: Shape, delivery: Delivery, ta
         target.state_dir,
         account.expires_at.timestamp() if account is not None and account.expires_at is not None else None,
         state_url=target.state_url,
+        local_account=target.local_account,
     )
 
 

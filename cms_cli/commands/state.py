@@ -1,6 +1,6 @@
 """``cms state``: where it is kept what was sent."""
 
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -15,6 +15,8 @@ EXAMPLES = """
 cms state init
 cms state status
 """
+
+_NAME_IT = "Name it: CMS_STATE_URL=postgresql://user@host/database"
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog=EXAMPLES)
 
@@ -132,7 +134,7 @@ def upgrade(
     if settings.state_url is None:
         raise CommandError(
             "CMS_STATE_URL names no database; a state folder is upgraded by the first command that uses it",
-            "Name it: CMS_STATE_URL=postgresql://user@host/database",
+            _NAME_IT,
         )
     with explained(console):
         from cms_cli.replay.journal import postgres_setup
@@ -140,4 +142,69 @@ def upgrade(
         before, now = postgres_setup.upgrade(settings.state_url)
         where = postgres_setup.name_of(settings.state_url)
     render.upgraded(console, settings.output, where, before, now)
+    return ExitCode.OK
+
+
+@app.command("import", cls=Command, epilog="cms state import\ncms state import --profile shop")
+def import_(
+    from_account: Annotated[
+        Optional[str],
+        typer.Option(
+            "--from", metavar="KEY", help="The account's key in the folder, where the token had another one."
+        ),
+    ] = None,
+    host: o.Host = None,
+    allow_http: o.AllowHttp = False,
+    token_file: o.TokenFile = None,
+    profile: o.Profile = None,
+    config: o.Config = None,
+    state_dir: o.StateDir = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
+    quiet: o.Quiet = False,
+    no_color: o.NoColor = False,
+) -> int:
+    """Take what this machine has sent, and its unfinished runs, over into the database that CMS_STATE_URL names.
+
+    For the account of the token. From then on the state folder is no longer used for it. Importing once more, after
+    an interruption, takes over what is missing.
+    """
+    from cms_cli.commands.replay import explained
+    from cms_cli.commands.target import open_target
+    from cms_cli.terminal import state as render
+
+    console, settings = begin(
+        Flags(
+            config=config,
+            profile=profile,
+            host=host,
+            allow_http=allow_http,
+            token_file=token_file,
+            state_dir=state_dir,
+            json=json,
+            output=output,
+            quiet=quiet,
+            no_color=no_color,
+        )
+    )
+    if settings.state_url is None:
+        raise CommandError("CMS_STATE_URL names no database", _NAME_IT)
+    with explained(console), open_target(settings, console, sandbox=False) as target:
+        from cms_cli.replay.journal.journal import Journal
+        from cms_cli.replay.journal.postgres_setup import name_of
+        from cms_cli.replay.journal.state_import import import_state
+
+        assert target.account is not None
+        assert target.local_account is not None
+        where = name_of(settings.state_url)
+        with Journal.open(settings.state_dir, settings.state_url) as journal:
+            found = import_state(
+                settings.state_dir,
+                journal,
+                host=target.name,
+                local=from_account or target.local_account,
+                account=target.account.key,
+                where=where,
+            )
+    render.imported(console, settings.output, str(settings.state_dir), where, found)
     return ExitCode.OK

@@ -87,6 +87,15 @@ class Target:
             )
         return known
 
+    @cached_property
+    def local_account(self) -> str | None:
+        """The key of the account in the state folder; None where there is no token."""
+        from cms_cli.access.account import account_of
+
+        if self.sandbox:
+            return SANDBOX
+        return account_of(self.token, self.profile).key if self.token else None
+
     @property
     def for_people(self) -> str:
         """The host and, if the token or profile says it, the account."""

@@ -20,11 +20,12 @@ class Request:
         shape: What shapes the events.
         delivery: How they are sent.
         host: The name by which the journal knows the host.
-        account: The account's key; "" where a dry run has no token.
+        account: The account's key in the journal; "" where a dry run has no token.
         state_dir: The folder of the journal.
         token_expires: When the token ends, seconds since the epoch, or None.
         save_mapping: The mapping file that a dry run writes, or None.
         state_url: The database that keeps the journal instead of the folder, or None.
+        local_account: The account's key in the folder, where that is another one than in the database.
     """
 
     kind: EventKind
@@ -37,6 +38,7 @@ class Request:
     token_expires: float | None = None
     save_mapping: Path | None = None
     state_url: str | None = None
+    local_account: str | None = None
 
     @property
     def outputs(self) -> tuple[tuple[str, Path | None], ...]:

@@ -10,7 +10,7 @@ from itertools import islice
 
 from cms_cli.replay import warnings
 from cms_cli.replay.intake import Intake
-from cms_cli.replay.journal import lifecycle, row_table, runs
+from cms_cli.replay.journal import lifecycle, moved, row_moves, row_table, runs
 from cms_cli.replay.journal.identity import RunConflictError, clear_the_way
 from cms_cli.replay.journal.journal import Journal, JournalError
 from cms_cli.replay.journal.row_table import changed_amounts
@@ -56,6 +56,7 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
         source = stack.enter_context(_input(request))
         journal = stack.enter_context(Journal.open(request.state_dir, request.state_url))
         stack.enter_context(journal.reading())
+        _check_moved(journal, request)
         scope = runs.scope_of(journal, request.host, request.account)
         identity = (request.kind.value, source.sha256, request.shape.to_json())
         stack.enter_context(journal.hold(scope, *identity))
@@ -76,6 +77,7 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
     begin = time.monotonic()
     check_outputs(request.outputs, is_input_of(run.file, run.sha256))
     with journal.reading(), journal.hold(run.scope, run.kind, run.sha256, run.shape):
+        _check_moved(journal, request)
         held = runs.by_name(journal, run.name)
         if held is None:
             raise RunConflictError(f"{run.name} is not there any more", "See cms runs list.")
@@ -105,6 +107,7 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
         if journal is not None:
             stack.enter_context(journal)
             stack.enter_context(journal.reading())
+            _check_moved(journal, request)
             scope = runs.find_scope(journal, request.host, request.account)
         job = Job(request, watcher, journal, scope, Intake(request, source), dry=True, begin=begin)
         plan = _plan(job, stack)
@@ -131,6 +134,17 @@ def _looked_at(request: Request) -> tuple[Journal | None, warnings.Warnings]:
         return Journal.open_to_read(request.state_dir, request.state_url), ()
     except JournalError as error:  # it needs no database
         return None, (f"what earlier runs left was not looked at: {error.message}",)
+
+
+def _check_moved(journal: Journal, request: Request) -> None:
+    """Make sure that what this machine has sent before is known to the journal that is used.
+
+    Raises:
+        InputError: It is not.
+        JournalError: The journal of the state folder cannot be used.
+    """
+    account = request.local_account or request.account
+    moved.check(request.state_dir, journal.identity(), request.host, account)
 
 
 @contextmanager
@@ -163,6 +177,7 @@ def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
     assert run is not None
     shown: tuple[str, ...] = ()
     try:
+        _check_moved(journal, request)  # once more: an import looks for runs only that have begun
         if preview.blocked:
             watcher.blocked(preview)
             _report_staged(job, plan)
@@ -265,7 +280,7 @@ def _finish(
         finished_before=finished_before,
     )
     if not report.pending and not finished_before:
-        row_table.drop_personal_data(journal, run)
+        row_moves.drop_personal_data(journal, run)
     exit_code, done = int(report.exit_code), not report.pending
     runs.end_sending(journal, run, time.time(), exit_code, dict(report.counts), finished=done)
     return report

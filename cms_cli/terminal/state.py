@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cms_cli.replay.journal.state_import import Imported
 from cms_cli.replay.journal.state_report import StateReport
 from cms_cli.terminal.console import Console
 from cms_cli.terminal.table import pairs
@@ -37,3 +38,20 @@ def status(console: Console, form: str, found: StateReport) -> None:
         ("ledger", f"{found.sales:,} sales, {found.leads:,} leads"),
     ]
     pairs(console, lines)
+
+
+def imported(console: Console, form: str, folder: str, where: str, found: Imported) -> None:
+    """Report what was taken over, and what else is in the folder."""
+    if form != "table":
+        others = [{"host": host, "account": account} for host, account in found.others]
+        console.document({"folder": folder, "where": where, **found._asdict(), "others": others}, form)
+        return
+    if found.sales or found.leads or found.runs:
+        ledger = f"{found.sales:,} sales and {found.leads:,} leads of the ledger"
+        console.note(f"imported into {where}: {ledger}, {found.runs:,} runs")
+    else:
+        console.note(f"{folder} knows nothing of this account: there is nothing to import")
+    for name in found.unfinished:
+        console.note(f"{name} is not finished: {console.next_command(f'runs resume {name}')}")
+    for host, account in found.others:
+        console.note(f"not imported: what {folder} knows of the account {account} at {host}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any, Protocol
 
 
@@ -53,3 +54,20 @@ def in_parts(values: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """Split values into as many as a query may name."""
     for start in range(0, len(values), VALUES_A_QUERY):
         yield values[start : start + VALUES_A_QUERY]
+
+
+def insert_together(db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]], conflict: str) -> None:
+    """Insert rows, many in a statement. Part of a transaction.
+
+    Args:
+        db: The database.
+        table: The table.
+        columns: Their names, with commas between.
+        rows: The values, in the order of the columns.
+        conflict: What follows ``ON CONFLICT``.
+    """
+    count = columns.count(",") + 1
+    left = iter(rows)
+    while some := list(islice(left, VALUES_A_QUERY // count)):
+        values = ", ".join([f"({marks(range(count))})"] * len(some))
+        db.execute(f"INSERT INTO {table} ({columns}) VALUES {values} ON CONFLICT {conflict}", [*chain(*some)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cms_cli.replay.journal.database import Database
+from cms_cli.replay.journal.database import Database, insert_together
 from cms_cli.replay.journal.rows import SAFE_TO_RESEND
 
 
@@ -32,6 +32,18 @@ def too_long_ago(db: Database, scope: int, now: float) -> set[bytes]:
 def forget(db: Database, scope: int, keys: Iterable[bytes]) -> None:
     """Delete some: somebody said to send them again."""
     db.executemany("DELETE FROM sales_in_doubt WHERE scope = ? AND invoice = ?", ((scope, key) for key in keys))
+
+
+def copy(source: Database, scope: int, db: Database, to: int) -> None:
+    """Copy everything of a host and account into another database."""
+    sales = source.execute("SELECT invoice, sent_at FROM sales_in_doubt WHERE scope = ?", (scope,))
+    insert_together(
+        db,
+        "sales_in_doubt",
+        "scope, invoice, sent_at",
+        ((to, *sale) for sale in sales),
+        "(scope, invoice) DO NOTHING",
+    )
 
 
 def clear(db: Database, scope: int) -> None:

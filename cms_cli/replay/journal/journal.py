@@ -133,6 +133,10 @@ class Journal(ABC):
         """Return the time of a transaction in seconds since the epoch: ``now``, unless a server says otherwise."""
         return now
 
+    def identity(self) -> str | None:
+        """Return what tells a shared state from that of any other database; None for a state folder."""
+        return None
+
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
         """Surround what reads several things that have to belong together, while another process may write."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
-from cms_cli.replay.journal.database import Database, in_parts, marks
+from cms_cli.replay.journal.database import Database, in_parts, insert_together, marks
 
 
 def key_of(*texts: str) -> bytes:
@@ -95,11 +95,33 @@ def forget_unknown_leads(db: Database, scope: int, keys: Iterable[bytes]) -> Non
     )
 
 
-def sizes(db: Database) -> tuple[int, int]:
-    """Return how many sales and how many leads there are."""
-    (sales,) = db.execute("SELECT count(*) FROM accepted_sales").fetchone()
-    (leads,) = db.execute("SELECT count(*) FROM sent_leads").fetchone()
+def sizes(db: Database, scope: int | None = None) -> tuple[int, int]:
+    """Return how many sales and how many leads there are, of one host and account or of all."""
+    where, values = ("", ()) if scope is None else (" WHERE scope = ?", (scope,))
+    (sales,) = db.execute(f"SELECT count(*) FROM accepted_sales{where}", values).fetchone()
+    (leads,) = db.execute(f"SELECT count(*) FROM sent_leads{where}", values).fetchone()
     return int(sales), int(leads)
+
+
+def copy(source: Database, scope: int, db: Database, to: int) -> None:
+    """Copy the ledger of a host and account into another database. Of what both have, the more is kept."""
+    sales = source.execute("SELECT invoice, amount, currency FROM accepted_sales WHERE scope = ?", (scope,))
+    insert_together(
+        db,
+        "accepted_sales",
+        "scope, invoice, amount, currency",
+        ((to, *sale) for sale in sales),
+        "(scope, invoice) DO UPDATE SET amount = excluded.amount, currency = excluded.currency"
+        " WHERE accepted_sales.amount IS NULL",
+    )
+    leads = source.execute("SELECT fingerprint, arrived FROM sent_leads WHERE scope = ?", (scope,))
+    insert_together(
+        db,
+        "sent_leads",
+        "scope, fingerprint, arrived",
+        ((to, *lead) for lead in leads),
+        "(scope, fingerprint) DO UPDATE SET arrived = 1 WHERE excluded.arrived = 1",
+    )
 
 
 def clear(db: Database, scope: int) -> None:

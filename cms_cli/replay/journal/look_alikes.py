@@ -6,9 +6,9 @@ file that looks like one that was sent needs somebody's word. Hashes only, as in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from cms_cli.replay.journal.database import Database, in_parts, marks
+from cms_cli.replay.journal.database import Database, in_parts, insert_together, marks
 
 
 def add(db: Database, scope: int, look: bytes, run: int, row: int) -> None:
@@ -53,6 +53,30 @@ def add_file(db: Database, scope: int, end: bytes) -> None:
 def files(db: Database, scope: int) -> set[bytes]:
     """Return the places at the ends of the files whose leads were sent."""
     return {bytes(place) for (place,) in db.execute("SELECT place FROM lead_files WHERE scope = ?", (scope,))}
+
+
+def copy(source: Database, scope: int, db: Database, to: int, numbers: Mapping[int, int]) -> None:
+    """Copy everything of a host and account into another database.
+
+    Args:
+        source: Where it is.
+        scope: The number of host and account there.
+        db: Where it goes.
+        to: The number of host and account there.
+        numbers: The numbers that runs have there; one that was removed gets 0, which no run has.
+    """
+    looks = source.execute("SELECT look, run, row FROM lead_looks WHERE scope = ?", (scope,))
+    insert_together(
+        db,
+        "lead_looks",
+        "scope, look, run, row",
+        ((to, look, numbers.get(run, 0), row) for look, run, row in looks),
+        "(scope, look, run, row) DO NOTHING",
+    )
+    places = source.execute("SELECT place FROM lead_files WHERE scope = ?", (scope,))
+    insert_together(
+        db, "lead_files", "scope, place", ((to, *place) for place in places), "(scope, place) DO NOTHING"
+    )
 
 
 def clear(db: Database, scope: int) -> None:

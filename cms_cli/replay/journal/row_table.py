@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from cms_cli.replay.journal import ledger, look_alikes, runs
 from cms_cli.replay.journal.database import Database, in_parts, marks
 from cms_cli.replay.journal.journal import Journal, TextsWriter
-from cms_cli.replay.journal.row_texts import ENDING, RowText
+from cms_cli.replay.journal.row_texts import RowText
 from cms_cli.replay.journal.rows import (
     AMOUNT_CHANGED,
     FAILED,
@@ -28,7 +27,6 @@ from cms_cli.replay.journal.rows import (
 from cms_cli.replay.journal.runs import Run, RunBusyError
 from cms_cli.replay.journal.schema import ROWS_A_BLOCK
 
-_TOGETHER = 20_000  # rows whose texts are dropped in one transaction; others wait for its end
 _PAGE = 1000  # rows read at a time
 
 _STAGED = "run, row, line, status, customer, key, amount, currency, code, error, fault, look, place"
@@ -223,7 +221,7 @@ def settled(
     wanted = sorted({status.value for status in statuses})
     parts = [[each] for each in wanted] if wanted and {*wanted} <= {each.value for each in FAILED} else [wanted]
     for row, line, status, status_code, attempts, code, error, place, fault in heapq.merge(
-        *(_pages(journal.db, run, part) for part in parts), key=lambda found: found[0]
+        *(pages(journal.db, run, part) for part in parts), key=lambda found: found[0]
     ):
         text = journal.row_texts(run).read(place) if texts and place is not None else None
         yield SettledRow(
@@ -232,7 +230,7 @@ def settled(
         )
 
 
-def _pages(db: Database, run: Run, statuses: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def pages(db: Database, run: Run, statuses: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """Read rows of some statuses in file order, a page at a time: nothing stays open between two pages."""
     hint = " INDEXED BY rows_by_status" if len(statuses) == 1 else ""
     query = (
@@ -346,37 +344,3 @@ def too_long_ago_elsewhere(db: Database, run: Run, now: float) -> set[bytes]:
 def delete(db: Database, run: Run) -> None:
     """Delete the rows of a run. Part of a transaction."""
     db.execute("DELETE FROM rows WHERE run = ?", (run.id,))
-
-
-def drop_personal_data(journal: Journal, run: Run) -> Run:
-    """Forget what the rows say that nothing needs any more: all texts but those of failed rows.
-
-    Returns:
-        The run, with the texts that are left.
-
-    Raises:
-        JournalError: The disk is full, or failing. Nothing is lost then, and nothing forgotten.
-    """
-    generation = int(run.texts.split(".")[1]) + 1 if run.texts.count(".") > 1 else 2
-    name = f"{run.name}.{generation}{ENDING}"
-    places: list[tuple[int, int, int]] = []
-    with journal.writing(name) as texts:
-        for row, *_, place, _fault in _pages(journal.db, run, [status.value for status in FAILED]):
-            if place is not None:
-                places.append((texts.add(journal.row_texts(run).read(place)), run.id, row))
-    failed = ",".join(f"'{status.value}'" for status in FAILED)
-    last = journal.db.execute("SELECT max(row) FROM rows WHERE run = ?", (run.id,)).fetchone()[0] or 0
-    for start in range(0, last + 1, _TOGETHER):
-        with journal.transaction() as db:
-            db.execute(
-                "UPDATE rows SET place = NULL, customer = NULL, key = NULL, amount = NULL, currency = NULL"
-                f" WHERE run = ? AND row > ? AND row <= ? AND status NOT IN ({failed}) AND place IS NOT NULL",
-                (run.id, start, start + _TOGETHER),
-            )
-    # The old file goes next, and a power cut must not bring back a journal that still needs it.
-    journal.make_durable(against_power_cuts=True)
-    with journal.transaction() as db:
-        db.executemany("UPDATE rows SET place = ? WHERE run = ? AND row = ?", places)
-        runs.set_texts(db, run, name, texts.size)
-    journal.forget_row_texts(run.name, keep=name)
-    return replace(run, texts=name, texts_size=texts.size)

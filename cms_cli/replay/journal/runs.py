@@ -109,6 +109,12 @@ def all_scopes(journal: Journal) -> list[int]:
     return [int(scope) for (scope,) in journal.db.execute("SELECT id FROM scopes ORDER BY id").fetchall()]
 
 
+def scopes(journal: Journal) -> list[tuple[str, str]]:
+    """Return every host with the key of its account."""
+    found = journal.db.execute("SELECT host, account FROM scopes ORDER BY id").fetchall()
+    return [(str(host), str(account)) for host, account in found]
+
+
 def account_of(journal: Journal, scope: int) -> str:
     """Return the key of the account that a scope belongs to."""
     (account,) = journal.db.execute("SELECT account FROM scopes WHERE id = ?", (scope,)).fetchone()
@@ -130,10 +136,7 @@ def create(
 ) -> Run:
     """Begin a run, in state STAGING. Until :func:`begin_sending`, no other run is touched by it."""
     with journal.transaction() as db:
-        while True:
-            name = f"{kind}-{''.join(secrets.choice(_NAME_LETTERS) for _ in range(_NAME_LENGTH))}"
-            if not db.execute("SELECT 1 FROM runs WHERE name = ?", (name,)).fetchone():
-                break
+        name = _free_name(db, kind)
         db.execute(
             "INSERT INTO runs (name, scope, kind, sha256, shape, file, header, state, latest, created,"
             " touched, texts, dialect, repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
@@ -145,6 +148,44 @@ def create(
     run = by_name(journal, name)
     assert run is not None
     return run
+
+
+def _free_name(db: Database, kind: str) -> str:
+    while True:
+        name = f"{kind}-{''.join(secrets.choice(_NAME_LETTERS) for _ in range(_NAME_LENGTH))}"
+        if not db.execute("SELECT 1 FROM runs WHERE name = ?", (name,)).fetchone():
+            return name
+
+
+def find_copy(db: Database, run: Run, scope: int) -> int | None:
+    """Return the number of the copy of another journal's run, or None where there is none."""
+    found = db.execute(
+        "SELECT id FROM runs WHERE name = ? AND scope = ? AND sha256 = ? AND created = ?",
+        (run.name, scope, run.sha256, run.created),
+    ).fetchone()
+    return int(found[0]) if found else None
+
+
+def copy(db: Database, run: Run, scope: int) -> tuple[int, str, str]:
+    """Copy another journal's run, without its rows; returns its number, its name and that of its texts.
+
+    Its name changes only if another run has it.
+    """
+    taken = db.execute("SELECT 1 FROM runs WHERE name = ?", (run.name,)).fetchone()
+    name = _free_name(db, run.kind) if taken else run.name
+    texts = name + run.texts[len(run.name) :]
+    counts = None if run.counts is None else json.dumps(run.counts)
+    db.execute(
+        "INSERT INTO runs (name, scope, kind, sha256, shape, file, header, state, latest, created, touched,"
+        " exit_code, counts, texts, dialect, repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(name, scope, run.kind, run.sha256, run.shape, run.file, json.dumps(list(run.header))),
+            *(run.state.value, int(run.latest), run.created, run.touched, run.exit_code, counts),
+            *(texts, run.dialect, run.repeats),
+        ),
+    )
+    (number,) = db.execute("SELECT id FROM runs WHERE name = ?", (name,)).fetchone()
+    return int(number), name, texts
 
 
 def by_name(journal: Journal, name: str) -> Run | None:
@@ -205,6 +246,11 @@ def reopen(db: Database, run: Run) -> None:
 def set_texts(db: Database, run: Run, name: str, size: int) -> None:
     """Record which file holds what a run's rows say, and its size in bytes."""
     db.execute("UPDATE runs SET texts = ?, texts_size = ? WHERE id = ?", (name, size, run.id))
+
+
+def set_size(db: Database, number: int, size: int) -> None:
+    """Record the size of the texts of a run that was copied."""
+    db.execute("UPDATE runs SET texts_size = ? WHERE id = ?", (size, number))
 
 
 def staged(journal: Journal, run: Run, size: int) -> Run:

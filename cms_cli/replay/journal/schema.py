@@ -1,8 +1,9 @@
 """The schema of the journal, in the SQL that SQLite and PostgreSQL share but for the types.
 
 A table has one owner, the module that reads and writes it: ``scopes`` and ``runs`` (:mod:`runs`), ``rows``
-(:mod:`row_table`), ``accepted_sales`` and ``sent_leads`` (:mod:`ledger`), ``lead_looks`` and ``lead_files``
-(:mod:`look_alikes`), ``sales_in_doubt`` (:mod:`in_doubt`), ``slots`` (:mod:`slots`), ``turns`` (:mod:`high_water`).
+(:mod:`row_table`, and for whole runs :mod:`row_moves`), ``accepted_sales`` and ``sent_leads`` (:mod:`ledger`),
+``lead_looks`` and ``lead_files`` (:mod:`look_alikes`), ``sales_in_doubt`` (:mod:`in_doubt`), ``slots``
+(:mod:`slots`), ``turns`` (:mod:`high_water`).
 """
 
 from __future__ import annotations

@@ -6,10 +6,12 @@ import secrets
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from cms_cli.replay.journal.database import Database
+from cms_cli.replay.journal.database import Database, insert_together
 
 MOST_SLOTS = 100_000
 """Slots kept for an account; a rate limit may count as many requests."""
+
+_LONGEST_WINDOW = 24 * 3600.0  # seconds; a limit over a longer time starts anew where an account moves
 
 
 class Slot(NamedTuple):
@@ -69,4 +71,30 @@ def forget_oldest(db: Database, scope: int) -> None:
         "DELETE FROM slots WHERE scope = ? AND ends <"
         " (SELECT ends FROM slots WHERE scope = ? ORDER BY ends DESC LIMIT 1 OFFSET ?)",
         (scope, scope, MOST_SLOTS - 1),
+    )
+
+
+def copy(source: Database, scope: int, db: Database, to: int, now: float, ahead: float) -> None:
+    """Copy the slots that a limit may still count into another database.
+
+    Args:
+        source: Where they are.
+        scope: The number of host and account there.
+        db: Where they go.
+        to: The number of host and account there.
+        now: The time by the clock of the source.
+        ahead: Seconds that the other clock is ahead of it.
+    """
+    found = source.execute(
+        "SELECT id, left_at, ends FROM slots WHERE scope = ? AND ends > ?", (scope, now - _LONGEST_WINDOW)
+    )
+    insert_together(
+        db,
+        "slots",
+        "id, scope, left_at, ends",
+        (
+            (number, to, None if left_at is None else left_at + ahead, ends + ahead)
+            for number, left_at, ends in found
+        ),
+        "(id) DO NOTHING",
     )

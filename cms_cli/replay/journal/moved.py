@@ -1,0 +1,152 @@
+"""The mark in a state folder of the accounts whose state was moved into a shared database.
+
+From then on the folder refuses to send for them: it no longer learns what the other machines send. The mark is
+written before anything is copied, so that no replay goes on with the folder meanwhile, and completed once all of it
+is in the database, so that no replay takes half a copy for the whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from cms_cli.replay.journal import ledger, runs
+from cms_cli.replay.journal.journal import Journal, private_folder
+from cms_cli.replay.journal.sqlite_file import JournalError, explained
+from cms_cli.replay.model import InputError
+
+FILE_NAME = "moved.json"
+"""The file beside the journal."""
+
+
+class Move(NamedTuple):
+    """A move of one account's state.
+
+    Attributes:
+        host: The host.
+        account: The key of the account in the folder.
+        state: The identity of the database.
+        where: The database, for people.
+        complete: Whether everything is there.
+    """
+
+    host: str
+    account: str
+    state: str
+    where: str
+    complete: bool
+
+
+def find(folder: Path, host: str, account: str) -> Move | None:
+    """Return the move of an account, or None.
+
+    Raises:
+        JournalError: The mark cannot be read.
+    """
+    return next((move for move in _read(folder) if (move.host, move.account) == (host, account)), None)
+
+
+def mark(folder: Path, move: Move) -> None:
+    """Write the mark of an account, in the place of an earlier one.
+
+    Raises:
+        JournalError: It cannot be written.
+    """
+    _write(folder, [*_others(folder, move), move])
+
+
+def unmark(folder: Path, move: Move) -> None:
+    """Remove the mark of an account: nothing was moved.
+
+    Raises:
+        JournalError: It cannot be written.
+    """
+    _write(folder, _others(folder, move))
+
+
+def check(folder: Path, state: str | None, host: str, account: str) -> None:
+    """Make sure that what this machine has sent for an account is known to the state that a replay uses.
+
+    Args:
+        folder: The state folder.
+        state: The identity of the database that keeps the state; None where the folder does.
+        host: The host.
+        account: The key of the account in the folder.
+
+    Raises:
+        InputError: It is not.
+        JournalError: The folder's own journal, or the mark, cannot be used.
+    """
+    move = find(folder, host, account)
+    if state is None:
+        if move is not None:
+            raise InputError(
+                f"{folder} is no longer used for this account: cms state import moved it to {move.where}",
+                "Set CMS_STATE_URL. The folder does not know what other machines have sent since.",
+            )
+    elif move is not None and move.state == state:
+        if not move.complete:
+            raise InputError(f"the import of {folder} was interrupted", "Finish it: cms state import")
+    elif knows(folder, host, account):
+        raise InputError(
+            f"{folder} knows what this machine has sent for this account, and the shared state does not",
+            "Take it over, once: cms state import",
+        )
+
+
+def knows(folder: Path, host: str, account: str) -> bool:
+    """Return whether the journal of a state folder has anything of an account.
+
+    Raises:
+        JournalError: It cannot be used.
+    """
+    journal = Journal.open_to_read(folder)
+    if journal is None:
+        return False
+    with journal, journal.reading():
+        scope = runs.find_scope(journal, host, account)
+        if scope is None:
+            return False
+        return any(ledger.sizes(journal.db, scope)) or any(run.scope == scope for run in runs.all_runs(journal))
+
+
+def _others(folder: Path, move: Move) -> list[Move]:
+    return [each for each in _read(folder) if (each.host, each.account) != (move.host, move.account)]
+
+
+def _read(folder: Path) -> list[Move]:
+    path = folder / FILE_NAME
+    with explained(path):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+    try:
+        return [Move(**each) for each in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        raise JournalError(
+            f"{path} is damaged: it says which accounts were moved to a database",
+            "Remove it, and run cms state import once more: what is there already is not imported twice.",
+        ) from error
+
+
+def _write(folder: Path, moves: list[Move]) -> None:
+    path = folder / FILE_NAME
+    new = path.with_name(f"{FILE_NAME}.{os.getpid()}")
+    with explained(path):
+        private_folder(folder)
+        try:
+            with os.fdopen(
+                os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+            ) as file:
+                json.dump([move._asdict() for move in moves], file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                new.unlink()
+            raise

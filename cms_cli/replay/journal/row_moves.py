@@ -1,0 +1,77 @@
+"""Moves of what rows say: into another journal, and out of their own once their run is finished."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cms_cli.replay.journal import runs
+from cms_cli.replay.journal.database import Database
+from cms_cli.replay.journal.journal import Journal, TextsWriter
+from cms_cli.replay.journal.row_table import pages
+from cms_cli.replay.journal.row_texts import ENDING
+from cms_cli.replay.journal.rows import FAILED
+from cms_cli.replay.journal.runs import Run
+
+_TOGETHER = 20_000  # rows whose texts are dropped in one transaction; others wait for its end
+_PAGE = 1000  # rows copied at a time
+
+_COPIED = (
+    "row, line, status, customer, key, amount, currency, attempts, sent_at, status_code, code, error, fault, look,"
+    " place"
+)
+
+
+def copy(source: Journal, run: Run, journal: Journal, db: Database, number: int, texts: TextsWriter) -> None:
+    """Copy the rows of a run into another journal.
+
+    Args:
+        source: The journal that has them.
+        run: The run there.
+        journal: The other journal.
+        db: Its database, in a transaction.
+        number: The number of the run there.
+        texts: Takes what the rows say.
+    """
+    query = f"SELECT {_COPIED} FROM rows WHERE run = ? AND row > ? ORDER BY row LIMIT ?"
+    after = 0
+    while page := source.db.execute(query, (run.id, after, _PAGE)).fetchall():
+        after = page[-1][0]
+        copies = []
+        for *values, place in page:
+            text = None if place is None else source.row_texts(run).read(place)
+            copies.append((number, *values, None if text is None else texts.add(text)))
+        journal.insert_many(db, "rows", f"run, {_COPIED}", copies)
+
+
+def drop_personal_data(journal: Journal, run: Run) -> Run:
+    """Forget what the rows say that nothing needs any more: all texts but those of failed rows.
+
+    Returns:
+        The run, with the texts that are left.
+
+    Raises:
+        JournalError: The disk is full, or failing. Nothing is lost then, and nothing forgotten.
+    """
+    generation = int(run.texts.split(".")[1]) + 1 if run.texts.count(".") > 1 else 2
+    name = f"{run.name}.{generation}{ENDING}"
+    places: list[tuple[int, int, int]] = []
+    with journal.writing(name) as texts:
+        for row, *_, place, _fault in pages(journal.db, run, [status.value for status in FAILED]):
+            if place is not None:
+                places.append((texts.add(journal.row_texts(run).read(place)), run.id, row))
+    failed = ",".join(f"'{status.value}'" for status in FAILED)
+    last = journal.db.execute("SELECT max(row) FROM rows WHERE run = ?", (run.id,)).fetchone()[0] or 0
+    for start in range(0, last + 1, _TOGETHER):
+        with journal.transaction() as db:
+            db.execute(
+                "UPDATE rows SET place = NULL, customer = NULL, key = NULL, amount = NULL, currency = NULL"
+                f" WHERE run = ? AND row > ? AND row <= ? AND status NOT IN ({failed}) AND place IS NOT NULL",
+                (run.id, start, start + _TOGETHER),
+            )
+    # The old file goes next, and a power cut must not bring back a journal that still needs it.
+    journal.make_durable(against_power_cuts=True)
+    with journal.transaction() as db:
+        db.executemany("UPDATE rows SET place = ? WHERE run = ? AND row = ?", places)
+        runs.set_texts(db, run, name, texts.size)
+    journal.forget_row_texts(run.name, keep=name)
+    return replace(run, texts=name, texts_size=texts.size)

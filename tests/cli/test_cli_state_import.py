@@ -1,0 +1,337 @@
+"""``cms state import``: moving to a shared database forgets nothing, doubles nothing, and closes the folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from faultserver import DROP, HANG, SUCCESS, FaultServer, json_reply
+from program import TOKEN, Program
+
+SALES = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
+LEADS = "event_name,customer_external_id,click_id\n"
+TIMED = "event_name,customer_external_id,click_id,timestamp\n"
+
+
+def write(home: Path, name: str, text: str) -> str:
+    path = home / name
+    path.write_text(text)
+    return str(path)
+
+
+def sales(home: Path, numbers: range, name: str = "sales.csv", amount: int = 499) -> str:
+    return write(home, name, SALES + "".join(f"c{n},buy,u{n},inv{n},{amount},EUR\n" for n in numbers))
+
+
+def leads(home: Path, text: str, name: str = "leads.csv") -> str:
+    return write(home, name, LEADS + "".join(f"signup,{each},c{each}\n" for each in text))
+
+
+def customers(service: FaultServer) -> Counter[str]:
+    return Counter(request.json["customerExternalId"] for request in service.requests)
+
+
+@pytest.fixture
+def moving(online: Program, shared: str) -> Program:
+    """A machine that has kept its state in a folder. ``moving.env`` has what to add to name the database."""
+    online.shared = {"CMS_STATE_URL": shared, "CMS_ACCOUNT": "shop"}  # type: ignore[attr-defined]
+    return online
+
+
+@pytest.fixture
+def other(tmp_path: Path, moving: Program, service: FaultServer) -> Program:
+    """Another machine, which has the database from the beginning."""
+    home = tmp_path / "other"
+    home.mkdir()
+    program = Program(home)
+    program.env.update(CMS_HOST=service.url, CMS_BEARER_TOKEN=TOKEN, **shared_of(moving))
+    return program
+
+
+def shared_of(machine: Program) -> dict[str, str]:
+    found: dict[str, str] = machine.shared  # type: ignore[attr-defined]
+    return found
+
+
+def imported(machine: Program, *flags: str) -> dict[str, object]:
+    result = machine("state", "import", "--json", *flags, env=shared_of(machine))
+    assert result.code == 0, result.stderr
+    found: dict[str, object] = result.json
+    return found
+
+
+def test_what_was_sent_is_known_on_every_machine(moving: Program, other: Program, service: FaultServer) -> None:
+    """Accepted sales are duplicates, one with another amount says so, and the finished file is finished."""
+    path = sales(moving.home, range(4))
+    assert moving("sale", "--from-csv", path, "--yes").code == 0
+    assert imported(moving)["sales"] == 4
+
+    assert "was finished before" in other("sale", "--from-csv", path, "--yes").stderr
+    changed = sales(moving.home, range(2, 6), "more.csv", amount=500)
+    result = other("sale", "--from-csv", changed, "--yes", "--json").json
+    assert (result["counts"]["duplicate"], result["counts"]["accepted"]) == (2, 2)
+    assert any("another amount" in each for each in result["warnings"])
+    assert len(service.requests) == 6
+
+
+def test_a_replay_before_the_import_is_refused(moving: Program, service: FaultServer) -> None:
+    """Nobody is to find out afterwards that the ledger was left behind; a dry run says so, too."""
+    path = sales(moving.home, range(2))
+    assert moving("sale", "--from-csv", path, "--yes", "--limit", "1").code == 0
+    run = moving("runs", "list", "--json").json[0]["run"]
+    for command in (("sale", "--from-csv", path, "--yes"), ("sale", "--from-csv", path, "--dry-run")):
+        refused = moving(*command, env=shared_of(moving))
+        assert refused.code == 2
+        assert "cms state import" in refused.stderr
+    assert len(service.requests) == 1
+
+    assert imported(moving)["unfinished"] == [run]
+    assert moving("sale", "--from-csv", path, "--yes", env=shared_of(moving)).code == 0
+    assert len(service.requests) == 2
+
+
+def test_the_folder_is_closed_after_the_import(moving: Program, service: FaultServer) -> None:
+    """Without the variable nothing is sent: the folder would not learn what other machines send."""
+    path = sales(moving.home, range(3))
+    assert moving("sale", "--from-csv", path, "--yes", "--limit", "1").code == 0
+    imported(moving)
+
+    for command in (
+        ("sale", "--from-csv", path, "--yes"),
+        ("sale", "--from-csv", sales(moving.home, range(7, 9), "new.csv"), "--yes"),
+        ("sale", "--from-csv", path, "--dry-run"),
+    ):
+        refused = moving(*command)
+        assert refused.code == 2
+        assert "CMS_STATE_URL" in refused.stderr
+    assert len(service.requests) == 1
+    assert not list(moving.state.glob("*.rows"))
+
+
+def test_an_unfinished_run_is_gone_on_with_elsewhere(moving: Program, other: Program, service: FaultServer) -> None:
+    """Without its file, with the names and addresses that the folder had."""
+    path = Path(
+        write(
+            moving.home,
+            "s.csv",
+            SALES.replace("\n", ",customer_name\n") + "c,buy,u1,i1,1,EUR,Zoë\nc,buy,u2,i2,2,EUR,Łukasz\n",
+        )
+    )
+    assert moving("sale", "--from-csv", str(path), "--yes", "--limit", "1").code == 0
+    path.unlink()
+    (run,) = imported(moving)["unfinished"]  # type: ignore[misc]
+
+    assert other("runs", "resume", run, "--yes").code == 0
+    assert [request.json["customerName"] for request in service.requests] == ["Zoë", "Łukasz"]
+
+
+def test_a_lead_that_may_have_arrived_stays_unknown(moving: Program, other: Program, service: FaultServer) -> None:
+    """Whether its run saw the line drop or was killed; in its own file and in any other."""
+    dropped = write(moving.home, "a.csv", TIMED + "signup,u1,c1,2026-11-01T10:00:00Z\n")
+    service.script(DROP)
+    assert moving("lead", "--from-csv", dropped, "--yes").code == 6
+    killed = write(moving.home, "b.csv", TIMED + "signup,u2,c2,2026-11-01T10:00:00Z\n")
+    service.script(HANG)
+    with moving.start("lead", "--from-csv", killed, "--yes") as process:
+        service.wait_for(lambda: len(service.requests) == 2)
+        process.kill()
+        process.communicate()
+
+    assert imported(moving)["leads"] == 2
+    assert other("lead", "--from-csv", dropped, "--yes").code == 6
+    assert other("lead", "--from-csv", killed, "--yes").code == 6
+    both = write(
+        moving.home, "c.csv", TIMED + "signup,u1,c1,2026-11-01T10:00:00Z\nsignup,u2,c2,2026-11-01T10:00:00Z\n"
+    )
+    assert other("lead", "--from-csv", both, "--yes", "--json").json["counts"]["unknown"] == 2
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_leads_without_a_time_are_known(
+    moving: Program, other: Program, service: FaultServer, pruned: bool
+) -> None:
+    """A file that has grown sends its new rows only; in another file a look-alike needs somebody's word."""
+    assert moving("lead", "--from-csv", leads(moving.home, "ab"), "--yes").code == 0
+    if pruned:
+        assert moving("runs", "prune").code == 0
+    imported(moving)
+
+    grown = other("lead", "--from-csv", leads(moving.home, "abc"), "--yes", "--json").json
+    assert (grown["counts"]["accepted"], grown["counts"]["duplicate"]) == (1, 2)
+    refused = other("lead", "--from-csv", leads(moving.home, "ba", "other.csv"), "--yes")
+    assert refused.code == 2
+    assert "--repeats" in refused.stderr
+    assert customers(service) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_importing_twice_changes_nothing(moving: Program, other: Program, service: FaultServer) -> None:
+    """Nor does it bring back what the database has moved on with."""
+    assert moving("sale", "--from-csv", sales(moving.home, range(3)), "--yes", "--limit", "1").code == 0
+    imported(moving)
+    assert other("runs", "resume", "--all", "--yes").code == 0
+    before = other("runs", "list", "--json").json
+
+    imported(moving)
+
+    assert other("runs", "list", "--json").json == before
+    assert other("state", "status", "--json").json["sales"] == 3
+    assert other("runs", "resume", "--all", "--yes").code == 0
+    assert len(service.requests) == 3
+
+
+def test_two_machines_that_sent_the_same(moving: Program, other: Program, service: FaultServer) -> None:
+    """Both ledgers are taken over: what one of them only had a 409 for gets the amount that the other knows."""
+    del other.env["CMS_STATE_URL"], other.env["CMS_ACCOUNT"]
+    other.shared = shared_of(moving)  # type: ignore[attr-defined]
+    assert moving("sale", "--from-csv", sales(moving.home, range(3)), "--yes").code == 0
+    service.script(json_reply(409, {"error": "duplicate"}), SUCCESS, SUCCESS)
+    assert other("sale", "--from-csv", sales(other.home, range(2, 5)), "--yes").code == 0
+
+    imported(other)
+    imported(moving)
+
+    after = sales(other.home, range(5), "again.csv", amount=500)
+    result = other("sale", "--from-csv", after, "--yes", "--json", env=shared_of(other)).json
+    assert result["counts"]["duplicate"] == 5
+    assert any(each.startswith("5 rows have invoices") for each in result["warnings"])
+    assert len(service.requests) == 6
+
+
+def test_an_import_while_a_replay_is_at_work(moving: Program, service: FaultServer) -> None:
+    """Is refused, and the replay goes on as if nothing had been."""
+    path = sales(moving.home, range(3))
+    service.script(SUCCESS, HANG)
+    with moving.start("sale", "--from-csv", path, "--yes", "--timeout", "5") as process:
+        service.wait_for(lambda: len(service.requests) == 2)
+        refused = moving("state", "import", env=shared_of(moving))
+        assert refused.code == 5
+        assert "another cms is at work" in refused.stderr
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert not (moving.state / "moved.json").exists() or moving("sale", "--from-csv", path, "--yes").code == 0
+    assert imported(moving)["sales"] == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("step", ["_copy", "ledger.copy", "lifecycle.delete", "moved.mark"])
+def test_an_import_that_is_killed(
+    moving: Program, other: Program, service: FaultServer, step: str, tmp_path: Path
+) -> None:
+    """Neither folder nor database sends before the import is repeated, wherever it was cut off."""
+    path = sales(moving.home, range(3))
+    assert moving("sale", "--from-csv", path, "--yes", "--limit", "1").code == 0
+    script = write(
+        tmp_path,
+        "killed.py",
+        "import os, signal, sys\n"
+        "from cms_cli.replay.journal import ledger, lifecycle, moved, state_import\n"
+        f"owner, name = {step!r}.rpartition('.')[::2]\n"
+        "owner = {'': state_import, 'ledger': ledger, 'lifecycle': lifecycle, 'moved': moved}[owner]\n"
+        "real = getattr(owner, name)\n"
+        "def killed(*given, **named):\n"
+        "    if name != 'mark' or given[1].complete:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return real(*given, **named)\n"
+        "setattr(owner, name, killed)\n"
+        "from cms_cli.__main__ import run\n"
+        "run()\n",
+    )
+    env = {**moving.env, **shared_of(moving)}
+    done = subprocess.run([sys.executable, script, "state", "import"], env=env, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+    assert moving("sale", "--from-csv", path, "--yes").code == 2
+    again = moving("sale", "--from-csv", path, "--yes", env=shared_of(moving))
+    if step == "lifecycle.delete":  # everything is there by then
+        assert again.code == 0
+    else:
+        assert again.code == 2
+        assert "Finish it: cms state import" in again.stderr
+        assert len(service.requests) == 1
+    imported(moving)
+    assert other("sale", "--from-csv", path, "--yes").code == 0
+    assert other("runs", "list", "--json").json[0]["counts"]["accepted"] == 3
+    assert len(other("runs", "list", "--json").json) == 1
+    assert len(service.requests) == 3
+    assert not list(moving.state.glob("*.rows"))
+
+
+def test_the_rate_limit_holds_over_the_import(moving: Program, service: FaultServer) -> None:
+    """Requests that the folder has just made still count."""
+    limit = ("--rate", "2/4s", "--yes")
+    assert moving("sale", "--from-csv", sales(moving.home, range(2)), *limit).code == 0
+    first = service.requests[-1].at
+    imported(moving)
+    assert (
+        moving("sale", "--from-csv", sales(moving.home, range(2, 4), "b.csv"), *limit, env=shared_of(moving)).code
+        == 0
+    )
+    assert service.requests[2].at - first >= 3.9
+
+
+def test_other_accounts_stay_where_they_are(moving: Program, service: FaultServer) -> None:
+    """They are named, go on in the folder, and can be taken over by their key, as a renewed token's have to be."""
+    path = sales(moving.home, range(2))
+    before = {"CMS_BEARER_TOKEN": "an-earlier-token"}
+    assert moving("sale", "--from-csv", path, "--yes", env=before).code == 0
+    result = moving("state", "import", "--json", env=shared_of(moving)).json
+    assert (result["sales"], result["runs"]) == (0, 0)
+    ((key,),) = [[each["account"] for each in result["others"]]]
+
+    assert key in moving("state", "import", env=shared_of(moving)).stderr
+    assert imported(moving, "--from", key)["sales"] == 2
+    assert moving("sale", "--from-csv", path, "--yes", "--json", env=shared_of(moving)).code == 0
+    assert len(service.requests) == 2
+
+
+def test_what_there_is_to_say_of_nothing(moving: Program, shared: str) -> None:
+    """An empty folder is no error; no database, and one without tables, are."""
+    result = moving("state", "import", env=shared_of(moving))
+    assert result.code == 0
+    assert "nothing to import" in result.stderr
+    assert not moving.state.exists()
+    assert moving("state", "import").code == 2
+
+
+def test_a_damaged_mark_says_what_to_do(moving: Program, service: FaultServer) -> None:
+    """Neither the folder nor the database is used by chance."""
+    path = sales(moving.home, range(2))
+    assert moving("sale", "--from-csv", path, "--yes").code == 0
+    imported(moving)
+    (moving.state / "moved.json").write_text("{")
+    for env in ({}, shared_of(moving)):
+        result = moving("sale", "--from-csv", path, "--yes", env=env)
+        assert result.code == 3
+        assert "moved.json is damaged" in result.stderr
+
+    (moving.state / "moved.json").unlink()
+    assert moving("sale", "--from-csv", path, "--yes", env=shared_of(moving)).code == 2
+    imported(moving)
+    assert moving("sale", "--from-csv", path, "--yes", env=shared_of(moving)).code == 0
+    assert len(service.requests) == 2
+
+
+def test_a_damaged_journal_is_not_taken_for_an_empty_one(moving: Program) -> None:
+    """The import, and a replay with the database, say what the sending command says."""
+    path = sales(moving.home, range(2))
+    assert moving("sale", "--from-csv", path, "--yes").code == 0
+    (moving.state / "journal.sqlite3").write_bytes(b"no database" * 500)
+    for command in (("state", "import"), ("sale", "--from-csv", path, "--yes")):
+        result = moving(*command, env=shared_of(moving))
+        assert result.code == 3
+        assert "journal.sqlite3" in result.stderr
+
+
+def test_a_big_ledger_is_imported_whole(moving: Program, other: Program) -> None:
+    """Of several thousand sales none is missing, wherever a statement ends."""
+    path = sales(moving.home, range(2501))
+    assert moving("sale", "--from-csv", path, "--yes", "--rate", "none", "--concurrency", "8").code == 0
+    assert imported(moving)["sales"] == 2501
+    result = other("sale", "--from-csv", sales(moving.home, range(2500, -1, -1), "b.csv"), "--yes", "--json").json
+    assert result["counts"]["duplicate"] == 2501
