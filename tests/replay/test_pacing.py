@@ -70,7 +70,7 @@ class Sender:
 
 def take(window: SharedWindow, db: sqlite3.Connection, now: float, wanted: int = 1) -> list[int]:
     """Take as many slots of those wanted as are free."""
-    return window.take(db, window.look(db, wanted, now).free, now)
+    return window.take(db, window.ask(db, wanted)(now).free, now)
 
 
 @settings(deadline=None, max_examples=60)
@@ -94,7 +94,7 @@ def test_no_window_ever_holds_more_than_the_limit(
                 sender.window.answered(db, [(slot, now) for _, slot in back])
                 sender.under_way = [each for each in sender.under_way if each not in back]
                 wanted = data.draw(st.integers(1, 6))
-                opening = sender.window.look(db, wanted, now)
+                opening = sender.window.ask(db, wanted)(now)
                 # Where it says when to look again, none is free before; where one is free, it is free now.
                 assert opening.free or now < opening.look_at <= opening.opens
                 slots = sender.window.take(db, opening.free, now)
@@ -141,7 +141,7 @@ def test_a_whole_window_goes_out_at_once_and_the_next_one_on_time(tmp_path: Path
         assert len(slots) == 60
         window.answered(db, [(slot, 1000.5) for slot in slots])
         assert take(window, db, 1060.49) == []
-        opens = window.look(db, 1, 1060.0).opens
+        opens = window.ask(db, 1)(1060.0).opens
         assert 1060.5 < opens < 1060.6
         assert len(take(window, db, opens, 100)) == 60
 
@@ -176,7 +176,7 @@ def test_slots_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyP
             for number in range(80):
                 [slot] = SharedWindow(scope, None, 30.0).take(db, 1, 1000.0 + number)
                 slots.answered(db, [(slot, 1000.0 + number)])
-        kept = [slots.newest(db, scope, 0, 100) for scope in (1, 2)]
+        kept = [slots.ask_newest(db, scope, 0, 100)() for scope in (1, 2)]
     for found in kept:
         assert [slot.ends for slot in found][:50] == [1000.0 + number for number in range(79, 29, -1)]
         assert len(found) <= 51
@@ -197,11 +197,11 @@ def test_a_clock_that_was_set_back_costs_one_window_at_most(tmp_path: Path, ahea
     before, after = (SharedWindow(1, Rate(1, 12.0), timeout=30.0) for _ in range(2))
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         before.answered(db, [(slot, 1000.0 + ahead) for slot in take(before, db, 1000.0 + ahead)])
-        found = after.look(db, 1, 1000.0)
+        found = after.ask(db, 1)(1000.0)
         assert (found.free, found.look_at) == (0, found.opens)
         assert 1012 <= found.opens < 1012.1
         # What is said stays true: it does not say the same again later.
-        assert after.look(db, 1, 1006.0) == found
+        assert after.ask(db, 1)(1006.0) == found
         assert take(after, db, found.opens)
 
 
@@ -210,7 +210,7 @@ def test_a_request_without_an_answer_outlasts_a_clock_that_was_set_back(tmp_path
     before, after = (SharedWindow(1, Rate(1, 12.0), timeout=30.0) for _ in range(2))
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         take(before, db, 5000.0)
-        assert 1042 <= after.look(db, 1, 1000.0).opens < 1042.1
+        assert 1042 <= after.ask(db, 1)(1000.0).opens < 1042.1
         assert not take(after, db, 1041.0)
         assert take(after, db, 1042.1)
 
@@ -228,6 +228,6 @@ def test_without_a_limit_requests_are_recorded_for_others(tmp_path: Path) -> Non
     """A replay at full speed leaves no room for one that keeps to the limit."""
     free, paced = SharedWindow(1, None, 30.0), SharedWindow(1, Rate(60, 60.0), 30.0)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
-        assert free.look(db, 60, 1000.0) == (60, 0, 0)
+        assert free.ask(db, 60)(1000.0) == (60, 0, 0)
         assert len(take(free, db, 1000.0, 60)) == 60
         assert take(paced, db, 1000.0) == []

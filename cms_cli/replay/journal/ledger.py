@@ -6,7 +6,7 @@ hashes, so it tells nobody who bought what; only somebody who has an invoice can
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 
 from cms_cli.replay.journal.database import Database, in_parts, insert_together, marks
@@ -35,24 +35,28 @@ def known_sales(db: Database, scope: int, keys: Sequence[bytes]) -> dict[bytes, 
 
     Both are None where the service only said that it has the invoice (409): with which amount, nobody knows here.
     """
-    found: dict[bytes, tuple[int | None, str | None]] = {}
-    for some in in_parts(keys):
-        query = (
-            f"SELECT invoice, amount, currency FROM accepted_sales WHERE scope = ? AND invoice IN ({marks(some)})"
-        )
-        for invoice, amount, currency in db.execute(query, (scope, *some)):
-            found[bytes(invoice)] = (amount, currency)
-    return found
+    return ask_sales(db, scope, keys)()
+
+
+def ask_sales(
+    db: Database, scope: int, keys: Sequence[bytes]
+) -> Callable[[], dict[bytes, tuple[int | None, str | None]]]:
+    """Ask for :func:`known_sales`, and return what reads the answer."""
+    query = "SELECT invoice, amount, currency FROM accepted_sales WHERE scope = ? AND invoice IN"
+    asked = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
+    return lambda: {bytes(key): (amount, currency) for part in asked for key, amount, currency in part}
 
 
 def known_leads(db: Database, scope: int, keys: Sequence[bytes]) -> dict[bytes, bool]:
     """Return those fingerprints that are in the ledger, and whether the service has said that it has them."""
-    found: dict[bytes, bool] = {}
-    for some in in_parts(keys):
-        query = f"SELECT fingerprint, arrived FROM sent_leads WHERE scope = ? AND fingerprint IN ({marks(some)})"
-        for fingerprint, arrived in db.execute(query, (scope, *some)):
-            found[bytes(fingerprint)] = bool(arrived)
-    return found
+    return ask_leads(db, scope, keys)()
+
+
+def ask_leads(db: Database, scope: int, keys: Sequence[bytes]) -> Callable[[], dict[bytes, bool]]:
+    """Ask for :func:`known_leads`, and return what reads the answer."""
+    query = "SELECT fingerprint, arrived FROM sent_leads WHERE scope = ? AND fingerprint IN"
+    asked = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
+    return lambda: {bytes(key): bool(arrived) for part in asked for key, arrived in part}
 
 
 def add_sale(db: Database, scope: int, key: bytes, amount: int, currency: str) -> None:

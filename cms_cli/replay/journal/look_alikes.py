@@ -6,7 +6,7 @@ file that looks like one that was sent needs somebody's word. Hashes only, as in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cms_cli.replay.journal.database import Database, in_parts, insert_together, marks
 
@@ -27,8 +27,13 @@ def remove(db: Database, scope: int, look: bytes, run: int, row: int) -> None:
     )
 
 
-def sent(db: Database, scope: int, looks: Sequence[bytes], *, but: int | None = None) -> set[bytes]:
-    """Return which of some looks leads have that were sent, or may have been.
+def sent(db: Database, scope: int, looks: Sequence[bytes]) -> set[bytes]:
+    """Return which of some looks leads have that were sent, or may have been."""
+    return ask(db, scope, looks)()
+
+
+def ask(db: Database, scope: int, looks: Sequence[bytes], *, but: int | None = None) -> Callable[[], set[bytes]]:
+    """Ask for :func:`sent`, and return what reads the answer.
 
     Args:
         db: The database.
@@ -36,11 +41,10 @@ def sent(db: Database, scope: int, looks: Sequence[bytes], *, but: int | None = 
         looks: The looks to search for.
         but: The number of a run whose leads do not count, or None.
     """
-    found: set[bytes] = set()
-    for some in in_parts(looks):
-        query = f"SELECT look FROM lead_looks WHERE scope = ? AND run <> ? AND look IN ({marks(some)})"
-        found.update(bytes(look) for (look,) in db.execute(query, (scope, -1 if but is None else but, *some)))
-    return found
+    query = "SELECT look FROM lead_looks WHERE scope = ? AND run <> ? AND look IN"
+    others = (scope, -1 if but is None else but)
+    asked = [db.execute(f"{query} ({marks(some)})", (*others, *some)) for some in in_parts(looks)]
+    return lambda: {bytes(look) for part in asked for (look,) in part}
 
 
 def add_file(db: Database, scope: int, end: bytes) -> None:

@@ -46,7 +46,8 @@ class PostgresJournal(Journal):
 
     Attributes:
         db: For reading outside a transaction; to write, use :meth:`transaction`.
-        now: The server's time when the last transaction had locked its account, in seconds since the epoch.
+        now: The server's time when the last transaction had locked its account, in seconds since the epoch, once
+            it was asked for.
     """
 
     def __init__(self, url: str) -> None:
@@ -56,6 +57,7 @@ class PostgresJournal(Journal):
         self._scope: int | None = None
         self._patience: Patience | None = None
         self._turn: int | None = None  # of our lease, in the transaction that was begun last
+        self._read_begin: Callable[[], None] | None = None  # reads what came of its first statements
         self._ahead: tuple[float, float] | None = (
             None  # how far the server's clock is ahead, and when that was seen
         )
@@ -91,6 +93,7 @@ class PostgresJournal(Journal):
             database.enter_pipeline()
             self._begin(held=held)
             yield self.db
+            self._begun()
             commit = database.execute("COMMIT")
             database.leave_pipeline()
             if commit.status != "COMMIT":  # the server says ROLLBACK where a statement had failed
@@ -100,19 +103,35 @@ class PostgresJournal(Journal):
             raise
 
     def _begin(self, *, held: bool) -> None:
+        """Lock the account, extend the lease and ask for the time; what came of it is read when it is needed."""
         for statement in _BEGIN:
             self.db.execute(statement)
         asked = steady()
         if self._scope is not None:
             self.db.execute("SELECT 1 FROM scopes WHERE id = ? FOR UPDATE", (self._scope,))
-        begun = leases.begin_turn(self.db, self._lease) if self._lease is not None else None
+        lease = leases.begin_turn(self.db, self._lease) if self._lease is not None else None
         # By itself, since what a statement computes it computes before it waits for a lock.
-        (self.now,) = self.db.execute(_CLOCK).fetchone()
-        self._compare_clocks(asked)
-        turn = begun.fetchone() if begun is not None else None
-        self._turn = turn[0] if turn is not None else None
-        if held and begun is not None and turn is None:
-            raise RunBusyError
+        clock = self.db.execute(_CLOCK)
+
+        def read() -> None:
+            self._read_begin = None
+            (self.now,) = clock.fetchone()
+            self._compare_clocks(asked)
+            turn = lease.fetchone() if lease is not None else None
+            self._turn = turn[0] if turn is not None else None
+            if held and lease is not None and turn is None:
+                raise RunBusyError
+
+        self._read_begin = read
+
+    def _begun(self) -> None:
+        """Read what came of the beginning of the transaction, once.
+
+        Raises:
+            RunBusyError: The run has to be held, and is not any more.
+        """
+        if self._read_begin is not None:
+            self._read_begin()
 
     def _compare_clocks(self, asked: float) -> None:
         """Narrow down how far the server's clock is ahead: at most as far as if it had answered at once."""
@@ -140,9 +159,12 @@ class PostgresJournal(Journal):
         while True:
             try:
                 with self.transaction(held=held) as db:
-                    if attempted is not None and self._turn == attempted[0] + 1:
-                        return attempted[1]
+                    if attempted is not None:
+                        self._begun()
+                        if self._turn == attempted[0] + 1:
+                            return attempted[1]
                     result = work(db)
+                    self._begun()
                     if self._turn is not None:
                         attempted = self._turn, result
                 return result
@@ -174,6 +196,7 @@ class PostgresJournal(Journal):
     def time(self, now: float) -> float:
         """Return the server's time: those of machines may be wrong."""
         del now
+        self._begun()
         return self.now
 
     @contextmanager
@@ -256,10 +279,10 @@ class PostgresJournal(Journal):
         seen: Lease | None = None
         while True:
             with self.transaction() as db:
-                found = leases.find(db, name)
-                if found is None or found.until <= self.now:
-                    return leases.take(db, name, self.now)
-                left = found.until - self.now
+                found, now = leases.find(db, name), self.time(0.0)
+                if found is None or found.until <= now:
+                    return leases.take(db, name, now)
+                left = found.until - now
             if seen is not None and found != seen:
                 raise RunBusyError
             seen = found

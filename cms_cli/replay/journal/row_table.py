@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from cms_cli.replay.journal import ledger, look_alikes, runs
@@ -316,17 +316,19 @@ def unknown_leads(journal: Journal, run: Run) -> Iterator[tuple[bytes, str]]:
         yield bytes(key), journal.row_texts(run).read(place).body
 
 
-def in_flight_elsewhere(db: Database, run: Run, keys: Sequence[bytes]) -> dict[bytes, float]:
-    """Return when events of other runs left that have some of these keys and no answer yet."""
-    when: dict[bytes, float] = {}
-    for some in in_parts(keys):
-        found = db.execute(
-            "SELECT key, sent_at FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
-            f" AND code IS NULL AND key IN ({marks(some)}) AND run IN {runs.OTHERS}",
-            (*some, *runs.others(run)),
-        )
-        when.update((bytes(key), sent_at) for key, sent_at in found)
-    return when
+def ask_in_flight_elsewhere(db: Database, run: Run, keys: Sequence[bytes]) -> Callable[[], dict[bytes, float]]:
+    """Ask when events of other runs left that have some of these keys and no answer yet.
+
+    Returns:
+        Reads the answer.
+    """
+    query = "SELECT key, sent_at FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
+    others = f"AND run IN {runs.OTHERS}"
+    asked = [
+        db.execute(f"{query} AND code IS NULL AND key IN ({marks(some)}) {others}", (*some, *runs.others(run)))
+        for some in in_parts(keys)
+    ]
+    return lambda: {bytes(key): sent_at for part in asked for key, sent_at in part}
 
 
 def too_long_ago_elsewhere(db: Database, run: Run, now: float) -> set[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from cms_cli.replay.journal.database import Database, insert_together
@@ -26,12 +26,16 @@ class Slot(NamedTuple):
     ends: float
 
 
-def newest(db: Database, scope: int, skip: int, count: int) -> list[Slot]:
-    """Return slots by their end, the newest first, without the first ``skip`` of them."""
+def ask_newest(db: Database, scope: int, skip: int, count: int) -> Callable[[], list[Slot]]:
+    """Ask for slots by their end, the newest first, without the first ``skip`` of them.
+
+    Returns:
+        Reads the answer.
+    """
     found = db.execute(
         "SELECT left_at, ends FROM slots WHERE scope = ? ORDER BY ends DESC LIMIT ? OFFSET ?", (scope, count, skip)
     )
-    return [Slot(*row) for row in found]
+    return lambda: [Slot(*row) for row in found]
 
 
 def add(db: Database, scope: int, slot: Slot, count: int) -> list[int]:

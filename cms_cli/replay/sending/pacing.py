@@ -8,7 +8,7 @@ at the service ever holds more than the limit, whatever the line does.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -121,16 +121,22 @@ class SharedWindow:
         self._window = rate.window * (1 + _MARGIN) if rate else 0.0
         self._taken = 0
 
-    def look(self, db: Database, wanted: int, now: float) -> Opening:
-        """Read how many of ``wanted`` requests may leave now."""
+    def ask(self, db: Database, wanted: int) -> Callable[[float], Opening]:
+        """Ask how many of ``wanted`` requests may leave; returns what reads the answer, given the time."""
         if self._rate is None:
-            return Opening(wanted)
+            return lambda _: Opening(wanted)
         wanted = min(wanted, self._rate.count)
-        found = slots.newest(db, self._scope, self._rate.count - wanted, wanted)
-        if any(slot.ends > now if slot.left_at is None else slot.left_at > now for slot in found):
-            slots.correct(db, self._scope, now)
-            found = slots.newest(db, self._scope, self._rate.count - wanted, wanted)
-        return opening(found, wanted, self._window, now)
+        skip = self._rate.count - wanted
+        asked = slots.ask_newest(db, self._scope, skip, wanted)
+
+        def read(now: float) -> Opening:
+            found = asked()
+            if any(slot.ends > now if slot.left_at is None else slot.left_at > now for slot in found):
+                slots.correct(db, self._scope, now)
+                found = slots.ask_newest(db, self._scope, skip, wanted)()
+            return opening(found, wanted, self._window, now)
+
+        return read
 
     def take(self, db: Database, count: int, now: float) -> list[int]:
         """Take slots for requests that are about to leave; returns their numbers."""

@@ -7,7 +7,7 @@ which could not be committed can be taken again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from cms_cli.replay.journal import in_doubt, ledger, look_alikes, row_table
@@ -234,8 +234,9 @@ class Turns:
         """
 
         def turn(db: Database) -> tuple[Decision, list[int | None]]:
+            read = self._ask(db, rows, room)
             at = self._journal.time(now)
-            facts = self._gather(db, rows, room, at)
+            facts = read(at)
             decision = decide(
                 self._kind,
                 rows,
@@ -260,24 +261,33 @@ class Turns:
         self._journal.repeat(write, held=False)
         return [each.settled for each in known]
 
-    def _gather(self, db: Database, rows: Sequence[PendingRow], room: int, now: float) -> Facts:
+    def _ask(self, db: Database, rows: Sequence[PendingRow], room: int) -> Callable[[float], Facts]:
+        """Ask what the journal knows of rows; returns what reads it, for the time it is given.
+
+        All is asked before the first answer is read: over a long line that is one round trip and not five.
+        """
         if not rows:
-            return Facts({}, {}, (), Opening(0))
-        run = self._run
+            return lambda _: Facts({}, {}, (), Opening(0))
+        run, window = self._run, self._window
         keys = [row.key for row in rows]
         wanted = min(len(rows), room)
-        opening = Opening(wanted) if self._window is None else self._window.look(db, wanted, now)
-        elsewhere = row_table.in_flight_elsewhere(db, run, keys)
+        opening = (lambda _: Opening(wanted)) if window is None else window.ask(db, wanted)
+        elsewhere = row_table.ask_in_flight_elsewhere(db, run, keys)
         if self._kind is EventKind.LEAD:
+            leads = ledger.ask_leads(db, run.scope, keys)
             looks = [row.look for row in rows if row.look is not None and self._repeats != "send"]
-            alike = look_alikes.sent(db, run.scope, looks, but=run.id) if looks else ()
-            return Facts(ledger.known_leads(db, run.scope, keys), elsewhere, (), opening, alike)
+            alike = look_alikes.ask(db, run.scope, looks, but=run.id)
+            return lambda now: Facts(leads(), elsewhere(), (), opening(now), alike())
+        sales = ledger.ask_sales(db, run.scope, keys)
+        return lambda now: Facts(sales(), elsewhere(), self._too_old_at(db, now), opening(now))
+
+    def _too_old_at(self, db: Database, now: float) -> set[bytes]:
+        """Return the sales that other runs sent too long ago; looked up now and then."""
         if not self._resend_unknown and now - self._looked >= _LOOK_AGAIN:
             self._looked = now
-            self._too_old = row_table.too_long_ago_elsewhere(db, run, now) | in_doubt.too_long_ago(
-                db, run.scope, now
-            )
-        return Facts(ledger.known_sales(db, run.scope, keys), elsewhere, self._too_old, opening)
+            self._too_old = row_table.too_long_ago_elsewhere(db, self._run, now)
+            self._too_old |= in_doubt.too_long_ago(db, self._run.scope, now)
+        return self._too_old
 
     def _write(self, db: Database, answers: Sequence[Answer], decision: Decision, now: float) -> list[int | None]:
         for answer in answers:

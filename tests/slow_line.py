@@ -1,0 +1,98 @@
+"""A line to a server that takes its time: a relay between two sockets, with so many seconds from end to end and back.
+
+with SlowLine("127.0.0.1", 5432, round_trip=0.05) as line:
+    ...                                   # talk to 127.0.0.1, line.port
+    assert line.round_trips < 10
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from types import TracebackType
+
+
+class SlowLine:
+    """A relay on a port of its own.
+
+    Attributes:
+        port: Where it listens, on 127.0.0.1.
+        round_trips: How often somebody has sent something after having received something, over all connections.
+    """
+
+    def __init__(self, host: str, port: int, round_trip: float) -> None:
+        """Listen.
+
+        Args:
+            host: The server's.
+            port: The server's.
+            round_trip: Seconds that a byte takes to the server, and its answer back.
+        """
+        self._server = (host, port)
+        self._delay = round_trip / 2
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.round_trips = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> SlowLine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                ours, _ = self._listener.accept()
+                theirs = socket.create_connection(self._server)
+                for end in (ours, theirs):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                received = threading.Event()
+                received.set()
+                self._carry(ours, theirs, received, there=True)
+                self._carry(theirs, ours, received, there=False)
+
+    def _carry(
+        self, source: socket.socket, target: socket.socket, received: threading.Event, *, there: bool
+    ) -> None:
+        """Carry bytes one way: one thread reads them, another delivers each of them when it is due."""
+        under_way: deque[tuple[float, bytes]] = deque()
+        some = threading.Condition()
+
+        def read() -> None:
+            data = b"x"
+            while data:
+                try:
+                    data = source.recv(65536)
+                except OSError:
+                    data = b""
+                if there and data and received.is_set():
+                    received.clear()
+                    self.round_trips += 1
+                with some:
+                    under_way.append((time.monotonic() + self._delay, data))
+                    some.notify()
+
+        def deliver() -> None:
+            while True:
+                with some:
+                    while not under_way:
+                        some.wait()
+                    due, data = under_way.popleft()
+                time.sleep(max(0.0, due - time.monotonic()))
+                if not there:
+                    received.set()
+                with suppress(OSError):
+                    if not data:
+                        target.shutdown(socket.SHUT_WR)
+                        return
+                    target.sendall(data)
+
+        for work in (read, deliver):
+            threading.Thread(target=work, daemon=True).start()
