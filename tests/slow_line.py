@@ -1,4 +1,4 @@
-"""A line to a server that takes its time: a relay between two sockets, with so many seconds from end to end and back.
+"""A slow line to a server: a relay between two sockets that delivers every byte late.
 
 with SlowLine("127.0.0.1", 5432, round_trip=0.05) as line:
     ...                                   # talk to 127.0.0.1, line.port
