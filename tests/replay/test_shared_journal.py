@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from faultserver import FaultServer
@@ -83,6 +84,19 @@ def test_the_server_s_clock_counts(shared: str) -> None:
         ahead = journal.ahead()
     assert abs(now - time.time()) < 60  # the server is on this machine
     assert ahead is not None
+
+
+@pytest.mark.parametrize(("said", "used"), [("off", "on"), ("remote_apply", "remote_apply")])
+def test_a_commit_waits_for_the_disk(shared: str, said: str, used: str) -> None:
+    """An intent survives a crash of a server that is set up to forget; a stricter setting stays."""
+    import psycopg
+
+    with psycopg.connect(shared, autocommit=True) as db:
+        db.execute(f"ALTER DATABASE {urlsplit(shared).path[1:]} SET synchronous_commit = {said}")
+    with PostgresJournal(shared) as journal:
+        with journal.transaction() as transaction:
+            assert transaction.execute("SELECT current_setting('synchronous_commit')").fetchone() == (used,)
+        assert journal.db.execute("SELECT current_setting('synchronous_commit')").fetchone() == (said,)
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])

@@ -34,6 +34,8 @@ _BEGIN = (
     # Another machine's transaction is waited for, and ended by the server should that machine stand still.
     "SET LOCAL lock_timeout = '60s'",
     "SET LOCAL idle_in_transaction_session_timeout = '20s'",
+    # Where commits do not wait for the disk, a crash of the server forgets intents: their leads would go twice.
+    "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'",
 )
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _DRIFT = 2e-4  # seconds a second by which two clocks may go apart; those of computers do so by a tenth of it
