@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ def _name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def _imports(path: Path) -> list[tuple[str, str]]:
-    """Give module and name of everything that a file imports, wherever in it; type-checking blocks included."""
+    """Return module and name of everything that a file imports, wherever in it; type-checking blocks included."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -180,4 +182,11 @@ def test_nothing_tells_of_the_machine_it_was_made_on() -> None:
 def test_importing_the_sdk_is_light(module: str) -> None:
     """`import cms_python` loads no HTTP stack and nothing of the command line."""
     code = f"import sys, cms_python; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_every_module_can_be_imported() -> None:
+    """Whatever Python runs it has the syntax and the libraries that each needs."""
+    names = [_name(path) for path in FILES]
+    code = f"from importlib import import_module\nfor name in {names}: import_module(name)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
