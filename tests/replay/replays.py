@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program import TOKEN
 
 from cms_cli.replay.journal import row_table, runs
 from cms_cli.replay.journal.journal import Journal
@@ -24,7 +25,6 @@ from cms_cli.replay.sending.listener import Progress
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.watcher import Watcher
-from cms_cli.sandbox import Attempt, SandboxEvent
 from cms_python import CMSClient, EventKind, Outcome, WireEvent, _retry
 
 SALE_HEADER = ("click_id", "event_name", "customer_external_id", "invoice_id", "amount", "currency")
@@ -41,7 +41,6 @@ class Engine:
     url: str | None = None
 
 
-TOKEN = "tok_4d1c7a"
 SETTLED = frozenset(RowStatus) - {RowStatus.PENDING}
 
 
@@ -222,12 +221,3 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_retry, "FIRST_BACKOFF", 0.0025)
     for name, seconds in (("LONGEST_ASIDE", 0.05), ("LONGEST_PAUSE", 0.03), ("LONGEST_COSTLY_PAUSE", 0.03)):
         monkeypatch.setattr(health, name, seconds)
-
-
-def overlaps(attempts: Iterable[Attempt]) -> bool:
-    """Whether two attempts with one subject follow each other without the first being the last word on its row."""
-    return len({attempt.id for attempt in attempts}) > 1
-
-
-def bodies(events: Iterable[SandboxEvent]) -> list[dict[str, Any]]:
-    return [dict(event.event) for event in events]

@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own, with a book that no crash of the program under test can touch."""
+"""Sandboxes for replays: in this process, and in one of its own, which no crash of the program can touch."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from program import Program
+from program import TOKEN, Program
+
+from cms_cli.sandbox import SandboxServer
+
+
+def sandbox(folder: Path, **how: Any) -> SandboxServer:
+    """Make a sandbox within this process, its store in a folder."""
+    return SandboxServer(folder / "sandbox.db", **how)
 
 
 @contextmanager
 def served(program: Program, db: Path, *flags: str) -> Iterator[str]:
-    """Serve a sandbox on a free port; gives its URL, and makes it the program's host."""
+    """Serve a sandbox on a free port, make it the program's host, and yield its URL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "cms_cli", "sandbox", "serve", "--port", "0", "--db", str(db), *flags],
         stdout=subprocess.PIPE,
@@ -26,7 +34,7 @@ def served(program: Program, db: Path, *flags: str) -> Iterator[str]:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert url.startswith("http://"), url
-        program.env.update(CMS_HOST=url, CMS_BEARER_TOKEN="tok_of_the_test")
+        program.env.update(CMS_HOST=url, CMS_BEARER_TOKEN=TOKEN)
         yield url
     finally:
         process.terminate()

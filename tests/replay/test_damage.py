@@ -10,7 +10,7 @@ from typing import Callable
 
 import pytest
 from faultserver import FaultServer, json_reply
-from program import Program
+from program import TOKEN, Program
 from replays import leads_csv, sales_csv
 
 from cms_cli.replay.journal import high_water
@@ -30,7 +30,7 @@ def server() -> Iterator[FaultServer]:
 def sender(tmp_path: Path, server: FaultServer) -> Program:
     """The program, with a file of leads and one of sales to send to the server."""
     program = Program(tmp_path)
-    program.env.update(CMS_HOST=server.url, CMS_BEARER_TOKEN="tok_of_the_test")
+    program.env.update(CMS_HOST=server.url, CMS_BEARER_TOKEN=TOKEN)
     (tmp_path / "leads.csv").write_text(leads_csv(range(LEADS)))
     (tmp_path / "sales.csv").write_text(sales_csv(range(LEADS)))
     return program

@@ -7,18 +7,18 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from faultserver import DROP, SUCCESS, FaultServer, Received, json_reply
 from replays import LEAD_HEADER, Bench, as_csv, counted, hurry, leads_csv, sales_csv
+from services import sandbox
 
 from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.sending import health, schedule
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.replay.sending.stop import Stop
-from cms_cli.sandbox import Fault, FaultPlan, Poison, SandboxServer, Step
+from cms_cli.sandbox import Fault, FaultPlan, Poison, Step
 from cms_python import CMSClient, Outcome, WireEvent
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -28,10 +28,6 @@ pytestmark = pytest.mark.usefixtures("engine")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short backoffs."""
     hurry(monkeypatch)
-
-
-def sandbox(tmp_path: Path, **how: Any) -> SandboxServer:
-    return SandboxServer(tmp_path / "sandbox.db", **how)
 
 
 def sent_numbers(server: FaultServer) -> list[str]:

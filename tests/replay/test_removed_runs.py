@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from faultserver import DROP, FaultServer, json_reply
-from program import Program
+from program import TOKEN, Program
 from replays import Bench, as_csv, counted, lead, sales_csv
 
 from cms_cli.replay.journal import lifecycle, row_table, runs
@@ -75,7 +75,7 @@ def test_a_lead_in_doubt_without_a_time_of_its_own(tmp_path: Path, server: Fault
 
 def test_what_prune_says_of_leads(program: Program, server: FaultServer) -> None:
     """From the command line: nothing is sent twice, and the second run's exit code says that all is well."""
-    program.env.update(CMS_HOST=server.url, CMS_BEARER_TOKEN="tok_of_the_test")
+    program.env.update(CMS_HOST=server.url, CMS_BEARER_TOKEN=TOKEN)
     path = program.home / "leads.csv"
     path.write_text(undated([1, 2]))
     command = ("lead", "--from-csv", str(path), "--yes", "--json")

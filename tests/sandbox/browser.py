@@ -7,7 +7,6 @@ with Browser(folder) as browser:
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import select
@@ -168,11 +167,6 @@ class Page:
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
-
-    def screenshot(self, file: Path, *, whole: bool = True) -> None:
-        """Write a picture of the tab, as PNG."""
-        answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        file.write_bytes(base64.b64decode(answer["data"]))
 
     def complaints(self) -> list[str]:
         """Return errors and warnings of the console, and violations of the content security policy."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from clock import Clock
 
 from cms_cli.sandbox import SandboxServer
 
@@ -32,19 +33,6 @@ def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
 @pytest.fixture
 def sandbox(start_sandbox: StartSandbox) -> SandboxServer:
     return start_sandbox()
-
-
-class Clock:
-    """A monotonic clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.now_ns = 5_000_000_000
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def advance(self, seconds: float) -> None:
-        self.now_ns += round(seconds * 1_000_000_000)
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from clock import Clock
 
 from cms_cli.sandbox import OptionError, load_scenario
 
-from .conftest import Clock, StartSandbox
+from .conftest import StartSandbox
 from .talk import SALE, Wire, lead, sale
 
 FULL = """

@@ -6,10 +6,11 @@ import base64
 import json
 
 import pytest
+from clock import Clock
 
 from cms_cli.sandbox import SandboxServer
 
-from .conftest import Clock, StartSandbox
+from .conftest import StartSandbox
 from .talk import LEAD, Response, as_json, lead, send
 
 

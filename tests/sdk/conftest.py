@@ -1,31 +1,15 @@
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from clock import Clock
 from faultserver import FaultServer
 from sdk_events import TOKEN
 
 from cms_python import CMSClient
-
-
-class Clock:
-    """Stands in for the client's ``time``: a pause is noted, and over at once."""
-
-    def __init__(self) -> None:
-        self.pauses: list[float] = []
-        self._lock = threading.Lock()
-
-    def monotonic(self) -> float:
-        return time.monotonic() + sum(self.pauses)
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self.pauses.append(seconds)
 
 
 @pytest.fixture(autouse=True)
