@@ -21,6 +21,12 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one worker more than there are cores with ``-n auto``: many tests wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session", autouse=True)
 def heard() -> Iterator[None]:
     """Signals that reach the program, also where these tests run in the background of a script, or under nohup."""

@@ -272,10 +272,14 @@ def _fed(data: str | bytes) -> Iterator[io.TextIOWrapper]:
 def _talk(terminal: int, typed: list[tuple[str, str]], deadline: float) -> str:
     seen = b""
     answered = 0
+    pressed = ""
     while True:
         left = deadline - time.monotonic()
         assert left > 0, f"nothing more on the terminal after {_text(seen)!r}"
-        if not select.select([terminal], [], [], left)[0]:
+        if not select.select([terminal], [], [], min(left, 2.0))[0]:
+            if pressed == "\x03":
+                # Python misses a signal in the moment before it begins to read from a terminal. People press again.
+                os.write(terminal, pressed.encode())
             continue
         try:
             data = os.read(terminal, 65536)
@@ -285,7 +289,8 @@ def _talk(terminal: int, typed: list[tuple[str, str]], deadline: float) -> str:
             return _text(seen)
         seen += data
         if typed and typed[0][0].encode() in seen[answered:]:
-            os.write(terminal, typed.pop(0)[1].encode())
+            pressed = typed.pop(0)[1]
+            os.write(terminal, pressed.encode())
             answered = len(seen)
 
 

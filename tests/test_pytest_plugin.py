@@ -21,14 +21,14 @@ SHOP = ROOT / "examples" / "shop"
 def run_pytest(folder: Path, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run pytest in a folder, without the plugins that happen to be installed here."""
     inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CMS_", "COV_"))
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CMS_", "PYTHON"))
     }
     given = [str(each) for each in (path, ROOT) if each]
     autoload = {} if path else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
-        env={**inherited, **autoload, "PYTHONPATH": os.pathsep.join(given), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**inherited, **autoload, "PYTHONPATH": os.pathsep.join(given)},
         capture_output=True,
         text=True,
         timeout=120,
