@@ -364,13 +364,11 @@ def test_quiet_says_nothing_when_all_is_well(online: Program, service: FaultServ
 
 def test_giving_up_after_max_wait(online: Program, service: FaultServer) -> None:
     """--max-wait bounds the waiting: a service that asks for more is given up at once, with 5."""
-    service.script(json_reply(429, {"error": "slow down"}, ("Retry-After", "60")))
-    begin = time.monotonic()
+    service.script(json_reply(429, {"error": "slow down"}, ("Retry-After", "3600")))
 
-    result = online(*LEAD, "--max-wait", "30")
+    result = online.spawn(*LEAD, "--max-wait", "1800")
 
     assert result.code == 5
-    assert time.monotonic() - begin < 30
     assert len(service.requests) == 1
     assert "again is safe" in result.stderr
 

@@ -36,19 +36,15 @@ def most_in_a_window(attempts: Iterable[Attempt], seconds: float) -> int:
 
 @pytest.mark.parametrize("kind", ["lead", pytest.param("sale", marks=pytest.mark.slow)])
 def test_a_server_with_the_same_limit_never_says_no(tmp_path: Path, kind: str) -> None:
-    """Against the very limit that we keep to there is no 429 at all, and hardly a moment is wasted."""
+    """Against the very limit that a replay keeps to there is no 429 at all, and the limit is used up."""
     with SandboxServer(tmp_path / "s.db", rate_limit="20/1s", latency_ms=5) as server:
         bench = Bench(tmp_path, server.url, kind)
         path = bench.file(sales_csv(range(50)) if kind == "sale" else leads_csv(range(50)))
-        begin = time.monotonic()
         report = bench.replay(path, rate=RATE, concurrency=4)
-        took = time.monotonic() - begin
         assert counted(report) == {"accepted": 50}
         attempts = server.attempts()
     assert len(attempts) == 50
     assert most_in_a_window(attempts, 1.0) == 20
-    print(f"50 requests at 20/s: {took:.2f} s, ideal 2 s")
-    assert 2.0 <= took < 20
 
 
 def test_every_attempt_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,9 +63,8 @@ def test_a_file_that_fits_goes_out_at_once(tmp_path: Path) -> None:
     """Sixty rows at 60 a minute do not take a minute."""
     with SandboxServer(tmp_path / "s.db", rate_limit="60/m") as server:
         bench = Bench(tmp_path, server.url)
-        begin = time.monotonic()
         report = bench.replay(bench.file(sales_csv(range(60))), rate=Rate(60, 60.0))
-        assert time.monotonic() - begin < 30
+        assert "the rate limit" not in bench.notes.waits
         assert counted(report) == {"accepted": 60}
         assert {attempt.status for attempt in server.attempts()} == {200}
 

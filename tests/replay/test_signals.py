@@ -70,21 +70,19 @@ def test_a_signal_settles_what_is_under_way(
 def test_a_signal_does_not_wait_for_a_server_that_hangs(
     online: Program, service: FaultServer, kind: str, left: str, twice: bool
 ) -> None:
-    """Five seconds at most, and at a second signal not even that; what was under way is not sent again unasked."""
+    """Five seconds are left, after a second signal none; what was under way is not sent again unasked."""
     service.script(SUCCESS, *[HANG] * 50)
     path = write(online, kind, 20)
-    process = online.start(*command(kind, path, "--timeout", "60"))
+    process = online.start(*command(kind, path, "--timeout", "600"))
     assert service.wait_for(lambda: len(service.requests) > DEFAULT_CONCURRENCY)
     begin = time.monotonic()
     process.send_signal(signal.SIGTERM)
     if twice:
         time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=30)
-    took = time.monotonic() - begin
+    stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 143
-    assert took > 4 or twice
-    assert took < 20
+    assert twice or time.monotonic() - begin > 4
     assert f'"{left}": {19 if kind == "sale" else DEFAULT_CONCURRENCY}' in stdout
     assert "cms runs resume" in stderr
 
