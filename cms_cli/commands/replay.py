@@ -286,8 +286,11 @@ def stoppable(view: ReplayView) -> Iterator[None]:
         if stop is not Stop.INTERRUPTED:  # Python itself raises KeyboardInterrupt for Ctrl-C
             signal.signal(number, end_at_once)
 
+    received: list[int] = []
+
     def listen(interrupt: Callable[[Stop], None]) -> None:
         def settle_first(number: int, _: object) -> None:
+            received.append(number)
             interrupt(heard[number])
 
         for number in heard:
@@ -296,6 +299,10 @@ def stoppable(view: ReplayView) -> Iterator[None]:
     view.when_stoppable(listen)
     try:
         yield
+    except MachineError as error:  # as a database that is gone; somebody did not wait for it any longer
+        if not received:
+            raise
+        raise CommandError(error.message, error.hint, ExitCode(128 + received[-1])) from error
     finally:
         for number in heard:
             signal.signal(number, before[number])

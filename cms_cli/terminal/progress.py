@@ -212,6 +212,7 @@ class ReplayView(Watcher):
                 left = max(left, ideal_seconds(remaining + self._delivery.rate.count, self._delivery.rate))
             parts.append(f"{duration(left)} left")
         more = progress.until - time.monotonic()
-        if progress.waiting and more > 1:
-            parts.append(f"waiting {more:.0f} s: {masked(shown(progress.waiting))}")
+        if progress.waiting and (more > 1 or not progress.until):
+            how_long = f" {more:.0f} s" if progress.until else ""
+            parts.append(f"waiting{how_long}: {masked(shown(progress.waiting))}")
         return parts

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import stat
+from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from faultserver import FaultServer
+from postgres import OwnPostgres, Postgres
 from program import TOKEN, Program
 
 HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
@@ -287,3 +290,31 @@ def test_a_plain_line_to_another_machine_gets_a_warning(online: Program, service
     assert result.code == 3
     assert "the connection is not encrypted" in result.stderr
     assert not service.requests
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_database_is_gone(
+    machines: tuple[Program, Program], service: FaultServer, postgres: Postgres
+) -> None:
+    """The terminal says what is waited for; Ctrl-C ends it with 130, and the same command sends the rest."""
+    if not isinstance(postgres, OwnPostgres):
+        pytest.skip("the server is not ours to stop")
+    one, two = machines
+    path = sales(one.home, range(40))
+    with one.start("sale", "--from-csv", path, "--yes", "--rate", "5/s", "--concurrency", "1") as process:
+        service.wait_for(lambda: len(service.requests) >= 8)
+        postgres.stop()
+        try:
+            assert process.stderr is not None
+            assert any("does not answer" in line for line in process.stderr)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            postgres.start()
+    assert process.returncode == 130
+    assert "The same command goes on" in said
+
+    assert two("sale", "--from-csv", path, "--yes", "--rate", "none").code == 0
+    invoices = Counter(request.json["invoiceId"] for request in service.requests)
+    assert len(invoices) == 40
+    assert sum(invoices.values()) <= 41  # an answer that could not be written is asked for again, and deduped

@@ -183,7 +183,7 @@ class PostgresJournal(Journal):
         while True:
             if patience is None or patience.hurry() or steady() - begin >= patience.seconds:
                 raise error
-            patience.tell(f"{self._server.name}, which is gone")
+            patience.tell(f"{self._server.name} does not answer")
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
             with suppress(StateAwayError):
