@@ -34,7 +34,7 @@ TOKEN = "tok_5b1f0c2d9e"
 
 _ROOT = Path(cms_cli.__file__).parent.parent
 _KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
-_MEASURING = "COVERAGE_"  # with COVERAGE_PROCESS_START, what the program runs through is measured as well
+_MEASURING = "COVERAGE_"  # how coverage has the processes that are started measured as well
 _READ_AT_THE_START = ("PYTHON", "LANG", "LC_", "TZ")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Opening the terminal makes it the session's own, which is what /dev/tty is (getpass asks there).
