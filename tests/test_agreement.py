@@ -94,7 +94,7 @@ def test_what_the_sandbox_takes_the_sdk_sends(given_event: tuple[str, dict[str, 
 
 
 def _sent(kind: str, event: dict[str, Any]) -> tuple[dict[str, str], dict[str, object]]:
-    """What the SDK finds wrong with an event, or its wire form."""
+    """Return what the SDK finds wrong with an event, or its wire form."""
     try:
         return {}, EVENTS[kind](**{name: event.get(name) for name in FIELDS[kind]}).to_wire()
     except InvalidEventError as error:

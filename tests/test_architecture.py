@@ -79,7 +79,7 @@ def test_imports_go_one_way(importer: str, others: tuple[str, ...]) -> None:
 
 
 def _reached(package: str) -> set[str]:
-    """Give every module of the project that a package imports, and what those import in turn."""
+    """Return every module of the project that a package imports, and what those import in turn."""
     imports = {_name(path): _imports(path) for path in FILES}
     waiting = [name for name in imports if _within(name, package)]
     found: set[str] = set()

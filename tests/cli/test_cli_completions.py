@@ -21,7 +21,7 @@ HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
 
 
 def complete(program: Program, line: str, shell: str = "bash", **env: str) -> list[str]:
-    """What a shell is offered at the end of a line."""
+    """Return what a shell is offered at the end of a line."""
     words = line.split(" ")
     asked = {
         "_CMS_COMPLETE": f"complete_{shell}",

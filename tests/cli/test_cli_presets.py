@@ -21,7 +21,7 @@ NAMES = sorted(path.stem for path in Path(cms_cli.presets.__file__).parent.glob(
 
 
 def _replayed(program: Program, file: str, *flags: str) -> tuple[Result, list[dict[str, Any]]]:
-    """Replay a fixture into the sandbox; gives the result, and the events in the order of their invoices."""
+    """Replay a fixture into the sandbox; return the result, and the events in the order of their invoices."""
     result = program("sale", "--from-csv", str(FIXTURES / file), "--sandbox", "--json", *flags)
     events = [each["event"] for each in program("sandbox", "events", "--json").json]
     return result, sorted(events, key=lambda event: event["invoiceId"])

@@ -22,7 +22,7 @@ HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
 
 
 def row(number: int, **changes: object) -> str:
-    """Give one good line of sales, with changes."""
+    """Return one good line of sales, with changes."""
     values = {
         "click_id": f"clk_{number}",
         "event_name": "purchase",

@@ -245,7 +245,7 @@ def test_a_file_without_its_flag(program: Program) -> None:
 
 
 def complete(program: Program, line: str, shell: str = "bash") -> list[str]:
-    """What a shell is offered at the end of a line."""
+    """Return what a shell is offered at the end of a line."""
     words = line.split(" ")
     env = {"_CMS_COMPLETE": f"complete_{shell}", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     result = program.spawn(env={**env, "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"})
@@ -303,13 +303,13 @@ NOT_FOR_ONE_EVENT = {
     *("asyncio", "concurrent.futures", "multiprocessing", "unittest"),
     "cms_cli.access.account",
 }
-"""What one event does without; on Python 3.9 Typer brings click."""
+"""Modules that one event is sent without; on Python 3.9 Typer brings click."""
 
 NETWORK = {
     *("socket", "ssl", "http.client", "email", "requests", "urllib3", "certifi", "idna", "zoneinfo", "decimal"),
     *("csv", "importlib.metadata"),
 }
-"""What an event that is not sent does without as well."""
+"""Modules that a dry run of one event does without as well."""
 
 EVENT = ("lead", "--event-name", "a", "--customer-external-id", "b", "--json")
 

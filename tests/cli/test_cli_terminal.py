@@ -38,7 +38,7 @@ def slow(online: Program, service: FaultServer) -> Program:
 
 
 def screen_lines(raw: str) -> list[str]:
-    """What is left on the screen: the cursor goes up and back, and lines are erased whole."""
+    """Return what is left on the screen: the cursor goes up and back, and lines are erased whole."""
     lines, row, at = [""], 0, 0
     for piece in re.findall(r"\x1b\[\?\d+[hl]|\x1b\[\d*A|\x1b\[2?K|\x1b\[[0-9;]*m|\r|\n|[^\r\n\x1b]+", raw):
         if piece == "\n":
@@ -78,7 +78,7 @@ def bars_of(raw: str) -> list[str]:
 
 def test_reading_a_large_file_shows_how_far_it_is(program: Program) -> None:
     """Before anything is sent, the rows that have been read are counted on the terminal; no trace is left of it."""
-    rows = (f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in range(60_000))
+    rows = (f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in range(30_000))
     (program.home / "sales.csv").write_text(HEADER + "".join(rows), encoding="utf-8")
 
     screen = program.on_terminal("sale", "--from-csv", "sales.csv", "--sandbox", "--yes", "--limit", "1")
@@ -194,7 +194,9 @@ def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert not any("\x1b" in line or "\r" in line for line in lines)
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+@pytest.mark.parametrize(
+    "columns", [60, pytest.param(80, marks=pytest.mark.slow), pytest.param(120, marks=pytest.mark.slow), 200]
+)
 def test_every_table_fits(slow: Program, service: FaultServer, columns: int) -> None:
     """Preview, report, runs and settings fit the terminal from 60 columns on; a run's id is always whole."""
     service.default = json_reply(200, {"success": True})

@@ -27,14 +27,14 @@ def _replay(program: Program, *flags: str) -> Result:
 
 
 def _sent(program: Program, *flags: str) -> list[dict[str, Any]]:
-    """Replay into the sandbox; gives the events that arrived."""
+    """Replay into the sandbox; return the events that arrived."""
     result = _replay(program, "--sandbox", "--yes", *flags)
     assert result.code == 0, result.stderr
     return [each["event"] for each in program("sandbox", "events", "--json").json]
 
 
 def _flags_in(text: str, flag: str) -> list[tuple[str, ...]]:
-    """What a message says to type: each time the flag, with its value as a shell reads it."""
+    """Return what a message says to type: each time the flag, with its value as a shell reads it."""
     return [tuple(shlex.split(found)) for found in re.findall(rf"""{flag} (?:"[^"]*"|'[^']*'|[^\s;,]+)""", text)]
 
 
@@ -212,7 +212,7 @@ LIST = {"object": "list", "has_more": False, "data": ROWS}
 
 
 def _jq(expression: str, document: str) -> str:
-    """What jq -c makes of a document; by itself where it is installed."""
+    """Return what `jq -c` makes of a document; by itself where it is installed."""
     if shutil.which("jq"):
         command = ["jq", "-c", expression]
         return subprocess.run(command, input=document, capture_output=True, text=True, check=True).stdout

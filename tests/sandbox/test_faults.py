@@ -304,7 +304,7 @@ def test_a_poison_row_always_fails_and_others_do_not(start_sandbox: StartSandbox
 
 
 def statuses(server: SandboxServer, order: list[int], attempts: int) -> dict[int, list[int]]:
-    """What each invoice's attempts were answered, in whatever order the invoices go."""
+    """Return the answers to each invoice's attempts, in whatever order the invoices go."""
     answers: dict[int, list[int]] = {number: [] for number in order}
     with Wire(server) as wire:
         for _ in range(attempts):

@@ -190,7 +190,7 @@ def test_a_store_is_read_where_nothing_can_be_written(sandbox: SandboxServer) ->
 
 
 def without_privileges() -> list[str]:
-    """What goes before a command so that the modes of files hold for it, for root too."""
+    """Return what goes before a command so that the modes of files hold for it, for root too."""
     if os.geteuid() != 0:
         return []
     prefix = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]

@@ -14,7 +14,7 @@ from cms_python import CMSClient
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """No proxy, CA bundle, token or ~/.netrc but those a test sets; gives the home directory."""
+    """No proxy, CA bundle, token or ~/.netrc but those a test sets; return the home directory."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
