@@ -40,7 +40,7 @@ def _within(module: str, package: str) -> bool:
 
 # The modules of a replay that put its stages together, those that the stages share, and the stages, each with those
 # that it must not know.
-WIRING = ("run", "plan", "request", "intake", "watcher", "warnings", "report", "outputs", "rowfiles")
+WIRING = ("run", "plan", "remaining", "request", "intake", "watcher", "warnings", "report", "outputs", "rowfiles")
 SHARED = ("model", "problems", "tempfiles")
 STAGES = {
     "reading": ("values", "mapping", "journal", "staging", "sending"),

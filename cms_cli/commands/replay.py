@@ -100,7 +100,7 @@ def require_state(target: Target, console: Console) -> None:
         server = Server(target.state_url)
         if server.plain_text:
             console.warn(f"{server.name}: the connection is not encrypted, as sslmode=disable asks for")
-    elif target.settings.state_required and not target.sandbox:
+    elif target.state_required:
         from cms_cli.replay.journal import state_mark
 
         state_mark.require(target.state_dir)
@@ -237,6 +237,7 @@ def request_for(kind: EventKind, path: str, shape: Shape, delivery: Delivery, ta
         account.expires_at.timestamp() if account is not None and account.expires_at is not None else None,
         state_url=target.state_url,
         local_account=target.local_account,
+        state_required=target.state_required,
     )
 
 

@@ -63,6 +63,11 @@ class Target:
         """The database of the journal instead of the folder, or None. A sandbox is of this machine."""
         return None if self.sandbox else self.settings.state_url
 
+    @property
+    def state_required(self) -> bool:
+        """Whether the state folder has to be one that was initialised."""
+        return self.settings.state_required and not self.sandbox and self.state_url is None
+
     @cached_property
     def account(self) -> Account | None:
         """Whose token it is; None where there is none.

@@ -8,21 +8,22 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import NamedTuple
 
 from cms_cli.replay.intake import Intake
 from cms_cli.replay.journal import lifecycle, row_table, runs
 from cms_cli.replay.journal.identity import RunConflictError, known_run
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.row_table import changed_amounts
 from cms_cli.replay.journal.rows import FAILED, RowStatus, SettledRow
-from cms_cli.replay.journal.runs import Run
+from cms_cli.replay.journal.runs import EXEMPT, Run
 from cms_cli.replay.model import SAMPLES, Problem, SourceRow
 from cms_cli.replay.outputs import Layout, with_cells
 from cms_cli.replay.problems import MOST_PROBLEMS
+from cms_cli.replay.remaining import remaining
 from cms_cli.replay.request import Request
 from cms_cli.replay.rowfiles import Settled, layout_of
 from cms_cli.replay.staging.history import History
-from cms_cli.replay.staging.places import has_grown
+from cms_cli.replay.staging.places import rows_known
 from cms_cli.replay.staging.preview import Preview
 from cms_cli.replay.staging.sinks import IntoJournal, Nowhere, Spool
 from cms_cli.replay.staging.stager import SAMPLED, Sink, Stager
@@ -76,6 +77,7 @@ class Plan:
         settled: Reads its rows.
         layout: How its rows are written into output files.
         reopened: Statuses whose rows are to be sent again.
+        unsettled: Of a run that was staged before, how many rows are pending once those are.
         end: The place at the end of a file of leads that was staged just now; else None.
     """
 
@@ -87,12 +89,27 @@ class Plan:
     settled: Settled
     layout: Layout
     reopened: tuple[RowStatus, ...] = ()
+    unsettled: int = 0
     end: bytes | None = None
 
     def warning_of(self, *warnings: str) -> Plan:
         """Return the plan with more warnings."""
         preview = replace(self.preview, warnings=(*self.preview.warnings, *warnings))
         return replace(self, preview=preview, warnings=(*self.warnings, *warnings))
+
+
+class Earlier(NamedTuple):
+    """What is known of a file of leads by earlier runs.
+
+    Attributes:
+        repeats: What to do with leads that look like one that was sent from another file: what ``--repeats`` says,
+            or EXEMPT, since the new rows of a file that has only grown are new, and a failures file is fed back on
+            purpose.
+        rows: How many rows it had when it was sent last; 0 where it was not.
+    """
+
+    repeats: str = ""
+    rows: int = 0
 
 
 def find_run(job: Job) -> Run | None:
@@ -126,19 +143,9 @@ def plan_of_run(job: Job, run: Run) -> Plan:
     delivery = request.delivery
     assert journal is not None
     settled = _rows_of_run(job, run)
-    counts = row_table.counts(journal, run)
-    if job.dry:  # a run writes these outcomes first of all
-        interrupted = len(row_table.interrupted(journal, run, time.time()))
-        counts[RowStatus.PENDING.value] -= interrupted
-        counts[RowStatus.UNKNOWN.value] += interrupted
-    flags = ((delivery.retry_unknown, RowStatus.UNKNOWN), (delivery.retry_refused, RowStatus.REFUSED))
-    again = tuple(status for wanted, status in flags if wanted)
-    sums, free = row_table.sums_of(journal, run, [RowStatus.PENDING, *again])
-    for status in again:
-        counts[RowStatus.PENDING.value] += counts[status.value]
-        counts[status.value] = 0
-    pending = counts[RowStatus.PENDING.value]
-    if delivery.retry_unknown and not pending:
+    found = remaining(journal, run, delivery, dry=job.dry)
+    pending = found.counts[RowStatus.PENDING.value]
+    if delivery.retry_unknown and not found.unsettled:
         _refuse_what_was_left_out(journal, run)
     warnings = about_token(request, pending)
     columns = job.intake.columns(job.intake.first_cells(SAMPLED)) if job.dry and job.intake is not None else ()
@@ -148,16 +155,19 @@ def plan_of_run(job: Job, run: Run) -> Plan:
         file=job.intake.source.name if job.intake is not None else run.file,
         run=run.name,
         going_on=True,
-        counts=counts,
-        sums=sums,
-        free=free,
+        counts=found.counts,
+        sums=found.sums,
+        free=found.free,
         limit=delivery.limit,
         seconds=seconds_needed(request, pending),
         columns=columns,
         events=events,
-        warnings=(*warnings, *about_changed_amounts(*changed_amounts(journal, run))),
+        warnings=(*warnings, *about_changed_amounts(*found.changed)),
     )
-    return Plan(run, False, preview, problems_of(journal, run), warnings, settled, layout, again)
+    if job.dry:
+        settled = found.settled(settled)
+    problems = problems_of(journal, run)
+    return Plan(run, False, preview, problems, warnings, settled, layout, found.reopened, found.unsettled)
 
 
 def problems_of(journal: Journal, run: Run) -> list[Problem]:
@@ -213,23 +223,23 @@ def plan_of_input(job: Job, stack: ExitStack) -> Plan:
     request, intake = job.request, job.intake
     assert intake is not None
     layout = Layout(intake.header, intake.dialect)
-    repeats = _repeats(job, intake, _history(job)) if request.kind is EventKind.LEAD else ""
+    earlier = _earlier(job, intake) if request.kind is EventKind.LEAD else Earlier()
     if job.dry:
         wanted = any(path for _, path in request.outputs)
         spool = Spool() if wanted else None
         if spool is not None:
             stack.callback(spool.close)
-        stager = _stage(job, intake, spool or Nowhere(), repeats)
+        stager = _stage(job, intake, spool or Nowhere(), earlier)
         preview, warnings = _preview(request, intake, stager, None)
         settled: Settled = spool.settled if spool is not None else _no_rows
         return Plan(None, True, preview, stager.tally.problems, warnings, settled, layout)
-    run, stager = _new_run(job, intake, repeats)
+    run, stager = _new_run(job, intake, earlier)
     preview, warnings = _preview(request, intake, stager, run.name)
     end = stager.end if request.kind is EventKind.LEAD else None
     return Plan(run, True, preview, stager.tally.problems, warnings, _rows_of_run(job, run), layout, end=end)
 
 
-def _new_run(job: Job, intake: Intake, repeats: str) -> tuple[Run, Stager]:
+def _new_run(job: Job, intake: Intake, earlier: Earlier) -> tuple[Run, Stager]:
     journal, source = job.journal, intake.source
     assert journal is not None
     assert job.scope is not None
@@ -243,18 +253,18 @@ def _new_run(job: Job, intake: Intake, repeats: str) -> tuple[Run, Stager]:
         header=intake.header,
         now=time.time(),
         dialect=intake.dialect.to_json(),
-        repeats=repeats,
+        repeats=earlier.repeats,
     )
     try:
         with journal.writing(run.texts) as texts:
-            stager = _stage(job, intake, IntoJournal(journal, run, texts), repeats)
+            stager = _stage(job, intake, IntoJournal(journal, run, texts), earlier)
         return runs.staged(journal, run, texts.size), stager
     except BaseException:
         lifecycle.delete(journal, run)
         raise
 
 
-def _stage(job: Job, intake: Intake, sink: Sink, repeats: str) -> Stager:
+def _stage(job: Job, intake: Intake, sink: Sink, earlier: Earlier) -> Stager:
     """Stage an input.
 
     Raises:
@@ -267,7 +277,8 @@ def _stage(job: Job, intake: Intake, sink: Sink, repeats: str) -> Stager:
         intake.now,
         sha256=intake.source.sha256,
         history=_history(job),
-        repeats=repeats,
+        repeats="send" if earlier.repeats == EXEMPT else earlier.repeats,
+        refused_up_to=0 if job.request.delivery.retry_refused else earlier.rows,
         unknown_again=intake.resend_unknown,
         progress=job.watcher.reading,
     )
@@ -286,17 +297,13 @@ def _history(job: Job) -> History:
     return History(None if forgotten else job.journal, job.scope, job.request.kind)
 
 
-def _repeats(job: Job, intake: Intake, history: History) -> str:
-    """Return what to do with leads that look like one that was sent from another file.
-
-    The new rows of a file that has only grown are new, and a failures file is fed back on purpose.
-    """
+def _earlier(job: Job, intake: Intake) -> Earlier:
+    """Find out whether a file of leads has grown at its end, or is sent again on purpose."""
     if job.request.delivery.fresh or intake.fed_back:
-        return "send"
-    ends = history.files()
-    if ends and has_grown((row.cells for row in intake.table()), ends):
-        return "send"
-    return job.request.delivery.repeats
+        return Earlier(EXEMPT)
+    ends = _history(job).files()
+    rows = rows_known((row.cells for row in intake.table()), ends) if ends else 0
+    return Earlier(EXEMPT, rows) if rows else Earlier(job.request.delivery.repeats)
 
 
 def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) -> tuple[Preview, tuple[str, ...]]:

@@ -26,6 +26,7 @@ class Request:
         save_mapping: The mapping file that a dry run writes, or None.
         state_url: The database that keeps the journal instead of the folder, or None.
         local_account: The account's key in the folder, where that is another one than in the database.
+        state_required: Whether the folder has to be one that was initialised.
     """
 
     kind: EventKind
@@ -39,6 +40,7 @@ class Request:
     save_mapping: Path | None = None
     state_url: str | None = None
     local_account: str | None = None
+    state_required: bool = False
 
     @property
     def outputs(self) -> tuple[tuple[str, Path | None], ...]:

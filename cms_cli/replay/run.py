@@ -10,7 +10,7 @@ from itertools import islice
 
 from cms_cli.replay import warnings
 from cms_cli.replay.intake import Intake
-from cms_cli.replay.journal import lifecycle, moved, row_moves, row_table, runs
+from cms_cli.replay.journal import lifecycle, moved, row_moves, row_table, runs, state_mark
 from cms_cli.replay.journal.identity import RunConflictError, clear_the_way
 from cms_cli.replay.journal.journal import Journal, JournalError
 from cms_cli.replay.journal.row_table import changed_amounts
@@ -115,7 +115,7 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
             pass
         if request.save_mapping is not None and job.intake is not None:
             job.intake.save_mapping(request.save_mapping)
-        plan = plan.warning_of(*not_looked_at)
+        plan = plan.warning_of(*not_looked_at, *_lost_state(request))
         return plan.preview, _report(job, plan, plan.preview.warnings)
 
 
@@ -145,6 +145,19 @@ def _check_moved(journal: Journal, request: Request) -> None:
     """
     account = request.local_account or request.account
     moved.check(request.state_dir, journal.identity(), request.host, account)
+
+
+def _lost_state(request: Request) -> warnings.Warnings:
+    """Warn of a state folder with which the run itself would not begin; a dry run needs none."""
+    if not request.state_required:
+        return ()
+    try:
+        state_mark.require(request.state_dir)
+    except JournalError as error:
+        return (
+            f"without --dry-run this ends with exit code 3, and nothing is sent: {error.message}. {error.hint}",
+        )
+    return ()
 
 
 @contextmanager
@@ -210,6 +223,7 @@ def _go_on(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
     if plan.preview.pending:
         _ask(job.watcher, plan.preview)
         shown = plan.preview.warnings
+    if plan.unsettled:
         for status in plan.reopened:
             row_table.reopen(journal, run, status)
         unknown_again = job.request.delivery.retry_unknown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -43,6 +44,24 @@ def test_the_config_file_may_ask_for_it(online: Program, service: FaultServer, s
     assert online("runs", "resume", "--all").code == 3
     assert not service.requests
     assert online("sale", "--from-csv", sales, "--yes", env={"CMS_STATE_REQUIRED": "0"}).code == 0
+
+
+def test_a_dry_run_warns_where_the_run_would_not_begin(online: Program, service: FaultServer, sales: str) -> None:
+    """It needs no state itself, so it ends as its rows say; once the folder is initialised, it is silent."""
+    command = ("sale", "--from-csv", sales, "--dry-run", "--json")
+
+    result = online(*command, env=REQUIRED)
+    assert result.code == 0
+    [warning] = [each for each in json.loads(result.stdout)["warnings"] if "exit code 3" in each]
+    assert f"{online.state} was never initialised" in warning
+    assert "cms state init" in warning
+    assert "exit code 3" in result.stderr
+    assert not online.state.exists()
+    assert "exit code 3" not in online(*command).stderr
+
+    assert online("state", "init").code == 0
+    assert "exit code 3" not in online(*command, env=REQUIRED).stderr
+    assert not service.requests
 
 
 @pytest.mark.parametrize("value", ["maybe", "2"])

@@ -24,6 +24,7 @@ from cms_cli.replay.sending import health
 from cms_cli.replay.sending.listener import Progress
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.stop import Stop
+from cms_cli.replay.staging.preview import Preview
 from cms_cli.replay.watcher import Watcher
 from cms_python import CMSClient, EventKind, Outcome, WireEvent, _retry
 
@@ -202,7 +203,7 @@ class Bench:
             db.execute(statement, values)
 
 
-def counted(report: ReplayReport) -> dict[str, int]:
+def counted(report: ReplayReport | Preview) -> dict[str, int]:
     """The counts that are not 0."""
     return {status: count for status, count in report.counts.items() if count}
 

@@ -17,7 +17,7 @@ from cms_cli.replay.journal import lifecycle
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.run import rehearse
-from cms_cli.replay.staging.places import Places, has_grown
+from cms_cli.replay.staging.places import Places, rows_known
 from cms_cli.replay.watcher import Watcher
 
 HEADER = ("event_name", "customer_external_id", "note")
@@ -40,7 +40,7 @@ def received(server: FaultServer) -> Counter[str]:
 
 
 @pytest.mark.parametrize("pruned", [False, True])
-def test_a_file_that_has_grown_sends_its_new_rows_and_nothing_else(
+def test_a_file_that_rows_known_sends_its_new_rows_and_nothing_else(
     tmp_path: Path, server: FaultServer, pruned: bool
 ) -> None:
     """Night after night, also rows that look like earlier ones, and when the runs themselves were removed."""
@@ -60,7 +60,7 @@ def test_a_file_that_has_grown_sends_its_new_rows_and_nothing_else(
     assert received(server) == {"a": 2, "b": 3, "c": 1}
 
 
-def test_a_file_of_json_lines_that_has_grown_by_a_key(tmp_path: Path, server: FaultServer) -> None:
+def test_a_file_of_json_lines_that_rows_known_by_a_key(tmp_path: Path, server: FaultServer) -> None:
     """A later line with another key gives every row one more cell, which is empty."""
     bench = Bench(tmp_path, server.url, "lead")
     lines = [json.dumps({"event_name": "signup", "customer_external_id": each}) for each in "ab"]
@@ -176,7 +176,7 @@ def test_the_place_of_a_row_is_all_that_comes_before_it() -> None:
     places = Places()
     ends = [places.after(row) for row in rows]
     assert len(set(ends)) == 3
-    assert has_grown([["a", "b", ""], ["c"], ["d", "e"], ["f"]], {ends[2]})
-    assert not has_grown([["a,b"], ["c"], ["d", "e"]], {ends[2]})
-    assert not has_grown([["c"], ["a", "b"], ["d", "e"]], {ends[2]})
-    assert not has_grown(rows[:2], {ends[2]})
+    assert rows_known([["a", "b", ""], ["c"], ["d", "e"], ["f"]], {ends[2]})
+    assert not rows_known([["a,b"], ["c"], ["d", "e"]], {ends[2]})
+    assert not rows_known([["c"], ["a", "b"], ["d", "e"]], {ends[2]})
+    assert not rows_known(rows[:2], {ends[2]})

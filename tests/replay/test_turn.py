@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from cms_cli.replay.journal.rows import SAFE_TO_RESEND, PendingRow, RowStatus
+from cms_cli.replay.journal.rows import SAFE_TO_RESEND, WAITED_FOR, PendingRow, RowStatus
 from cms_cli.replay.sending.pacing import Opening
-from cms_cli.replay.sending.turn import WAITED_FOR, Decision, Facts, decide
+from cms_cli.replay.sending.turn import Decision, Facts, decide
 from cms_python import EventKind
 
 NOW = 10_000.0

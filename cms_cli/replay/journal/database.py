@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+_T = TypeVar("_T")
 
 
 class Cursor(Protocol):
@@ -50,7 +52,7 @@ def marks(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
 
 
-def in_parts(values: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+def in_parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """Split values into as many as a query may name."""
     for start in range(0, len(values), VALUES_A_QUERY):
         yield values[start : start + VALUES_A_QUERY]

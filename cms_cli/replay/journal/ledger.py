@@ -1,6 +1,7 @@
 """The ledger: what the service has accepted from an account, so that no other run or file sends it again.
 
-A lead that may have arrived is in it too, marked as such: no file may send it again unasked. The ledger keeps
+A lead that may have arrived is in it too, marked as such: no file may send it again unasked. So is one that was
+refused: a file that has grown at its end does not send it again unasked. The ledger keeps
 hashes, so it tells nobody who bought what; only somebody who has an invoice can ask whether it is there.
 """
 
@@ -10,6 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 
 from cms_cli.replay.journal.database import Database, in_parts, insert_together, marks
+
+_REFUSED = 2  # in the place of 1 for a lead that arrived, and of 0 for one that may have
+# That it arrived is kept, and that it may have outweighs that it was refused.
+_LATER_WORD = (
+    "(scope, fingerprint) DO UPDATE SET arrived = excluded.arrived"
+    f" WHERE excluded.arrived = 1 OR sent_leads.arrived = {_REFUSED}"
+)
 
 
 def key_of(*texts: str) -> bytes:
@@ -54,9 +62,18 @@ def known_leads(db: Database, scope: int, keys: Sequence[bytes]) -> dict[bytes, 
 
 def ask_leads(db: Database, scope: int, keys: Sequence[bytes]) -> Callable[[], dict[bytes, bool]]:
     """Ask for :func:`known_leads`, and return what reads the answer."""
-    query = "SELECT fingerprint, arrived FROM sent_leads WHERE scope = ? AND fingerprint IN"
+    query = (
+        f"SELECT fingerprint, arrived FROM sent_leads WHERE arrived <> {_REFUSED} AND scope = ? AND fingerprint IN"
+    )
     asked = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
     return lambda: {bytes(key): bool(arrived) for part in asked for key, arrived in part}
+
+
+def refused_leads(db: Database, scope: int, keys: Sequence[bytes]) -> set[bytes]:
+    """Return those fingerprints whose leads the service has refused, and has not taken since."""
+    query = f"SELECT fingerprint FROM sent_leads WHERE arrived = {_REFUSED} AND scope = ? AND fingerprint IN"
+    asked = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
+    return {bytes(key) for part in asked for (key,) in part}
 
 
 def add_sale(db: Database, scope: int, key: bytes, amount: int, currency: str) -> None:
@@ -79,10 +96,18 @@ def add_known_sale(db: Database, scope: int, key: bytes) -> None:
 
 def add_lead(db: Database, scope: int, key: bytes, *, arrived: bool) -> None:
     """Enter a lead that the service has, or may have; one that is known to be there stays so."""
+    _add_lead(db, scope, key, int(arrived))
+
+
+def add_refused_lead(db: Database, scope: int, key: bytes) -> None:
+    """Enter a lead that the service has refused; one that is there, or may be there, stays so."""
+    _add_lead(db, scope, key, _REFUSED)
+
+
+def _add_lead(db: Database, scope: int, key: bytes, arrived: int) -> None:
     db.execute(
-        "INSERT INTO sent_leads (scope, fingerprint, arrived) VALUES (?, ?, ?)"
-        " ON CONFLICT (scope, fingerprint) DO UPDATE SET arrived = 1 WHERE excluded.arrived = 1",
-        (scope, key, int(arrived)),
+        f"INSERT INTO sent_leads (scope, fingerprint, arrived) VALUES (?, ?, ?) ON CONFLICT {_LATER_WORD}",
+        (scope, key, arrived),
     )
 
 
@@ -101,9 +126,10 @@ def forget_unknown_leads(db: Database, scope: int, keys: Iterable[bytes]) -> Non
 
 def sizes(db: Database, scope: int | None = None) -> tuple[int, int]:
     """Return how many sales and how many leads there are, of one host and account or of all."""
-    where, values = ("", ()) if scope is None else (" WHERE scope = ?", (scope,))
-    (sales,) = db.execute(f"SELECT count(*) FROM accepted_sales{where}", values).fetchone()
-    (leads,) = db.execute(f"SELECT count(*) FROM sent_leads{where}", values).fetchone()
+    where, values = ("1 = 1", ()) if scope is None else ("scope = ?", (scope,))
+    (sales,) = db.execute(f"SELECT count(*) FROM accepted_sales WHERE {where}", values).fetchone()
+    query = f"SELECT count(*) FROM sent_leads WHERE {where} AND arrived <> {_REFUSED}"
+    (leads,) = db.execute(query, values).fetchone()
     return int(sales), int(leads)
 
 
@@ -124,7 +150,7 @@ def copy(source: Database, scope: int, db: Database, to: int) -> None:
         "sent_leads",
         "scope, fingerprint, arrived",
         ((to, *lead) for lead in leads),
-        "(scope, fingerprint) DO UPDATE SET arrived = 1 WHERE excluded.arrived = 1",
+        _LATER_WORD,
     )
 
 

@@ -62,6 +62,30 @@ def pending(journal: Journal, run: Run, after: int, count: int) -> list[PendingR
     return [_pending(journal, run, row) for row in found]
 
 
+def keys_by_row(
+    journal: Journal, run: Run, statuses: Sequence[RowStatus]
+) -> Iterator[list[tuple[int, bytes, bytes | None]]]:
+    """Read number, key and look of the rows of some statuses in file order, a page at a time."""
+    query = (
+        f"SELECT row, key, look FROM rows WHERE run = ? AND status IN ({marks(statuses)}) AND key IS NOT NULL"
+        " AND row > ? ORDER BY row LIMIT ?"
+    )
+    after = 0
+    while page := journal.db.execute(query, (run.id, *(each.value for each in statuses), after, _PAGE)).fetchall():
+        yield [(row, bytes(key), look if look is None else bytes(look)) for row, key, look in page]
+        after = page[-1][0]
+
+
+def numbered(journal: Journal, run: Run, rows: Sequence[int]) -> list[PendingRow]:
+    """Return some rows by their numbers, as rows to be sent."""
+    query = f"SELECT {_PENDING} FROM rows WHERE run = ? AND row IN ({{}}) ORDER BY row"
+    return [
+        _pending(journal, run, found)
+        for some in in_parts(rows)
+        for found in journal.db.execute(query.format(marks(some)), (run.id, *some)).fetchall()
+    ]
+
+
 def next_of_customer(journal: Journal, run: Run, before: PendingRow, until: int) -> PendingRow | None:
     """Return the first row of the same customer after this one that still has to be sent, up to a row number."""
     for block in range(before.row >> ROWS_A_BLOCK, (until >> ROWS_A_BLOCK) + 1):
@@ -130,8 +154,11 @@ def settle(
     if run.kind == "lead":
         if there or status is RowStatus.UNKNOWN:
             ledger.add_lead(db, run.scope, row.key, arrived=there)
-        elif row.look is not None:
+            return
+        if row.look is not None:
             look_alikes.remove(db, run.scope, row.look, run.id, row.row)
+        if status is RowStatus.REFUSED:
+            ledger.add_refused_lead(db, run.scope, row.key)
     elif status is RowStatus.ACCEPTED:
         ledger.add_sale(db, run.scope, row.key, row.amount or 0, row.currency or "")
     elif status is RowStatus.DUPLICATE:
@@ -152,9 +179,14 @@ def interrupted(journal: Journal, run: Run, now: float) -> list[PendingRow]:
     return [row for row in rows if run.kind == "lead" or is_too_long_ago(row, now)]
 
 
+def without_answer(run: Run) -> tuple[str, str]:
+    """Return code and error of an interrupted row."""
+    return TOO_LONG_AGO if run.kind == "sale" else INTERRUPTED
+
+
 def recover(journal: Journal, run: Run, now: float) -> list[SettledRow]:
     """Settle the interrupted rows as unknown, before anything is sent; returns them."""
-    code, error = TOO_LONG_AGO if run.kind == "sale" else INTERRUPTED
+    code, error = without_answer(run)
     with journal.transaction() as db:
         rows = interrupted(journal, run, now)
         for row in rows:
@@ -316,29 +348,31 @@ def unknown_leads(journal: Journal, run: Run) -> Iterator[tuple[bytes, str]]:
         yield bytes(key), journal.row_texts(run).read(place).body
 
 
-def ask_in_flight_elsewhere(db: Database, run: Run, keys: Sequence[bytes]) -> Callable[[], dict[bytes, float]]:
+def ask_in_flight_elsewhere(
+    db: Database, others: runs.Others, keys: Sequence[bytes]
+) -> Callable[[], dict[bytes, float]]:
     """Ask when events of other runs left that have some of these keys and no answer yet.
 
     Returns:
         Reads the answer.
     """
     query = "SELECT key, sent_at FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
-    others = f"AND run IN {runs.OTHERS}"
+    query += " AND code IS NULL"
     asked = [
-        db.execute(f"{query} AND code IS NULL AND key IN ({marks(some)}) {others}", (*some, *runs.others(run)))
+        db.execute(f"{query} AND key IN ({marks(some)}) AND run IN {runs.OTHERS}", (*some, *others))
         for some in in_parts(keys)
     ]
     return lambda: {bytes(key): sent_at for part in asked for key, sent_at in part}
 
 
-def too_long_ago_elsewhere(db: Database, run: Run, now: float) -> set[bytes]:
+def too_long_ago_elsewhere(db: Database, others: runs.Others, now: float) -> set[bytes]:
     """Return the sales of other runs that had no answer and can no longer be repeated; few."""
     found = db.execute(
         "SELECT key FROM rows INDEXED BY rows_by_status WHERE status = 'unknown' AND key IS NOT NULL"
         f" AND run IN {runs.OTHERS} UNION ALL"
         " SELECT key FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
         f" AND abs(? - sent_at) > ? AND key IS NOT NULL AND run IN {runs.OTHERS}",
-        (*runs.others(run), now, SAFE_TO_RESEND, *runs.others(run)),
+        (*others, now, SAFE_TO_RESEND, *others),
     )
     return {bytes(key) for (key,) in found}
 

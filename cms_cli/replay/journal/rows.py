@@ -26,6 +26,9 @@ class RowStatus(str, Enum):
     SKIPPED = "skipped"
 
 
+WAITED_FOR = 40.0
+"""Seconds that another run's request for the same event is waited for; after them that run is taken for dead."""
+
 TOO_LONG_AGO = (
     "too_long_ago",
     "it was sent without an answer more than 24 hours ago; the service may have forgotten it",
@@ -53,6 +56,13 @@ SENT_ELSEWHERE = (
 
 LOOKS_SENT = ("looks_sent", "it looks exactly like a lead that was sent from another file")
 """Code and error of a lead without a time of its own, of which nobody can know whether it is the same event."""
+
+REFUSED_BEFORE = (
+    RowStatus.REFUSED,
+    "refused_before",
+    "the service refused it when the file was shorter; --retry-refused sends it again",
+)
+"""Status, code and error of a lead that was refused in an earlier run of a file that has since grown at its end."""
 
 IN_LEDGER = (RowStatus.DUPLICATE, "in_ledger", "accepted in another run")
 """Status, code and error of a row whose event another run has had accepted."""

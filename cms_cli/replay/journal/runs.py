@@ -19,6 +19,10 @@ _NAME_LETTERS = "bcdfghjkmnpqrstvwxz23456789"  # no vowels, and nothing that rea
 _NAME_LENGTH = 5
 
 
+EXEMPT = "exempt"
+"""In the place of ``--repeats``: whatever the run's leads look like, they are new, or sent again on purpose."""
+
+
 class RunState(str, Enum):
     """How far a run has come."""
 
@@ -55,7 +59,7 @@ class Run:
         texts: The file that holds what its rows say, in the folder of the journal.
         texts_size: How many bytes it has; 0 while rows are staged.
         dialect: How its input is written, as JSON; "" where an older version did not record it.
-        repeats: What to do with its leads that look like others: "" to ask, ``send`` or ``skip``.
+        repeats: What to do with leads that look like others: "" to ask, ``send``, ``skip`` or EXEMPT.
     """
 
     id: int
@@ -78,6 +82,10 @@ class Run:
     texts_size: int
     dialect: str = ""
     repeats: str = ""
+
+    def repeats_said(self, now: str) -> str:
+        """Return what to do with its leads that look like others, where ``--repeats`` says this now, or nothing."""
+        return "send" if self.repeats == EXEMPT else now or self.repeats
 
 
 _SELECT = (
@@ -215,10 +223,17 @@ def unfinished_of(journal: Journal, scope: int) -> Iterator[Run]:
 OTHERS = "(SELECT id FROM runs WHERE scope = ? AND kind = ? AND latest = 1 AND id <> ?)"
 """The other runs of a run's account and kind, as a subquery; :func:`others` has its values."""
 
+Others = tuple[int, str, int]
 
-def others(run: Run) -> tuple[int, str, int]:
+
+def others(run: Run) -> Others:
     """Return the values of :data:`OTHERS`."""
     return run.scope, run.kind, run.id
+
+
+def any_run(scope: int, kind: str) -> Others:
+    """Return values of :data:`OTHERS` that leave no run out."""
+    return scope, kind, -1
 
 
 def make_latest(db: Database, run: Run) -> None:

@@ -68,7 +68,7 @@ class Dispatcher:
             run,
             window,
             resend_unknown=options.retry_unknown or options.fresh,
-            repeats=options.repeats or run.repeats,
+            repeats=run.repeats_said(options.repeats),
         )
         self._schedule = Schedule(
             lambda after, count: row_table.pending(journal, run, after, count),

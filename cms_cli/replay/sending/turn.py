@@ -7,10 +7,10 @@ which could not be committed can be taken again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from cms_cli.replay.journal import in_doubt, ledger, look_alikes, row_table
+from cms_cli.replay.journal import in_doubt, ledger, look_alikes, row_table, runs
 from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import (
@@ -19,6 +19,7 @@ from cms_cli.replay.journal.rows import (
     LOOKS_SENT,
     SENT_ELSEWHERE,
     TOO_LONG_AGO,
+    WAITED_FOR,
     PendingRow,
     RowStatus,
     SettledRow,
@@ -30,9 +31,6 @@ from cms_cli.replay.journal.rows import (
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.sending.pacing import Opening, SharedWindow
 from cms_python import EventKind, Outcome
-
-WAITED_FOR = 40.0
-"""Seconds that another run's request for the same event is waited for; after them that run is taken for dead."""
 
 _LOOK_AGAIN = 600.0
 """Seconds after which other runs' sales are looked through again: some may have become too old meanwhile."""
@@ -237,18 +235,28 @@ class Turns:
             read = self._ask(db, rows, room)
             at = self._journal.time(now)
             facts = read(at)
-            decision = decide(
-                self._kind,
-                rows,
-                facts,
-                room,
-                at,
-                resend_unknown=self._resend_unknown,
-                skip_repeats=self._repeats == "skip",
-            )
+            decision = self._decide(rows, facts, room, at)
             return decision, self._write(db, answers, decision, at)
 
         return self._journal.repeat(turn, held=bool(rows))
+
+    def concerned(self, rows: Iterable[tuple[int, bytes, bytes | None]], now: float) -> list[int]:
+        """Return those rows of which the journal knows anything: number, key and look of each are given."""
+        rows = list(rows)
+        looks = [look for _, _, look in rows if look is not None]
+        facts = self._ask_known(self._journal.db, [key for _, key, _ in rows], looks)(now)
+        return [
+            row
+            for row, key, look in rows
+            if key in facts.ledger or key in facts.elsewhere or key in facts.too_old or look in facts.alike
+        ]
+
+    def foresee(self, rows: Sequence[PendingRow], now: float) -> list[Known]:
+        """Return the rows whose outcome is known without a request, before anything is sent. Writes nothing."""
+        facts = self._ask(self._journal.db, rows, len(rows))(now)
+        if self._resend_unknown:  # sending begins with forgetting which of them may have arrived
+            facts = facts._replace(ledger={key: known for key, known in facts.ledger.items() if known is not False})
+        return self._decide(rows, facts, len(rows), now).known
 
     def give_up(self, rows: Sequence[PendingRow]) -> list[SettledRow]:
         """Write down that leads were sent, and that nothing waits for their answers any more."""
@@ -261,6 +269,10 @@ class Turns:
         self._journal.repeat(write, held=False)
         return [each.settled for each in known]
 
+    def _decide(self, rows: Sequence[PendingRow], facts: Facts, room: int, now: float) -> Decision:
+        skip = self._repeats == "skip"
+        return decide(self._kind, rows, facts, room, now, resend_unknown=self._resend_unknown, skip_repeats=skip)
+
     def _ask(self, db: Database, rows: Sequence[PendingRow], room: int) -> Callable[[float], Facts]:
         """Ask what the journal knows of rows; returns what reads it, for the time it is given.
 
@@ -268,24 +280,28 @@ class Turns:
         """
         if not rows:
             return lambda _: Facts({}, {}, (), Opening(0))
-        run, window = self._run, self._window
-        keys = [row.key for row in rows]
         wanted = min(len(rows), room)
-        opening = (lambda _: Opening(wanted)) if window is None else window.ask(db, wanted)
-        elsewhere = row_table.ask_in_flight_elsewhere(db, run, keys)
+        opening = (lambda _: Opening(wanted)) if self._window is None else self._window.ask(db, wanted)
+        looks = [row.look for row in rows if row.look is not None]
+        known = self._ask_known(db, [row.key for row in rows], looks)
+        return lambda now: known(now)._replace(opening=opening(now))
+
+    def _ask_known(self, db: Database, keys: Sequence[bytes], looks: Sequence[bytes]) -> Callable[[float], Facts]:
+        """Ask what the journal knows of events; the rate window is left out."""
+        run, closed = self._run, Opening(0)
+        elsewhere = row_table.ask_in_flight_elsewhere(db, runs.others(run), keys)
         if self._kind is EventKind.LEAD:
             leads = ledger.ask_leads(db, run.scope, keys)
-            looks = [row.look for row in rows if row.look is not None and self._repeats != "send"]
-            alike = look_alikes.ask(db, run.scope, looks, but=run.id)
-            return lambda now: Facts(leads(), elsewhere(), (), opening(now), alike())
+            alike = look_alikes.ask(db, run.scope, () if self._repeats == "send" else looks, but=run.id)
+            return lambda _: Facts(leads(), elsewhere(), (), closed, alike())
         sales = ledger.ask_sales(db, run.scope, keys)
-        return lambda now: Facts(sales(), elsewhere(), self._too_old_at(db, now), opening(now))
+        return lambda now: Facts(sales(), elsewhere(), self._too_old_at(db, now), closed)
 
     def _too_old_at(self, db: Database, now: float) -> set[bytes]:
         """Return the sales that other runs sent too long ago; looked up now and then."""
         if not self._resend_unknown and now - self._looked >= _LOOK_AGAIN:
             self._looked = now
-            self._too_old = row_table.too_long_ago_elsewhere(db, self._run, now)
+            self._too_old = row_table.too_long_ago_elsewhere(db, runs.others(self._run), now)
             self._too_old |= in_doubt.too_long_ago(db, self._run.scope, now)
         return self._too_old
 

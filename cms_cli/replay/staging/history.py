@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
-from cms_cli.replay.journal import ledger, look_alikes
+from cms_cli.replay.journal import in_doubt, ledger, look_alikes, row_table, runs
 from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rows import WAITED_FOR
 from cms_python import EventKind
 
 Known = Mapping[bytes, "tuple[int | None, str | None] | bool"]
-"""Events found in the ledger, by key: a sale's amount and currency; whether a lead surely arrived."""
+"""Events that were sent, by key: a sale's amount and currency; True for a lead that surely arrived.
+
+False stands for an event that may have arrived, and that is not sent again unasked.
+"""
 
 
 class History:
@@ -20,6 +25,7 @@ class History:
         self._journal = journal
         self._scope = scope
         self._kind = kind
+        self._too_old: frozenset[bytes] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -27,13 +33,30 @@ class History:
         return self._journal is None or self._scope is None
 
     def known(self, keys: Sequence[bytes]) -> Known:
-        """Return what is known of events."""
+        """Return what is known of events: by the ledger, and by runs that had no answer to them."""
         if self._journal is None or self._scope is None or not keys:
             return {}
+        db, scope, now = self._journal.db, self._scope, time.time()
+        every_run = runs.any_run(scope, self._kind.value)
         with self._journal.reading():
             if self._kind is EventKind.SALE:
-                return ledger.known_sales(self._journal.db, self._scope, keys)
-            return ledger.known_leads(self._journal.db, self._scope, keys)
+                if self._too_old is None:
+                    found = row_table.too_long_ago_elsewhere(db, every_run, now)
+                    self._too_old = frozenset(found | in_doubt.too_long_ago(db, scope, now))
+                return {
+                    **dict.fromkeys(self._too_old.intersection(keys), False),
+                    **ledger.known_sales(db, scope, keys),
+                }
+            left_at = row_table.ask_in_flight_elsewhere(db, every_run, keys)()
+            given_up = [key for key, at in left_at.items() if abs(now - at) >= WAITED_FOR]
+            return {**dict.fromkeys(given_up, False), **ledger.known_leads(db, scope, keys)}
+
+    def refused(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Return the keys of leads that the service has refused."""
+        if self._journal is None or self._scope is None or not keys or self._kind is EventKind.SALE:
+            return set()
+        with self._journal.reading():
+            return ledger.refused_leads(self._journal.db, self._scope, keys)
 
     def looks_sent(self, looks: Sequence[bytes]) -> set[bytes]:
         """Return which of some looks leads have that were sent, or may have been."""

@@ -31,7 +31,10 @@ class Places:
         return self.current
 
 
-def has_grown(rows: Iterable[Sequence[str]], ends: set[bytes]) -> bool:
-    """Whether a file begins with the rows of one that is known by the place at its end."""
+def rows_known(rows: Iterable[Sequence[str]], ends: set[bytes]) -> int:
+    """Return with how many rows of a file that is known by the place at its end a file begins; 0 for none.
+
+    Where it begins with several of them, the longest counts.
+    """
     places = Places()
-    return any(places.after(cells) in ends for cells in rows)
+    return max((number for number, cells in enumerate(rows, 1) if places.after(cells) in ends), default=0)

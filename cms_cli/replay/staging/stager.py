@@ -17,7 +17,9 @@ from cms_cli.replay.journal.rows import (
     IN_LEDGER,
     LOOKS_SENT,
     OUTCOME_UNKNOWN,
+    REFUSED_BEFORE,
     SENT_ELSEWHERE,
+    TOO_LONG_AGO,
     RowStatus,
     StagedRow,
     compared,
@@ -84,6 +86,7 @@ class Stager:
         sha256: str,
         history: History,
         repeats: str = "",
+        refused_up_to: int = 0,
         unknown_again: bool = False,
         progress: Callable[[int], None],
     ) -> None:
@@ -96,13 +99,16 @@ class Stager:
             sha256: Of the input's bytes.
             history: What earlier runs have sent.
             repeats: What to do with leads that look like one of another file: "" to ask, ``send`` or ``skip``.
-            unknown_again: Whether leads are sent that may have arrived before.
+            refused_up_to: The last row whose refusal in an earlier run is final: of a file that has grown, the last
+                one that it had before.
+            unknown_again: Whether events are sent that may have arrived before.
             progress: Called with the number of rows read, once a batch.
         """
         self._kind = kind
         self._sink = sink
         self._history = history
         self._repeats = repeats
+        self._refused_up_to = refused_up_to
         self._places = Places()
         self._progress = progress
         self._unknown_again = unknown_again
@@ -143,6 +149,7 @@ class Stager:
         # A dry run without a history needs no identities: that is most of its time.
         identities = self._identify(batch) if self._sink.wants_rows or not self._history.is_empty else {}
         known = self._history.known([key for each in identities.values() for key in each.keys])
+        refused = self._refused(identities)
         looks = [each.look for each in identities.values() if each.look is not None]
         looks_sent = set() if self._repeats == "send" else self._history.looks_sent(looks)
         staged: list[StagedRow] = []
@@ -156,15 +163,18 @@ class Stager:
                 continue
             identity = identities[row.row] if identities else _UNKNOWN
             before = next((known[key] for key in identity.keys if key in known), None) if known else None
-            if before is None and identity.look in looks_sent:
+            if before is None and row.row not in refused and identity.look in looks_sent:
                 staged.append(self._left_out(_look_alike(row, self._repeats)))
                 continue
-            if before is None or (before is False and self._unknown_again):
+            if row.row in refused and before is None:
+                outcome: tuple[RowStatus, str | None, str | None] = REFUSED_BEFORE
+                self.tally.left_out(*REFUSED_BEFORE[::2])
+            elif before is None or (before is False and self._unknown_again):
                 self._count(row)
                 values = comparable(row)
                 if values is not None:
                     compared.append(values)
-                outcome: tuple[RowStatus, str | None, str | None] = _PENDING
+                outcome = _PENDING
             else:
                 outcome = self._known_before(row, before)
             if self._sink.wants_rows:
@@ -182,6 +192,12 @@ class Stager:
                 found[row.row] = self._identity(row, place)
         return found
 
+    def _refused(self, identities: Mapping[int, Identity]) -> set[int]:
+        """Return the rows that the service refused when the file was shorter."""
+        before = {row: each.keys for row, each in identities.items() if row <= self._refused_up_to}
+        keys = self._history.refused([key for each in before.values() for key in each])
+        return {row for row, each in before.items() if not keys.isdisjoint(each)}
+
     def _count(self, row: PlannedEvent) -> None:
         wire = row.wire.get
         self.tally.add(wire("amount", 0), wire("currency", ""), wire("timestamp", ""), row.refunded)
@@ -196,7 +212,8 @@ class Stager:
     ) -> tuple[RowStatus, str | None, str | None]:
         """Return the outcome of a row whose event an earlier run has sent."""
         if before is False:
-            status, code, error = SENT_ELSEWHERE
+            sale = self._kind is EventKind.SALE
+            status, code, error = (RowStatus.UNKNOWN, *TOO_LONG_AGO) if sale else SENT_ELSEWHERE
         elif isinstance(before, tuple):
             status, code, error = compared(row.invoice_id, before, (row.amount, row.currency))
         else:

@@ -1,0 +1,104 @@
+"""What is left to do of a run that was staged before, decided as its sending will decide it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from cms_cli.replay.journal import row_table
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.rows import AMOUNT_CHANGED, PendingRow, RowStatus, SettledRow
+from cms_cli.replay.journal.runs import Run
+from cms_cli.replay.rowfiles import Settled
+from cms_cli.replay.sending.clock import Clock
+from cms_cli.replay.sending.options import Delivery
+from cms_cli.replay.sending.turn import Turns
+
+
+@dataclass
+class Remaining:
+    """The rows of a run, as an invocation that goes on with it will find them when it has begun to send.
+
+    Attributes:
+        counts: Rows by outcome; ``pending`` are those that need a request.
+        reopened: Statuses whose rows are to be sent again.
+        sums: By currency, the minor units of what is pending.
+        free: How many of those rows cost nothing.
+        changed: How many rows have an invoice that was accepted before with another amount, and the first of them.
+        unsettled: How many rows are pending once those are, whether they need a request or not.
+        planned: By row, the status, code and error where they differ from what the journal has.
+    """
+
+    counts: dict[str, int]
+    reopened: tuple[RowStatus, ...]
+    sums: dict[str, int]
+    free: int
+    changed: tuple[int, str]
+    unsettled: int = 0
+    planned: dict[int, tuple[RowStatus, str | None, str | None]] = field(default_factory=dict)
+
+    def settled(self, rows: Settled) -> Settled:
+        """Return what reads the rows of a run as they are planned to be, from what reads them as they are."""
+
+        def planned(statuses: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
+            wanted = {status.value for status in statuses}
+            with closing(rows(RowStatus)) as found:
+                for row in found:
+                    status, code, error = self.planned.get(row.row, (RowStatus(row.status), row.code, row.error))
+                    if status.value in wanted:
+                        yield row._replace(status=status.value, code=code, error=error)
+
+        return planned
+
+    def move(self, row: PendingRow, after: RowStatus, code: str, error: str) -> None:
+        """Count a row that was counted as pending under another status."""
+        self.counts[RowStatus.PENDING.value] -= 1
+        self.counts[after.value] += 1
+        self.planned[row.row] = (after, code, error)
+        if row.currency:
+            self.sums[row.currency] -= row.amount or 0
+            self.free -= not row.amount
+        if code == AMOUNT_CHANGED:
+            rows, first = self.changed
+            self.changed = rows + 1, first or f"line {row.line}: {error}"
+
+
+def remaining(journal: Journal, run: Run, how: Delivery, *, dry: bool) -> Remaining:
+    """Find out what is left of a run: every row that is pending, or will be again, is decided as its turn will be.
+
+    Args:
+        journal: The journal.
+        run: The run.
+        how: The flags.
+        dry: Whether nothing has written yet what an earlier process left without an answer.
+    """
+    flags = ((how.retry_unknown, RowStatus.UNKNOWN), (how.retry_refused, RowStatus.REFUSED))
+    reopened = tuple(status for wanted, status in flags if wanted)
+    to_send = (RowStatus.PENDING, *reopened)
+    now = Clock(journal.ahead).now()
+    found = Remaining(
+        row_table.counts(journal, run),
+        reopened,
+        *row_table.sums_of(journal, run, to_send),
+        changed=row_table.changed_amounts(journal, run),
+    )
+    for status in reopened:
+        found.counts[RowStatus.PENDING.value] += found.counts[status.value]
+        found.counts[status.value] = 0
+        if dry:
+            again = row_table.settled(journal, run, [status], texts=False)
+            found.planned.update((row.row, (RowStatus.PENDING, None, None)) for row in again)
+    left = row_table.interrupted(journal, run, now) if dry and not how.retry_unknown else []
+    for row in left:
+        found.move(row, RowStatus.UNKNOWN, *row_table.without_answer(run))
+    found.unsettled = found.counts[RowStatus.PENDING.value]
+    turns = Turns(journal, run, None, resend_unknown=how.retry_unknown, repeats=run.repeats_said(how.repeats))
+    gone = {row.row for row in left}
+    for page in row_table.keys_by_row(journal, run, to_send):
+        concerned = [row for row in turns.concerned(page, now) if row not in gone]
+        # Sent again, they have left no request behind.
+        rows = [row._replace(sent_at=None) for row in row_table.numbered(journal, run, concerned)]
+        for each in turns.foresee(rows, now):
+            found.move(*each)
+    return found
