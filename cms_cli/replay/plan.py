@@ -19,7 +19,7 @@ from cms_cli.replay.journal.runs import EXEMPT, Run
 from cms_cli.replay.model import SAMPLES, Problem, SourceRow
 from cms_cli.replay.outputs import Layout, with_cells
 from cms_cli.replay.problems import MOST_PROBLEMS
-from cms_cli.replay.remaining import remaining
+from cms_cli.replay.remaining import Remaining, remaining
 from cms_cli.replay.request import Request
 from cms_cli.replay.rowfiles import Settled, layout_of
 from cms_cli.replay.staging.history import History
@@ -166,13 +166,17 @@ def plan_of_run(job: Job, run: Run) -> Plan:
     )
     if job.dry:
         settled = found.settled(settled)
-    problems = problems_of(journal, run)
+    problems = problems_of(journal, run, found if job.dry and found.planned else None)
     return Plan(run, False, preview, problems, warnings, settled, layout, found.reopened, found.unsettled)
 
 
-def problems_of(journal: Journal, run: Run) -> list[Problem]:
-    """Return the first rows of a run that failed, and why, in file order."""
-    failed = islice(row_table.settled(journal, run, FAILED, texts=False), MOST_PROBLEMS)
+def problems_of(journal: Journal, run: Run, planned: Remaining | None = None) -> list[Problem]:
+    """Return the first rows of a run that failed, and why, in file order; as they are, or as they are planned."""
+
+    def rows(statuses: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
+        return row_table.settled(journal, run, statuses, texts=False)
+
+    failed = islice((planned.settled(rows) if planned else rows)(FAILED), MOST_PROBLEMS)
     return [Problem(row.code or "", row.error or "", "", row.column, row.row, row.line) for row in failed]
 
 

@@ -52,6 +52,7 @@ def agreed(bench: Bench, path: Path, **how: Any) -> ReplayReport:
     assert report.counts == {**dry.counts, "accepted": accepted, "pending": 0}
     done = {row["_line"]: row["_status"] for row in read_results(results)}
     assert done == {line: "accepted" if status == "pending" else status for line, status in planned.items()}
+    assert [(each.line, each.code) for each in report.problems] == [(each.line, each.code) for each in dry.problems]
     if not preview.pending:
         assert report.exit_code == dry.exit_code
     return report

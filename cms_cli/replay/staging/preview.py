@@ -98,8 +98,12 @@ class Tally:
         self.counts[RowStatus.INVALID.value] += 1
         for problem in problems:
             self.groups.add(problem)
-            if len(self.problems) < MOST_PROBLEMS:
-                self.problems.append(problem)
+            self.report(problem)
+
+    def report(self, problem: Problem) -> None:
+        """Add a problem to those that the report lists, if there is room."""
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
 
     def changed(self, line: int, error: str) -> None:
         """Note a row whose invoice the ledger has with another amount."""

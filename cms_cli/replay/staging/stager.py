@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from cms_cli.replay.journal import ledger
 from cms_cli.replay.journal.rows import (
     AMOUNT_CHANGED,
+    FAILED,
     IN_LEDGER,
     LOOKS_SENT,
     OUTCOME_UNKNOWN,
@@ -166,9 +167,9 @@ class Stager:
             if before is None and row.row not in refused and identity.look in looks_sent:
                 staged.append(self._left_out(_look_alike(row, self._repeats)))
                 continue
+            outcome: tuple[RowStatus, str | None, str | None]
             if row.row in refused and before is None:
-                outcome: tuple[RowStatus, str | None, str | None] = REFUSED_BEFORE
-                self.tally.left_out(*REFUSED_BEFORE[::2])
+                outcome = self._settled_before(row, *REFUSED_BEFORE)
             elif before is None or (before is False and self._unknown_again):
                 self._count(row)
                 values = comparable(row)
@@ -218,11 +219,19 @@ class Stager:
             status, code, error = compared(row.invoice_id, before, (row.amount, row.currency))
         else:
             status, code, error = IN_LEDGER
+        return self._settled_before(row, status, code, error)
+
+    def _settled_before(
+        self, row: PlannedEvent, status: RowStatus, code: str, error: str
+    ) -> tuple[RowStatus, str, str]:
+        """Count a row that is not sent because of what an earlier run had of it; returns its outcome."""
+        reason = error
         if code == AMOUNT_CHANGED:
             self.tally.changed(row.line, error)
-            self.tally.left_out(status, "accepted in another run with another amount")
-        else:
-            self.tally.left_out(status, error)
+            reason = "accepted in another run with another amount"
+        self.tally.left_out(status, reason)
+        if status in FAILED:
+            self.tally.report(Problem(code, error, "", None, row.row, row.line))
         return status, code, error
 
     def _left_out(self, row: SkippedRow | RowProblem) -> StagedRow:
