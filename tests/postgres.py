@@ -24,8 +24,9 @@ VARIABLE = "CMS_TEST_POSTGRES"
 REQUIRED = "CMS_TEST_POSTGRES_REQUIRED"
 """Set where a test may not be skipped because there is no server."""
 
+_SETTINGS = {"max_connections": "200", "timezone": "UTC"}
 # Nobody needs what a test wrote after a power cut of the machine.
-_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "timezone": "UTC"}
+_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 _PATIENCE = 120.0
 
 
@@ -66,7 +67,8 @@ class Postgres:
 class OwnPostgres(Postgres):
     """A server that was started for the tests, and ends with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self._settings = _SETTINGS if durable else {**_SETTINGS, **_NOT_DURABLE}
         self._folder = Path(tempfile.mkdtemp(prefix="cms-postgres-"))
         self._log = self._folder / "log"
         self._user = _other_user()
@@ -89,7 +91,7 @@ class OwnPostgres(Postgres):
         """Start it, and wait until it answers."""
         import psycopg
 
-        options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        options = [f"-c{name}={value}" for name, value in self._settings.items()]
         sockets = f"-cunix_socket_directories={self._folder}"
         command = [
             str(self._bin / "postgres"),
@@ -144,8 +146,8 @@ class OwnPostgres(Postgres):
         return {"env": environment, "user": self._user[0], "group": self._user[1], "extra_groups": []}
 
 
-def open_server() -> Postgres:
-    """Return a server: the one that is named, else one of our own.
+def open_server(*, durable: bool = False) -> Postgres:
+    """Return a server: the one that is named, else one of our own; ``durable`` where its commits are to be on disk.
 
     Raises:
         NoPostgresError: There is none.
@@ -157,7 +159,7 @@ def open_server() -> Postgres:
         return Postgres(named)
     if os.name != "posix":
         raise NoPostgresError(f"on Windows a server must be named in {VARIABLE}")
-    return OwnPostgres()
+    return OwnPostgres(durable=durable)
 
 
 def with_database(url: str, name: str) -> str:
