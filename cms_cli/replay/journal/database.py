@@ -43,6 +43,8 @@ class Database(Protocol):
         ...
 
 
+Value = TypeVar("Value")
+
 VALUES_A_QUERY = 500
 """Values in one ``IN``; SQLite takes 999 at least."""
 
@@ -58,7 +60,9 @@ def in_parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
         yield values[start : start + VALUES_A_QUERY]
 
 
-def insert_together(db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]], conflict: str) -> None:
+def insert_together(
+    db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]], conflict: str = "DO NOTHING"
+) -> None:
     """Insert rows, many in a statement. Part of a transaction.
 
     Args:

@@ -106,19 +106,31 @@ def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
     return PendingRow(row, line, customer, bytes(key), amount, currency, body, cells, attempts, sent_at, look)
 
 
-def intend(db: Database, run: Run, rows: Sequence[PendingRow], now: float) -> None:
-    """Write that requests are about to leave. Part of a transaction that is committed before they do.
+def ask_unchanged(db: Database, run: Run, rows: Sequence[PendingRow]) -> Callable[[], None]:
+    """Ask whether rows are as they were read; returns what reads the answer.
 
-    Raises:
-        RunBusyError: Another process has changed a row since it was read, and may have sent it.
+    It has to be read before :func:`intend`, in the same transaction. It raises RunBusyError where another process
+    has changed one of them, and may have sent it.
     """
-    changed = db.executemany(
-        "UPDATE rows SET attempts = attempts + 1, sent_at = ?, status_code = NULL, code = NULL, error = NULL"
-        " WHERE run = ? AND row = ? AND status = 'pending' AND attempts = ?",
-        [(row.sent_at if row.sent_at is not None else now, run.id, row.row, row.attempts) for row in rows],
-    )
-    if changed.rowcount != len(rows):
-        raise RunBusyError
+    query = "SELECT row, attempts FROM rows WHERE run = ? AND status = 'pending' AND row IN"
+    asked = [db.execute(f"{query} ({marks(some)})", (run.id, *some)) for some in in_parts([row.row for row in rows])]
+
+    def read() -> None:
+        attempts = dict(found for part in asked for found in part)
+        if any(attempts.get(row.row) != row.attempts for row in rows):
+            raise RunBusyError
+
+    return read
+
+
+def intend(db: Database, run: Run, rows: Sequence[PendingRow], now: float) -> None:
+    """Write that requests are about to leave. Part of a transaction that is committed before they do."""
+    for some in in_parts([row.row for row in rows]):
+        db.execute(
+            "UPDATE rows SET attempts = attempts + 1, sent_at = coalesce(sent_at, ?), status_code = NULL,"
+            f" code = NULL, error = NULL WHERE run = ? AND row IN ({marks(some)})",
+            (now, run.id, *some),
+        )
     for row in rows:
         if row.look is not None:
             look_alikes.add(db, run.scope, row.look, run.id, row.row)

@@ -232,8 +232,10 @@ class Turns:
         """
 
         def turn(db: Database) -> tuple[Decision, list[int | None]]:
+            check_unchanged = row_table.ask_unchanged(db, self._run, rows)
             read = self._ask(db, rows, room)
             at = self._journal.time(now)
+            check_unchanged()
             facts = read(at)
             decision = self._decide(rows, facts, room, at)
             return decision, self._write(db, answers, decision, at)
@@ -276,7 +278,8 @@ class Turns:
     def _ask(self, db: Database, rows: Sequence[PendingRow], room: int) -> Callable[[float], Facts]:
         """Ask what the journal knows of rows; returns what reads it, for the time it is given.
 
-        All is asked before the first answer is read: over a long line that is one round trip and not five.
+        All is asked before the first answer is read, and nothing is read once writing begins: over a long line a
+        turn takes one round trip to read, and one to write and commit.
         """
         if not rows:
             return lambda _: Facts({}, {}, (), Opening(0))
