@@ -28,6 +28,8 @@ from cms_cli.replay.sending.workers import Returned, Send, Workers
 from cms_python import EventKind, WireEvent
 
 _LAST_LOOK = 0.05  # seconds for answers to come in that were there while the process was stopped
+_GATHERING = 0.25  # of the time that a turn takes, for answers that can share the next one
+_LONGEST_GATHERING = 0.05  # seconds
 _MOST_AHEAD = 256  # rows looked up at a time while all of them turn out to need no request
 _LOOK_ALIKES = (
     "rows look exactly like leads that another run has sent meanwhile; go on with --repeats send, or --repeats skip"
@@ -85,6 +87,7 @@ class Dispatcher:
         self._in_flight: dict[int, _Flight] = {}  # by ticket
         self._returned: deque[Returned] = deque()  # not judged yet
         self._answers: list[Answer] = []  # not written down yet
+        self._gathering = 0.0  # seconds that an answer waits for others
         self._requests = 0
         self._settled = 0
         self._look_alikes = 0  # rows left pending
@@ -151,7 +154,9 @@ class Dispatcher:
         rows = [*self._next] if self._may_send(now) and now >= self._opening.look_at else []
         if not self._answers and not rows:
             return
+        begin = time.monotonic()
         decision, slots = self._turns.take(self._answers, rows, self._room, now)
+        self._gathering = min(_LONGEST_GATHERING, (time.monotonic() - begin) * _GATHERING)
         settled = [answer.settled for answer in self._answers]
         self._answers = []
         if rows:
@@ -237,7 +242,7 @@ class Dispatcher:
 
     def _take_in(self, seconds: float) -> None:
         """Wait so long for answers, and judge those that came; the next turn writes them down."""
-        self._returned += self._workers.wait(seconds)
+        self._returned += self._workers.wait(seconds, self._gathering)
         while self._returned:
             item = self._returned.popleft()
             flight = self._in_flight.pop(item.ticket)

@@ -22,6 +22,10 @@ _UNIT_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 # The service's clock and ours do not tick alike to the last millisecond: this part of the window is added to it.
 _MARGIN = 0.001
 
+# Slots that are free within this part of the window after the first of them are waited for together: over a long
+# line a turn for each would take longer.
+_TOGETHER = 0.002
+
 _TIDY_EVERY = 10_000  # slots taken between two deletions of the oldest
 
 
@@ -76,8 +80,8 @@ class Opening(NamedTuple):
 
     Attributes:
         free: Requests that may leave now.
-        look_at: Before this time no other request may leave; 0 where that is not known.
-        opens: When the next one may leave, should no other answer come before; 0 likewise.
+        look_at: Before this time there is no sense in looking again; 0 where that is not known.
+        opens: When others may leave, should no other answer come before; 0 likewise.
     """
 
     free: int
@@ -98,10 +102,10 @@ def opening(slots: Sequence[Slot], wanted: int, window: float, now: float) -> Op
     held = [slot for slot in slots if slot.ends + window > now]
     if not held:
         return Opening(wanted)
-    oldest = held[-1]
+    next_free = next(slot for slot in held if slot.ends <= held[-1].ends + window * _TOGETHER)
     # One in flight may be answered at any moment, and is free one window later.
-    look_at = oldest.ends if oldest.left_at is None else min(oldest.ends, now)
-    return Opening(wanted - len(held), look_at + window, oldest.ends + window)
+    look_at = next_free.ends if next_free.left_at is None else min(next_free.ends, now)
+    return Opening(wanted - len(held), look_at + window, next_free.ends + window)
 
 
 class SharedWindow:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -61,18 +63,26 @@ class Workers:
                 self._threads.append(thread)
         self._tasks.put((ticket, event))
 
-    def wait(self, seconds: float) -> list[Returned]:
-        """Wait until a request has come back, :meth:`wake` is called or the time is over; return what came back."""
+    def wait(self, seconds: float, others: float = 0.0) -> list[Returned]:
+        """Wait until a request has come back, :meth:`wake` is called or the time is over; return what came back.
+
+        Args:
+            seconds: How long to wait.
+            others: How long to wait for the others in flight once one has come back.
+        """
         came: list[Returned] = []
-        try:
-            first = self._returned.get(timeout=max(0.0, seconds))
-            while True:
-                if first is not None:
-                    self.in_flight -= 1
-                    came.append(first)
-                first = self._returned.get_nowait()
-        except Empty:
-            return came
+        until = time.monotonic() + max(0.0, seconds)
+        with suppress(Empty):
+            while self.in_flight or not came:
+                item = self._returned.get(timeout=max(0.0, until - time.monotonic()))
+                if item is None:
+                    until = 0.0
+                    continue
+                self.in_flight -= 1
+                if not came:
+                    until = min(until, time.monotonic() + others)
+                came.append(item)
+        return came
 
     def wake(self) -> None:
         """End a :meth:`wait`. May be called from a signal handler."""
