@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,13 +14,15 @@ from faultserver import FaultServer
 from postgres import OwnPostgres, Postgres
 from replays import Bench, Engine, counted, leads_csv, sales_csv
 
-from cms_cli.replay.journal import leases, postgres_setup, runs
+from cms_cli.replay.journal import leases, postgres_database, postgres_setup, runs
 from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.postgres_database import PostgresDatabase
 from cms_cli.replay.journal.postgres_journal import PostgresJournal
 from cms_cli.replay.journal.postgres_server import StateAwayError
 from cms_cli.replay.journal.runs import RunBusyError
 from cms_cli.replay.journal.sqlite_file import JournalError
 from cms_cli.replay.sending.pacing import Rate
+from cms_cli.replay.sending.turn import Turns
 from cms_cli.sandbox import SandboxServer
 from cms_python import CMSClient, Outcome, WireEvent
 
@@ -119,6 +122,47 @@ def test_machines_share_an_account(tmp_path: Path, shared: str, kind: str, monke
         statuses = Counter(attempt.status for attempt in server.attempts())
     assert [report.pending for report in reports] == [0, 0]
     assert statuses == {200: 60}
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_turn_takes_two_round_trips(
+    tmp_path: Path, service: FaultServer, shared: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One to read all that it needs, one to write and commit: the account is locked no longer than that."""
+    did: list[str] = []
+    turns: list[int] = []
+
+    def watch(owner: type, name: str, what: str) -> None:
+        real = getattr(owner, name)
+
+        def watched(self: Any, *arguments: Any) -> Any:
+            did.append(what)
+            return real(self, *arguments)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    watch(PostgresDatabase, "execute", "sent")
+    for name in ("fetchone", "fetchall"):
+        watch(postgres_database._Result, name, "waited")
+    for name in ("sync", "leave_pipeline"):
+        watch(PostgresDatabase, name, "waited")
+    take = Turns.take
+
+    def counted_take(self: Turns, *arguments: Any) -> Any:
+        did.clear()
+        result = take(self, *arguments)
+        turns.append(sum(pair == ("sent", "waited") for pair in zip(did, did[1:])))
+        return result
+
+    monkeypatch.setattr(Turns, "take", counted_take)
+    monkeypatch.setattr(Engine, "url", shared)
+    bench = Bench(tmp_path, service.url, kind)
+    text = sales_csv(range(30)) if kind == "sale" else leads_csv(range(30), timestamp="")
+    report = bench.replay(bench.file(text), concurrency=4)
+
+    assert counted(report) == {"accepted": 30}
+    # The first one looks through what other runs have left.
+    assert set(turns[1:]) == {2}, turns
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])

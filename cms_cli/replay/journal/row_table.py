@@ -113,7 +113,8 @@ def ask_unchanged(db: Database, run: Run, rows: Sequence[PendingRow]) -> Callabl
     has changed one of them, and may have sent it.
     """
     query = "SELECT row, attempts FROM rows WHERE run = ? AND status = 'pending' AND row IN"
-    asked = [db.execute(f"{query} ({marks(some)})", (run.id, *some)) for some in in_parts([row.row for row in rows])]
+    numbers = [row.row for row in rows]
+    asked = [db.execute(f"{query} ({marks(some)})", (run.id, *some)) for some in in_parts(numbers)]
 
     def read() -> None:
         attempts = dict(found for part in asked for found in part)
