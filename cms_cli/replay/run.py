@@ -59,7 +59,7 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
         _check_moved(journal, request)
         scope = runs.scope_of(journal, request.host, request.account)
         identity = (request.kind.value, source.sha256, request.shape.to_json())
-        stack.enter_context(journal.hold(scope, *identity))
+        stack.enter_context(journal.hold(scope, *identity, waiting=watcher.waiting))
         job = Job(request, watcher, journal, scope, Intake(request, source), dry=False, begin=begin)
         plan = _plan(job, stack)
         return _begin(job, journal, plan, send) if plan.new else _go_on(job, journal, plan, send)
@@ -76,7 +76,8 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
     """
     begin = time.monotonic()
     check_outputs(request.outputs, is_input_of(run.file, run.sha256))
-    with journal.reading(), journal.hold(run.scope, run.kind, run.sha256, run.shape):
+    identity = (run.kind, run.sha256, run.shape)
+    with journal.reading(), journal.hold(run.scope, *identity, waiting=watcher.waiting):
         _check_moved(journal, request)
         held = runs.by_name(journal, run.name)
         if held is None:

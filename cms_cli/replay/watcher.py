@@ -17,6 +17,9 @@ class Watcher(Listener):
     every_row = False
     """Whether :meth:`staged` is wanted, for which every row has to be read once more."""
 
+    def waiting(self, seconds: float) -> None:
+        """Called about once a second while another process may hold the run, with the seconds left at most."""
+
     def reading(self, rows: int) -> None:
         """Called with the number of rows read so far."""
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _EVERY = 5.0  # seconds between two plain lines
 _BAR = 30  # columns
+_HELD = "waiting for another cms that holds this run"
 _NO_NEWS = (RowStatus.ACCEPTED.value, RowStatus.PENDING.value)
 
 
@@ -58,6 +59,7 @@ class ReplayView(Watcher):
         self._counts: Counter[str] = Counter()
         self._pending = 0
         self._read = 0
+        self._waiting_until = 0.0  # for another process that holds the run, by time.monotonic()
         self._progress: Progress | None = None
         self._begin = self._said = time.monotonic()
         self._drawn = ExitStack()
@@ -89,9 +91,15 @@ class ReplayView(Watcher):
             self._interrupt(interrupt)
         self._draw()  # not before Ctrl-C settles what is in flight: the bar is what invites it
 
+    def waiting(self, seconds: float) -> None:
+        """Show that another process holds the run; where nothing is drawn, once."""
+        told, self._waiting_until = self._waiting_until, time.monotonic() + seconds
+        if not self._draws and not told:
+            self._console.note(f"{_HELD}, {duration(seconds)} at most")
+
     def reading(self, rows: int) -> None:
         """Show how many rows have been read."""
-        self._read = rows
+        self._read, self._waiting_until = rows, 0.0
         if self._is_time_for_a_line():
             self._console.note(f"checking: {rows:,} rows read")
 
@@ -193,6 +201,9 @@ class ReplayView(Watcher):
     def _words(self) -> str:
         """Return the words beside the bar."""
         progress = self._progress
+        more = self._waiting_until - time.monotonic()
+        if more > 0:
+            return f"{_HELD}, {duration(more)} at most"
         if progress is None:
             return f"checking: {self._read:,} rows read" if self._read else "reading"
         news = [f"{count:,} {status}" for status, count in sorted(self._counts.items()) if status not in _NO_NEWS]

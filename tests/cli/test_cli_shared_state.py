@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from faultserver import FaultServer
+from faultserver import HANG, FaultServer
 from postgres import OwnPostgres, Postgres
 from program import TOKEN, Program
 
@@ -290,6 +290,35 @@ def test_a_plain_line_to_another_machine_gets_a_warning(online: Program, service
     assert result.code == 3
     assert "the connection is not encrypted" in result.stderr
     assert not service.requests
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_run_whose_machine_died_is_waited_for_visibly(
+    machines: tuple[Program, Program], service: FaultServer, shared: str, terminal: bool
+) -> None:
+    """Whether its lease is renewed takes a while to see: meanwhile another one says what it waits for."""
+    import psycopg
+
+    one, two = machines
+    path = sales(one.home, range(2))
+    service.script(HANG)
+    with one.start("sale", "--from-csv", path, "--yes") as process:
+        assert service.wait_for(lambda: len(service.requests) == 1)
+        process.kill()
+    with psycopg.connect(shared) as db:  # sooner than in half a minute
+        db.execute("UPDATE cms.leases SET until = extract(epoch FROM clock_timestamp()) + 4")
+
+    command = ("sale", "--from-csv", path, "--yes")
+    if terminal:
+        screen = two.on_terminal(*command)
+        code, said = screen.code, screen.text
+    else:
+        result = two(*command)
+        code, said = result.code, result.stderr
+        assert said.count("waiting for another cms that holds this run") == 1
+    assert code == 0
+    assert "waiting for another cms that holds this run" in said
+    assert {request.json["invoiceId"] for request in service.requests} == {"inv0", "inv1"}
 
 
 @pytest.mark.slow

@@ -146,11 +146,21 @@ class Journal(ABC):
         """Surround what only reads; what goes wrong is a JournalError."""
 
     @abstractmethod
-    def hold(self, scope: int, kind: str, sha256: str, shape: str) -> AbstractContextManager[None]:
+    def hold(
+        self, scope: int, kind: str, sha256: str, shape: str, *, waiting: Callable[[float], None] = ...
+    ) -> AbstractContextManager[None]:
         """Hold a run, which need not have begun, for this process.
 
         Nothing dedupes leads, so a file of leads is held whatever the flags that shape them: two processes with
         different flags would not see in time what the other has sent.
+
+        Args:
+            scope: The number of host and account.
+            kind: ``lead`` or ``sale``.
+            sha256: Of the input's bytes.
+            shape: The flags that shape the events.
+            waiting: Called about once a second while it is not clear whether the process that holds the run is
+                alive, with the seconds after which it counts as dead.
 
         Raises:
             RunBusyError: Another process holds it.

@@ -256,7 +256,9 @@ class PostgresJournal(Journal):
         """Do nothing: the server cleans up by itself, in its own time."""
 
     @contextmanager
-    def hold(self, scope: int, kind: str, sha256: str, shape: str) -> Iterator[None]:
+    def hold(
+        self, scope: int, kind: str, sha256: str, shape: str, *, waiting: Callable[[float], None] = lambda _: None
+    ) -> Iterator[None]:
         """Hold a run, which need not have begun, for this process of this machine.
 
         A lease that nobody renews is waited for: its machine may be dead.
@@ -267,7 +269,8 @@ class PostgresJournal(Journal):
         identity = f"{scope} {kind} {sha256} {shape if kind == 'sale' else ''}"
         self._scope = scope
         try:
-            self._lease = self._take(blake2b(identity.encode("utf-8", "replace"), digest_size=16).digest())
+            name = blake2b(identity.encode("utf-8", "replace"), digest_size=16).digest()
+            self._lease = self._take(name, waiting)
             with _Heartbeat(self._server, self._lease):
                 yield
         finally:
@@ -277,7 +280,7 @@ class PostgresJournal(Journal):
                     self._database.reconnect()
                     leases.give_back(self.db, lease)
 
-    def _take(self, name: bytes) -> Lease:
+    def _take(self, name: bytes, waiting: Callable[[float], None]) -> Lease:
         seen: Lease | None = None
         while True:
             with self.transaction() as db:
@@ -288,6 +291,7 @@ class PostgresJournal(Journal):
             if seen is not None and found != seen:
                 raise RunBusyError
             seen = found
+            waiting(left)
             time.sleep(max(0.01, min(left, _POLL)))
 
 

@@ -11,7 +11,7 @@ for sales, which are sent again and deduped.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,7 +169,9 @@ class SqliteJournal(Journal):
         self._synced = against_power_cuts
 
     @contextmanager
-    def hold(self, scope: int, kind: str, sha256: str, shape: str) -> Iterator[None]:
+    def hold(
+        self, scope: int, kind: str, sha256: str, shape: str, *, waiting: Callable[[float], None] = lambda _: None
+    ) -> Iterator[None]:
         """Hold a run, which need not have begun, for this process; no transaction outlives a lost hold.
 
         Nothing dedupes leads, so a file of leads is held whatever the flags that shape them: two processes with
@@ -179,6 +181,7 @@ class SqliteJournal(Journal):
             RunBusyError: Another process holds it.
             JournalError: The folder of locks cannot be written.
         """
+        del waiting  # the system frees the lock of a process that is dead
         identity = f"{scope} {kind} {sha256} {shape if kind == 'sale' else ''}"
         with locks.hold(self.folder / LOCKS, identity) as held:
             self._held = held
