@@ -1,4 +1,4 @@
-"""Machines that share an account through a database: processes with state folders of their own, and a line between."""
+"""Machines that share an account through a database: processes with state folders of their own."""
 
 from __future__ import annotations
 
@@ -158,7 +158,5 @@ def _database(setting: Setting) -> Iterator[str]:
     named = {name: os.environ[name] for name in ("CMS_TEST_POSTGRES",) if name in os.environ}
     with setting.server(setting.peer("machines", "postgres_server.py"), **named) as url:
         command = [setting.program("machines", "cms"), "state", "init"]
-        subprocess.run(
-            command, env=_environment(setting, url), check=True, cwd=setting.folder, capture_output=True
-        )
+        subprocess.run(command, env=_environment(setting, url), check=True, cwd=setting.folder, capture_output=True)
         yield url
