@@ -210,7 +210,7 @@ def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
     how = request.delivery
     clear_the_way(journal, run)
     lifecycle.begin_sending(
-        journal, run, time.time(), fresh=how.fresh, unknown_again=how.retry_unknown, end=plan.end
+        journal, run, Clock(journal.ahead).now(), fresh=how.fresh, unknown_again=how.retry_unknown, end=plan.end
     )
     _report_staged(job, plan)
     return _send(job, journal, plan, send, shown)
@@ -228,7 +228,7 @@ def _go_on(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
         for status in plan.reopened:
             row_table.reopen(journal, run, status)
         unknown_again = job.request.delivery.retry_unknown
-        lifecycle.begin_sending(journal, run, time.time(), fresh=False, unknown_again=unknown_again)
+        lifecycle.begin_sending(journal, run, Clock(journal.ahead).now(), fresh=False, unknown_again=unknown_again)
     return _send(job, journal, plan, send, shown)
 
 
@@ -297,7 +297,7 @@ def _finish(
     if not report.pending and not finished_before:
         row_moves.drop_personal_data(journal, run)
     exit_code, done = int(report.exit_code), not report.pending
-    runs.end_sending(journal, run, time.time(), exit_code, dict(report.counts), finished=done)
+    runs.end_sending(journal, run, Clock(journal.ahead).now(), exit_code, dict(report.counts), finished=done)
     return report
 
 

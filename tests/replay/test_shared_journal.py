@@ -14,7 +14,7 @@ from faultserver import FaultServer
 from postgres import OwnPostgres, Postgres
 from replays import Bench, Engine, counted, leads_csv, sales_csv
 
-from cms_cli.replay.journal import leases, postgres_database, postgres_setup, runs
+from cms_cli.replay.journal import leases, postgres_database, postgres_journal, postgres_setup, runs
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.postgres_database import PostgresDatabase
 from cms_cli.replay.journal.postgres_journal import PostgresJournal
@@ -100,6 +100,25 @@ def test_a_commit_waits_for_the_disk(shared: str, said: str, used: str) -> None:
         with journal.transaction() as transaction:
             assert transaction.execute("SELECT current_setting('synchronous_commit')").fetchone() == (used,)
         assert journal.db.execute("SELECT current_setting('synchronous_commit')").fetchone() == (said,)
+
+
+def test_a_machine_that_stands_still_in_a_turn_does_not_lock_its_account(
+    shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends its transaction: it is idle in it, and not at work, whatever was sent without waiting."""
+    begin = tuple(each.replace("'20s'", "'1s'") for each in postgres_journal._BEGIN)
+    monkeypatch.setattr(postgres_journal, "_BEGIN", begin)
+    with PostgresJournal(shared) as asleep, PostgresJournal(shared) as other:
+        scope = runs.scope_of(asleep, "http://host", "account")
+        with asleep.hold(scope, *HELD), other.hold(scope, "lead", *HELD[1:]):
+            turn = asleep.transaction()
+            turn.__enter__().execute("SELECT 1").fetchone()
+            with other.transaction() as db:
+                assert db.execute("SELECT 1").fetchone() == (1,)
+            with pytest.raises(StateAwayError):
+                turn.__exit__(None, None, None)
+            with asleep.transaction():
+                pass
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])

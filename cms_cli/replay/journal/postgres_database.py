@@ -27,6 +27,7 @@ class PostgresDatabase:
         self._connection = server.connect()
         self.when_gone: Callable[[StateAwayError], None] | None = None
         self._pipeline: psycopg.Pipeline | None = None
+        self._unsynced = False  # whether a statement was sent in the pipeline since its last sync
         self._end_pipeline: AbstractContextManager[psycopg.Pipeline] | None = None
 
     def reconnect(self) -> None:
@@ -42,6 +43,7 @@ class PostgresDatabase:
             by_itself = self._pipeline is None and not self._connection.info.transaction_status
             try:
                 with self.server.explained():
+                    self._unsynced = True
                     return _Result(self, [self._connection.execute(statement, values)])
             except StateAwayError as error:
                 if not by_itself or self.when_gone is None:
@@ -74,8 +76,13 @@ class PostgresDatabase:
             self._pipeline = self._end_pipeline.__enter__()
 
     def sync(self) -> None:
-        """Wait for the results of what was sent; what went wrong there is raised."""
-        if self._pipeline is not None:
+        """Wait for the results of what was sent; what went wrong there is raised.
+
+        By a sync and no mere flush, which would leave the session "active": the server ends only one that is idle
+        in a transaction, and a machine that stands still in the middle of a turn would lock its account for good.
+        """
+        if self._pipeline is not None and self._unsynced:
+            self._unsynced = False
             with self.server.explained():
                 self._pipeline.sync()
 
@@ -116,11 +123,13 @@ class _Result:
 
     def fetchone(self) -> Any:
         """Return the next row, or None."""
+        self._database.sync()
         with self._database.server.explained():
             return self.cursors[0].fetchone()
 
     def fetchall(self) -> list[Any]:
         """Return all rows that are left."""
+        self._database.sync()
         with self._database.server.explained():
             return self.cursors[0].fetchall()
 

@@ -1,0 +1,230 @@
+"""Several machines that share an account: processes of the real program, a state folder each, one real database.
+
+A server of its own keeps the book: what was sent twice, what is missing, and how often the limit was passed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from program import TOKEN, Program
+from replays import leads_csv, sales_csv
+from services import served
+from test_crash import FAULTS, SURELY_NOT, by_subject
+
+from cms_cli.sandbox import read_attempts, read_events
+
+KILLS = int(os.environ.get("CMS_TEST_KILLS", "3"))
+"""How often machines are killed; CMS_TEST_KILLS=60 does so at length."""
+
+# A lease of two seconds instead of thirty, and a clock that is wrong: the program is the real one otherwise.
+_LAUNCH = """
+import sys, time
+from cms_cli.replay.journal import leases
+leases.SECONDS, leases.RENEWED_AFTER = 2.0, 0.5
+wrong, real = float(sys.argv.pop(1)), time.time
+time.time = lambda: real() + wrong
+sys.argv[0] = "cms"
+from cms_cli.__main__ import run
+run()
+"""
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="no SIGKILL and SIGSTOP on Windows")]
+
+
+class Machine(Program):
+    """A machine of the account, with a home and a clock of its own."""
+
+    clock = 0.0
+
+    def start(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:  # type: ignore[override]
+        return subprocess.Popen(
+            [sys.executable, "-c", _LAUNCH, str(self.clock), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**self.env, **(env or {})},
+            cwd=self.home,
+            encoding="utf-8",
+        )
+
+    def finish(self, *arguments: str) -> tuple[int, str, str]:
+        with self.start(*arguments) as process:
+            stdout, stderr = process.communicate(timeout=600)
+        return process.returncode, stdout, stderr
+
+
+class Fleet:
+    """Machines, and the server that they send to.
+
+    Attributes:
+        machines: The machines.
+        book: The server's store.
+    """
+
+    def __init__(self, home: Path, url: str, count: int) -> None:
+        self.book = home / "book.db"
+        self.machines = []
+        for number in range(count):
+            folder = home / f"machine{number}"
+            folder.mkdir()
+            machine = Machine(folder)
+            machine.env.update(CMS_BEARER_TOKEN=TOKEN, CMS_STATE_URL=url, CMS_ACCOUNT="shop")
+            self.machines.append(machine)
+
+    def serve(self, *flags: str) -> Iterator[str]:
+        """Serve a sandbox to all of them."""
+        with served(self.machines[0], self.book, *flags) as url:
+            for machine in self.machines:
+                machine.env["CMS_HOST"] = url
+            yield url
+
+    def sent(self) -> dict[str, list[int]]:
+        """Return the statuses that each customer's attempts were answered with."""
+        return {subject: [each.status for each in attempts] for subject, attempts in by_subject(self.book).items()}
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, shared: str, request: pytest.FixtureRequest) -> Fleet:
+    return Fleet(tmp_path, shared, getattr(request, "param", 2))
+
+
+def files(fleet: Fleet, kind: str, each: int) -> list[str]:
+    """Write a file for each machine; half of its rows are in the next one's, too."""
+    rows = sales_csv if kind == "sale" else leads_csv
+    found = []
+    for number, machine in enumerate(fleet.machines):
+        path = machine.home / "in.csv"
+        path.write_text(rows(range(number * each // 2, number * each // 2 + each)))
+        found.append(str(path))
+    return found
+
+
+def at_once(fleet: Fleet, commands: Sequence[Sequence[str]]) -> list[dict[str, object]]:
+    """Run a command on each machine, all at the same time; returns their reports."""
+    processes = [machine.start(*command) for machine, command in zip(fleet.machines, commands)]
+    reports = []
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=600)
+        assert process.returncode == 0, stderr
+        reports.append(json.loads(stdout))
+    return reports
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+@pytest.mark.parametrize(("fleet", "clocks"), [(2, "right"), (4, "wrong")], indirect=["fleet"])
+def test_machines_share_the_limit_and_send_nothing_twice(fleet: Fleet, kind: str, clocks: str) -> None:
+    """Overlapping files at the same time: every event is sent once, without a 429, however wrong the clocks are."""
+    if clocks == "wrong":
+        for machine, wrong in zip(fleet.machines, (-1.2, 1.2, 3 * 3600.0, -26 * 3600.0)):
+            machine.clock = wrong
+    each = 30
+    distinct = each // 2 * (len(fleet.machines) + 1)
+    paths = files(fleet, kind, each)
+    for _ in fleet.serve("--rate-limit", "10/1s", "--latency", "5"):
+        commands = [(kind, "--from-csv", path, "--yes", "--json", "--rate", "10/1s") for path in paths]
+        reports = at_once(fleet, commands)
+    assert Counter(attempt.status for attempt in read_attempts(fleet.book)) == {200: distinct}
+    assert {tuple(made) for made in fleet.sent().values()} == {(200,)}
+    counts = [report["counts"] for report in reports]
+    assert [sum(count.values()) for count in counts] == [each] * len(counts)  # type: ignore[attr-defined]
+    assert sum(count["accepted"] for count in counts) == distinct  # type: ignore[index]
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+@pytest.mark.parametrize("fleet", [3], indirect=True)
+def test_machines_that_are_killed(fleet: Fleet, kind: str) -> None:
+    """Whoever takes a file over from a dead machine loses nothing and sends no lead twice."""
+    dice = random.Random(11)
+    rows = 60 * KILLS
+    (path,) = files(fleet, kind, rows)[:1]
+    command = (kind, "--from-csv", path, "--yes", "--json", "--rate", "none", "--concurrency", "6")
+    for _ in fleet.serve("--rate-limit", "none", "--fault", FAULTS, "--seed", "5"):
+        kills = 0
+        while kills < KILLS:
+            process = dice.choice(fleet.machines).start(*command)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(dice.uniform(2.5, 4.0))  # two of them may pass before a dead machine's lease is over
+            process.kill()
+            process.communicate()
+            if process.returncode >= 0:
+                break
+            kills += 1
+        code, stdout, stderr = fleet.machines[0].finish(*command)
+        assert code in (0, 6), stderr
+        counts = json.loads(stdout)["counts"]
+    assert sum(counts.values()) == rows
+    recorded = Counter(event.event["customerExternalId"] for event in read_events(fleet.book))
+    assert set(recorded.values()) == {1}
+    attempts = by_subject(fleet.book)
+    print("machines killed:", kind, kills, sum(map(len, attempts.values())), counts)
+    if kind == "sale":
+        assert len(recorded) == rows
+        assert counts["accepted"] + counts["duplicate"] == rows
+        return
+    for made in attempts.values():
+        assert all(attempt.status in SURELY_NOT for attempt in made[:-1])
+    assert counts["accepted"] + counts["unknown"] == rows
+    assert counts["accepted"] <= len(recorded)
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_machine_that_is_stopped_past_its_lease(fleet: Fleet, kind: str) -> None:
+    """Another one finishes its file; when it wakes it sends nothing more, and writes down what it was answered."""
+    first, second = fleet.machines
+    (path,) = files(fleet, kind, 40)[:1]
+    command = (kind, "--from-csv", path, "--yes", "--json", "--rate", "none", "--concurrency", "3")
+    for _ in fleet.serve("--rate-limit", "none", "--latency", "150"):
+        asleep = first.start(*command)
+        while sum(1 for _ in read_attempts(fleet.book)) < 8:
+            time.sleep(0.02)
+            assert asleep.poll() is None
+        asleep.send_signal(signal.SIGSTOP)
+        code, stdout, stderr = second.finish(*command)
+        assert code in (0, 6), stderr
+        assert json.loads(stdout)["counts"]["pending"] == 0
+        before = sum(1 for _ in read_attempts(fleet.book))
+        asleep.send_signal(signal.SIGCONT)
+        _, stderr = asleep.communicate(timeout=60)
+        assert asleep.returncode == 5, stderr
+        assert "another cms is at work on this run" in stderr
+        assert sum(1 for _ in read_attempts(fleet.book)) == before
+        _, stdout, _ = second.finish(*command)
+    counts = json.loads(stdout)["counts"]
+    sent = fleet.sent()
+    assert len(sent) == 40
+    if kind == "lead":
+        assert {len(made) for made in sent.values()} == {1}
+        assert counts["accepted"] == 40  # what the second one had to call unknown, the first one knew
+    else:
+        assert counts["accepted"] + counts["duplicate"] == 40
+        assert all(made[0] == 200 and set(made[1:]) <= {409} for made in sent.values())
+
+
+def test_a_clock_that_is_a_day_ahead_does_not_make_a_sale_unknown(fleet: Fleet) -> None:
+    """How long ago a sale left without an answer is told by the database's clock."""
+    first, second = fleet.machines
+    second.clock = 30 * 3600.0
+    (path,) = files(fleet, "sale", 10)[:1]
+    command = ("sale", "--from-csv", path, "--yes", "--json", "--rate", "none")
+    for _ in fleet.serve("--rate-limit", "none", "--latency", "400"):
+        killed = first.start(*command)
+        while not any(read_attempts(fleet.book)):
+            time.sleep(0.02)
+        killed.kill()
+        killed.communicate()
+        code, stdout, stderr = second.finish(*command)
+    assert code == 0, stderr
+    counts = json.loads(stdout)["counts"]
+    assert counts["accepted"] + counts["duplicate"] == 10
