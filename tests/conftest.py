@@ -1,4 +1,4 @@
-"""What every test can ask for: the program, and a service that answers as it is told."""
+"""Fixtures for all tests: the program, a service that answers as it is told, and databases."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from cms_cli.replay.journal import postgres_setup
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("patient", deadline=None)
+# --hypothesis-profile thorough
+settings.register_profile("thorough", deadline=None, max_examples=300)
+settings.register_profile("few", deadline=None, max_examples=25)
 settings.load_profile("patient")
 
 
@@ -29,7 +32,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def heard() -> Iterator[None]:
-    """Signals that reach the program, also where these tests run in the background of a script, or under nohup."""
+    """Let signals reach the program, also where these tests run in the background of a script, or under nohup."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
     ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
     for number in ignored:

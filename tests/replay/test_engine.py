@@ -56,8 +56,7 @@ INVOCATION = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 @settings(
-    max_examples=30,
-    deadline=None,
+    max_examples=settings.default.max_examples // 5,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(data=st.data())
