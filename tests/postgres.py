@@ -71,7 +71,7 @@ class OwnPostgres(Postgres):
         self._settings = _SETTINGS if durable else {**_SETTINGS, **_NOT_DURABLE}
         self._folder = Path(tempfile.mkdtemp(prefix="cms-postgres-"))
         self._log = self._folder / "log"
-        self._user = _other_user()
+        self._user = other_user()
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._bin = _usable(_binaries(), self._folder, self._user)
@@ -80,7 +80,7 @@ class OwnPostgres(Postgres):
             self._run(
                 "initdb", "--no-sync", "--auth=trust", "--username=cms", "--encoding=UTF8", "--locale=C", "data"
             )
-            self.port = _free_port()
+            self.port = free_port()
             super().__init__(f"postgresql://cms@127.0.0.1:{self.port}/postgres")
             self.start()
         except BaseException:
@@ -201,7 +201,7 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _other_user() -> tuple[int, int] | None:
+def other_user() -> tuple[int, int] | None:
     """Return who is to run a server where we are root, which PostgreSQL refuses."""
     if os.name != "posix" or os.geteuid() != 0:
         return None
@@ -216,7 +216,7 @@ def _other_user() -> tuple[int, int] | None:
     raise NoPostgresError("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

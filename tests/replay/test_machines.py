@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pooler import Pooler, installed
 from program import TOKEN, Program
 from replays import leads_csv, sales_csv
 from services import served
@@ -39,6 +40,8 @@ sys.argv[0] = "cms"
 from cms_cli.__main__ import run
 run()
 """
+
+_STATE_COMMANDS = ("init", "status", "upgrade", "import")
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="no SIGKILL and SIGSTOP on Windows")]
 
@@ -228,3 +231,22 @@ def test_a_clock_that_is_a_day_ahead_does_not_make_a_sale_unknown(fleet: Fleet) 
     assert code == 0, stderr
     counts = json.loads(stdout)["counts"]
     assert counts["accepted"] + counts["duplicate"] == 10
+
+
+@pytest.mark.skipif(installed() is None, reason="PgBouncer is not installed")
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_machines_behind_a_pooler(fleet: Fleet, kind: str) -> None:
+    """PgBouncer in transaction mode keeps no session: replays, leases and every command do without one."""
+    paths = files(fleet, kind, 40)
+    direct = fleet.machines[0].env["CMS_STATE_URL"]
+    with Pooler(direct) as pooler:
+        for machine in fleet.machines:
+            machine.env["CMS_STATE_URL"] = pooler.url
+        for _ in fleet.serve("--rate-limit", "20/1s", "--latency", "20"):
+            commands = [(kind, "--from-csv", path, "--yes", "--json", "--rate", "20/1s") for path in paths]
+            reports = at_once(fleet, commands)
+            for command in (("runs", "list"), ("runs", "prune"), *(("state", each) for each in _STATE_COMMANDS)):
+                code, _, stderr = fleet.machines[0].finish(*command)
+                assert code == 0, stderr
+    assert {tuple(made) for made in fleet.sent().values()} == {(200,)}
+    assert sum(report["counts"]["accepted"] for report in reports) == 60  # type: ignore[index]
