@@ -135,8 +135,8 @@ class Program:
             if name.startswith(_READ_AT_THE_START) and (name, text) != ("PYTHONPATH", str(_ROOT))
         ]
         assert not early, f"Python reads {early[0]} when it starts: use spawn()"
-        stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape") for _ in range(2))
-        stderr.reconfigure(errors="backslashreplace")
+        stdout = io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape")
+        stderr = io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace")
         with _fed(stdin) as source, _environment(environment, cwd or self.home):
             before = sys.stdin, sys.stdout, sys.stderr
             sys.stdin, sys.stdout, sys.stderr = source, stdout, stderr

@@ -168,7 +168,7 @@ def test_status_tells_what_answers(
     [
         (Reply(200, raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "answers (200)"),
         (
-            Reply(200, b"<p>" * 900, (("Content-Type", "text/html"),), drip=5.0, drip_from="body"),
+            Reply(200, b"<p>" * 900, (("Content-Type", "text/html"),), drip=0.5, drip_from="body"),
             "a web page (200)",
         ),
     ],
