@@ -1,0 +1,86 @@
+"""A field of an event is everywhere that people look for it: SDK, flag, column, sandbox and docs."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+from program import Program
+
+from cms_cli.sandbox.fields import FIELDS as SANDBOX_FIELDS
+from cms_cli.sandbox.fields import Need
+from cms_python import LEAD_FIELDS, SALE_FIELDS, CMSClient
+
+ROOT = Path(__file__).parent.parent
+KINDS = {"lead": LEAD_FIELDS, "sale": SALE_FIELDS}
+PAIRS = [(kind, name) for kind, fields in KINDS.items() for name in fields]
+VALUES = {
+    "amount": "4999",
+    "currency": "USD",
+    "customer_email": "ada@example.com",
+    "customer_avatar": "https://example.com/ada.png",
+    "timestamp": "2026-04-10T12:34:56Z",
+    "mode": "deferred",
+}
+REQUIRED = {
+    "lead": ("event_name", "customer_external_id"),
+    "sale": ("click_id", "event_name", "customer_external_id", "invoice_id", "amount", "currency"),
+}
+
+
+def flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def sent(kind: str, name: str) -> object:
+    value = VALUES.get(name, "id_1")
+    return {"amount": 4999, "timestamp": "2026-04-10T12:34:56.000Z"}.get(name, value)
+
+
+@pytest.mark.parametrize(("kind", "name"), PAIRS)
+def test_a_field_is_an_argument_of_the_client(kind: str, name: str) -> None:
+    """``track_lead`` and ``track_sale`` take it under its Python name."""
+    assert name in inspect.signature(getattr(CMSClient, f"track_{kind}")).parameters
+
+
+@pytest.mark.parametrize(("kind", "name"), PAIRS)
+def test_a_field_has_a_flag(program: Program, kind: str, name: str) -> None:
+    """``cms lead`` and ``cms sale`` take it, send it under its wire name, and show it in their help."""
+    names = dict.fromkeys([*REQUIRED[kind], "click_id", name])
+    command = [part for each in names for part in (flag(each), VALUES.get(each, "id_1"))]
+    result = program(kind, *command, "--dry-run", "--json")
+    assert result.code == 0, result.stderr
+    assert result.json["body"][KINDS[kind][name].wire] == sent(kind, name)
+    assert flag(name) in program(kind, "--help").stdout
+
+
+@pytest.mark.parametrize("wire", [False, True])
+@pytest.mark.parametrize(("kind", "name"), PAIRS)
+def test_a_field_has_a_column(program: Program, kind: str, name: str, wire: bool) -> None:
+    """A file's column is the field under its Python name and under its wire name, unasked."""
+    names = dict.fromkeys([*REQUIRED[kind], "click_id", name])
+    header = [KINDS[kind][each].wire if wire else each for each in names]
+    cells = [VALUES.get(each, "id_1") for each in names]
+    (program.home / "in.csv").write_text(f"{','.join(header)}\n{','.join(cells)}\n", encoding="utf-8")
+    result = program(kind, "--from-csv", "in.csv", "--sandbox", "--yes")
+    assert result.code == 0, result.stderr
+    (event,) = program("sandbox", "events", "--json").json
+    assert event["event"][KINDS[kind][name].wire] == sent(kind, name)
+
+
+@pytest.mark.parametrize(("kind", "name"), PAIRS)
+def test_a_field_is_in_the_docs(kind: str, name: str) -> None:
+    """The SDK's page has a line for it, which says that this kind of event has it."""
+    (line,) = (
+        line for line in (ROOT / "docs/sdk.md").read_text(encoding="utf-8").splitlines() if f"| `{name}` |" in line
+    )
+    lead, sale = (cell.strip() for cell in line.split("|")[2:4])
+    assert {"lead": lead, "sale": sale}[kind]
+
+
+def test_the_sandbox_has_the_same_fields_by_a_list_of_its_own() -> None:
+    """Neither side has a field that the other one does not know."""
+    known = {kind: {field.wire for field in fields.values()} for kind, fields in KINDS.items()}
+    for kind, wires in known.items():
+        assert {field.name for field in SANDBOX_FIELDS if getattr(field, kind) is not Need.ABSENT} == wires
