@@ -27,7 +27,7 @@ STAGED = 100_000
 
 
 class Sent(NamedTuple):
-    """What the machines of one run have sent.
+    """The requests that the machines of one run have sent.
 
     Attributes:
         seconds: From their start until the last of them has ended.
@@ -92,7 +92,7 @@ def _shared(setting: Setting, number: int, line: float, rows: int, limit: str, w
 
 
 def _send(setting: Setting, number: int, line: float, rows: int, limit: str) -> Sent:
-    """Have machines send the rows of one file, of which each has two thirds."""
+    """Send the rows of one file from several machines, each of which has two thirds of them."""
     with ExitStack() as stack:
         database = urlsplit(stack.enter_context(_database(setting)))
         relay = stack.enter_context(SlowLine(database.hostname or "", database.port or 5432, line))

@@ -28,7 +28,7 @@ def https(setting: Setting, pairs: int) -> Iterator[Row]:
 
 
 def moments(setting: Setting, pairs: int) -> Iterator[Row]:
-    """What sends nothing: the version, a help page, TAB."""
+    """Time the commands that send nothing: the version, a help page, TAB."""
     cms, python = setting.program("cms", "cms"), setting.program("cms")
     tab = {"_CMS_COMPLETE": "complete_bash", "COMP_WORDS": "cms lead --cust", "COMP_CWORD": "2"}
     costs = in_turn(

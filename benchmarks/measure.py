@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Cost(NamedTuple):
-    """What a process took.
+    """The cost of a process.
 
     Attributes:
         wall: Seconds from its start to its end.
@@ -67,10 +67,10 @@ def in_turn(contestants: Mapping[str, Callable[[], Cost]], times: int) -> dict[s
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """Give the median of each figure."""
+    """Return the median of each figure."""
     return Cost(*(statistics.median(values) for values in zip(*costs)))
 
 
 def ratio(ours: Sequence[Cost], theirs: Sequence[Cost], figure: str = "wall") -> float:
-    """Give the median over the pairs of ours divided by theirs."""
+    """Return the median over the pairs of ours divided by theirs."""
     return statistics.median(getattr(a, figure) / getattr(b, figure) for a, b in zip(ours, theirs))

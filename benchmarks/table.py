@@ -33,10 +33,10 @@ def markdown(rows: Iterable[Row]) -> str:
 
 
 def milliseconds(costs: Sequence[Cost]) -> str:
-    """Give the median time."""
+    """Return the median time."""
     return f"{median(costs).wall * 1000:.0f} ms"
 
 
 def times(ours: Sequence[Cost], theirs: Sequence[Cost]) -> str:
-    """Give the median over the pairs of ours divided by theirs."""
+    """Return the median over the pairs of ours divided by theirs."""
     return f"{ratio(ours, theirs):.2f}x"

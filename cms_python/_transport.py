@@ -64,7 +64,7 @@ class Transport:
     """Sends events to one host. Many threads may use one at the same time."""
 
     def __init__(self, host: str, token: str) -> None:
-        """Have requests read proxies and CA bundles from the environment, once.
+        """Read proxies and CA bundles from the environment, once, through requests.
 
         Args:
             host: The base URL, without a trailing slash.

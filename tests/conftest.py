@@ -32,7 +32,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def heard() -> Iterator[None]:
-    """Let signals reach the program, also where these tests run in the background of a script, or under nohup."""
+    """Restore the default signal handlers, which are ignored under nohup and in background jobs."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
     ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
     for number in ignored:

@@ -193,7 +193,7 @@ class FaultServer:
 
     @property
     def open_connections(self) -> int:
-        """How many connections are open now."""
+        """The number of connections that are open now."""
         return sum(not connection.ended_by for connection in self.connections)
 
     def script(self, *steps: Step) -> None:

@@ -46,7 +46,7 @@ _OWN_TERMINAL = (
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended.
+    """The result of a run.
 
     Attributes:
         stdout: The result.
@@ -71,7 +71,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Screen:
-    """What a terminal was sent, stdout and stderr together.
+    """The output on a terminal, stdout and stderr together.
 
     Attributes:
         raw: With its escapes.
@@ -239,7 +239,7 @@ class Program:
 
 @contextmanager
 def _environment(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
-    """Have these variables and no others, and a current folder."""
+    """Replace the environment and the current folder."""
     outside, before = Path.cwd(), dict(os.environ)
     try:
         os.chdir(folder)

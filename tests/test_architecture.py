@@ -100,7 +100,7 @@ def test_no_stage_of_a_replay_knows_a_later_one(stage: str, others: tuple[str, .
 
 
 def test_every_module_of_a_replay_has_its_place() -> None:
-    """What stands beside the stages is known to wire them, or to be shared by them."""
+    """Every module beside the stages either wires them or is shared by them."""
     folder = ROOT / "cms_cli" / "replay"
     beside = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     assert beside == {*WIRING, *SHARED}

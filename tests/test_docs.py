@@ -188,7 +188,7 @@ def test_no_flag_is_named_that_is_not_there(program: Program) -> None:
 
 
 def test_every_key_of_the_json_is_named(program: Program) -> None:
-    """What a script can look for in --json and in JSON Lines is named where scripts are spoken of."""
+    """The docs for scripts name every key of --json and JSON Lines."""
     (program.home / "s.csv").write_text(
         "click_id,event_name,customer_external_id,invoice_id,amount,currency\nc,buy,u,i,1,USD\nc,buy,u,j,x,USD\n"
     )

@@ -99,7 +99,7 @@ class Plan:
 
 
 class Earlier(NamedTuple):
-    """What is known of a file of leads by earlier runs.
+    """The knowledge that earlier runs have of a file of leads.
 
     Attributes:
         repeats: What to do with leads that look like one that was sent from another file: what ``--repeats`` says,

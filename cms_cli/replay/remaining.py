@@ -1,4 +1,4 @@
-"""What is left to do of a run that was staged before, decided as its sending will decide it."""
+"""The remaining rows of a run that was staged before, decided as sending will decide them."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class Connection(BaseHTTPRequestHandler):
         self.server.connections.add(self)
 
     def finish(self) -> None:
-        """Let the server forget the connection."""
+        """Remove the connection from the server's list."""
         self.server.connections.discard(self)
         super().finish()
 

@@ -56,7 +56,7 @@ def test_login_says_whose_a_jwt_is_and_until_when(program: Program) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "two words", "Bearer abc"])
 def test_login_checks_the_shape(program: Program, text: str) -> None:
-    """What cannot be a token is not kept: exit 4."""
+    """A text that cannot be a token is not stored; the command ends with exit 4."""
     assert program("auth", "login", stdin=text).code == 4
     assert not program.config.exists()
 

@@ -135,7 +135,7 @@ ORDERS = "::error::owned\n::stop-commands::x\r\n \u00a0::add-mask::y\n##[add-mas
 
 @pytest.mark.parametrize("flags", [(), ("-v",), ("--json",), ("-v", "--output", "jsonl")], ids=" ".join)
 def test_no_command_comes_from_the_service(job: Program, service: FaultServer, flags: tuple[str, ...]) -> None:
-    """What the service answers is no workflow command, in a table, an error, JSON or the log of -v."""
+    """An answer's text is never a workflow command: not in a table, an error, JSON or the log of -v."""
     service.script(
         json_reply(200, {"success": True, "message": ORDERS, "data": {ORDERS: ORDERS}}),
         json_reply(422, {"success": False, "error": ORDERS, "type": ORDERS, "details": {ORDERS: [ORDERS]}}),
@@ -275,7 +275,7 @@ def homeless(program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such accounts")
 def test_without_a_home_an_event_is_sent_and_folders_are_where_docker_has_them(homeless: Program) -> None:
-    """What needs no folder works without a home; the others are looked for in ``/``, and told."""
+    """A command that needs no folder works without a home; others name the folder in ``/`` that they need."""
     result = homeless(*LEAD, "--dry-run", "--json")
     assert result.code == 0, result.stderr
     assert result.json["body"]["clickId"] == "id_1"

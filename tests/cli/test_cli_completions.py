@@ -154,7 +154,7 @@ def test_a_flag_and_its_value_in_one_word(program: Program) -> None:
 
 
 def test_nothing_from_a_file_is_evaluated_by_zsh(program: Program) -> None:
-    """What zsh evaluates holds names of our own only, whatever the config file says."""
+    """zsh evaluates only names of our own, whatever the config file says."""
     program.config.write_text('[profiles."$(touch owned)"]\nhost = "https://a.b"\n', encoding="utf-8")
 
     assert "owned" not in "\n".join(complete(program, "cms sale --profile ", "zsh"))

@@ -207,7 +207,7 @@ def test_what_cannot_be_set(program: Program, arguments: tuple[str, ...], said: 
 
 @pytest.mark.parametrize("text", ["Bearer abc", "two words", ""])
 def test_set_checks_a_token_as_login_does(program: Program, text: str) -> None:
-    """What cannot be a token is not kept by `config set token -` either: exit 4."""
+    """`config set token -` does not store a text that cannot be a token either; it ends with exit 4."""
     assert program("config", "set", "token", "-", stdin=text).code == 4
     assert not program.config.exists()
 

@@ -170,7 +170,7 @@ def test_every_broken_rule_is_named_at_once(online: Program, service: FaultServe
 @pytest.mark.parametrize("unit", ["minor", "major"])
 @pytest.mark.parametrize("text", ["", "abc", "-5", "4,99", "1.234", "9" * 20])
 def test_the_way_out_of_a_wrong_amount(program: Program, unit: str, text: str) -> None:
-    """What is said of one amount speaks of no column, and of no flag that one event does not take."""
+    """A message about a single event's amount names no column, and no flag that a single event does not take."""
     sale = [*SALE, "--dry-run", "--amount-unit", unit, f"--amount={text}"]
     result = program(*sale)
 

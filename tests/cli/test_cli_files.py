@@ -61,7 +61,7 @@ def test_columns_named_by_map_tell_where_the_header_is(program: Program) -> None
 
 
 def test_footers_are_named_with_the_flag_that_leaves_them_out(program: Program) -> None:
-    """What was left out is shown; a row is never taken for a footer."""
+    """Footer lines that were left out are shown, and a data row is never taken for one."""
     content = f"{HEAD}{FIRST}{SECOND}\n2,record(s) downloaded\nSeller: me\n"
     refused = _dry(program, content)
     assert refused.code == 2
@@ -139,7 +139,7 @@ def test_leads_without_a_click_are_counted_or_left_out(program: Program) -> None
 
 
 def test_a_saved_mapping_is_one_short_command(program: Program) -> None:
-    """What was found or said need not be said again, and gives the same run; it is only written in a dry run."""
+    """A saved mapping repeats everything detected or given, and leads to the same run; only a dry run writes it."""
     rows = "c1;i1;u1;1.249,50;12/03/2026;paid\nc2;i2;u2;3,00;13/03/2026;open\n"
     content = f"Shop export\nClick;Order;Who;Sum;Day;State\n{rows}"
     flags = (

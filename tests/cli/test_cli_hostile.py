@@ -162,7 +162,7 @@ def test_a_config_file_is_text(online: Program) -> None:
 
 
 def test_headers_of_an_answer_are_text(online: Program, service: FaultServer) -> None:
-    """What a gateway writes, in headers or in a page, is shown as text with -v as without."""
+    """Headers and pages of a gateway are shown as text, with -v as without."""
     page = f"<html><title>{HARM}</title></html>".encode()
     service.default = Reply(
         502, page, headers=(("Content-Type", "text/html"), ("Retry-After", "\x1b[31m"), ("Server", "\x9b2J"))

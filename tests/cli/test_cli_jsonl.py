@@ -68,7 +68,7 @@ def test_nested_objects_are_mapped(program: Program) -> None:
 
 
 def test_amounts_are_exact(program: Program) -> None:
-    """What a float could not hold is sent as it is written, or refused as it is written."""
+    """An amount that a float cannot hold is sent, or refused, exactly as it is written."""
     _write(
         program.home / "sales.jsonl",
         '{"click_id":"c","event_name":"e","customer_external_id":"u","invoice_id":"1","amount":90071992547409.91,"currency":"USD"}',
@@ -151,7 +151,7 @@ def test_what_did_not_fit_its_row_is_not_fed_back_unseen(online: Program, servic
 
 
 def test_a_key_of_ones_own_that_is_called_so_is_data(online: Program) -> None:
-    """What is no list of texts did not come from a file of failures."""
+    """A key that holds anything but a list of texts does not mark a failures file."""
     _write(
         online.home / "in.jsonl", *(_sale(at, _surplus=own) for at, own in enumerate((3, "[x", [], [[1]], None)))
     )

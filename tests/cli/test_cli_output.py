@@ -83,7 +83,7 @@ def test_a_long_name_leaves_its_value_room(online: Program, service: FaultServer
 
 @posix
 def test_a_command_in_a_message_is_whole(program: Program) -> None:
-    """What is there to be copied stays on one line, where the message around it is broken."""
+    """A command to copy stays on one line, even if the message around it wraps."""
     sent = program.on_terminal(*LEAD, "--sandbox", size=(24, 70))
     assert "\nSee what came in: cms sandbox events\n" in sent.text
     login = program.on_terminal(*LEAD, size=(24, 24))
@@ -293,7 +293,7 @@ def test_a_full_disk_under_stderr(online: Program, command: tuple[str, ...], cod
 
 
 def test_an_encoding_that_lacks_characters(online: Program, service: FaultServer) -> None:
-    """Where stdout cannot take a character it is escaped, and JSON stays JSON."""
+    """A character that stdout cannot take is escaped, and JSON stays JSON."""
     service.default = json_reply(
         200, {"success": True, "message": "gr\u00fc\u00dfe \u4f60\u597d \U0001f600", "data": {}}
     )
@@ -341,7 +341,7 @@ def test_stdin_is_not_read_unasked(online: Program) -> None:
 
 
 def test_json_survives_a_round_trip(online: Program, service: FaultServer) -> None:
-    """What the service sends in `data` comes out of --json as it went in."""
+    """--json prints the service's `data` unchanged."""
     data = {"nested": [1, 2.5, None, True, {"a": 'b\nc\t"d" \\ \u00e9 \u2028'}], "big": 2**53}
     service.script(json_reply(200, {"success": True, "message": "m", "data": data}))
 

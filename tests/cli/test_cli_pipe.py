@@ -177,7 +177,7 @@ RUN_KEYS = [
 
 
 def test_the_keys_of_every_document(online: Program) -> None:
-    """What scripts read by name keeps its names: runs, settings, the sandbox's events."""
+    """The keys that scripts read keep their names: those of runs, settings and the sandbox's events."""
     sales(online)
     online("sale", "--from-csv", "sales.csv", "--rate", "none")
     online(*LEAD, "--sandbox")

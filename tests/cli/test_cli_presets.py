@@ -160,7 +160,7 @@ def test_shopify_of_2025(program: Program) -> None:
 
 
 def test_paypal(program: Program) -> None:
-    """What came in and was completed; summer and winter times by their own names; clicks alone or among others."""
+    """Only completed incoming payments are sales; PDT and PST are read; the click may stand among other values."""
     flags = ("--preset", "paypal", "--date-format", "%m/%d/%Y %H:%M:%S", "--timezone", "America/Los_Angeles")
     result, events = _replayed(program, "paypal.csv", *flags)
     assert result.code == 0, result.stderr
@@ -339,7 +339,7 @@ def test_woocommerce_of_2016_and_what_it_lacks(program: Program) -> None:
 
 
 def test_the_analytics_export_suffices_with_flags(program: Program) -> None:
-    """What it has is read; what it lacks is said by flags, net amounts included, knowingly."""
+    """Flags supply the columns that it lacks, and the net amounts have to be chosen explicitly."""
     export = str(FIXTURES / "woocommerce_analytics.csv")
     lacking = program("sale", "--from-csv", export, "--preset", "woocommerce", "--dry-run")
     assert lacking.code == 2

@@ -1,4 +1,4 @@
-"""What is shown before anything is sent: complete in a pipe, fitting on a terminal, the same for programs."""
+"""The preview: complete in a pipe, fitted to a terminal, and the same for programs."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_time_at_the_limit_is_told(program: Program) -> None:
 
 
 def test_a_limit_is_told(program: Program) -> None:
-    """What the whole file would send, and what this invocation does, at first and when it goes on."""
+    """With --limit the preview counts the whole file and this invocation, at first and when the run is resumed."""
     head = "click_id,event_name,customer_external_id,invoice_id,amount,currency,timestamp\n"
     rows = "".join(f"c,e,u{number},i{number},1,USD,2026-01-01\n" for number in range(9))
     (program.home / "sales.csv").write_text(head + rows, encoding="utf-8")

@@ -50,7 +50,7 @@ def test_the_list_of_commands_is_the_program_s() -> None:
 
 
 def test_the_code_that_counts_is_the_first_of_the_docs() -> None:
-    """Where two codes hold, the one that the docs name first is the exit code."""
+    """Of two codes that hold, the one that the docs name first is the exit code."""
     section = (DOCS / "guarantees.md").read_text(encoding="utf-8").split("## Exit codes\n")[1].split("\n## ")[0]
     order = [int(code) for code in re.findall(r"\d+", section.partition("Where several hold, the first of")[2])]
 

@@ -298,7 +298,7 @@ def test_leads_of_a_file_keep_their_order(online: Program, service: FaultServer,
 
 
 def test_the_next_command_can_be_copied(program: Program, sales: Path) -> None:
-    """What to go on with names the flags of this command that it needs too, and works as it stands."""
+    """The command to resume with repeats the flags that it needs, and works as it stands."""
     folder = ("--state-dir", str(sales.parent / "my state"))
     first = program("sale", "--from-csv", str(sales), "--yes", "--sandbox", "--limit", "1", *folder)
     left = next(line for line in first.stderr.splitlines() if "go on with: " in line)

@@ -98,7 +98,7 @@ def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
 
 
 def test_help_names_the_defaults_that_hold(program: Program) -> None:
-    """Where a help page says what holds by default, it is what the program does."""
+    """A default named on a help page is the one that the program uses."""
     page = " ".join(program("sale", "--help-all").stdout.split())
 
     assert f"Requests in flight at once, {Delivery().concurrency} by default." in page

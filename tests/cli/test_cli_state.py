@@ -66,7 +66,7 @@ def test_a_dry_run_warns_where_the_run_would_not_begin(online: Program, service:
 
 @pytest.mark.parametrize("value", ["maybe", "2"])
 def test_a_switch_is_on_or_off(online: Program, sales: str, value: str) -> None:
-    """What says neither is an error that names the variable."""
+    """A value that means neither on nor off is an error that names the variable."""
     result = online("sale", "--from-csv", sales, "--yes", env={"CMS_STATE_REQUIRED": value})
 
     assert result.code == 2

@@ -246,7 +246,7 @@ def test_one_line_an_event(program: Program, columns: int) -> None:
 
 
 def test_ids_that_no_terminal_has_room_for_are_whole(program: Program) -> None:
-    """What has to be whole is broken over lines where it is longer than the terminal is wide."""
+    """An id that is wider than the terminal wraps, and is not cut."""
     ids = ("--click-id", "c" * 150, "--customer-external-id", "u" * 150, "--invoice-id", "i" * 150)
     assert program(*SALE, *ids).code == 0
 

@@ -117,7 +117,7 @@ def test_a_token_command_that_fails(local: Program, command: str, said: str) -> 
 
 @pytest.mark.parametrize("stream", ["", " >&2; yes"], ids=["stdout", "stderr too"])
 def test_a_token_command_that_does_not_end(local: Program, stream: str) -> None:
-    """What prints without end is stopped after what a token can be, whichever stream it prints to."""
+    """A token command that prints without end is stopped, whichever stream it prints to."""
     local.config.write_text(f'token_command = "yes{stream and " | head -c 9000000"}{stream}"\n')
 
     result = local.spawn(*LEAD)
@@ -127,7 +127,7 @@ def test_a_token_command_that_does_not_end(local: Program, stream: str) -> None:
 
 
 def test_a_token_command_does_not_get_the_token_of_the_environment(local: Program, service: FaultServer) -> None:
-    """What fetches one account's token does not see that of another."""
+    """The command that fetches one account's token does not see that of another."""
     local.config.write_text("[profiles.shop]\ntoken_command = 'echo \"got-$CMS_BEARER_TOKEN-\"'\n")
 
     assert local(*LEAD, "--profile", "shop", env={"CMS_BEARER_TOKEN": "secret_of_another"}).code == 0

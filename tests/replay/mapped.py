@@ -34,7 +34,7 @@ def mapper(header: Sequence[str], asked: Shape | None = None, kind: str = "sale"
 
 
 def planned(cells: dict[str, str], asked: Shape | None = None, kind: str = "sale") -> PlannedRow:
-    """What becomes of the first row of a file, given by its columns."""
+    """Return what the first row of a file, given by its columns, is mapped to."""
     return mapper(list(cells), asked, kind).event_of(SourceRow(1, 2, list(cells.values())))
 
 

@@ -33,7 +33,7 @@ LEAD_HEADER = ("click_id", "event_name", "customer_external_id", "timestamp")
 
 
 class Engine:
-    """What keeps the state in the test that runs.
+    """The engine that keeps the state in the test that runs.
 
     Attributes:
         url: The database; None where it is in the state folder.

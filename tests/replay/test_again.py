@@ -157,7 +157,7 @@ def test_now_is_when_a_row_was_staged(tmp_path: Path, server: FaultServer) -> No
 
 
 def test_an_invoice_in_another_file(tmp_path: Path, server: FaultServer) -> None:
-    """What was accepted is a duplicate in any other file; with another amount or currency there is a warning."""
+    """An accepted invoice is a duplicate in any other file; another amount or currency gets a warning."""
     bench = Bench(tmp_path, server.url)
     bench.replay(bench.file(sales_csv(range(3))))
     rows = [sale(0), sale(1, amount=7), [*sale(2)[:5], "USD"], sale(3)]
@@ -255,7 +255,7 @@ def test_fresh_sends_it_all_again(tmp_path: Path, server: FaultServer, kind: str
 
 
 def test_fresh_and_an_unfinished_run(tmp_path: Path, server: FaultServer) -> None:
-    """What an unfinished run has sent is not forgotten."""
+    """--fresh refuses to forget what an unfinished run has sent."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     name = bench.replay(path, limit=1).run
@@ -369,7 +369,7 @@ def test_a_sale_is_repeated_for_a_day(tmp_path: Path, server: FaultServer, hours
 
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_sale_in_doubt_and_the_next_export(tmp_path: Path, server: FaultServer, resumed: bool) -> None:
-    """What a run that was given up sent long ago without an answer is not sent by another file either, unasked."""
+    """A sale that an abandoned run sent long ago without an answer is not sent by another file unasked either."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(4)))
     bench.replay(path, limit=1)
@@ -427,7 +427,7 @@ def test_a_lead_that_another_run_lost_meanwhile(tmp_path: Path, server: FaultSer
 
 
 def test_a_yes_to_sending_unknown_leads_again_is_kept(tmp_path: Path, server: FaultServer) -> None:
-    """What --retry-unknown did not come to is sent by the command that goes on, and by no other file as well."""
+    """Rows that --retry-unknown did not reach are sent when the run is resumed, and by no other file."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(4)))
     server.script(SUCCESS, DROP, DROP)
@@ -479,7 +479,7 @@ def test_pruning_a_run_keeps_its_sales_in_doubt(
 
 
 def test_going_on_with_amounts_that_add_up_to_more_than_64_bits(tmp_path: Path, server: FaultServer) -> None:
-    """What is left is summed up exactly, however much it is: here an id was taken for the amount."""
+    """The remaining rows are summed exactly, even beyond 64 bits, as when an id was mapped to the amount."""
     bench = Bench(tmp_path, server.url)
     most = 2**53 - 1
     path = bench.file(sales_csv(range(1100), amount=most))

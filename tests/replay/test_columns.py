@@ -1,4 +1,4 @@
-"""Where a field is read from: names, expressions, and what is said when a column is not there."""
+"""The source of each field: names, expressions, and the messages for columns that are missing."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ SURELY_NOT = (429, 503)
 
 @dataclass
 class Story:
-    """What happened to a file until it was finished.
+    """The history of a file until it was finished.
 
     Attributes:
         kills: How often the program was killed.

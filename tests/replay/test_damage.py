@@ -177,7 +177,7 @@ def test_an_older_copy_of_the_journal_alone_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_journal_of_the_first_format_is_upgraded(tmp_path: Path) -> None:
-    """What it knows of sales and leads stays, and an invoice may from then on have no amount."""
+    """An upgraded journal keeps its sales and leads, and can hold invoices without an amount."""
     folder = tmp_path / "state"
     with Journal.open(folder):
         pass

@@ -329,7 +329,7 @@ def test_a_server_that_comes_back(tmp_path: Path, kind: str) -> None:
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    """Where nothing answers, the run stops after --max-wait, resumably, and no lead is in doubt."""
+    """A run that nothing answers stops resumably after --max-wait, and no lead is unknown."""
     server = sandbox(tmp_path)
     url = server.url
     server.close()

@@ -1,4 +1,4 @@
-"""What separates the cells, and what the columns are called."""
+"""The delimiter, and the names of the columns."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_column_without_a_name_keeps_its_place() -> None:
 
 
 def test_the_header_is_where_somebody_says() -> None:
-    """What is before it is no row, and lines are counted from the beginning of the file."""
+    """Lines before the header are no rows, and line numbers count from the beginning of the file."""
     data = 'Report of the month\n\n"a;b",c\nid,amount\n1,2\n'
     assert header(data, header_line=4) == ("id", "amount")
     assert table(data, header_line=4)[0].line == 5

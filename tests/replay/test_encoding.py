@@ -77,7 +77,7 @@ def test_bytes_that_are_not_utf8_get_a_suggestion_and_are_never_guessed(codec: s
     ],
 )
 def test_the_likeliest_encoding_is_suggested_first(codec: str, cell: str) -> None:
-    """Where the first odd byte of a file is an amount's sign or space, a dash or a quotation mark, too."""
+    """The likeliest encoding comes first, also for currency signs, spaces, dashes and quotation marks."""
     error = refusal(f"id;x\n1;{cell};\n".encode(codec))
     assert error.hint.startswith(f'--encoding {codec} reads it as "{cell}"')
 
@@ -95,7 +95,7 @@ def test_the_likeliest_encoding_is_suggested_first(codec: str, cell: str) -> Non
     ],
 )
 def test_what_is_no_text_is_told_with_the_way_to_make_it_text(data: bytes, what: str, hint: str) -> None:
-    """What is packed has to be unpacked, and is not to be saved as something else; nor has it an encoding."""
+    """The message for a compressed file says to unpack it, and suggests neither another format nor an encoding."""
     error = refusal(data)
     assert what in error.message
     assert hint in error.hint

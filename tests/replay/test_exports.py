@@ -48,7 +48,7 @@ def test_a_lone_carriage_return_is_quoted() -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_formulas_in_what_we_add_are_harmless(start: str) -> None:
-    """What the service says does not begin like a formula; the file's own cells stay what they are."""
+    """The service's texts cannot begin a formula; the file's own cells stay as they are."""
     error = f"{start}HYPERLINK(1)"
     line = next(csv.reader(io.StringIO(Layout(["a"]).line(row([error], error)), newline="")))
     assert line == [error, "2", "refused", "'" + error]
@@ -117,7 +117,7 @@ except MachineError as error:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs resource limits")
 def test_a_disk_that_fills_up_leaves_whole_lines(tmp_path: Path) -> None:
-    """What did not fit is not there by half."""
+    """A full disk leaves no half-written line."""
     path = tmp_path / "r.csv"
     done = subprocess.run(
         [sys.executable, "-c", _FULL, str(path)],

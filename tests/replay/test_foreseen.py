@@ -1,4 +1,4 @@
-"""What a dry run says of rows that other files settle meanwhile, the run shows and does."""
+"""A dry run and the run agree on rows that other files have settled meanwhile."""
 
 from __future__ import annotations
 

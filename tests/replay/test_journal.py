@@ -96,7 +96,7 @@ os._exit(9)
 
 
 def test_a_journal_whose_maker_was_killed_is_read_as_none(tmp_path: Path) -> None:
-    """What was half made is undone, also by a command that only reads."""
+    """A half-made journal is undone, also by a command that only reads."""
     path = tmp_path / FILE_NAME
     subprocess.run([sys.executable, "-c", _KILLED_WHILE_MAKING, str(path)], check=False)
     assert path.with_name(path.name + "-journal").stat().st_size
@@ -163,7 +163,7 @@ def test_a_damaged_one(tmp_path: Path, damage: Callable[[Path], None]) -> None:
 
 
 def test_one_that_was_moved_away(tmp_path: Path) -> None:
-    """What the message advises works: without the file, a new one is made."""
+    """The advice in the message works: once the file is moved away, a new one is made."""
     path = fill(tmp_path)
     assert any((tmp_path / LOCKS).iterdir())
     path.unlink()
@@ -202,7 +202,7 @@ def test_names_with_meaning_in_a_uri(tmp_path: Path) -> None:
 
 
 def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
-    """What fails leaves nothing behind, and the journal goes on."""
+    """A transaction that fails leaves nothing behind, and the journal can still be used."""
     with Journal.open(tmp_path) as journal:
         with pytest.raises(JournalError, match="UNIQUE"), journal.transaction() as db:
             db.executemany("INSERT INTO scopes (host, account) VALUES ('h', ?)", [("a",), ("b",), ("a",)])
@@ -240,7 +240,7 @@ with Journal.open(Path(sys.argv[1])) as journal:
 
 @POSIX
 def test_a_disk_that_fills_up(tmp_path: Path) -> None:
-    """What was committed stays, what was not is gone as a whole, and with room again the same journal goes on."""
+    """On a full disk committed transactions stay, the others vanish whole, and with room again the journal can be used."""
     done = subprocess.run(
         [sys.executable, "-c", _FULL, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
     )

@@ -216,7 +216,7 @@ def test_a_machine_that_is_stopped_past_its_lease(fleet: Fleet, kind: str) -> No
 
 
 def test_a_clock_that_is_a_day_ahead_does_not_make_a_sale_unknown(fleet: Fleet) -> None:
-    """How long ago a sale left without an answer is told by the database's clock."""
+    """The age of a sale's unanswered attempt is measured by the database's clock."""
     first, second = fleet.machines
     second.clock = 30 * 3600.0
     (path,) = files(fleet, "sale", 10)[:1]

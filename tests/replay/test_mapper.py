@@ -126,7 +126,7 @@ def test_any_lead(asked: Shape, row: tuple[str, ...]) -> None:
 @settings(max_examples=200)
 @given(st.lists(TIME, max_size=5), st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
 def test_times_read_one_after_the_other_are_those_read_alone(texts: list[str], zone: str) -> None:
-    """What is remembered of an hour changes no other time, in zones with odd hours too."""
+    """A cached hour changes no other time, in zones with odd offsets either."""
     found = zone_named(zone)
     assert not isinstance(found, Problem)
     alone = [parse_instant(text, found, now=NOW) for text in texts]

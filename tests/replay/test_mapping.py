@@ -456,7 +456,7 @@ def test_what_is_read_from_where_is_shown_with_samples() -> None:
     ("cell", "currency", "minor"), [("3000.00", "JPY", 3000), ("3000", "JPY", 3000), ("5.10", "EUR", 510)]
 )
 def test_decimals_that_a_shop_always_writes(cell: str, currency: str, minor: int) -> None:
-    """Where a file says so, zeros behind the last decimal that the currency has are dropped; other digits never."""
+    """zero_decimals drops zeros beyond the currency's decimals, and never another digit."""
     table = {"amount_unit": "major", "zero_decimals": True}
     assert body({**SALE, "amount": cell, "currency": currency}, shape(table))["amount"] == minor
     for wrong in ("3000.50", "3000.000"):  # the second one may be three million

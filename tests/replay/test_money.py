@@ -421,7 +421,7 @@ def test_whole_numbers_of_a_program_are_minor_units_where_that_was_said() -> Non
     ],
 )
 def test_a_factor_of_100_is_shown_in_money(text: str, currency: str, readings: tuple[str, str]) -> None:
-    """Where nobody said the unit, the hint has both readings, each with the flag that means it."""
+    """Without a unit the hint shows both readings, each with its flag."""
     problem = parse_minor(text, currency)
     assert code_of(problem) == "amount_not_minor"
     hint = problem.hint  # type: ignore[union-attr]

@@ -43,7 +43,7 @@ def test_rates_as_they_are_written(text: str, rate: Rate | None) -> None:
     "text", ["", "0/m", "-1/m", "60/", "m", "60/0s", "1.5/s", "60/d", "60 per minute", "100001/h"]
 )
 def test_no_rates(text: str) -> None:
-    """What is no rate is said to be none."""
+    """A text that is no rate is refused."""
     with pytest.raises(ValueError, match="must"):
         parse_rate(text)
 

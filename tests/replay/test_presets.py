@@ -184,7 +184,7 @@ def test_advanced_order_export_is_one_of_woocommerces() -> None:
 
 
 def test_paypal_columns() -> None:
-    """What the checkout passed as custom, alone or among others; the time with its zone's short name."""
+    """The click is found in the custom field, alone or among others; zone abbreviations are read."""
     found = _sources("paypal")
     assert found["click_id"] == "Custom Number[click_id] | Custom Number[cms_rf] | Custom Number"
     assert found["timestamp"] == "Date + Time + TimeZone | Date + Time | Date"

@@ -1,4 +1,4 @@
-"""What is kept of people: who can read it, and when it is gone. Looked for in the bytes on disk."""
+"""Personal data: who can read it, and when it is gone. The bytes on disk are searched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def person(number: int) -> str:
 
 
 def traces(folder: Path, number: int) -> set[str]:
-    """Where in a folder a person can be found, by any of their values."""
+    """Return the files of a folder in which a person can be found, by any of their values."""
     mark = f"{number:05d}x".encode()
     return {path.name for path in folder.rglob("*") if path.is_file() and mark in path.read_bytes()}
 

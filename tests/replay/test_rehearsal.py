@@ -40,7 +40,7 @@ def dry(bench: Bench, path: Path, shape: Shape | None = None, **how: object) -> 
 
 
 def shown_by_the_run(bench: Bench, path: Path, **how: object) -> Preview:
-    """What the run itself shows before it asks; answered with no."""
+    """Return the preview of the run itself, which is then declined."""
     notes = Notes(yes=False)
     with pytest.raises(RunConflictError, match="as you said"):
         bench.replay(path, notes=notes, **how)

@@ -1,4 +1,4 @@
-"""What is known of a file's events once its run has been removed, or another one has grown old."""
+"""Events of runs that were removed, or have grown old, are still known."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_leads_without_a_time_of_their_own(tmp_path: Path, server: FaultServer, 
 
 @pytest.mark.parametrize("shape", [Shape(), NOW], ids=["no time", "now"])
 def test_a_lead_in_doubt_without_a_time_of_its_own(tmp_path: Path, server: FaultServer, shape: Shape) -> None:
-    """What may have arrived is not sent unasked after its run was removed, finished or not."""
+    """A lead that may have arrived is not sent unasked after its run was removed, finished or not."""
     server.script(SUCCESS, DROP)
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(undated([1, 2, 3, 4]))

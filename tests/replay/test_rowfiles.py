@@ -304,7 +304,7 @@ def test_failures_of_json_lines_are_json_lines(
 @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed elsewhere")
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_results_file_that_is_removed_is_noticed(tmp_path: Path, server: FaultServer, replaced: bool) -> None:
-    """What would go on into it is lost: exit 3, and the same command writes it anew."""
+    """A results file that disappears ends the run with exit 3, and the same command writes it anew."""
     bench = Bench(tmp_path, server.url)
     results = tmp_path / "r.csv"
     path = bench.file(sales_csv(range(30)))

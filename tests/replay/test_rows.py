@@ -233,7 +233,7 @@ FOOTED = "id,amount,note\n1,2,x\n3,4,y\n\n2,record(s)\nSeller: me\n\n"
 
 
 def test_short_lines_at_the_end_name_the_flag_that_leaves_them_out() -> None:
-    """What the hint says works; short lines elsewhere have no such hint."""
+    """The hint works as it stands; short lines elsewhere have no such hint."""
     found = table(FOOTED)
     assert [code_of(row) for row in found] == ["", "", "too_few_cells", "too_few_cells"]
     assert all("--footer-lines 2" in row.problems[0].hint for row in found[2:] if isinstance(row, RowProblem))
@@ -252,6 +252,6 @@ def test_a_row_is_never_left_out_as_a_footer() -> None:
 
 
 def test_neither_flag_counts_lines_of_a_failures_file() -> None:
-    """What had to be said of the input is not so of the file of its failures, which has the same flags."""
+    """--header-line and --footer-lines do not apply to a failures file that is fed back with the same flags."""
     data = "id,amount,_line,_status,_error\n1,2,9,invalid,bad\n"
     assert [row.line for row in table(data, header_line=8, footer_lines=1)] == [2]

@@ -196,7 +196,7 @@ def test_prune_and_a_run_at_work(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ledger", [False, True])
 def test_prune_and_the_ledger(tmp_path: Path, ledger: bool) -> None:
-    """What was accepted is forgotten only when that is asked for."""
+    """The ledger is cleared only when that is asked for."""
     with Journal.open(tmp_path) as journal:
         assert runs.scope_of(journal, "https://host", "account") == 1
         with journal.transaction() as db:

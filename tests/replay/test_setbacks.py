@@ -58,7 +58,7 @@ def test_an_amount_that_another_run_sent_otherwise(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_two_files_of_the_same_events_side_by_side(tmp_path: Path, kind: str) -> None:
-    """What one run is sending another waits for: nothing dedupes leads, and a sale is to be sent once."""
+    """A run waits for events that another run is sending: nothing dedupes leads, and a sale is to be sent once."""
     reports: list[dict[str, int]] = []
 
     def go(name: str, numbers: list[int]) -> None:
@@ -293,7 +293,7 @@ def test_many_rows_that_need_no_request(tmp_path: Path) -> None:
 
 
 def _failing(monkeypatch: pytest.MonkeyPatch, name: str, calls: range) -> None:
-    """Have a write to the journal fail for want of room, for some of its calls."""
+    """Make some writes to the journal fail with a full disk."""
     real: Callable[..., None] = getattr(row_table, name)
     made = 0
 
@@ -326,7 +326,7 @@ def test_a_disk_that_is_full_for_a_moment(
 
 
 def test_a_disk_that_stays_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not be written down is unknown for leads, and never sent again unasked."""
+    """Leads whose answers could not be written are unknown, and never sent again unasked."""
     monkeypatch.setattr(stopping, "GRACE", 0.3)
     with sandbox(tmp_path, latency_ms=5) as server:
         bench = Bench(tmp_path, server.url, "lead")

@@ -45,7 +45,7 @@ def test_the_tables_are_made_once(database: str) -> None:
 
 
 def test_a_newer_format_is_refused(shared: str) -> None:
-    """What a newer version has made is not written to."""
+    """Tables of a newer version are not written to."""
     with PostgresJournal(shared) as journal, journal.transaction() as db:
         db.execute("UPDATE state SET format = format + 1")
 

@@ -38,7 +38,7 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_named_pipe(tmp_path: Path) -> None:
-    """What a shell makes of <(command) is a pipe with a name."""
+    """A named pipe, which is what a shell makes of <(command), is read."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     thread = threading.Thread(target=lambda: path.write_bytes(b"a\n1\n"))

@@ -44,7 +44,7 @@ def test_the_preview_says_what_the_journal_has(
     skip: bool,
     batch: int,
 ) -> None:
-    """What the preview shows is of the rows that will be sent, and no others; a rehearsal says the same."""
+    """The preview covers the rows that will be sent and no others, in a dry run as well."""
     monkeypatch.setattr(staging, "_BATCH", batch)
     bench = Bench(tmp_path_factory.mktemp("staging"), "http://127.0.0.1:9")
     path = bench.file(as_csv((*SALE_HEADER, "timestamp"), rows))
@@ -98,7 +98,7 @@ def _contradicts(rows: list[tuple[str, str, str, str]]) -> bool:
 
 
 def _shown(preview: Preview) -> dict[str, object]:
-    """What a preview says of the rows that will be sent."""
+    """Return what a preview says of the rows that will be sent."""
     events = [json.loads(event)["invoiceId"] for event in preview.events]
     times = [warning for warning in preview.warnings if "time" in warning]
     return {
@@ -145,7 +145,7 @@ def test_leads_that_are_the_same_row(tmp_path: Path) -> None:
 
 
 def test_a_repeated_row_names_the_first(tmp_path: Path) -> None:
-    """What is said of a duplicate, and of a contradiction, leads to the other row."""
+    """The message for a duplicate or a contradiction names the other row."""
     with FaultServer() as server:
         bench = Bench(tmp_path, server.url)
         rows = [sale(1), sale(2), sale(1), sale(3), sale(3, amount=9)]

@@ -1,4 +1,4 @@
-"""What ends an invocation before its rows do: a rejected token, a wrong host, a limit, a signal."""
+"""The reasons to stop early: a rejected token, a wrong host, a limit, a signal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from cms_python import CMSClient, Outcome, WireEvent
 def test_a_wrong_host_or_token_costs_one_request(
     tmp_path: Path, kind: str, reply: Any, stop: Stop, code: ExitCode
 ) -> None:
-    """What no other row would fare better with stops the run at the first one, and its row stays pending."""
+    """An answer that would be the same for every row stops the run at the first one, whose row stays pending."""
     with FaultServer(default=reply) as server:
         bench = Bench(tmp_path, server.url, kind)
         path = bench.file(sales_csv(range(9)) if kind == "sale" else leads_csv(range(9)))
@@ -140,7 +140,7 @@ def test_a_stop_at_the_last_row_is_none(tmp_path: Path) -> None:
 
 
 def test_a_token_that_is_rejected_after_another_stop(tmp_path: Path) -> None:
-    """Where several reasons to stop hold, the exit code is that of the one which comes first in the contract."""
+    """Of several reasons to stop, the exit code is that of the first in the contract."""
     no, rejected = (json_reply(code, {"error": "no"}, after=after) for code, after in ((422, 0.0), (401, 0.5)))
     with FaultServer() as server:
         both = threading.Event()
@@ -197,7 +197,7 @@ def test_max_failures_counts_unknowns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_an_interrupt_waits_for_what_is_under_way(tmp_path: Path, kind: str) -> None:
-    """What has left gets its outcome; nothing more leaves."""
+    """Requests in flight get their outcome, and nothing more is sent."""
     notes = Notes()
     with sandbox(tmp_path, latency_ms=150) as server:
         bench = Bench(tmp_path, server.url, kind)

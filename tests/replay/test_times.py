@@ -207,7 +207,7 @@ def test_a_text_of_any_length_is_no_time_at_once() -> None:
 
 
 def test_the_way_out_says_what_it_leaves_out() -> None:
-    """Where the time of day has no form that is known, the format suggested is not the whole of it."""
+    """The hint says so if the suggested format covers only the date."""
     problem = parse_instant("13/04/2026 at nine", UTC)
     assert problem.hint == 'say --date-format "%d/%m/%Y", and add the form of the time'  # type: ignore[union-attr]
 
@@ -316,7 +316,7 @@ def test_a_month_that_is_not_english_says_so(text: str, month: str) -> None:
 
 
 def test_a_day_is_its_first_instant() -> None:
-    """Where the clocks skip midnight, or show it twice, too; a day that never was is none."""
+    """A date is its first instant, also if clocks skip midnight or show it twice; impossible days are refused."""
     days = {
         ("America/Sao_Paulo", "2018-11-04"): "2018-11-04T03:00:00.000Z",  # 0:00 became 1:00
         ("Asia/Beirut", "2022-03-27"): "2022-03-26T22:00:00.000Z",
@@ -632,7 +632,7 @@ endings = st.sampled_from(
     date_format=st.sampled_from([None, None, None, "%Y-%m-%d %H:%M:%S"]),
 )
 def test_a_column_of_times_says_what_each_time_says(texts: list[str], zone: str, date_format: str | None) -> None:
-    """What it remembers changes no answer: around a change of the clocks, for odd offsets, for no times at all."""
+    """Caching changes no answer, around a change of the clocks, for odd offsets, or for texts that are no times."""
     found = zoneinfo.ZoneInfo(zone)
     column = TimeColumn(found, date_format=date_format)
     for text in [*texts, *texts]:

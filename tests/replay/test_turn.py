@@ -43,7 +43,7 @@ def test_no_more_than_window_and_workers_have_room_for(free: int, room: int, sen
 
 
 def test_a_row_that_needs_no_request_leaves_its_place_to_the_next() -> None:
-    """What the ledger has takes no room."""
+    """A row that the ledger has takes no slot."""
     found = decided(LEAD, row(1), row(2), ledger={b"1": True}, room=1)
     assert [known.status for known in found.known] == [RowStatus.DUPLICATE]
     assert found.send == [row(2)]

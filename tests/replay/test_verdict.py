@@ -1,4 +1,4 @@
-"""What one attempt means for its row."""
+"""The verdict on a row after one attempt."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_outcomes(kind: EventKind, status: Status, arrived: bool, becomes: str |
 @pytest.mark.parametrize("kind", [LEAD, SALE])
 @pytest.mark.parametrize("sent_at", [None, NOW - SAFE_TO_RESEND - 1])
 def test_stops(kind: EventKind, outcome: Outcome, stop: Stop, sent_at: float | None) -> None:
-    """What no other row would fare better with stops the run, and its own row stays pending."""
+    """An answer that would be the same for every row stops the run, and its own row stays pending."""
     assert judge(kind, outcome, row(sent_at), LEFT, NOW)[1:] == (None, stop)
 
 

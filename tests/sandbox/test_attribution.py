@@ -1,4 +1,4 @@
-"""What the service makes of valid events: clicks resolved, follow-ups, invoices once each."""
+"""The service's handling of valid events: clicks resolved, follow-ups, each invoice once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HTTP may bring: methods, paths, types, bodies, framing; each is answered, cleanly and at once."""
+"""Odd requests of every kind (methods, paths, types, bodies, framing) are answered cleanly and at once."""
 
 from __future__ import annotations
 

@@ -277,7 +277,7 @@ def test_it_says_when_nothing_answers_and_goes_on_when_something_does(
 
 @pytest.mark.slow
 def test_focus_stays_while_events_arrive(page: Page, sandbox: SandboxServer) -> None:
-    """What somebody has opened or stepped to with the keyboard is not taken away by the next event."""
+    """An opened or focused row stays so when the next event arrives."""
     fill(sandbox)
     page.wait(events_shown(6))
     page.run("document.querySelector('#events li:last-child summary').click()")

@@ -166,7 +166,7 @@ def test_the_first_and_the_last_moment_that_a_timestamp_can_name(
 
 
 def test_a_report_is_of_one_moment(sandbox: SandboxServer) -> None:
-    """What arrives while it is read does not make clicks and totals disagree."""
+    """Clicks and totals agree, whatever arrives while the report is read."""
     fill(sandbox, 20)
     with open_report(sandbox.db) as report:
         total = report.total()
@@ -275,7 +275,7 @@ def test_an_empty_store_is_no_error(program: Program) -> None:
 
 
 def test_a_click_with_terminal_escapes_is_shown_as_text(program: Program, sandbox: SandboxServer) -> None:
-    """What somebody put into a click id moves no cursor."""
+    """Terminal escapes in a click id are shown as text."""
     lead(sandbox, {**LEAD, "clickId": "\x1b[2Jgone\u202e"})
     result = program("sandbox", "report", "--db", str(sandbox.db))
     assert "\\u001b[2Jgone\\u202e" in result.stdout

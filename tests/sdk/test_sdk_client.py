@@ -444,7 +444,7 @@ def test_more_threads_than_connections(server: FaultServer, client: CMSClient) -
 
 
 def test_threads_and_faults(server: FaultServer, client: CMSClient, clock: Any) -> None:
-    """What one thread's attempt meets is not mixed up with another's: leads are never doubled."""
+    """Threads do not mix up their answers, and no lead is sent twice."""
     server.default = lambda request: (
         DROP if request.json["eventName"] == "bad" else json_reply(200, {"success": True})
     )

@@ -1,4 +1,4 @@
-"""What the environment says of proxies and authorities is heeded; what it says of passwords is not."""
+"""Proxies and CA bundles come from the environment; passwords do not."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_no_proxy(
 def test_environment_is_read_once(
     server: FaultServer, proxy: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What changes in the environment after a client was made does not change the client."""
+    """A later change of the environment does not change a client."""
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     assert track(client, "lead")["success"] is True
     assert not proxy.connections
@@ -342,7 +342,7 @@ def test_socks_proxy(
 
 
 def test_socks_proxy_without_what_it_needs() -> None:
-    """Where PySocks is not installed, the error says what to install."""
+    """Without PySocks the error says what to install."""
     code = (
         "import sys; sys.modules['socks'] = None; import cms_python;"
         "print(cms_python.CMSClient('cms_live_0123', 'http://api.example').track_lead('a', 'b')['error'])"

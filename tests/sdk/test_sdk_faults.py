@@ -1,4 +1,4 @@
-"""What the network can do to one attempt: a dict that tells it apart, never an exception, never a false success."""
+"""Network faults of one attempt give a dict that tells them apart, never an exception or a false success."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_slow_in_time(server: FaultServer, make_client: MakeClient) -> None:
 
 
 def test_nothing_listens(make_client: MakeClient) -> None:
-    """Where nothing listens it is a ``connection_error``, and nothing was sent."""
+    """A port on which nothing listens is a ``connection_error``, and nothing was sent."""
     with refusing_port() as port:
         client = make_client(f"http://127.0.0.1:{port}", **ONCE)
         assert error_of(client)["type"] == "connection_error"
@@ -128,7 +128,7 @@ def test_nothing_listens(make_client: MakeClient) -> None:
 
 
 def test_no_connection_in_time(make_client: MakeClient) -> None:
-    """Where no connection comes about in time it is a ``connect_timeout``, and nothing was sent."""
+    """A connection that takes too long is a ``connect_timeout``, and nothing was sent."""
     with silent_port() as port:
         client = make_client(f"http://127.0.0.1:{port}", timeout=0.3, **ONCE)
         assert error_of(client)["type"] == "connect_timeout"
@@ -136,7 +136,7 @@ def test_no_connection_in_time(make_client: MakeClient) -> None:
 
 
 def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int], error: int = 0) -> None:
-    """Let every name have these addresses, or fail to resolve."""
+    """Resolve every name to these addresses, or to none."""
 
     def getaddrinfo(*args: Any, **kwargs: Any) -> list[Any]:
         if error:

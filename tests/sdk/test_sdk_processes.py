@@ -1,4 +1,4 @@
-"""What a client does where its process forks, and where nobody closes it."""
+"""Clients in processes that fork, and clients that nobody closes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent again, how often, and when: counted at the server."""
+"""Retries: which requests, how often and when, counted at the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client says of itself and of its calls: never the token, and nothing that nobody asked for."""
+"""A client never shows its token, and logs nothing unasked."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_token_in_an_address_is_not_shown(server: FaultServer) -> None:
 
 
 def test_token_is_in_no_exception(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a programming mistake raises does not quote the token, nor does its traceback."""
+    """An exception for a programming mistake does not quote the token, nor does its traceback."""
     with refusing_port() as port:
         client = make_client(f"http://127.0.0.1:{port}", retries=0)
         assert TOKEN not in repr(track(client, "lead"))

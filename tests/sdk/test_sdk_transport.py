@@ -41,7 +41,7 @@ def post(transport: Transport, timeout: float = 20.0) -> Answer | NoAnswer:
 
 
 def answer_to(server: FaultServer, transport: Transport, data: bytes) -> Answer | NoAnswer:
-    """What is read of these bytes, after which the server hangs up unannounced."""
+    """Return what is read of these bytes, after which the server hangs up unannounced."""
     server.script(Reply(raw=data))
     found = post(transport)
     assert server.wait_for(lambda: bool(server.connections[-1].ended_by))
@@ -137,7 +137,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_whole(server: FaultServer, transport: Transport, name: str) -> None:
-    """What RFC 9112 allows is read, and the next answer is not what was left over of this one."""
+    """Every form that RFC 9112 allows is read to its end, and the next answer begins after it."""
     data, body = WHOLE[name]
     found = answer_to(server, transport, data)
     assert isinstance(found, Answer)
@@ -162,7 +162,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken(server: FaultServer, transport: Transport, name: str) -> None:
-    """What cannot be told from half an answer, or from another one, is none, and may have arrived."""
+    """An answer that may be half of one, or belong to another request, is no answer: the event may have arrived."""
     found = answer_to(server, transport, BROKEN[name])
     assert isinstance(found, NoAnswer)
     assert (found.reason, found.sent) == (Reason.DROPPED, True)

@@ -92,7 +92,7 @@ def test_the_calls_of_the_page_fail_as_it_says(server: FaultServer) -> None:
 
 @pytest.mark.parametrize("name", [*NAMES, *EXCEPTIONS])
 def test_the_guide_names(name: str) -> None:
-    """What 1.0.0 exported is in the guide; what is gone raises where it is imported."""
+    """The guide names everything that 1.0.0 exported; importing what is gone raises."""
     assert f"`{name}" in GUIDE
     assert hasattr(cms_python, name) is (name == "CMSClient")
 

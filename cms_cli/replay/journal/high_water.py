@@ -1,4 +1,4 @@
-"""How many turns were committed, noted outside the journal too: a journal that is behind the note has lost some.
+"""A count of committed turns outside the journal: a journal that is behind it has lost some.
 
 SQLite takes a damaged or missing ``-wal`` file for the end of the log, and goes back to an older state without a
 word. What was sent since would be sent again. So each commit that is synced to disk counts a turn in the journal,

@@ -40,7 +40,7 @@ class TextsReader(Protocol):
 
 
 class Patience(NamedTuple):
-    """How a database that is gone is waited for.
+    """The patience with a database that does not answer.
 
     Attributes:
         seconds: How long.

@@ -24,7 +24,7 @@ EXEMPT = "exempt"
 
 
 class RunState(str, Enum):
-    """How far a run has come."""
+    """The progress of a run."""
 
     STAGING = "staging"
     """Its rows are being written; nothing was sent. What a crash leaves like this is staged anew."""

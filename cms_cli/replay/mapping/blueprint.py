@@ -1,4 +1,4 @@
-"""How the rows of one file become events: its header, the rules of a preset or mapping file, the flags, settled.
+"""The mapping of one file, resolved: its header, the rules of a preset or mapping file, and the flags.
 
 A flag goes before a rule, and a rule before a column that is called like a field.
 """

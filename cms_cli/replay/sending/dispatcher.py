@@ -124,7 +124,7 @@ class Dispatcher:
 
     @property
     def _patience(self) -> Patience:
-        """How a shared database that is gone is waited for; answers that come meanwhile are kept."""
+        """The patience with a shared database that does not answer; answers that come meanwhile are kept."""
 
         def tell(reason: str) -> None:
             self._listener.progress(Progress(self._settled, reason, 0.0))

@@ -22,14 +22,14 @@ _LAST_TRY = 0.5  # seconds after a failure at which a last try may come
 
 
 class _Tries(NamedTuple):
-    """How often a row has failed in this invocation, and when last."""
+    """The failures of a row in this invocation."""
 
     failures: int
     last: float
 
 
 class Health:
-    """How the service has been answering lately.
+    """The health of the service, judged by its latest answers.
 
     Attributes:
         paused_until: No request leaves before this time, in the clock's seconds.

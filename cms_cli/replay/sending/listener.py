@@ -11,7 +11,7 @@ from cms_cli.replay.sending.stop import Stop
 
 @dataclass(frozen=True)
 class Ended:
-    """How sending ended.
+    """The end of sending.
 
     Attributes:
         stop: Why, where rows may be left.
@@ -23,7 +23,7 @@ class Ended:
 
 
 class Progress(NamedTuple):
-    """How far sending has come.
+    """The progress of sending.
 
     Attributes:
         settled: Rows that got their outcome in this invocation.

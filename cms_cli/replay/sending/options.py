@@ -1,4 +1,4 @@
-"""How events are sent, as the flags say it; none of it is part of the identity of a run."""
+"""Options for sending; none of them is part of a run's identity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_MAX_WAIT = 900.0
 
 @dataclass(frozen=True)
 class Delivery:
-    """How the events are sent. None of it is part of a run's identity.
+    """Options for sending. None of them is part of a run's identity.
 
     Attributes:
         limit: Rows to send in this invocation at most, or None.

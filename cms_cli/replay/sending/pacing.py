@@ -76,7 +76,7 @@ def ideal_seconds(rows: int, rate: Rate | None) -> float:
 
 
 class Opening(NamedTuple):
-    """How far the window is open.
+    """The room in the rate window.
 
     Attributes:
         free: Requests that may leave now.

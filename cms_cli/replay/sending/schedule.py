@@ -53,7 +53,7 @@ class Schedule:
 
     @property
     def aside(self) -> int:
-        """How many rows wait for another attempt."""
+        """The number of rows that wait for another attempt."""
         return len(self._aside)
 
     @property
@@ -80,7 +80,7 @@ class Schedule:
             self._sent += 1
 
     def settled(self, row: PendingRow) -> None:
-        """Let the next row of this row's customer go."""
+        """Release the next row of this row's customer."""
         self._unsent.discard(row.row)
         if row.customer in self._behind:
             # A customer's rows are taken in order, so none is left before this one.

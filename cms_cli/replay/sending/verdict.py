@@ -17,7 +17,7 @@ _SETTLING = {
 
 
 class Trust(IntEnum):
-    """How sure this invocation is that the host is the API."""
+    """The evidence in this invocation that the host is the API."""
 
     NONE = 0
     """Nothing has answered yet: the host's name may be wrong."""

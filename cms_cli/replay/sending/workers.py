@@ -45,7 +45,7 @@ class Workers:
 
     @property
     def free(self) -> int:
-        """How many more requests may be given out now."""
+        """The number of requests that may be added now."""
         return self._most - self.in_flight
 
     def give(self, ticket: int, event: WireEvent) -> None:
@@ -89,7 +89,7 @@ class Workers:
         self._returned.put(None)
 
     def close(self) -> None:
-        """Let idle threads end; one that still waits for an answer ends with it."""
+        """End the idle threads; one that still waits for an answer ends with it."""
         for _ in self._threads:
             self._tasks.put(None)
 
