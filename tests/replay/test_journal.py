@@ -240,7 +240,7 @@ with Journal.open(Path(sys.argv[1])) as journal:
 
 @POSIX
 def test_a_disk_that_fills_up(tmp_path: Path) -> None:
-    """On a full disk committed transactions stay, the others vanish whole, and with room again the journal can be used."""
+    """On a full disk committed transactions stay and the others vanish whole; with room again, it works."""
     done = subprocess.run(
         [sys.executable, "-c", _FULL, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
     )

@@ -390,7 +390,7 @@ def test_empty_for_all_we_know(server: FaultServer, make_client: Callable[..., C
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", STRANGERS)
 def test_not_the_api(server: FaultServer, client: CMSClient, kind: str, name: str) -> None:
-    """An answer that is not the API's is an error naming the host, what came back and the other documented hosts."""
+    """An answer that is not the API's is an error naming the host, what came back and the other known hosts."""
     reply, status, what = STRANGERS[name]
     server.script(reply)
     answer = track(client, kind)
