@@ -176,6 +176,7 @@ def test_nothing_tells_of_the_machine_it_was_made_on() -> None:
             assert not telling.search(path.read_text(encoding="utf-8", errors="ignore")), name
 
 
+@pytest.mark.imports
 @pytest.mark.parametrize(
     "module", ["typer", "rich", "requests", "urllib3", "http.client", "ssl", "socket", "sqlite3", "click"]
 )

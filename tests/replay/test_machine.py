@@ -21,7 +21,9 @@ def limited(
     program: Program, blocks: int, *arguments: str, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run it where no file may grow beyond so many blocks of 512 bytes, which is what a full disk looks like."""
-    return by_shell(program, f'ulimit -f {blocks}; exec "$@"', *arguments, stdin=stdin)
+    # Without coverage, whose data would be cut off as well.
+    script = f'ulimit -f {blocks}; unset COVERAGE_PROCESS_CONFIG; exec "$@"'
+    return by_shell(program, script, *arguments, stdin=stdin)
 
 
 def by_shell(

@@ -149,6 +149,7 @@ def test_it_shares_nothing_with_the_sdk_or_the_rest_and_needs_no_package() -> No
 HEAVY = {"asyncio", "tomllib", "tomli", "tempfile", "logging", "unittest", "requests", "urllib3", "rich", "typer"}
 
 
+@pytest.mark.imports
 def test_starting_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
     code = (
         "import sys; from cms_cli.sandbox import SandboxServer; SandboxServer(sys.argv[1]).start().close();"

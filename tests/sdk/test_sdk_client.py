@@ -96,6 +96,7 @@ def test_typed_marker() -> None:
     assert (Path(cms_python.__file__).parent / "py.typed").is_file()
 
 
+@pytest.mark.imports
 def test_import_is_light() -> None:
     """``import cms_python`` loads neither the command line's packages nor requests; building an event neither."""
     code = (
@@ -109,6 +110,7 @@ def test_import_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.imports
 def test_client_loads_no_command_line() -> None:
     """Making a client loads neither typer nor rich nor the command line."""
     code = (
