@@ -6,7 +6,7 @@ import pytest
 
 from cms_cli.replay.journal.rows import SAFE_TO_RESEND, PendingRow, RowStatus
 from cms_cli.replay.sending.stop import Stop
-from cms_cli.replay.sending.verdict import judge
+from cms_cli.replay.sending.verdict import Trust, judge, trusted
 from cms_python import EventKind, Outcome, Status
 
 LEFT, NOW = 1000.0, 1001.0
@@ -75,3 +75,33 @@ def test_the_oldest_unanswered_attempt_counts() -> None:
     assert judge(SALE, lost, row(begin - 1), LEFT, NOW).status is RowStatus.UNKNOWN
     assert judge(SALE, Outcome(Status.BUSY, "m", status_code=503), row(begin - 1), LEFT, NOW).status == "unknown"
     assert judge(SALE, Outcome(Status.DUPLICATE, "m"), row(begin - 1), LEFT, NOW).status == "duplicate"
+
+
+ANSWERED = Outcome(Status.BUSY, "m", status_code=503)
+SILENCE = Outcome(Status.UNANSWERED, "m", may_have_arrived=True)
+TAKEN = [Outcome(Status.ACCEPTED, "m", status_code=200), Outcome(Status.DUPLICATE, "m", status_code=409)]
+
+
+@pytest.mark.parametrize("before", Trust)
+def test_only_an_event_that_was_taken_shows_that_the_host_is_the_api(before: Trust) -> None:
+    """Any other answer shows that something is there, silence shows nothing, and trust is never lost."""
+    assert [trusted(outcome, before) for outcome in TAKEN] == [Trust.ACCEPTED] * 2
+    assert trusted(ANSWERED, before) is max(before, Trust.ANSWERED)
+    assert trusted(SILENCE, before) is before
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+@pytest.mark.parametrize("trust", Trust)
+def test_a_web_page_is_a_deploy_only_where_events_were_taken(trust: Trust, arrived: bool) -> None:
+    """From any other host, or as a success that may have recorded the event, it stops the run."""
+    page = Outcome(Status.NOT_API, "m", status_code=200, may_have_arrived=arrived)
+    waited_out = trust is Trust.ACCEPTED and not arrived
+    assert judge(SALE, page, row(), LEFT, NOW, trust).stop is (Stop.NONE if waited_out else Stop.NOT_API)
+
+
+@pytest.mark.parametrize("trust", Trust)
+def test_a_host_name_that_was_right_before_is_waited_for(trust: Trust) -> None:
+    """Once something has answered, a name that cannot be resolved means that the network is down."""
+    unresolved = Outcome(Status.UNSENT, "m", "host_not_found")
+    expected = Stop.UNREACHABLE if trust is Trust.NONE else Stop.NONE
+    assert judge(LEAD, unresolved, row(), LEFT, NOW, trust).stop is expected

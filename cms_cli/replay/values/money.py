@@ -139,7 +139,7 @@ class AmountFormat(NamedTuple):
         beside = [currencies_of(each) for each in number.beside]
         named = {code for meant in beside if len(meant) == 1 for code in meant}
         code = currency.upper() or min(named, default="")
-        if len(named) > 1 or (code and any(code not in meant for meant in beside)):
+        if code and any(code not in meant for meant in beside):
             return _other_currency(text, code)
         if exponent(code) == 0:
             parts = split_without_decimals(number.digits, self.decimal if self.said else "")
