@@ -30,7 +30,8 @@ class Sent(NamedTuple):
     """The requests that the machines of one run have sent.
 
     Attributes:
-        seconds: From their start until the last of them has ended.
+        together: Seconds from their start until the last of them has ended.
+        sending: Seconds from the first request to the last.
         requests: What the service was sent.
         twice: Of those, what it had accepted before.
         lost: Events that it was never sent.
@@ -38,7 +39,8 @@ class Sent(NamedTuple):
         round_trips: To the database, of all machines.
     """
 
-    seconds: float
+    together: float
+    sending: float
     requests: int
     twice: int
     lost: int
@@ -83,11 +85,11 @@ def _shared(setting: Setting, number: int, line: float, rows: int, limit: str, w
     ideal = (rows - 1) // 60 * window
     return Row(
         f"{number} machines, {line * 1000:.0f} ms to the database, {rows} sales at {limit}",
-        f"{sent.seconds:.1f} s",
+        f"{sent.sending:.1f} s",
         f"ideal, {ideal:.0f} s",
-        f"{ideal / sent.seconds:.0%} of it",
-        f"{sent.requests} requests, {sent.twice} twice, {sent.lost} lost, {sent.refused} answers of 429,"
-        f" {sent.round_trips / rows:.1f} round trips an event",
+        f"{ideal / sent.sending:.1%} of it",
+        f"{sent.together - sent.sending:.1f} s to start and end; {sent.requests} requests, {sent.twice} twice,"
+        f" {sent.lost} lost, {sent.refused} answers of 429; {sent.round_trips / rows:.1f} round trips an event",
     )
 
 
@@ -111,8 +113,8 @@ def _send(setting: Setting, number: int, line: float, rows: int, limit: str) -> 
             commands.append([*command, "--host", url, "--rate", limit, "--state-dir", str(state)])
         before, began = relay.round_trips, time.perf_counter()
         _run_together(setting, commands, env)
-        seconds = time.perf_counter() - began
-        return _what_was_sent(store, rows, seconds, relay.round_trips - before)
+        together = time.perf_counter() - began
+        return _what_was_sent(store, rows, together, relay.round_trips - before)
 
 
 def _run_together(setting: Setting, commands: list[list[str]], env: dict[str, str]) -> None:
@@ -130,12 +132,13 @@ def _run_together(setting: Setting, commands: list[list[str]], env: dict[str, st
                 raise RuntimeError(f"a machine ended with {process.returncode}\n{stderr.read().decode()[-2000:]}")
 
 
-def _what_was_sent(store: Path, rows: int, seconds: float, round_trips: int) -> Sent:
+def _what_was_sent(store: Path, rows: int, together: float, round_trips: int) -> Sent:
     with closing(sqlite3.connect(store)) as db:
         counts = dict(db.execute("SELECT status, count(*) FROM attempts GROUP BY status"))
+        first, last = db.execute("SELECT min(at_ns), max(at_ns) FROM attempts").fetchone()
         (there,) = db.execute("SELECT count(DISTINCT invoice_id) FROM events").fetchone()
-    requests = sum(counts.values())
-    return Sent(seconds, requests, counts.get(409, 0), rows - there, counts.get(429, 0), round_trips)
+    twice, refused, sending = counts.get(409, 0), counts.get(429, 0), (last - first) / 1e9
+    return Sent(together, sending, sum(counts.values()), twice, rows - there, refused, round_trips)
 
 
 def _stage(setting: Setting, file: Path, database: str | None = None) -> Cost:

@@ -15,7 +15,7 @@ SECONDS = 30.0
 """How long a lease holds after it was renewed last."""
 
 RENEWED_AFTER = 8.0
-"""Seconds after which a lease is renewed by itself, where no turn has done so."""
+"""Seconds after which a lease is renewed again and again, whatever its holder waits for."""
 
 
 _EXTENDED = "until = extract(epoch FROM clock_timestamp()) + ? WHERE id = ? AND epoch = ?"
