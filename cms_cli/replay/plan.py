@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 from cms_cli.replay.intake import Intake
 from cms_cli.replay.journal import lifecycle, row_table, runs
+from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.identity import RunConflictError, known_run
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import FAILED, RowStatus, SettledRow
@@ -255,7 +255,7 @@ def _new_run(job: Job, intake: Intake, earlier: Earlier) -> tuple[Run, Stager]:
         shape=job.request.shape.to_json(),
         file=os.fsencode(source.path or source.name).decode("utf-8", "backslashreplace"),
         header=intake.header,
-        now=time.time(),
+        now=Clock(journal.ahead).now(),
         dialect=intake.dialect.to_json(),
         repeats=earlier.repeats,
     )

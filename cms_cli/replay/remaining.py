@@ -7,11 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from cms_cli.replay.journal import row_table
+from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import AMOUNT_CHANGED, PendingRow, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.rowfiles import Settled
-from cms_cli.replay.sending.clock import Clock
 from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.turn import Turns
 

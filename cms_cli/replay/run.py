@@ -11,6 +11,7 @@ from itertools import islice
 from cms_cli.replay import warnings
 from cms_cli.replay.intake import Intake
 from cms_cli.replay.journal import lifecycle, moved, row_moves, row_table, runs, state_mark
+from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.identity import RunConflictError, clear_the_way
 from cms_cli.replay.journal.journal import Journal, JournalError
 from cms_cli.replay.journal.row_table import changed_amounts
@@ -22,7 +23,6 @@ from cms_cli.replay.reading.source import Source, open_source
 from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.request import Request
 from cms_cli.replay.rowfiles import RowFiles, row_files
-from cms_cli.replay.sending.clock import Clock
 from cms_cli.replay.sending.dispatcher import Dispatcher
 from cms_cli.replay.sending.listener import Ended, Listener, Progress
 from cms_cli.replay.sending.pacing import SharedWindow

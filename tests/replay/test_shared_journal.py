@@ -23,8 +23,9 @@ from cms_cli.replay.journal.runs import RunBusyError
 from cms_cli.replay.journal.sqlite_file import JournalError
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.replay.sending.turn import Turns
+from cms_cli.replay.staging.history import History
 from cms_cli.sandbox import SandboxServer
-from cms_python import CMSClient, Outcome, WireEvent
+from cms_python import CMSClient, EventKind, Outcome, WireEvent
 
 HELD = ("sale", "00" * 32, "{}")
 
@@ -141,6 +142,28 @@ def test_machines_share_an_account(tmp_path: Path, shared: str, kind: str, monke
         statuses = Counter(attempt.status for attempt in server.attempts())
     assert [report.pending for report in reports] == [0, 0]
     assert statuses == {200: 60}
+
+
+def test_a_lead_in_flight_on_another_machine_is_none_in_doubt(
+    tmp_path: Path, service: FaultServer, shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long ago its request left is told by the server's clock, also where a file is read, and in a dry run."""
+    monkeypatch.setattr(Engine, "url", shared)
+    bench = Bench(tmp_path, service.url, "lead")
+    found = []
+    with CMSClient("tok", service.url, retries=0) as client:
+
+        def send(event: WireEvent) -> Outcome:
+            with PostgresJournal(shared) as other, monkeypatch.context() as patch:
+                patch.setattr(time, "time", lambda: 4e9)
+                keys = [bytes(key) for (key,) in other.db.execute("SELECT key FROM rows WHERE sent_at IS NOT NULL")]
+                scope = runs.find_scope(other, bench.host, bench.account)
+                found.append((len(keys), History(other, scope, EventKind.LEAD).known(keys)))
+            return client.attempt(event)
+
+        bench.replay(bench.file(leads_csv(range(1))), send=send)
+
+    assert found == [(1, {})]
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from cms_cli.access.account import is_token_alone
 from cms_cli.replay.journal import lifecycle, runs
+from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.row_table import any_sent
 from cms_cli.replay.journal.rows import SAFE_TO_RESEND
@@ -82,7 +81,7 @@ def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[R
     account = runs.account_of(journal, scope)
     for run in others:
         unclear = is_token_alone(account) or is_token_alone(run.account)
-        lasting = run.kind == "sale" and abs(time.time() - run.touched) <= SAFE_TO_RESEND
+        lasting = run.kind == "sale" and abs(Clock(journal.ahead).now() - run.touched) <= SAFE_TO_RESEND
         if unclear and not lasting and any_sent(journal, run):
             raise RunConflictError(
                 f"{run.name} has sent this very file with another token, which may be of the same account",

@@ -143,9 +143,14 @@ class PostgresJournal(Journal):
             most = min(most, self._ahead[0] + (seen - self._ahead[1]) * _DRIFT)
         self._ahead = most, seen
 
-    def ahead(self) -> float | None:
+    def ahead(self) -> float:
         """Return how far the server's clock is ahead of this machine's steady one, and rather more than less."""
-        return self._ahead[0] if self._ahead is not None else None
+        if self._ahead is None:  # nothing was written yet
+            asked = steady()
+            (self.now,) = self.db.execute(_CLOCK).fetchone()
+            self._compare_clocks(asked)
+        assert self._ahead is not None
+        return self._ahead[0]
 
     def be_patient(self, patience: Patience) -> None:
         """Wait from now on for the database if it is gone."""

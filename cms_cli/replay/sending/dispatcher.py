@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from cms_cli.replay.journal import row_table
+from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.journal import Journal, Patience
 from cms_cli.replay.journal.rows import PendingRow, RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
-from cms_cli.replay.sending.clock import Clock
 from cms_cli.replay.sending.followups import FollowUps
 from cms_cli.replay.sending.health import Health
 from cms_cli.replay.sending.listener import Ended, Listener, Progress

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 from cms_cli.replay.journal import in_doubt, ledger, look_alikes, row_table, runs
+from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import WAITED_FOR
 from cms_python import EventKind
@@ -36,7 +36,7 @@ class History:
         """Return what is known of events: by the ledger, and by runs that had no answer to them."""
         if self._journal is None or self._scope is None or not keys:
             return {}
-        db, scope, now = self._journal.db, self._scope, time.time()
+        db, scope, now = self._journal.db, self._scope, Clock(self._journal.ahead).now()
         every_run = runs.any_run(scope, self._kind.value)
         with self._journal.reading():
             if self._kind is EventKind.SALE:
