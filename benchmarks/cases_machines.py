@@ -96,10 +96,10 @@ def _shared(setting: Setting, number: int, line: float, rows: int, limit: str, w
 def _send(setting: Setting, number: int, line: float, rows: int, limit: str) -> Sent:
     """Send the rows of one file from several machines, each of which has two thirds of them."""
     with ExitStack() as stack:
-        database = urlsplit(stack.enter_context(_database(setting)))
-        relay = stack.enter_context(SlowLine(database.hostname or "", database.port or 5432, line))
-        user = database.netloc.rpartition("@")[0]
-        env = _environment(setting, database._replace(netloc=f"{user}@127.0.0.1:{relay.port}").geturl())
+        database = stack.enter_context(_database(setting))
+        server = urlsplit(database)
+        relay = stack.enter_context(SlowLine(server.hostname or "", server.port or 5432, line))
+        env = _environment(setting, relay.url(database))
         store = Path(stack.enter_context(setting.state())) / "store.sqlite3"
         url = stack.enter_context(setting.sandbox(limit=limit, store=store))
         lines = stack.enter_context(setting.sales(rows)).read_text(encoding="utf-8").splitlines(keepends=True)

@@ -11,8 +11,10 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
+from urllib.parse import urlsplit, urlunsplit
 
 
 class SlowLine:
@@ -36,7 +38,15 @@ class SlowLine:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.round_trips = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._ends = [self._listener]
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    def url(self, server: str) -> str:
+        """Return a server's URL with the address of this line in it."""
+        parts = urlsplit(server)
+        user = parts.netloc.rpartition("@")[0]
+        return urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{self.port}"))
 
     def __enter__(self) -> SlowLine:
         return self
@@ -44,13 +54,25 @@ class SlowLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        self._listener.close()
+        for end in self._ends:
+            with suppress(OSError):  # already closed by its peer
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for end in self._ends:
+            end.close()
+
+    def _start(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 ours, _ = self._listener.accept()
                 theirs = socket.create_connection(self._server)
+                self._ends += (ours, theirs)
                 for end in (ours, theirs):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 received = threading.Event()
@@ -89,10 +111,12 @@ class SlowLine:
                 if not there:
                     received.set()
                 with suppress(OSError):
-                    if not data:
+                    if data:
+                        target.sendall(data)
+                    else:
                         target.shutdown(socket.SHUT_WR)
-                        return
-                    target.sendall(data)
+                if not data:
+                    return
 
         for work in (read, deliver):
-            threading.Thread(target=work, daemon=True).start()
+            self._start(work)

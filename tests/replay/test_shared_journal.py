@@ -13,6 +13,7 @@ import pytest
 from faultserver import FaultServer
 from postgres import OwnPostgres, Postgres
 from replays import Bench, Engine, counted, leads_csv, sales_csv
+from slow_line import SlowLine
 
 from cms_cli.replay.journal import leases, postgres_database, postgres_journal, postgres_setup, runs
 from cms_cli.replay.journal.journal import Journal
@@ -123,11 +124,17 @@ def test_a_machine_that_stands_still_in_a_turn_does_not_lock_its_account(
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
-def test_machines_share_an_account(tmp_path: Path, shared: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two of them with overlapping files: every event is sent once, and the limit holds over both."""
-    monkeypatch.setattr(Engine, "url", shared)
-    rows = sales_csv if kind == "sale" else leads_csv
-    with SandboxServer(tmp_path / "s.db", rate_limit="20/1s", latency_ms=5) as server:
+@pytest.mark.parametrize("milliseconds", [0, 10, 50])
+def test_machines_share_an_account(
+    tmp_path: Path, shared: str, kind: str, milliseconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of them with overlapping files, near the database or far: every event is sent once, within the limit."""
+    rows, there = sales_csv if kind == "sale" else leads_csv, urlsplit(shared)
+    with (
+        SlowLine(there.hostname or "", there.port or 5432, milliseconds / 1000) as line,
+        SandboxServer(tmp_path / "s.db", rate_limit="20/1s", latency_ms=5) as server,
+    ):
+        monkeypatch.setattr(Engine, "url", line.url(shared))
         machines = [tmp_path / name for name in ("one", "two")]
         for folder in machines:
             folder.mkdir()
