@@ -31,6 +31,9 @@ from cms_cli.replay.sending.pacing import (
         ("1000/h", Rate(1000, 3600.0)),
         ("60", Rate(60, 60.0)),
         (" 60/MIN ", Rate(60, 60.0)),
+        ("5/sec", Rate(5, 1.0)),
+        ("100000/s", Rate(100_000, 1.0)),
+        ("1/m", Rate(1, 60.0)),
         ("none", None),
     ],
 )
@@ -58,6 +61,15 @@ def test_rates_read_back() -> None:
 def test_the_ideal(rows: int, seconds: float) -> None:
     """The first window is free."""
     assert ideal_seconds(rows, DOCUMENTED_RATE) == seconds
+
+
+def test_a_slot_is_free_one_window_after_its_answer(tmp_path: Path) -> None:
+    """Not before, and hardly later: a replay is as fast as the limit allows."""
+    window = SharedWindow(1, Rate(2, 60.0), timeout=30.0)
+    with Journal.open(tmp_path) as journal, journal.transaction() as db:
+        taken = window.take(db, 2, 1000.0)
+        window.answered(db, [(number, 1001.0) for number in taken])
+        assert [window.ask(db, 2)(now).free for now in (1001.0, 1060.9, 1061.1)] == [0, 0, 2]
 
 
 class Sender:
