@@ -216,7 +216,7 @@ def test_arbitrary_bytes_give_rows_or_listed_problems(data: bytes, size: int) ->
                 assert [row.row for row in read] == list(range(1, len(read) + 1))
                 assert all(first.line < second.line for first, second in zip(read, read[1:]))
             except InputError:
-                # Of two faults, a NUL in the header and a byte of another encoding, larger pieces meet the later first.
+                # A file may have two faults; larger pieces can meet the later one first.
                 outcomes.append(((), [], "refused"))
     assert outcomes[0] == outcomes[1]
 
