@@ -117,12 +117,10 @@ def files(fleet: Fleet, kind: str, each: int) -> list[str]:
 def at_once(fleet: Fleet, commands: Sequence[Sequence[str]]) -> list[dict[str, object]]:
     """Run a command on each machine, all at the same time; returns their reports."""
     processes = [machine.start(*command) for machine, command in zip(fleet.machines, commands)]
-    reports = []
-    for process in processes:
-        stdout, stderr = process.communicate(timeout=600)
+    said = [process.communicate(timeout=600) for process in processes]
+    for process, (_, stderr) in zip(processes, said):
         assert process.returncode == 0, stderr
-        reports.append(json.loads(stdout))
-    return reports
+    return [json.loads(stdout) for stdout, _ in said]
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])

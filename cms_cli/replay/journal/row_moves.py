@@ -21,7 +21,9 @@ _COPIED = (
 )
 
 
-def copy(source: Journal, run: Run, journal: Journal, db: Database, number: int, texts: TextsWriter) -> None:
+def copy(
+    source: Journal, run: Run, journal: Journal, db: Database, number: int, texts: TextsWriter, ahead: float
+) -> None:
     """Copy the rows of a run into another journal.
 
     Args:
@@ -31,15 +33,17 @@ def copy(source: Journal, run: Run, journal: Journal, db: Database, number: int,
         db: Its database, in a transaction.
         number: The number of the run there.
         texts: Takes what the rows say.
+        ahead: Seconds that the other journal's clock is ahead of this one's.
     """
-    query = f"SELECT {_COPIED} FROM rows WHERE run = ? AND row > ? ORDER BY row LIMIT ?"
+    values = _COPIED.replace("sent_at", "sent_at + ?")
+    query = f"SELECT {values} FROM rows WHERE run = ? AND row > ? ORDER BY row LIMIT ?"
     after = 0
-    while page := source.db.execute(query, (run.id, after, _PAGE)).fetchall():
+    while page := source.db.execute(query, (ahead, run.id, after, _PAGE)).fetchall():
         after = page[-1][0]
         copies = []
-        for *values, place in page:
+        for *row, place in page:
             text = None if place is None else source.row_texts(run).read(place)
-            copies.append((number, *values, None if text is None else texts.add(text)))
+            copies.append((number, *row, None if text is None else texts.add(text)))
         journal.insert_many(db, "rows", f"run, {_COPIED}", copies)
 
 

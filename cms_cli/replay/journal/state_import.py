@@ -121,24 +121,26 @@ def _copy(own: Journal, scope: int, journal: Journal, to: int, found: list[Run])
     with journal.hold(to, "import", "", ""), journal.transaction() as db:
         numbers: dict[int, int] = {}
         names: dict[int, str] = {}
+        now = time.time()
+        ahead = journal.time(now) - now  # of the server's clock: what was noted by ours is moved to its time
         for run in found:
-            numbers[run.id], names[run.id] = _copy_run(own, run, journal, db, to)
+            numbers[run.id], names[run.id] = _copy_run(own, run, journal, db, to, ahead)
         ledger.copy(own.db, scope, db, to)
         look_alikes.copy(own.db, scope, db, to, numbers)
-        in_doubt.copy(own.db, scope, db, to)
-        now = time.time()
-        slots.copy(own.db, scope, db, to, now, journal.time(now) - now)
+        in_doubt.copy(own.db, scope, db, to, ahead)
+        slots.copy(own.db, scope, db, to, now, ahead)
     return names
 
 
-def _copy_run(own: Journal, run: Run, journal: Journal, db: Database, to: int) -> tuple[int, str]:
+def _copy_run(own: Journal, run: Run, journal: Journal, db: Database, to: int, ahead: float) -> tuple[int, str]:
     there = runs.find_copy(db, run, to)
     if there is not None:
         # It was imported before. What was sent here since is in the ledger, or has no answer.
-        in_doubt.keep(db, to, row_table.unanswered(own.db, run) if run.kind == "sale" else ())
+        unanswered = row_table.unanswered(own.db, run) if run.kind == "sale" else ()
+        in_doubt.keep(db, to, [(key, sent_at + ahead) for key, sent_at in unanswered])
         return there, run.name
     number, name, texts_name = runs.copy(db, run, to)
     with journal.writing(texts_name) as texts:
-        row_moves.copy(own, run, journal, db, number, texts)
+        row_moves.copy(own, run, journal, db, number, texts, ahead)
     runs.set_size(db, number, texts.size)
     return number, name
