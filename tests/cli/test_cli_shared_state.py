@@ -292,6 +292,7 @@ def test_a_plain_line_to_another_machine_gets_a_warning(online: Program, service
     assert not service.requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_run_whose_machine_died_is_waited_for_visibly(
     machines: tuple[Program, Program], service: FaultServer, shared: str, terminal: bool

@@ -162,6 +162,7 @@ def test_killed_while_sending_leads(program: Program, tmp_path: Path) -> None:
     check_leads(program, tmp_path / "book.db", rows=150 * KILLS, kills=KILLS, seed=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_two_processes_that_both_hold_a_run_send_no_row_twice(program: Program, tmp_path: Path, kind: str) -> None:
     """A cleaner empties the folder of locks in mid-run, and the command is started again: one of them stops."""
@@ -192,6 +193,7 @@ def test_two_processes_that_both_hold_a_run_send_no_row_twice(program: Program, 
     }
 
 
+@pytest.mark.slow
 def test_killed_side_by_side(program: Program, tmp_path: Path) -> None:
     """Two files that share leads, sent at once by two processes that are killed: no lead is sent twice."""
     dice = random.Random(8)
@@ -230,6 +232,7 @@ def whole_rows(path: Path) -> dict[int, str]:
     return {int(row["_line"]): row["_status"] for row in rows}
 
 
+@pytest.mark.slow
 def test_killed_while_writing_results(program: Program, tmp_path: Path) -> None:
     """After each kill the files hold whole rows that the journal has as well; in the end they hold all of them."""
     dice = random.Random(6)
@@ -255,6 +258,7 @@ def test_killed_while_writing_results(program: Program, tmp_path: Path) -> None:
     assert report["counts"]["refused"] == len(whole_rows(failures)) > 0
 
 
+@pytest.mark.slow
 def test_killed_while_staging(program: Program, tmp_path: Path) -> None:
     """A kill while the file is read leaves nothing that a later command would trip over, and nothing was sent."""
     dice = random.Random(5)

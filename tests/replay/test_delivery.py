@@ -281,6 +281,7 @@ def test_a_wait_that_is_too_long_stops_at_once(tmp_path: Path) -> None:
 # Outages
 
 
+@pytest.mark.slow
 def test_an_outage_costs_few_leads(tmp_path: Path) -> None:
     """While every answer is a 500, what was under way goes out, and then one lead at a time, ever less often."""
     plan = FaultPlan(steps=(Step((Fault("500"),), from_seconds=0.2, until_seconds=1.5),))

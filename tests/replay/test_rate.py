@@ -69,6 +69,7 @@ def test_a_file_that_fits_goes_out_at_once(tmp_path: Path) -> None:
         assert {attempt.status for attempt in server.attempts()} == {200}
 
 
+@pytest.mark.slow
 def test_a_window_of_hours_counts_what_was_sent_hours_ago(tmp_path: Path) -> None:
     """3 in 2 hours are 3 in 2 hours, also over runs, and after one at 10 a second."""
     slow = Rate(3, 7200.0)

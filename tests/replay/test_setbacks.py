@@ -221,6 +221,7 @@ def test_the_time_of_the_first_attempt_stays(tmp_path: Path) -> None:
         assert len(server.requests) == before
 
 
+@pytest.mark.slow
 def test_a_clock_set_back_between_two_runs_costs_one_window(tmp_path: Path) -> None:
     """The second run waits for the window and no longer, and says a time that stays the same."""
     with FaultServer() as server:

@@ -124,7 +124,9 @@ def test_a_machine_that_stands_still_in_a_turn_does_not_lock_its_account(
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
-@pytest.mark.parametrize("milliseconds", [0, 10, 50])
+@pytest.mark.parametrize(
+    "milliseconds", [0, pytest.param(10, marks=pytest.mark.slow), pytest.param(50, marks=pytest.mark.slow)]
+)
 def test_machines_share_an_account(
     tmp_path: Path, shared: str, kind: str, milliseconds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +247,7 @@ def test_a_database_that_is_restarted_in_mid_run(
     assert len(service.requests) == 12
 
 
+@pytest.mark.slow
 def test_a_database_that_stays_away(
     tmp_path: Path, service: FaultServer, postgres: Postgres, shared: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_a_signal_does_not_wait_for_a_server_that_hangs(
     assert "cms runs resume" in stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_an_answer_that_came_while_the_process_was_stopped_counts(
     online: Program, service: FaultServer, kind: str
