@@ -8,9 +8,9 @@ import pytest
 from replays import Engine
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def engine(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run a test twice: with the state in a folder, and in a database."""
+    """Run a test twice: with the state in a folder, and, among the slow tests, in a database."""
     if request.param == "postgres":
         Engine.url = request.getfixturevalue("shared")
     yield request.param
