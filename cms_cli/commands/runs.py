@@ -248,6 +248,8 @@ def prune(
     state_dir: o.StateDir = None,
     profile: o.Profile = None,
     config: o.Config = None,
+    json: o.Json = False,
+    output: o.OutputFormat = None,
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
@@ -258,9 +260,18 @@ def prune(
     from cms_cli.commands.replay import explained
     from cms_cli.replay.journal import lifecycle
     from cms_cli.replay.journal.journal import Journal
+    from cms_cli.terminal import runs as render
 
     console, settings = begin(
-        Flags(config=config, profile=profile, state_dir=state_dir, quiet=quiet, no_color=no_color)
+        Flags(
+            config=config,
+            profile=profile,
+            state_dir=state_dir,
+            json=json,
+            output=output,
+            quiet=quiet,
+            no_color=no_color,
+        )
     )
     if ledger and not yes:
         if not console.asks:
@@ -279,7 +290,7 @@ def prune(
                 every = url is None or (names and not ledger)
                 scope = None if every else _own_scope(console, settings, journal)
                 gone += lifecycle.prune(journal, names, ledger_too=ledger, scope=scope)
-    console.note(f"{gone} {'run' if gone == 1 else 'runs'} removed" + ("; the ledger is empty" if ledger else ""))
+    render.pruned(console, settings.output, gone, ledger)
     return ExitCode.OK
 
 

@@ -82,7 +82,7 @@ def show_report(console: Console, form: str, found: ReplayReport) -> None:
     """Show the result of a replay: the report on stdout, what it means and what to do next on stderr."""
     if form != "table":
         console.document(found.to_dict(), form)
-    elif not console.quiet:
+    else:
         _show_counts(console, found)
     show_warnings(console, found.new_warnings)
     _show_failures(console, found)
@@ -104,6 +104,8 @@ def row_json(row: SettledRow) -> dict[str, object]:
 
 
 def _show_counts(console: Console, found: ReplayReport) -> None:
+    if console.quiet:
+        return
     lines = [
         (status.value, f"{found.counts[status.value]:,}", meaning)
         for status, meaning in _MEANINGS.items()

@@ -118,3 +118,11 @@ def _brief(counts: Mapping[str, int]) -> str:
 
 def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def pruned(console: Console, form: str, gone: int, ledger: bool) -> None:
+    """Report what was removed."""
+    if form != "table":
+        console.document({"removed": gone, "ledger_cleared": ledger}, form)
+        return
+    console.note(f"{gone} {'run' if gone == 1 else 'runs'} removed" + ("; the ledger is empty" if ledger else ""))

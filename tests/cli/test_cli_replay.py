@@ -249,7 +249,7 @@ def test_runs_are_listed_shown_and_pruned(online: Program, sales: Path) -> None:
     shown = online("runs", "show", name, "--json").json
     assert (shown["state"], shown["total"], shown["counts"]["accepted"]) == ("finished", 5, 5)
     assert online("runs", "show", "sale-none0").code == 2
-    assert online("runs", "prune").code == 0
+    assert online("runs", "prune", "--json").json == {"removed": 1, "ledger_cleared": False}
     assert online("runs", "list", "--json").json == []
 
 
@@ -356,3 +356,11 @@ def test_a_profile_with_a_state_folder_of_its_own(program: Program, sales: Path)
         assert program("sandbox", command, *shop).code == 0
     assert program("runs", "prune", *shop).code == 0
     assert not list(program.state.glob("*"))
+
+
+def test_quiet_leaves_only_the_exit_code(online: Program, sales: Path) -> None:
+    """A dry run and a replay print nothing with -q; --json prints its document all the same."""
+    for flags in (("--dry-run",), ("--yes",)):
+        result = online("sale", "--from-csv", str(sales), *flags, "-q")
+        assert (result.code, result.stdout, result.stderr) == (0, "", "")
+        assert online("sale", "--from-csv", str(sales), *flags, "-q", "--json").json["total"]
