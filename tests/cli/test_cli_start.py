@@ -338,6 +338,17 @@ def test_a_lead_imports_what_sending_needs(online: Program) -> None:
     assert not not_needed(names)
 
 
+@pytest.mark.imports
+def test_the_database_driver_is_loaded_only_where_a_database_is_used(online: Program) -> None:
+    """A replay with its state in the folder, and a single event with CMS_STATE_URL set, do without psycopg."""
+    (online.home / "s.csv").write_text("event_name,customer_external_id\nsignup,u1\n", encoding="utf-8")
+    replay = imported(online, "lead", "--from-csv", "s.csv", "--yes")
+    single = imported(online, *EVENT, env={"CMS_STATE_URL": "postgresql://cms@127.0.0.1:1/cms"})
+
+    assert "sqlite3" in replay
+    assert not {"psycopg", "cms_cli.replay.journal.postgres_journal"} & (replay | single)
+
+
 def interrupted(program: Program, module: str, *, before: str, by: str) -> Result:
     """Run it, and have something happen when a module is looked for."""
     (program.home / "sitecustomize.py").write_text(
