@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,34 @@ def test_importing_twice_changes_nothing(moving: Program, other: Program, servic
     assert other("state", "status", "--json").json["sales"] == 3
     assert other("runs", "resume", "--all", "--yes").code == 0
     assert len(service.requests) == 3
+
+
+def test_a_run_whose_name_was_taken_is_imported_once(
+    moving: Program, other: Program, service: FaultServer, shared: str
+) -> None:
+    """Also where the import was cut off once the database had everything, and under the name that it got there."""
+    import psycopg
+
+    path = leads(moving.home, "abc")
+    assert moving("lead", "--from-csv", path, "--yes", "--limit", "1").code == 0
+    name = moving("runs", "list", "--json").json[0]["run"]
+    assert other("lead", "--from-csv", leads(other.home, "xy"), "--yes", "--limit", "1").code == 0
+    with psycopg.connect(shared) as connection:
+        connection.execute("UPDATE cms.runs SET name = %s", (name,))
+        connection.execute("UPDATE cms.runs SET texts = replace(texts, split_part(texts, '.', 1), name)")
+        connection.execute("UPDATE cms.row_texts SET texts = (SELECT texts FROM cms.runs)")
+    before = moving.home / "before"
+    shutil.copytree(moving.state, before)
+    (new,) = imported(moving)["unfinished"]  # type: ignore[misc]
+    assert new != name
+    shutil.rmtree(moving.state)
+    shutil.copytree(before, moving.state)
+
+    assert imported(moving)["unfinished"] == [new]
+
+    assert {run["run"] for run in other("runs", "list", "--json").json} == {name, new}
+    assert other("runs", "resume", "--all", "--yes").code == 0
+    assert customers(service) == dict.fromkeys("abcxy", 1)
 
 
 def test_two_machines_that_sent_the_same(moving: Program, other: Program, service: FaultServer) -> None:

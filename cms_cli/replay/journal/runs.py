@@ -165,13 +165,16 @@ def _free_name(db: Database, kind: str) -> str:
             return name
 
 
-def find_copy(db: Database, run: Run, scope: int) -> int | None:
-    """Return the number of the copy of another journal's run, or None where there is none."""
+def find_copy(db: Database, run: Run, scope: int) -> tuple[int, str] | None:
+    """Return number and name of the copy of another journal's run, or None where there is none.
+
+    Not by its name, which is another one where that was taken.
+    """
     found = db.execute(
-        "SELECT id FROM runs WHERE name = ? AND scope = ? AND sha256 = ? AND created = ?",
-        (run.name, scope, run.sha256, run.created),
+        "SELECT id, name FROM runs WHERE scope = ? AND kind = ? AND sha256 = ? AND shape = ? AND created = ?",
+        (scope, run.kind, run.sha256, run.shape, run.created),
     ).fetchone()
-    return int(found[0]) if found else None
+    return (int(found[0]), str(found[1])) if found else None
 
 
 def copy(db: Database, run: Run, scope: int) -> tuple[int, str, str]:

@@ -138,7 +138,7 @@ def _copy_run(own: Journal, run: Run, journal: Journal, db: Database, to: int, a
         # It was imported before. What was sent here since is in the ledger, or has no answer.
         unanswered = row_table.unanswered(own.db, run) if run.kind == "sale" else ()
         in_doubt.keep(db, to, [(key, sent_at + ahead) for key, sent_at in unanswered])
-        return there, run.name
+        return there
     number, name, texts_name = runs.copy(db, run, to)
     with journal.writing(texts_name) as texts:
         row_moves.copy(own, run, journal, db, number, texts, ahead)
