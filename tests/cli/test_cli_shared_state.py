@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import stat
 from collections import Counter
@@ -250,6 +251,18 @@ def test_a_url_that_is_none(online: Program, service: FaultServer, value: str) -
 
     assert result.code == 2
     assert "CMS_STATE_URL must be the URL of a PostgreSQL database" in result.stderr
+    assert not service.requests
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no bytes in its environment")
+@pytest.mark.parametrize("value", ["postgresql://u:s3cret@h/d\udcff", "postgresql://u:s3%zzcret@h/d"])
+def test_a_url_that_the_driver_cannot_read(online: Program, service: FaultServer, value: str) -> None:
+    """It is no failure of the program, and the password in it is not shown."""
+    result = online("sale", "--from-csv", sales(online.home, range(1)), "--yes", env={"CMS_STATE_URL": value})
+
+    assert result.code == 3
+    assert "the URL of the shared state cannot be read" in result.stderr
+    assert "cret" not in result.stderr
     assert not service.requests
 
 

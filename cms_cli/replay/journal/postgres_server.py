@@ -56,7 +56,7 @@ class Server:
 
         try:
             said = conninfo_to_dict(url)
-        except self._psycopg.ProgrammingError:  # whose message may show the password
+        except (self._psycopg.ProgrammingError, UnicodeError):  # whose messages may show the password
             raise JournalError("the URL of the shared state cannot be read", _URL_HINT) from None
         defaults = {
             each.keyword.decode(): each.val.decode()
