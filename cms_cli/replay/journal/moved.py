@@ -146,7 +146,18 @@ def _write(folder: Path, moves: list[Move]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)
+            _sync_folder(folder)
         except BaseException:
             with suppress(OSError):
                 new.unlink()
             raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the new name on disk: after a power cut the folder must not be open again. Windows has no such call."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
