@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cms_cli.config.file import nearest
+from cms_cli.config.file import meant
 from cms_cli.config.keys import DEFAULT_PROFILE, KEYS
 from cms_cli.errors import CommandError
 
@@ -35,7 +35,7 @@ def locate(name: str, profile: str | None) -> tuple[str, str]:
         except ValueError as problem:
             raise CommandError(f"the profile's name {problem}") from None
     if key not in KEYS or (section and not KEYS[key].in_profiles):
-        raise CommandError(f"unknown key {name}{nearest(key, bool(section))}")
+        raise CommandError(f"unknown key {name}{meant(key, bool(section))}")
     return section, key
 
 

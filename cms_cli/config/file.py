@@ -30,6 +30,7 @@ from cms_cli.config import state_url, tomltext
 from cms_cli.config.keys import CONFIG_FLAG, DEFAULT_PROFILE, KEYS, PLAIN_NAME, TOKEN_KEYS
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
+from cms_cli.nearest import nearest
 
 _TABLES = ("profiles", "mappings")
 
@@ -152,10 +153,10 @@ def _section_problems(section: Mapping[str, Any], name: str, text: str) -> list[
         if isinstance(value, dict) and not name:  # [profile.shop], where [profiles.shop] is meant
             heads = [_line(text, key, ""), *(_line(text, f"{key}.{under}", "") for under in value)]
             where = next(filter(None, heads), "") or _line(text, "", key)
-            found.append((where, f"unknown table {key}{_nearest(key, _TABLES)}"))
+            found.append((where, f"unknown table {key}{_meant(key, _TABLES)}"))
             continue
         if key not in KEYS or (name and not KEYS[key].in_profiles):
-            found.append((_line(text, name, key), f"unknown key {full}{nearest(key, bool(name))}"))
+            found.append((_line(text, name, key), f"unknown key {full}{meant(key, bool(name))}"))
             continue
         try:
             KEYS[key].check(value)
@@ -164,16 +165,14 @@ def _section_problems(section: Mapping[str, Any], name: str, text: str) -> list[
     return found
 
 
-def nearest(key: str, in_profile: bool) -> str:
+def meant(key: str, in_profile: bool) -> str:
     """Return ``; did you mean host?`` for a key that is nearly one of ours, else the list of ours."""
-    return _nearest(key, [name for name, each in KEYS.items() if each.in_profiles or not in_profile])
+    return _meant(key, [name for name, each in KEYS.items() if each.in_profiles or not in_profile])
 
 
-def _nearest(key: str, known: Sequence[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(key.replace("-", "_").lower(), known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+def _meant(key: str, known: Sequence[str]) -> str:
+    near = nearest(key, known)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}"
 
 
 def _tables(value: object) -> list[tuple[str, object]]:

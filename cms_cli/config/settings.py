@@ -18,6 +18,7 @@ from cms_cli.config.homes import expanded
 from cms_cli.config.keys import CONFIG_FLAG, CONFIG_VARIABLE, DEFAULT_PROFILE, KEYS, Output
 from cms_cli.config.origin import Origin, OriginKind, Setting
 from cms_cli.errors import CommandError
+from cms_cli.nearest import nearest
 
 
 @dataclass(frozen=True)
@@ -247,12 +248,10 @@ class Settings:
         name = self.profile.value
         if self.config.has_profile(name):
             return
-        import difflib
-
         path = self.config.path
         known = [DEFAULT_PROFILE, *self.config.profiles]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Make it with: cms auth login --profile {name}"
+        near = nearest(name, known)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Make it with: cms auth login --profile {name}"
         missing = "" if self.config.exists else ", which does not exist"
         raise CommandError(f"{_named(self.profile.origin)}: there is no profile {name} in {path}{missing}", hint)
 

@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from cms_cli.errors import CommandError
 from cms_cli.terminal.console import Console
-from cms_cli.terminal.usage import nearest
+from cms_cli.terminal.usage import meant
 
 EVENT = "Event"
 """The group of the fields of an event, each of which can be given once."""
@@ -222,8 +222,8 @@ class Group(TyperGroup):
         Raises:
             CommandError: Always.
         """
-        meant = nearest(name, self.list_commands(ctx))
-        raise CommandError(f"{ctx.command_path} has no command {name}{meant}", f"See: {ctx.command_path} --help")
+        path, known = ctx.command_path, self.list_commands(ctx)
+        raise CommandError(f"{path} has no command {name}{meant(name, known)}", f"See: {path} --help")
 
 
 class Entry(NamedTuple):

@@ -5,13 +5,14 @@ Typer and Click have a style of their own for each of them: `Got unexpected extr
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import shlex
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
+
+from cms_cli.nearest import nearest
 
 
 def is_usage_error(error: Exception) -> bool:
@@ -35,7 +36,8 @@ def _message(error: Any, path: str, arguments: Sequence[str]) -> str:
     kind, message = type(error).__name__, str(getattr(error, "message", "")).rstrip(".")
     flag = getattr(error, "option_name", "")
     if kind == "NoSuchOption":
-        return f"{path} has no flag {flag}{_meant(error.possibilities or ())}"
+        flags = [each for param in error.ctx.command.params if not param.hidden for each in param.opts]
+        return f"{path} has no flag {flag}{meant(flag, flags)}"
     if kind == "BadOptionUsage":
         return f"{flag} takes no value" if "does not take" in message else f"{flag} needs a value"
     if kind == "MissingParameter":
@@ -46,8 +48,8 @@ def _message(error: Any, path: str, arguments: Sequence[str]) -> str:
         # "argument(s) (a b)", or with older versions "arguments (a b)".
         named = message.replace("(s)", "", 1).partition("(")[2]
         words = [word for word in arguments if word in named]
-        meant = _joined(path, arguments) or _as_flag(error.ctx, words)
-        return f"{path} takes no argument {' '.join(map(shlex.quote, words))}{meant}"
+        instead = _joined(path, arguments) or _as_flag(error.ctx, words)
+        return f"{path} takes no argument {' '.join(map(shlex.quote, words))}{instead}"
     return message
 
 
@@ -58,13 +60,10 @@ def _joined(path: str, arguments: Sequence[str]) -> str:
     return f"; --from-csv takes one file, so join several with the same columns: cat *.csv | {path} --from-csv -"
 
 
-def _meant(possible: Sequence[str]) -> str:
-    return f"; did you mean {' or '.join(possible)}?" if possible else ""
-
-
-def nearest(word: str, known: Sequence[str], most: int = 3) -> str:
+def meant(word: str, known: Sequence[str]) -> str:
     """Return ``; did you mean lead?``, or "" if nothing is near."""
-    return _meant(difflib.get_close_matches(word, known, n=most))
+    near = nearest(word, known)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _missing(error: Any) -> list[str]:

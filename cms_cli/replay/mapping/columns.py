@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Union
 
+from cms_cli.nearest import nearest
 from cms_cli.replay.model import ADDED, InputError
 from cms_cli.replay.problems import LONGEST_VALUE, shown
 from cms_cli.replay.values import cells as cell_texts
@@ -109,8 +109,8 @@ def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
     for field in fields.values():
         if wanted in (folded(field.name), folded(field.wire)):
             return field.name
-    close = difflib.get_close_matches(name.replace("-", "_"), fields, 1)
-    hint = f"Did you mean {close[0]}?" if close else f"{what.capitalize()} has: {', '.join(fields)}."
+    close = nearest(name, fields)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"{what.capitalize()} has: {', '.join(fields)}."
     raise InputError(f'{what} has no field "{name}"', hint)
 
 
@@ -230,8 +230,9 @@ def absent(header: Sequence[str], column: str, wanted_by: str) -> InputError:
     """Return the error for a missing column."""
     keyed = _KEYED.fullmatch(column)
     wanted = keyed[1] if keyed else column
-    close = difflib.get_close_matches(wanted, header, 1, 0.5)
-    hint = f'Did you mean "{close[0]}"? ' if close else ""
+    close = nearest(wanted, header)
+    quoted = " or ".join(f'"{each}"' for each in close)
+    hint = f"Did you mean {quoted}? " if close else ""
     return InputError(
         f'{wanted_by} names the column "{wanted}", which is not in the file', f"{hint}It has: {listed(header)}."
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
+from cms_cli.nearest import nearest
 from cms_cli.replay.mapping import mapping_file
 from cms_cli.replay.mapping.columns import folded
 from cms_cli.replay.mapping.rule import Rules
@@ -51,8 +51,8 @@ def preset(name: str) -> Preset:
     """
     key = folded(name)
     if key not in names():
-        close = difflib.get_close_matches(key, names(), 1, 0.5)
-        meant = f"Did you mean {close[0]}? " if close else ""
+        close = nearest(name, names())
+        meant = f"Did you mean {' or '.join(close)}? " if close else ""
         raise InputError(
             f'there is no preset "{name}"', f"{meant}There are {', '.join(names())}; cms presets shows them."
         )

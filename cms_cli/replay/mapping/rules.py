@@ -54,6 +54,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from cms_cli.nearest import nearest
 from cms_cli.replay.mapping.columns import Expression, field_named
 from cms_cli.replay.mapping.rule import FieldRule, FoldRule, RefundRule, Rules, SkipRule
 from cms_cli.replay.model import InputError, Problem
@@ -315,12 +316,10 @@ class _Reader:
         return 0
 
     def _known(self, table: Mapping[str, Any], known: Sequence[str], section: str) -> None:
-        import difflib
-
         for key in table:
             if key not in known:
-                close = difflib.get_close_matches(str(key), known, 1)
-                meant = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+                close = nearest(str(key), known)
+                meant = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
                 self._say(section, str(key), f"unknown key {_path(section, str(key))}{meant}")
 
     def _say(self, section: str, key: str, message: str) -> None:

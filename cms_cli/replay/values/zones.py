@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timezone, tzinfo
 
+from cms_cli.nearest import nearest
 from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
 
@@ -44,8 +45,6 @@ def names_other_zone(header: str) -> bool:
 
 
 def _unknown_zone(name: str, known: list[str]) -> Problem:
-    import difflib
-
     if not known:
         return Problem(
             "zone_database_missing",
@@ -62,15 +61,10 @@ def _unknown_zone(name: str, known: list[str]) -> Problem:
             f"{shown(name)} is an offset, and no time zone",
             f"use a name such as Europe/Berlin, which knows when the clocks change{fixed}",
         )
-    folded = {each.casefold(): each for each in known}
-    wanted = name.casefold().replace(" ", "_")
-    # "Berlin" first: it is nearer to Europe/Berlin than its letters say. And CEST is nowhere near to EST.
-    places = [each for each in folded if "/" in each and not each.startswith("etc/")]
-    near = [each for each in places if each.rpartition("/")[2] == wanted] or difflib.get_close_matches(
-        wanted, places, n=1
-    )
+    # Places only: CEST is nowhere near to EST.
+    near = nearest(name, [each for each in known if "/" in each and not each.startswith("Etc/")])
     return Problem(
         "zone_unknown",
         f"{shown(name)} is no time zone",
-        f"did you mean {folded[near[0]]}?" if near else "use a name such as Europe/Berlin or America/New_York",
+        f"did you mean {' or '.join(near)}?" if near else "use a name such as Europe/Berlin or America/New_York",
     )
