@@ -20,7 +20,7 @@ from cms_cli.commands.target import SANDBOX, Target, open_target
 from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode, first_of
-from cms_cli.replay.journal import runs
+from cms_cli.replay.journal import moved, runs
 from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.runs import Run, RunBusyError
@@ -130,9 +130,14 @@ def resume_all(asked: ResumeRequest) -> ExitCode:
     with explained(console), open_target(settings, console, sandbox=False) as target:
         require_state(target, console)
         found: list[Run] = []
+        assert target.account is not None
+        assert target.local_account is not None
         journal = Journal.open_to_read(target.state_dir, target.state_url)
-        if journal is not None and target.account is not None:
+        if journal is not None:
             with journal, journal.reading():
+                # What this machine has left unfinished may be elsewhere.
+                state = journal.identity()
+                moved.check(target.state_dir, state, target.name, target.local_account, target.account.key)
                 scope = runs.find_scope(journal, target.name, target.account.key)
                 found = list(runs.unfinished_of(journal, scope)) if scope is not None else []
     if not found:

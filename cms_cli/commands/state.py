@@ -191,6 +191,7 @@ def import_(
         raise CommandError("CMS_STATE_URL names no database", _NAME_IT)
     with explained(console), open_target(settings, console, sandbox=False) as target:
         from cms_cli.replay.journal.journal import Journal
+        from cms_cli.replay.journal.locks import RunBusyError
         from cms_cli.replay.journal.postgres_setup import name_of
         from cms_cli.replay.journal.state_import import import_state
 
@@ -198,13 +199,20 @@ def import_(
         assert target.local_account is not None
         where = name_of(settings.state_url)
         with Journal.open(settings.state_dir, settings.state_url) as journal:
-            found = import_state(
-                settings.state_dir,
-                journal,
-                host=target.name,
-                local=from_account or target.local_account,
-                account=target.account.key,
-                where=where,
-            )
+            try:
+                found = import_state(
+                    settings.state_dir,
+                    journal,
+                    host=target.name,
+                    local=from_account or target.local_account,
+                    account=target.account.key,
+                    where=where,
+                )
+            except RunBusyError as error:
+                raise CommandError(
+                    "another cms is at work on this account: a replay on this machine, or an import",
+                    "Wait for it, or stop it first. Nothing was imported.",
+                    ExitCode.UNAVAILABLE,
+                ) from error
     render.imported(console, settings.output, str(settings.state_dir), where, found)
     return ExitCode.OK

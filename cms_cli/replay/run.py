@@ -56,10 +56,10 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
         source = stack.enter_context(_input(request))
         journal = stack.enter_context(Journal.open(request.state_dir, request.state_url))
         stack.enter_context(journal.reading())
-        _check_moved(journal, request)
         scope = runs.scope_of(journal, request.host, request.account)
         identity = (request.kind.value, source.sha256, request.shape.to_json())
         stack.enter_context(journal.hold(scope, *identity, waiting=watcher.waiting))
+        _check_moved(journal, request)  # with the run held, which an import has held before it copies anything
         job = Job(request, watcher, journal, scope, Intake(request, source), dry=False, begin=begin)
         plan = _plan(job, stack)
         return _begin(job, journal, plan, send) if plan.new else _go_on(job, journal, plan, send)
@@ -78,7 +78,7 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
     check_outputs(request.outputs, is_input_of(run.file, run.sha256))
     identity = (run.kind, run.sha256, run.shape)
     with journal.reading(), journal.hold(run.scope, *identity, waiting=watcher.waiting):
-        _check_moved(journal, request)
+        _check_moved(journal, request, run)
         held = runs.by_name(journal, run.name)
         if held is None:
             raise RunConflictError(f"{run.name} is not there any more", "See cms runs list.")
@@ -137,15 +137,23 @@ def _looked_at(request: Request) -> tuple[Journal | None, warnings.Warnings]:
         return None, (f"what earlier runs left was not looked at: {error.message}",)
 
 
-def _check_moved(journal: Journal, request: Request) -> None:
+def _check_moved(journal: Journal, request: Request, run: Run | None = None) -> None:
     """Make sure that what this machine has sent before is known to the journal that is used.
+
+    Args:
+        journal: The journal.
+        request: What was asked for.
+        run: The run that is gone on with; a renewed token may have another key than the account that it belongs to.
 
     Raises:
         InputError: It is not.
         JournalError: The journal of the state folder cannot be used.
     """
-    account = request.local_account or request.account
-    moved.check(request.state_dir, journal.identity(), request.host, account)
+    state = journal.identity()
+    local = request.local_account or request.account
+    if run is not None and state is None:
+        local = run.account
+    moved.check(request.state_dir, state, request.host, local, request.account)
 
 
 def _lost_state(request: Request) -> warnings.Warnings:

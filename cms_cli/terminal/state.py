@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cms_cli.replay.journal.moved import FILE_NAME
 from cms_cli.replay.journal.state_import import Imported
 from cms_cli.replay.journal.state_report import StateReport
 from cms_cli.terminal.console import Console
@@ -46,11 +47,18 @@ def imported(console: Console, form: str, folder: str, where: str, found: Import
         others = [{"host": host, "account": account} for host, account in found.others]
         console.document({"folder": folder, "where": where, **found._asdict(), "others": others}, form)
         return
-    if found.sales or found.leads or found.runs:
-        ledger = f"{found.sales:,} sales and {found.leads:,} leads of the ledger"
-        console.note(f"imported into {where}: {ledger}, {found.runs:,} runs")
+    ledger = f"{found.sales:,} sales and {found.leads:,} leads of the ledger, {found.runs:,} runs"
+    if found.again:
+        console.note(f"imported before into {found.before}: there is nothing new to import")
+        console.note(
+            f"To import it once more, as into a database that was restored, remove {folder}/{FILE_NAME} first"
+        )
+    elif found.sales or found.leads or found.runs:
+        console.note(f"imported into {where}: {ledger}")
     else:
         console.note(f"{folder} knows nothing of this account: there is nothing to import")
+    if found.before is not None and not found.again:
+        console.warn(f"{folder} was imported before into {found.before}: what was sent since is known only there")
     for name in found.unfinished:
         console.note(f"{name} is not finished: {console.next_command(f'runs resume {name}')}")
     for host, account in found.others:

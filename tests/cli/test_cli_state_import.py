@@ -7,63 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from faultserver import DROP, HANG, SUCCESS, FaultServer, json_reply
-from program import TOKEN, Program
-
-SALES = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
-LEADS = "event_name,customer_external_id,click_id\n"
-TIMED = "event_name,customer_external_id,click_id,timestamp\n"
-
-
-def write(home: Path, name: str, text: str) -> str:
-    path = home / name
-    path.write_text(text)
-    return str(path)
-
-
-def sales(home: Path, numbers: range, name: str = "sales.csv", amount: int = 499) -> str:
-    return write(home, name, SALES + "".join(f"c{n},buy,u{n},inv{n},{amount},EUR\n" for n in numbers))
-
-
-def leads(home: Path, text: str, name: str = "leads.csv") -> str:
-    return write(home, name, LEADS + "".join(f"signup,{each},c{each}\n" for each in text))
-
-
-def customers(service: FaultServer) -> Counter[str]:
-    return Counter(request.json["customerExternalId"] for request in service.requests)
-
-
-@pytest.fixture
-def moving(online: Program, shared: str) -> Program:
-    """A machine that has kept its state in a folder. ``moving.env`` has what to add to name the database."""
-    online.shared = {"CMS_STATE_URL": shared, "CMS_ACCOUNT": "shop"}  # type: ignore[attr-defined]
-    return online
-
-
-@pytest.fixture
-def other(tmp_path: Path, moving: Program, service: FaultServer) -> Program:
-    """Another machine, which has the database from the beginning."""
-    home = tmp_path / "other"
-    home.mkdir()
-    program = Program(home)
-    program.env.update(CMS_HOST=service.url, CMS_BEARER_TOKEN=TOKEN, **shared_of(moving))
-    return program
-
-
-def shared_of(machine: Program) -> dict[str, str]:
-    found: dict[str, str] = machine.shared  # type: ignore[attr-defined]
-    return found
-
-
-def imported(machine: Program, *flags: str) -> dict[str, object]:
-    result = machine("state", "import", "--json", *flags, env=shared_of(machine))
-    assert result.code == 0, result.stderr
-    found: dict[str, object] = result.json
-    return found
+from moving import SALES, TIMED, customers, imported, leads, sales, shared_of, write
+from program import Program
 
 
 def test_what_was_sent_is_known_on_every_machine(moving: Program, other: Program, service: FaultServer) -> None:

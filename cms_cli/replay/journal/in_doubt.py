@@ -29,6 +29,12 @@ def too_long_ago(db: Database, scope: int, now: float) -> set[bytes]:
     return {bytes(key) for (key,) in found}
 
 
+def size(db: Database, scope: int) -> int:
+    """Return how many there are."""
+    (found,) = db.execute("SELECT count(*) FROM sales_in_doubt WHERE scope = ?", (scope,)).fetchone()
+    return int(found)
+
+
 def forget(db: Database, scope: int, keys: Iterable[bytes]) -> None:
     """Delete some: somebody said to send them again."""
     db.executemany("DELETE FROM sales_in_doubt WHERE scope = ? AND invoice = ?", ((scope, key) for key in keys))

@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from cms_cli.replay.journal import ledger, runs
+from cms_cli.access.account import owner_in
+from cms_cli.replay.journal import in_doubt, ledger, runs
 from cms_cli.replay.journal.journal import Journal, private_folder
 from cms_cli.replay.journal.sqlite_file import JournalError, explained
 from cms_cli.replay.model import InputError
@@ -29,6 +30,7 @@ class Move(NamedTuple):
         host: The host.
         account: The key of the account in the folder.
         state: The identity of the database.
+        to: The key of the account there.
         where: The database, for people.
         complete: Whether everything is there.
     """
@@ -36,8 +38,19 @@ class Move(NamedTuple):
     host: str
     account: str
     state: str
+    to: str
     where: str
     complete: bool
+
+    def is_to(self, state: str, account: str) -> bool:
+        """Return whether it is a move to this account in this database."""
+        return (self.state, self.to) == (state, account)
+
+    @property
+    def place(self) -> str:
+        """The database and the account there, for people."""
+        name = owner_in(self.to)
+        return f"{self.where} (account {name})" if name else self.where
 
 
 def find(folder: Path, host: str, account: str) -> Move | None:
@@ -67,30 +80,37 @@ def unmark(folder: Path, move: Move) -> None:
     _write(folder, _others(folder, move))
 
 
-def check(folder: Path, state: str | None, host: str, account: str) -> None:
+def check(folder: Path, state: str | None, host: str, local: str, account: str) -> None:
     """Make sure that what this machine has sent for an account is known to the state that a replay uses.
 
     Args:
         folder: The state folder.
         state: The identity of the database that keeps the state; None where the folder does.
         host: The host.
-        account: The key of the account in the folder.
+        local: The key of the account in the folder.
+        account: Its key in the database.
 
     Raises:
         InputError: It is not.
         JournalError: The folder's own journal, or the mark, cannot be used.
     """
-    move = find(folder, host, account)
+    move = find(folder, host, local)
     if state is None:
         if move is not None:
             raise InputError(
                 f"{folder} is no longer used for this account: cms state import moved it to {move.where}",
                 "Set CMS_STATE_URL. The folder does not know what other machines have sent since.",
             )
-    elif move is not None and move.state == state:
+    elif move is not None and move.is_to(state, account):
         if not move.complete:
             raise InputError(f"the import of {folder} was interrupted", "Finish it: cms state import")
-    elif knows(folder, host, account):
+    elif knows(folder, host, local):
+        if move is not None:
+            raise InputError(
+                f"{folder} was moved to {move.place}, which is not where this replay would look",
+                "Name that one with CMS_STATE_URL and CMS_ACCOUNT. To take over all the same what the folder itself"
+                " knows: cms state import",
+            )
         raise InputError(
             f"{folder} knows what this machine has sent for this account, and the shared state does not",
             "Take it over, once: cms state import",
@@ -110,7 +130,8 @@ def knows(folder: Path, host: str, account: str) -> bool:
         scope = runs.find_scope(journal, host, account)
         if scope is None:
             return False
-        return any(ledger.sizes(journal.db, scope)) or any(run.scope == scope for run in runs.all_runs(journal))
+        sent = (*ledger.sizes(journal.db, scope), in_doubt.size(journal.db, scope))
+        return any(sent) or any(run.scope == scope for run in runs.all_runs(journal))
 
 
 def _others(folder: Path, move: Move) -> list[Move]:
@@ -121,11 +142,11 @@ def _read(folder: Path) -> list[Move]:
     path = folder / FILE_NAME
     with explained(path):
         try:
-            text = path.read_text(encoding="utf-8")
+            data = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return []
     try:
-        return [Move(**each) for each in json.loads(text)]
+        return [Move(**each) for each in json.loads(data)]
     except (ValueError, TypeError) as error:
         raise JournalError(
             f"{path} is damaged: it says which accounts were moved to a database",

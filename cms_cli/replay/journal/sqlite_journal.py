@@ -26,6 +26,7 @@ from cms_cli.replay.journal.sqlite_file import FILE_NAME, LOCKS, JournalError, e
 if TYPE_CHECKING:
     from cms_cli.replay.journal.runs import Run
 
+_MOST_OPEN = 16  # files of row texts; the system counts open files, and a folder may have thousands of runs
 _TIDY_SECONDS = 2.0  # for a moment in which nobody reads, to empty the log in
 
 
@@ -99,10 +100,13 @@ class SqliteJournal(Journal):
 
     def close(self) -> None:
         """Close the files; what was committed stays."""
+        self._close_texts()
+        self._connection.close()
+
+    def _close_texts(self) -> None:
         for reader in self._texts.values():
             reader.close()
         self._texts.clear()
-        self._connection.close()
 
     def row_texts(self, run: Run) -> RowTextsReader:
         """Return what the rows of a run say; opened once.
@@ -112,6 +116,8 @@ class SqliteJournal(Journal):
         """
         reader = self._texts.get(run.texts)
         if reader is None:
+            if len(self._texts) >= _MOST_OPEN:
+                self._close_texts()
             path = self.folder / run.texts
             with explained(path):
                 reader = self._texts[run.texts] = RowTextsReader(path, run.texts_size)

@@ -7,8 +7,6 @@ or a second machine that has sent the same files, adds only what is missing.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +14,7 @@ from cms_cli.replay.journal import (
     in_doubt,
     ledger,
     lifecycle,
+    locks,
     look_alikes,
     moved,
     row_moves,
@@ -23,8 +22,9 @@ from cms_cli.replay.journal import (
     runs,
     slots,
 )
+from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.database import Database
-from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.journal import LOCKS, Journal
 from cms_cli.replay.journal.moved import Move
 from cms_cli.replay.journal.runs import Run, RunState
 
@@ -38,6 +38,8 @@ class Imported(NamedTuple):
         runs: Runs that it had.
         unfinished: The names of those that still have rows to send, as the database knows them.
         others: Host and account key of what else is in the folder, and was left there.
+        before: Where an earlier import has moved the account to, for people; None where there was none.
+        again: Whether that was here, so that there was nothing left to do.
     """
 
     sales: int = 0
@@ -45,6 +47,8 @@ class Imported(NamedTuple):
     runs: int = 0
     unfinished: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
+    before: str | None = None
+    again: bool = False
 
 
 def import_state(folder: Path, journal: Journal, *, host: str, local: str, account: str, where: str) -> Imported:
@@ -59,85 +63,104 @@ def import_state(folder: Path, journal: Journal, *, host: str, local: str, accou
         where: The database, for people.
 
     Raises:
-        RunBusyError: A replay of the account is at work on this machine.
+        RunBusyError: A replay of the account is at work on this machine, or another import.
         JournalError: The folder's journal or the database cannot be used; then nothing was imported.
     """
-    if Journal.open_to_read(folder) is None:
+    own = Journal.open_to_read(folder)
+    if own is None:
         return Imported()
-    with Journal.open(folder) as own:
+    own.close()
+    # The marks of all accounts are in one file: one import at a time.
+    with Journal.open(folder) as own, own.reading(), locks.hold(folder / LOCKS, "import"):
         others = tuple(pair for pair in runs.scopes(own) if pair != (host, local))
         scope = runs.find_scope(own, host, local)
         if scope is None:
             return Imported(others=others)
-        move = Move(host, local, journal.identity() or "", where, False)
-        with ExitStack() as stack:
-            stack.enter_context(own.reading())
-            found = stack.enter_context(_closed(folder, move, own, scope))
-            names = _copy(own, scope, journal, runs.scope_of(journal, host, account), found)
+        to = runs.scope_of(journal, host, account)
+        move = Move(host, local, journal.identity() or "", account, where, False)
+        before = moved.find(folder, host, local)
+        # The folder was closed since then: what it has was copied, and the database may have moved on from it.
+        again = before is not None and before.complete and before.is_to(move.state, move.to)
+        if again:
+            copies = [(run, runs.find_copy(journal.db, run, to)) for run in _runs_of(own, scope)]
+            found = [(run, copy[1]) for run, copy in copies if copy is not None]
+        else:
+            _close(folder, move, before, own, scope)
+            found = _copy(own, scope, journal, to)
             moved.mark(folder, move._replace(complete=True))
-            sales, leads = ledger.sizes(own.db, scope)
-            unfinished = [run for run in found if run.state is RunState.UNFINISHED]
-            for run in unfinished:  # they are gone on with from the database
+        for run, _ in found:
+            if run.state is RunState.UNFINISHED:  # it is gone on with from the database
                 lifecycle.delete(own, run)
-    return Imported(sales, leads, len(found), tuple(names[run.id] for run in unfinished), others)
+        return Imported(
+            *ledger.sizes(own.db, scope),
+            runs=len(found),
+            unfinished=tuple(name for run, name in found if run.state is RunState.UNFINISHED),
+            others=others,
+            before=None if before is None or not before.complete else before.place,
+            again=again,
+        )
 
 
-@contextmanager
-def _closed(folder: Path, move: Move, own: Journal, scope: int) -> Iterator[list[Run]]:
-    """Close the folder for the account: no replay begins, and none is at work. Yields its runs.
+def _close(folder: Path, move: Move, before: Move | None, own: Journal, scope: int) -> None:
+    """Close the folder for the account: no replay begins, and none is at work.
 
     Whatever goes wrong once something may have been copied, it stays closed until an import gets to its end.
     """
-    before = moved.find(folder, move.host, move.account)
     moved.mark(folder, move)
-    with ExitStack() as stack:
-        try:
-            found = stack.enter_context(_held(own, scope))
-        except Exception:
-            moved.unmark(folder, move)
-            if before is not None:
-                moved.mark(folder, before)
-            raise
-        yield found
+    try:
+        _settle(own, scope)
+    except Exception:
+        moved.unmark(folder, move)
+        if before is not None:
+            moved.mark(folder, before)
+        raise
 
 
-@contextmanager
-def _held(own: Journal, scope: int) -> Iterator[list[Run]]:
-    """Hold every run of an account, so that none is at work; what a crash has interrupted gets its outcome."""
-    found = [run for run in runs.all_runs(own) if run.scope == scope]
-    with ExitStack() as stack:
-        for held in {(run.kind, run.sha256, run.shape if run.kind == "sale" else "") for run in found}:
-            stack.enter_context(own.hold(scope, *held))
-        # Those that were never staged to their end have sent nothing.
-        staged = [run for run in found if run.state is not RunState.STAGING]
-        for run in staged:
-            if run.state is RunState.UNFINISHED:
-                row_table.recover(own, run, time.time())
-        yield staged
+def _settle(own: Journal, scope: int) -> None:
+    """Make sure that no run is at work, and give what a crash has interrupted its outcome.
+
+    To have held a run for a moment is enough: whoever holds it next finds the folder closed, and so does whoever
+    stages one that is not there yet.
+    """
+    for listed in list(runs.all_runs(own)):
+        if listed.scope == scope:
+            with own.hold(scope, listed.kind, listed.sha256, listed.shape):
+                run = runs.by_name(own, listed.name)  # as whoever held it last has left it
+                if run is not None and run.state is RunState.UNFINISHED:
+                    row_table.recover(own, run, time.time())
 
 
-def _copy(own: Journal, scope: int, journal: Journal, to: int, found: list[Run]) -> dict[int, str]:
-    """Copy everything of an account; returns the names of its runs in the database, by their number here."""
-    with journal.hold(to, "import", "", ""), journal.transaction() as db:
+def _runs_of(own: Journal, scope: int) -> list[Run]:
+    """Return the runs of an account, the oldest first, but for those that were never staged to their end."""
+    found = [run for run in runs.all_runs(own) if run.scope == scope and run.state is not RunState.STAGING]
+    return found[::-1]
+
+
+def _copy(own: Journal, scope: int, journal: Journal, to: int) -> list[tuple[Run, str]]:
+    """Copy everything of an account; returns its runs with their names in the database."""
+    with journal.hold(to, "import", "", ""), own.snapshot(), journal.transaction() as db:
         numbers: dict[int, int] = {}
-        names: dict[int, str] = {}
+        named: list[tuple[Run, str]] = []
+        # What was noted by this machine's clock is moved to the server's.
         now = time.time()
-        ahead = journal.time(now) - now  # of the server's clock: what was noted by ours is moved to its time
-        for run in found:
-            numbers[run.id], names[run.id] = _copy_run(own, run, journal, db, to, ahead)
+        ahead = Clock(journal.ahead).now() - now
+        for run in _runs_of(own, scope):
+            numbers[run.id], name = _copy_run(own, run, journal, db, to, ahead)
+            named.append((run, name))
         ledger.copy(own.db, scope, db, to)
         look_alikes.copy(own.db, scope, db, to, numbers)
         in_doubt.copy(own.db, scope, db, to, ahead)
         slots.copy(own.db, scope, db, to, now, ahead)
-    return names
+    return named
 
 
 def _copy_run(own: Journal, run: Run, journal: Journal, db: Database, to: int, ahead: float) -> tuple[int, str]:
     there = runs.find_copy(db, run, to)
     if there is not None:
         # It was imported before. What was sent here since is in the ledger, or has no answer.
-        unanswered = row_table.unanswered(own.db, run) if run.kind == "sale" else ()
-        in_doubt.keep(db, to, [(key, sent_at + ahead) for key, sent_at in unanswered])
+        if run.kind == "sale" and run.latest:
+            sent = [*row_table.unknown(own.db, run), *row_table.unanswered(own.db, run)]
+            in_doubt.keep(db, to, [(key, sent_at + ahead) for key, sent_at in sent])
         return there
     number, name, texts_name = runs.copy(db, run, to)
     with journal.writing(texts_name) as texts:
