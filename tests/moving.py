@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from faultserver import FaultServer
@@ -41,3 +46,81 @@ def imported(machine: Program, *flags: str) -> dict[str, object]:
     assert result.code == 0, result.stderr
     found: dict[str, object] = result.json
     return found
+
+
+_PAUSED = """
+import sys, time
+from importlib import import_module
+from pathlib import Path
+
+module, names, folder = sys.argv[1:4]
+owner = import_module(f"cms_cli.replay.{module}")
+*path, name = names.split(".")
+for each in path:
+    owner = getattr(owner, each)
+real = getattr(owner, name)
+
+
+def paused(*given, **named):
+    setattr(owner, name, real)
+    Path(folder, "reached").touch()
+    while not Path(folder, "go").exists():
+        time.sleep(0.01)
+    return real(*given, **named)
+
+
+setattr(owner, name, paused)
+sys.argv[1:] = sys.argv[4:]
+from cms_cli.__main__ import run
+
+run()
+"""
+
+
+class Paused:
+    """The program as a process of its own that stands still.
+
+    Attributes:
+        code: Its exit code, once it has gone on.
+        stderr: What it has said by then.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self._process = process
+        self._folder = folder
+        self.code = -1
+        self.stderr = ""
+
+    def go_on(self) -> None:
+        """Let it go on to its end."""
+        (self._folder / "go").touch()
+        _, self.stderr = self._process.communicate(timeout=60)
+        self.code = self._process.returncode
+
+
+@contextmanager
+def paused(
+    machine: Program, module: str, names: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> Iterator[Paused]:
+    """Run the program until it first calls a function of a module of the replay, and let it stand still there."""
+    folder = machine.home / f"paused-at-{names}"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PAUSED, module, names, str(folder), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**machine.env, **(env or {})},
+        cwd=machine.home,
+        encoding="utf-8",
+    )
+    try:
+        give_up = time.monotonic() + 60
+        while not (folder / "reached").exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+        yield Paused(process, folder)
+    finally:
+        process.kill()
+        process.communicate()
