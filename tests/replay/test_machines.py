@@ -16,9 +16,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from pooler import Pooler, installed
+from postgres import OwnPostgres, Postgres
 from program import TOKEN, Program
 from replays import leads_csv, sales_csv
 from services import served
@@ -121,6 +123,13 @@ def at_once(fleet: Fleet, commands: Sequence[Sequence[str]]) -> list[dict[str, o
     for process, (_, stderr) in zip(processes, said):
         assert process.returncode == 0, stderr
     return [json.loads(stdout) for stdout, _ in said]
+
+
+def wait_for_attempts(fleet: Fleet, enough: int, processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Wait until the server has had so many requests from processes that are still at work."""
+    while sum(1 for _ in read_attempts(fleet.book)) < enough:
+        time.sleep(0.02)
+        assert all(process.poll() is None for process in processes)
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
@@ -248,3 +257,59 @@ def test_machines_behind_a_pooler(fleet: Fleet, kind: str) -> None:
                 assert code == 0, stderr
     assert {tuple(made) for made in fleet.sent().values()} == {(200,)}
     assert sum(report["counts"]["accepted"] for report in reports) == 60  # type: ignore[index]
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_database_that_crashes_under_machines_at_work(fleet: Fleet, kind: str, postgres: Postgres) -> None:
+    """What they were answered meanwhile is kept, and written when it is back: nothing is sent twice."""
+    if not isinstance(postgres, OwnPostgres):
+        pytest.skip("the server is not ours to restart")
+    paths = files(fleet, kind, 40)
+    for _ in fleet.serve("--rate-limit", "none", "--latency", "150"):
+        processes = [
+            machine.start(kind, "--from-csv", path, "--yes", "--json", "--rate", "none", "--concurrency", "2")
+            for machine, path in zip(fleet.machines, paths)
+        ]
+        for enough, how in ((5, signal.SIGQUIT), (25, signal.SIGINT)):
+            wait_for_attempts(fleet, enough, processes)
+            postgres.stop(how)
+            time.sleep(0.5)  # longer than a request: answers arrive while nobody can write them down
+            postgres.start()
+        said = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert sum(json.loads(stdout)["counts"]["accepted"] for stdout, _ in said) == 60
+    sent = fleet.sent()
+    assert len(sent) == 60
+    assert {tuple(made) for made in sent.values()} == {(200,)}
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_a_database_that_takes_no_more_writes(fleet: Fleet, kind: str, postgres: Postgres) -> None:
+    """As after a failover to a standby: exit 3, and once it is repaired the same command goes on."""
+    import psycopg
+
+    machine, url = fleet.machines[0], fleet.machines[0].env["CMS_STATE_URL"]
+    (path,) = files(fleet, kind, 30)[:1]
+    command = (kind, "--from-csv", path, "--yes", "--json", "--rate", "none", "--concurrency", "2")
+    name = urlsplit(url).path[1:]
+    for _ in fleet.serve("--rate-limit", "none", "--latency", "150"):
+        process = machine.start(*command)
+        wait_for_attempts(fleet, 8, [process])
+        with psycopg.connect(postgres.url, autocommit=True) as db:
+            db.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+            db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+            _, stderr = process.communicate(timeout=120)
+            assert process.returncode == 3, stderr
+            assert "read-only" in stderr
+            db.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        code, stdout, stderr = fleet.machines[1].finish(*command)
+    assert code in (0, 6), stderr
+    sent, counts = fleet.sent(), json.loads(stdout)["counts"]
+    assert len(sent) == 30
+    assert sum(counts.values()) == 30
+    if kind == "lead":
+        assert {tuple(made) for made in sent.values()} == {(200,)}
+        assert counts["accepted"] + counts["unknown"] == 30
+    else:
+        assert counts["accepted"] + counts["duplicate"] == 30
+        assert all(made[0] == 200 and set(made[1:]) <= {409} for made in sent.values())
