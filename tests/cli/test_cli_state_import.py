@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -184,8 +185,8 @@ def test_two_machines_that_sent_the_same(moving: Program, other: Program, servic
 def test_an_import_while_a_replay_is_at_work(moving: Program, service: FaultServer) -> None:
     """Is refused, and the replay goes on as if nothing had been."""
     path = sales(moving.home, range(3))
-    service.script(SUCCESS, HANG)
-    with moving.start("sale", "--from-csv", path, "--yes", "--timeout", "2") as process:
+    service.script(SUCCESS, replace(SUCCESS, after=6.0))
+    with moving.start("sale", "--from-csv", path, "--yes") as process:
         service.wait_for(lambda: len(service.requests) == 2)
         refused = moving("state", "import", env=shared_of(moving))
         assert refused.code == 5
