@@ -108,7 +108,8 @@ def test_processes_share_the_window(program: Program, tmp_path: Path) -> None:
         for number in (2, 3):
             assert program(*command(number)).code == 0
         attempts = list(read_attempts(db))
-    assert len({attempt.subject for attempt in attempts}) == 60
+    # A request that the kill cut off names no event.
+    assert len({attempt.subject for attempt in attempts if attempt.subject}) == 60
     assert most_in_a_window(attempts, 1.0) <= 20
 
 
