@@ -1,4 +1,4 @@
-"""Short ways to map rows in a test."""
+"""Shortcuts that map rows in tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POINT = AmountFormat(".")
 
 
 def shape(table: dict[str, Any] | None = None, **flags: Any) -> Shape:
-    """A shape with the rules of a mapping file, given as its table."""
+    """Return a shape with the rules of a mapping file, given as its TOML table."""
     made = Shape(**flags)
     return made.under(rules.read(table), rules.to_json(table)) if table is not None else made
 
@@ -34,12 +34,12 @@ def mapper(header: Sequence[str], asked: Shape | None = None, kind: str = "sale"
 
 
 def planned(cells: dict[str, str], asked: Shape | None = None, kind: str = "sale") -> PlannedRow:
-    """Return what the first row of a file, given by its columns, is mapped to."""
+    """Return what the first row of a file, given as column to cell, is mapped to."""
     return mapper(list(cells), asked, kind).event_of(SourceRow(1, 2, list(cells.values())))
 
 
 def body(cells: dict[str, str], asked: Shape | None = None, kind: str = "sale") -> dict[str, Any]:
-    """The event of that row, as it would be sent."""
+    """Return the body of the request for that row."""
     found = planned(cells, asked, kind)
     assert isinstance(found, PlannedEvent), found
     sent: dict[str, Any] = json.loads(found.body)

@@ -48,7 +48,7 @@ SETTLED = frozenset(RowStatus) - {RowStatus.PENDING}
 def sale(
     number: int, customer: str | None = None, amount: int | None = None, invoice: str | None = None
 ) -> list[str]:
-    """A sale as cells; the number makes it another one."""
+    """Return the cells of a sale; each number makes a different sale."""
     return [
         f"clk_{number}",
         "purchase",
@@ -60,7 +60,7 @@ def sale(
 
 
 def lead(number: int, customer: str | None = None, timestamp: str = "2026-04-10T12:00:00Z") -> list[str]:
-    """A lead as cells; the number makes it another one."""
+    """Return the cells of a lead; each number makes a different lead."""
     return [f"clk_{number}", f"signup_{number}", customer or f"cus_{number}", timestamp]
 
 
@@ -79,7 +79,7 @@ def leads_csv(numbers: Iterable[int], **same: Any) -> str:
 
 
 class Notes(Watcher):
-    """Keeps what a watcher hears."""
+    """A watcher that records what it is called with."""
 
     def __init__(self, yes: bool = True) -> None:
         self.every_row = True
@@ -112,7 +112,7 @@ class Bench:
     """A state folder, an input, and a service to send it to.
 
     Attributes:
-        notes: What the watcher of the last replay heard.
+        notes: The watcher of the last replay.
         sent: How many attempts were made, over all replays.
     """
 
@@ -177,7 +177,7 @@ class Bench:
         return counted
 
     def journal(self) -> Journal:
-        """The journal, opened."""
+        """Open the journal."""
         return Journal.open(self.state, Engine.url)
 
     def runs(self) -> list[Run]:
@@ -185,7 +185,7 @@ class Bench:
             return list(runs.all_runs(journal))
 
     def rows(self, name: str | None = None) -> dict[int, str]:
-        """The status of every row of a run (the latest one), by row number."""
+        """Return the status of every row of a run (by default the latest one), by row number."""
         with self.journal() as journal:
             run = runs.by_name(journal, name) if name else next(runs.all_runs(journal))
             assert run is not None
@@ -198,18 +198,18 @@ class Bench:
             return list(row_table.settled(journal, run, SETTLED))
 
     def change(self, statement: str, *values: object) -> None:
-        """Change the journal behind everybody's back."""
+        """Change the journal directly, as no command would."""
         with self.journal() as journal, journal.transaction() as db:
             db.execute(statement, values)
 
 
 def counted(report: ReplayReport | Preview) -> dict[str, int]:
-    """The counts that are not 0."""
+    """Return the counts that are not 0."""
     return {status: count for status, count in report.counts.items() if count}
 
 
 def read_results(path: Path) -> list[dict[str, str]]:
-    """A results file's rows: CSV or JSON Lines by its ending."""
+    """Return the rows of a results file, read as CSV or JSON Lines by its ending."""
     text = path.read_text(encoding="utf-8")
     assert text.endswith("\n")
     if path.suffix == ".jsonl":
@@ -218,7 +218,7 @@ def read_results(path: Path) -> list[dict[str, str]]:
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every backoff of ours short; what the service asks for is still obeyed."""
+    """Shorten every backoff of our own; a Retry-After is still obeyed."""
     monkeypatch.setattr(_retry, "FIRST_BACKOFF", 0.0025)
     for name, seconds in (("LONGEST_ASIDE", 0.05), ("LONGEST_PAUSE", 0.03), ("LONGEST_COSTLY_PAUSE", 0.03)):
         monkeypatch.setattr(health, name, seconds)

@@ -1,4 +1,4 @@
-"""Sandboxes for replays: in this process, and in one of its own, which no crash of the program can touch."""
+"""Sandboxes for replays: in this process, or in a separate one that no crash of the program can affect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cms_cli.sandbox import SandboxServer
 
 
 def sandbox(folder: Path, **how: Any) -> SandboxServer:
-    """Make a sandbox within this process, its store in a folder."""
+    """Return a sandbox that runs in this process and keeps its store in a folder."""
     return SandboxServer(folder / "sandbox.db", **how)
 
 

@@ -1,4 +1,4 @@
-"""Short ways to read a table in a test."""
+"""Shortcuts that read a table in tests."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ def refusal(data: bytes | str, **options: Any) -> InputError:
 
 @contextmanager
 def pieces_of(size: int) -> Iterator[None]:
-    """Files read a few bytes at a time."""
+    """Read files a few bytes at a time."""
     with mock.patch.object(encoding, "BLOCK", size):
         yield

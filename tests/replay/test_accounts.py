@@ -1,4 +1,4 @@
-"""Whose run it is, and what is said of a token before it is used: the real program."""
+"""The account of a run, and the warnings about its token: the real program."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write(program: Program, text: str) -> str:
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_a_run_goes_on_under_its_own_account_only(online: Program, service: FaultServer, kind: str) -> None:
-    """Another account is told to resume, and may not; a renewed token of the same one may."""
+    """A run is resumed with a renewed token of its account and refused to any other account."""
     path = write(online, sales_csv(range(4)) if kind == "sale" else leads_csv(range(4)))
     command = (kind, "--from-csv", path, "--yes", "--json")
     run = online(*command, "--limit", "1", env=token("ann")).json["run"]
@@ -60,7 +60,7 @@ def test_a_run_goes_on_under_its_own_account_only(online: Program, service: Faul
 def test_a_finished_file_and_a_renewed_token_that_is_no_jwt(
     online: Program, service: FaultServer, kind: str
 ) -> None:
-    """Whose it is nobody can tell: nothing is sent once more unasked, unless the service surely dedupes it."""
+    """A finished file is not sent again under a token that is no JWT, since its account cannot be told."""
     path = write(online, sales_csv(range(3)) if kind == "sale" else leads_csv(range(3)))
     command = (kind, "--from-csv", path, "--yes", "--json")
     old, new = {"CMS_BEARER_TOKEN": "tok_of_last_year"}, {"CMS_BEARER_TOKEN": "tok_of_this_year"}
@@ -79,7 +79,7 @@ def test_a_finished_file_and_a_renewed_token_that_is_no_jwt(
 
 
 def test_a_file_for_two_accounts_that_are_known(online: Program, service: FaultServer) -> None:
-    """A file may go to either; and a young sale goes out whosever token it is, since the service dedupes it."""
+    """A file may be sent to two known accounts; recent sales go out under any token, being deduplicated."""
     path = write(online, leads_csv(range(2)))
     for name in ("ann", "bob"):
         assert online("lead", "--from-csv", path, "--yes", env=token(name)).code == 0
@@ -90,7 +90,7 @@ def test_a_file_for_two_accounts_that_are_known(online: Program, service: FaultS
 
 
 def test_a_run_that_goes_on_with_another_profile(online: Program, service: FaultServer) -> None:
-    """It may be the same account under a new name, so it goes on, and says that the profile is another one."""
+    """A run resumed with another profile goes on with a warning, since both may be one account."""
     online.config.write_text("".join(f'[profiles.{name}]\ntoken = "tok_{name}_1234"\n' for name in ("ann", "bob")))
     online.config.chmod(0o600)
     path = write(online, sales_csv(range(3)))
@@ -119,18 +119,18 @@ def test_a_run_that_goes_on_with_another_profile(online: Program, service: Fault
 def test_warnings_before_a_run(
     online: Program, text: str, flags: tuple[str, ...], expires: float, said: str
 ) -> None:
-    """A token that ends first, times that are not mapped, and times to come are told, in words."""
+    """A preview warns of a token that expires first, of times that are not mapped and of times in the future."""
     kind = "lead" if "timestamp" in text else "sale"
     env = token("ann", time.time() + expires)
     checked = online(kind, "--from-csv", write(online, text), "--dry-run", *flags, env=env)
     assert checked.code == 0, checked.stderr
     assert said in checked.stderr
-    assert ("name a zone" in checked.stderr) is ("name a zone" in said)
+    assert ("name a time zone" in checked.stderr) is ("name a time zone" in said)
     assert ("token expires" in checked.stderr) is (said == "token expires at")
 
 
 def test_the_sandbox_has_no_rate_limit_unless_asked(program: Program) -> None:
-    """More rows than two minutes would take at the service's limit; with --rate the limit is kept."""
+    """A replay into the sandbox has no rate limit unless --rate sets one."""
     path = write(program, sales_csv(range(150)))
     command = ("sale", "--from-csv", path, "--sandbox")
     assert "at 60/m" in program(*command, "--dry-run", "--rate", "60/m").stderr
@@ -139,7 +139,7 @@ def test_the_sandbox_has_no_rate_limit_unless_asked(program: Program) -> None:
 
 
 def test_resume_takes_every_flag_that_does_not_shape_events() -> None:
-    """Besides what its run has decided already: which rows are sent although others are bad, and its beginning."""
+    """`runs resume` takes every delivery flag except --skip-invalid and --fresh, which its run has settled."""
     page = Path(inspect.getfile(sale)).with_name("replay_options.py").read_text()
     control = set(re.findall(r'"--([a-z-]+)"[^)]*rich_help_panel=CONTROL', page, re.DOTALL))
     mine = {name.replace("_", "-") for name in inspect.signature(resume).parameters}

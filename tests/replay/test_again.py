@@ -1,4 +1,4 @@
-"""Running a command again: what is sent, what is not, and what is said of it."""
+"""Running a command again: what is sent, what is not, and what is reported."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NO = json_reply(422, {"error": "it said no"})
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    """A service that takes everything, unless its script says otherwise."""
+    """Run a service that accepts everything unless a test scripts its answers."""
     with FaultServer() as server:
         yield server
 
@@ -48,7 +48,7 @@ def received(server: FaultServer) -> list[str]:
 
 
 def test_a_finished_run_sends_nothing_and_repeats_its_exit_code(tmp_path: Path, server: FaultServer) -> None:
-    """Whatever it ended with, and says that it was finished before."""
+    """A finished run sends nothing, reports that it was finished before and repeats its exit code."""
     server.script(SUCCESS, NO)
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(5)))
@@ -61,7 +61,7 @@ def test_a_finished_run_sends_nothing_and_repeats_its_exit_code(tmp_path: Path, 
 
 
 def test_delivery_flags_are_not_part_of_a_run(tmp_path: Path, server: FaultServer) -> None:
-    """Another limit, concurrency or output goes on with the same run; another shape is another one."""
+    """Another limit, concurrency or output continues the same run; another shape begins a new one."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(6)))
     names = {bench.replay(path, limit=2, concurrency=n, results=tmp_path / f"{n}.csv").run for n in (1, 2, 3)}
@@ -70,7 +70,7 @@ def test_delivery_flags_are_not_part_of_a_run(tmp_path: Path, server: FaultServe
 
 
 def test_the_same_bytes_under_another_name_are_the_same_run(tmp_path: Path, server: FaultServer) -> None:
-    """A run is known by what is in its file."""
+    """A run is identified by the bytes of its file and not by the file's name."""
     bench = Bench(tmp_path, server.url)
     first = bench.replay(bench.file(sales_csv(range(3))))
     assert bench.replay(bench.file(sales_csv(range(3)), "copy.csv")).run == first.run
@@ -78,7 +78,7 @@ def test_the_same_bytes_under_another_name_are_the_same_run(tmp_path: Path, serv
 
 
 def test_another_account_is_told_to_resume(tmp_path: Path, server: FaultServer) -> None:
-    """An unfinished run of the file under another account is in the way; resuming it sends only what is left."""
+    """An unfinished run of the file under another account blocks a new one; resuming sends what is left."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(4)))
     first = bench.replay(path, limit=1)
@@ -92,13 +92,13 @@ def test_another_account_is_told_to_resume(tmp_path: Path, server: FaultServer) 
 
 
 def test_leads_under_other_flags(tmp_path: Path, server: FaultServer) -> None:
-    """Once leads of a file were sent, its bytes are not sent under other flags."""
+    """Once leads of a file were sent, the same file is refused under other flags."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(4)))
     bench.replay(path, limit=1)
     with pytest.raises(RunConflictError, match="other flags") as caught:
         bench.replay(path, Shape(constants=(("customer_name", "x"),)))
-    # Not --fresh, which would be refused as well as long as the run is not finished.
+    # The hint cannot be --fresh, which an unfinished run refuses too.
     assert "cms runs resume lead-" in caught.value.hint
     assert len(server.requests) == 1
     bench.replay(path)
@@ -109,7 +109,7 @@ def test_leads_under_other_flags(tmp_path: Path, server: FaultServer) -> None:
 
 @pytest.mark.parametrize("reply", [json_reply(401, {"error": "no"}), html_reply(200), json_reply(503, {})])
 def test_leads_under_other_flags_when_none_arrived(tmp_path: Path, server: FaultServer, reply: Reply) -> None:
-    """A rejected token or a wrong host sent nothing: the flags can be mended, and the first run sends no more."""
+    """Flags can be changed as long as no lead has arrived, and the first run then sends nothing more."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(3)))
     server.default = reply
@@ -132,7 +132,7 @@ def test_leads_under_other_flags_when_none_arrived(tmp_path: Path, server: Fault
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_no_at_the_question_leaves_no_trace(tmp_path: Path, server: FaultServer, kind: str) -> None:
-    """Who says no has a journal as before, and can say yes later."""
+    """Answering no leaves the journal as it was, and a later yes sends the file."""
     bench = Bench(tmp_path, server.url, kind)
     path = bench.file(sales_csv(range(3)) if kind == "sale" else leads_csv(range(3)))
     with pytest.raises(RunConflictError, match="as you said"):
@@ -142,7 +142,7 @@ def test_no_at_the_question_leaves_no_trace(tmp_path: Path, server: FaultServer,
 
 
 def test_now_is_when_a_row_was_staged(tmp_path: Path, server: FaultServer) -> None:
-    """However much later a row is sent, it has the time at which the file was read, and is known by it."""
+    """Rows timestamped "now" carry the time at which they were staged, however late they are sent."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(as_csv(LEAD_HEADER, [lead(number, timestamp="") for number in range(3)]))
     shape = Shape(constants=(("timestamp", "now"),))
@@ -179,7 +179,7 @@ def test_an_invoice_in_another_file(tmp_path: Path, server: FaultServer) -> None
 
 
 def test_the_ledger_is_per_host_and_account(tmp_path: Path, server: FaultServer) -> None:
-    """Another account's invoices, and another host's, are none of its business."""
+    """An invoice known for one host and account is sent to another host or account."""
     for account, host in (("a", server.url), ("b", server.url), ("a", "https://other")):
         bench = Bench(tmp_path, server.url, account=account, host=host)
         assert counted(bench.replay(bench.file(sales_csv(range(2)), f"{account}.csv"))) == {"accepted": 2}
@@ -188,7 +188,7 @@ def test_the_ledger_is_per_host_and_account(tmp_path: Path, server: FaultServer)
 
 
 def test_leads_with_a_time_are_known_in_other_files(tmp_path: Path, server: FaultServer) -> None:
-    """By all their fields: the same lead at another time, or by another name, is another lead."""
+    """A lead with a time is a duplicate in another file only if all its fields are equal."""
     bench = Bench(tmp_path, server.url, "lead")
     bench.replay(bench.file(leads_csv(range(3))))
     rows = [
@@ -202,7 +202,7 @@ def test_leads_with_a_time_are_known_in_other_files(tmp_path: Path, server: Faul
 
 
 def test_leads_without_a_time_are_known_only_in_their_run(tmp_path: Path, server: FaultServer) -> None:
-    """Two that look alike may be two events on two days."""
+    """A lead without a time that looks like a sent one blocks another file until --repeats decides."""
     bench = Bench(tmp_path, server.url, "lead")
     bench.replay(bench.file(leads_csv(range(2), timestamp="")))
     text = as_csv(LEAD_HEADER, [lead(0, timestamp=""), lead(0, timestamp=""), lead(5, timestamp="")])
@@ -212,7 +212,7 @@ def test_leads_without_a_time_are_known_only_in_their_run(tmp_path: Path, server
 
 
 def test_a_lead_that_may_have_arrived_is_not_sent_by_another_file(tmp_path: Path, server: FaultServer) -> None:
-    """Exports overlap: a lead of which nobody knows is not sent by the next one, and holds no other row up."""
+    """A lead that got no answer is not sent by another file unasked, and holds no other row up."""
     server.script(SUCCESS, DROP)
     bench = Bench(tmp_path, server.url, "lead")
     assert counted(bench.replay(bench.file(leads_csv(range(3))))) == {"accepted": 2, "unknown": 1}
@@ -226,7 +226,7 @@ def test_a_lead_that_may_have_arrived_is_not_sent_by_another_file(tmp_path: Path
 
 
 def test_the_ledger_without_the_runs(tmp_path: Path, server: FaultServer) -> None:
-    """Pruning the runs keeps what was accepted from being sent again."""
+    """Accepted events stay known after their runs are pruned."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     bench.replay(path)
@@ -240,7 +240,7 @@ def test_the_ledger_without_the_runs(tmp_path: Path, server: FaultServer) -> Non
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_fresh_sends_it_all_again(tmp_path: Path, server: FaultServer, kind: str) -> None:
-    """The ledger forgets the file's rows, and only those; the new run is the one that is gone on with."""
+    """--fresh forgets the ledger entries of its file and no others, and the new run replaces the old one."""
     bench = Bench(tmp_path, server.url, kind)
     make = sales_csv if kind == "sale" else leads_csv
     bench.replay(bench.file(make(range(10, 12)), "other.csv"))
@@ -255,7 +255,7 @@ def test_fresh_sends_it_all_again(tmp_path: Path, server: FaultServer, kind: str
 
 
 def test_fresh_and_an_unfinished_run(tmp_path: Path, server: FaultServer) -> None:
-    """--fresh refuses to forget what an unfinished run has sent."""
+    """--fresh is refused while a run of the file is unfinished."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     name = bench.replay(path, limit=1).run
@@ -272,7 +272,7 @@ class _Fails(Watcher):
 
 @pytest.mark.parametrize("how", ["no", "interrupt", "invalid"])
 def test_fresh_that_does_not_come_to_sending_forgets_nothing(tmp_path: Path, server: FaultServer, how: str) -> None:
-    """A "no", Ctrl-C at the question, or invalid rows: the same command without --fresh still sends nothing."""
+    """--fresh forgets nothing if it ends before sending: by a no, by Ctrl-C or because of invalid rows."""
     bench = Bench(tmp_path, server.url, "lead")
     rows = [lead(0), lead(1), lead(2, timestamp="no time")] if how == "invalid" else [lead(0), lead(1)]
     path = bench.file(as_csv(LEAD_HEADER, rows))
@@ -295,7 +295,7 @@ def test_fresh_that_does_not_come_to_sending_forgets_nothing(tmp_path: Path, ser
 
 
 def test_only_retry_unknown_sends_an_unknown_lead_again(tmp_path: Path, server: FaultServer) -> None:
-    """Nothing else does: not the same command, not --retry-refused, not resume."""
+    """An unknown lead is sent again by --retry-unknown only: not by the same command, resume or --retry-refused."""
     server.script(SUCCESS, DROP)
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(3)))
@@ -310,7 +310,7 @@ def test_only_retry_unknown_sends_an_unknown_lead_again(tmp_path: Path, server: 
 
 
 def test_only_retry_refused_sends_what_was_refused_again(tmp_path: Path, server: FaultServer) -> None:
-    """A refusal is final until somebody asks again."""
+    """A refused row is sent again by --retry-refused only."""
     server.script(SUCCESS, NO, NO)
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(4)))
@@ -324,8 +324,8 @@ def test_only_retry_refused_sends_what_was_refused_again(tmp_path: Path, server:
 
 
 @pytest.mark.parametrize("flag", ["retry_unknown", "retry_refused"])
-def test_no_to_sending_again_is_no(tmp_path: Path, server: FaultServer, flag: str) -> None:
-    """Who looks at the question and says no has not made the rows due."""
+def test_answering_no_to_a_retry_changes_nothing(tmp_path: Path, server: FaultServer, flag: str) -> None:
+    """Answering no to --retry-unknown or --retry-refused leaves the rows as they were."""
     server.script(SUCCESS, DROP if flag == "retry_unknown" else NO)
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(3)))
@@ -337,8 +337,8 @@ def test_no_to_sending_again_is_no(tmp_path: Path, server: FaultServer, flag: st
     assert len(server.requests) == 3
 
 
-def test_a_lead_that_another_file_brought_is_not_sent_again(tmp_path: Path, server: FaultServer) -> None:
-    """--retry-unknown and --retry-refused heed the ledger."""
+def test_a_lead_that_another_file_has_sent_is_not_sent_again(tmp_path: Path, server: FaultServer) -> None:
+    """--retry-unknown and --retry-refused do not resend a lead that another file has sent successfully since."""
     server.script(SUCCESS, DROP, NO)
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(3)))
@@ -354,9 +354,10 @@ def test_a_lead_that_another_file_brought_is_not_sent_again(tmp_path: Path, serv
     ("hours", "becomes"), [(23.9, "accepted"), (24.1, "unknown"), (-23.9, "accepted"), (-24.1, "unknown")]
 )
 def test_a_sale_is_repeated_for_a_day(tmp_path: Path, server: FaultServer, hours: float, becomes: str) -> None:
-    """After that the service may have forgotten the invoice, and only --retry-unknown sends it again.
+    """An unanswered sale is resent for 24 hours and is unknown after that.
 
-    How long ago an attempt was that lies ahead, since a wrong clock was set back, nobody knows.
+    The service may forget an invoice after a day. If the attempt lies in the future because a wrong clock was
+    set back, its age is taken to be that distance.
     """
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
@@ -368,8 +369,8 @@ def test_a_sale_is_repeated_for_a_day(tmp_path: Path, server: FaultServer, hours
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_a_sale_in_doubt_and_the_next_export(tmp_path: Path, server: FaultServer, resumed: bool) -> None:
-    """A sale that an abandoned run sent long ago without an answer is not sent by another file unasked either."""
+def test_an_unknown_sale_and_the_next_export(tmp_path: Path, server: FaultServer, resumed: bool) -> None:
+    """An unanswered sale that is too old to resend is not sent by another file unasked."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(4)))
     bench.replay(path, limit=1)
@@ -385,8 +386,8 @@ def test_a_sale_in_doubt_and_the_next_export(tmp_path: Path, server: FaultServer
     assert sorted(received(server)) == [f"clk_{number}" for number in range(5)]
 
 
-def test_fresh_sends_a_sale_in_doubt(tmp_path: Path, server: FaultServer) -> None:
-    """--fresh forgets that too, and the command that goes on with it does not take it back."""
+def test_fresh_sends_an_unknown_sale(tmp_path: Path, server: FaultServer) -> None:
+    """--fresh sends an unknown sale again, also when the same command continues without --fresh."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     bench.replay(path, limit=1)
@@ -397,7 +398,7 @@ def test_fresh_sends_a_sale_in_doubt(tmp_path: Path, server: FaultServer) -> Non
 
 
 def test_a_lead_that_was_interrupted(tmp_path: Path, server: FaultServer) -> None:
-    """With an intent and no outcome it is unknown, and told of once; --retry-unknown sends it."""
+    """A lead with an intent and no outcome is unknown, is reported once and is sent by --retry-unknown."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(3)))
     bench.replay(path, limit=1)
@@ -409,11 +410,11 @@ def test_a_lead_that_was_interrupted(tmp_path: Path, server: FaultServer) -> Non
     assert received(server) == ["clk_0", "clk_2", "clk_1"]
 
 
-# Leads of which another run does not know
+# Unknown leads and other runs
 
 
 def test_a_lead_that_another_run_lost_meanwhile(tmp_path: Path, server: FaultServer) -> None:
-    """Staged before another run sent it without an answer, it is unknown here too, until --retry-unknown."""
+    """A staged lead that another run has since sent without an answer is unknown until --retry-unknown."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv([9, 1]))
     bench.replay(path, limit=1)
@@ -439,8 +440,8 @@ def test_a_yes_to_sending_unknown_leads_again_is_kept(tmp_path: Path, server: Fa
     assert len(server.requests) == 6
 
 
-def test_pruning_a_run_keeps_what_it_left_in_doubt(tmp_path: Path, server: FaultServer) -> None:
-    """A lead that was under way when its run was killed is not sent by another file because the run was removed."""
+def test_pruning_a_run_keeps_its_unknown_leads(tmp_path: Path, server: FaultServer) -> None:
+    """A lead that was in flight when its run was killed stays unknown to other files after the run is pruned."""
     bench = Bench(tmp_path, server.url, "lead")
     name = bench.replay(bench.file(leads_csv(range(3))), limit=1).run
     bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", time.time())
@@ -452,10 +453,10 @@ def test_pruning_a_run_keeps_what_it_left_in_doubt(tmp_path: Path, server: Fault
 
 
 @pytest.mark.parametrize(("hours", "finished", "becomes"), [(1, False, 0), (25, False, 1), (25, True, 1)])
-def test_pruning_a_run_keeps_its_sales_in_doubt(
+def test_pruning_a_run_keeps_its_unknown_sales(
     tmp_path: Path, server: FaultServer, hours: int, finished: bool, becomes: int
 ) -> None:
-    """A sale that had no answer is not sent by another file a day later because its run was removed."""
+    """An unanswered sale stays known after its run is pruned, and other files do not send it after a day."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     name = bench.replay(path, limit=1).run
@@ -467,7 +468,7 @@ def test_pruning_a_run_keeps_its_sales_in_doubt(
     following = bench.file(sales_csv(range(4)), "next.csv")
     assert bench.replay(following).counts["unknown"] == becomes
     assert ("clk_1" in received(server)) is not bool(becomes)
-    # The run that was told of it is removed as well, and the doubt outlives that too.
+    # Pruning the run that reported it as unknown does not forget it either.
     with bench.journal() as journal:
         assert lifecycle.prune(journal, None, ledger_too=False) == 1
     assert bench.replay(following).counts["unknown"] == becomes
@@ -479,7 +480,7 @@ def test_pruning_a_run_keeps_its_sales_in_doubt(
 
 
 def test_going_on_with_amounts_that_add_up_to_more_than_64_bits(tmp_path: Path, server: FaultServer) -> None:
-    """The remaining rows are summed exactly, even beyond 64 bits, as when an id was mapped to the amount."""
+    """The preview sums the remaining amounts exactly, even beyond 64 bits."""
     bench = Bench(tmp_path, server.url)
     most = 2**53 - 1
     path = bench.file(sales_csv(range(1100), amount=most))

@@ -58,12 +58,12 @@ from cms_python import SALE_FIELDS
     ],
 )
 def test_a_value_is_found_in_every_form(cell: str, value: str) -> None:
-    """Lines, JSON and addresses are looked into, in any spelling of the key; what is not there is empty."""
+    """A value is found in lines, JSON and URLs under any spelling of its key; a missing one is empty."""
     assert value_in(cell, "click_id") == value
 
 
 def test_bytes_of_an_address_that_are_no_text_are_not_guessed() -> None:
-    """%C3%A9 is an e with an accent; %E9 alone is one in some encodings, and what the field's rule refuses here."""
+    """Percent-encoded bytes that are not UTF-8 are refused by the field's check and not guessed at."""
     assert value_in("https://shop.example/?click_id=caf%C3%A9", "click_id") == "café"
     for address in ("https://shop.example/?click_id=caf%E9", "a=1&click_id=caf%E9"):
         with pytest.raises(ValueError, match="UTF-8"):
@@ -71,25 +71,25 @@ def test_bytes_of_an_address_that_are_no_text_are_not_guessed() -> None:
 
 
 def test_the_scheme_of_an_address_is_no_key() -> None:
-    """`https` is not a key of an address, although a colon follows it."""
+    """The scheme of a URL is not read as a key."""
     assert value_in("https://shop.example/?a=1", "https") == ""
 
 
-def test_the_very_name_goes_before_another_spelling() -> None:
-    """A key that is written as asked wins over one that only looks like it."""
+def test_the_exact_key_wins_over_other_spellings() -> None:
+    """A key spelled exactly as asked wins over other spellings."""
     assert value_in('{"Click ID": "other", "click_id": "this"}', "click_id") == "this"
     assert value_in("click_id: this\nClick ID: other", "click_id") == "this"
 
 
 def test_the_last_click_wins() -> None:
-    """Of a key that is there several times, the last one that is not empty counts, as with clicks themselves."""
+    """The last value of a repeated key that is not empty is used (last click)."""
     assert value_in("https://shop.example/?cms_rf=a&cms_rf=b", "cms_rf") == "b"
     assert value_in("click_id: a\nclick_id: b\nclick_id:", "click_id") == "b"
 
 
 @given(st.dictionaries(st.text(), st.text().map(str.strip), max_size=5), st.data())
 def test_every_value_of_a_json_object_is_found(values: dict[str, str], data: st.DataObject) -> None:
-    """Whatever the keys and texts are, the value of a key that is there is given as it is."""
+    """Any value of a JSON object is found by its key and returned unchanged."""
     full = {key: value for key, value in values.items() if value}
     if full:
         key = data.draw(st.sampled_from(sorted(full)))
@@ -97,8 +97,8 @@ def test_every_value_of_a_json_object_is_found(values: dict[str, str], data: st.
 
 
 @given(st.text(), st.text())
-def test_no_cell_is_too_odd(cell: str, key: str) -> None:
-    """Any cell and any key give a text."""
+def test_any_cell_and_key_yield_a_text(cell: str, key: str) -> None:
+    """Any cell and any key yield a text."""
     assert isinstance(value_in(cell, key), str)
 
 
@@ -107,12 +107,12 @@ def test_no_cell_is_too_odd(cell: str, key: str) -> None:
     [(' "a" ', '"a"'), ('="00123"', "00123"), (' ="a ""b""" ', 'a "b"'), ("=1+1", "=1+1"), ('="', '="')],
 )
 def test_a_formula_that_only_quotes_is_its_text(cell: str, text: str) -> None:
-    """`="00123"`, which keeps Excel off the zeros, is 00123; any other formula stays as it is."""
+    """A formula that only quotes a text (`="00123"`) is read as that text; any other formula is kept."""
     assert bare(cell) == text
 
 
-def test_names_are_compared_without_their_dress() -> None:
-    """Letter case, blanks, hyphens and underscores make no difference between names."""
+def test_names_are_compared_without_case_and_punctuation() -> None:
+    """Names are compared without letter case, spaces, hyphens and underscores."""
     assert {folded(name) for name in ("click_id", "Click ID", "clickId", "CLICK-ID", " click  id ")} == {"clickid"}
     assert folded("Straße") == folded("STRASSE")
 
@@ -126,5 +126,5 @@ def test_names_are_compared_without_their_dress() -> None:
     ],
 )
 def test_an_apostrophe_before_a_number_is_a_spreadsheets(cell: str, text: str) -> None:
-    """It keeps what follows from being a formula; before words it is a letter like others."""
+    """A leading apostrophe is dropped before a number and kept before words."""
     assert bare(cell) == text

@@ -26,12 +26,12 @@ from cms_python import LEAD_FIELDS, SALE_FIELDS
 
 @pytest.mark.parametrize("column", ["click_id", "clickId", "Click ID", "CLICK-ID", "click id"])
 def test_a_column_is_a_field_in_any_spelling(column: str) -> None:
-    """Python or wire name, letter case, blanks, hyphens and underscores aside."""
+    """A column is a field if it has its Python or wire name, apart from case and punctuation."""
     assert by_name(SALE_FIELDS, ("x", column), "click_id") == (Source(column, 1),)
 
 
 def test_two_columns_for_one_field_are_not_chosen_between() -> None:
-    """The error names both, and how to say which."""
+    """Two columns that look like one field are an error that names both and the --map to use."""
     with pytest.raises(InputError, match="both look like") as caught:
         by_name(SALE_FIELDS, ("Click ID", "clickId"), "click_id")
     assert '--map "click_id=Click ID"' in caught.value.hint
@@ -44,7 +44,7 @@ def test_two_columns_for_one_field_are_not_chosen_between() -> None:
         (("A", "B"), " b | a ", (Source("B", 1), Source("A", 0))),
         (("Notes",), "Notes[click_id]", (Source("Notes", 0, ("click_id",)),)),
         (("Notes",), "notes[ a ][b]", (Source("Notes", 0, ("a", "b")),)),
-        # A name goes before the same text taken as an expression, by whichever spelling.
+        # A column's name, in any spelling, takes precedence over the same text as an expression.
         (("A|B", "A"), "A|B", (Source("A|B", 0),)),
         (("Price [EUR]", "Price"), "Price [EUR]", (Source("Price [EUR]", 0),)),
         (("Price [EUR]", "Price"), "price [eur]", (Source("Price [EUR]", 0),)),
@@ -54,19 +54,19 @@ def test_two_columns_for_one_field_are_not_chosen_between() -> None:
     ],
 )
 def test_expressions(header: tuple[str, ...], expression: str, sources: tuple[Source, ...]) -> None:
-    """`A|B` tries several, `A[key]` looks inside, and a column with such a name is itself."""
+    """`A|B` tries several columns and `A[key]` looks inside one, unless a column has that very name."""
     assert every(header, expression, "--map x") == sources
 
 
 @pytest.mark.parametrize("expression", ["A|", "|", " | A"])
 def test_an_empty_name_is_no_column(expression: str) -> None:
-    """A fallback without a name is an error, also where the file has a column without one."""
+    """An empty alternative is an error, even if the file has a column without a name."""
     with pytest.raises(InputError, match="empty column"):
         every(("A", ""), expression, "--map x")
 
 
 def test_a_column_that_is_not_there_is_named_with_the_nearest() -> None:
-    """The message has the flag, the name and the columns of the file."""
+    """The message for a missing column has the flag, the column, the nearest name and the file's columns."""
     with pytest.raises(InputError) as caught:
         every(("Total", "Email"), "Totl", "--map amount")
     assert str(caught.value) == '--map amount names the column "Totl", which is not in the file'
@@ -75,7 +75,7 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest() -> None:
 
 
 def test_a_name_that_fits_two_columns_is_not_guessed() -> None:
-    """Spelling apart they are the same; the exact one is taken where there is one."""
+    """A name that fits two columns is an error unless one matches exactly."""
     with pytest.raises(InputError, match='may be "A B" and "a_b"'):
         every(("A B", "a_b"), "ab", "--map x")
     assert every(("A B", "a_b"), "a_b", "--map x") == (Source("a_b", 1),)
@@ -89,18 +89,18 @@ def test_a_name_that_fits_two_columns_is_not_guessed() -> None:
     ["order amount ($)", 'order "amount"', "$(order)amount", "order `amount`", "order amount!", "order\\amount"],
 )
 def test_what_is_to_be_copied_into_a_shell_says_what_it_means(column: str) -> None:
-    """A file's header is no program: what a hint makes of it reaches us as it is."""
+    """A --map in a hint, copied into a shell, passes the column name unchanged."""
     with pytest.raises(InputError) as caught:
         blueprint([*(name for name in SALE if name != "amount"), column])
     [copied] = re.findall("for example: (.*)", caught.value.hint)
-    heard = subprocess.run(
+    received = subprocess.run(
         ["sh", "-c", f"printf '%s|' {copied}"], capture_output=True, text=True, check=True
     ).stdout
-    assert heard == f"--map|amount={column}|"
+    assert received == f"--map|amount={column}|"
 
 
 def test_no_column_of_another_field_is_suggested() -> None:
-    """A click taken for an invoice would make one sale of all that a link brought; an address may be a customer."""
+    """No column of another field is suggested, except an address as the customer's id."""
     with pytest.raises(InputError) as caught:
         blueprint(["click_id", "customer_name", "currency", "Amount paid"])
     assert '--map "customer_external_id=COLUMN" --map "invoice_id=COLUMN" --map "amount=' in caught.value.hint
@@ -110,7 +110,7 @@ def test_no_column_of_another_field_is_suggested() -> None:
 
 
 def test_several_columns_make_one_value() -> None:
-    """Parts stand with a blank between; one that repeats what is before it stands for both."""
+    """Joined columns are separated by a space; a part that repeats the one before it replaces it."""
     (found,) = like(("Day", "Time"), ("day", "Time"))
     assert found == Joined((Source("Day", 0), Source("Time", 1)))
     assert (found.column, found.label) == ("Day + Time", "Day + Time")
@@ -124,7 +124,7 @@ def test_several_columns_make_one_value() -> None:
 
 
 def test_values_are_read_without_their_white_space() -> None:
-    """Around a cell and around a value in it."""
+    """White space around a cell, and around a value inside it, is dropped."""
     assert Source("A", 0).read(["  x\n"]) == "x"
     assert Source("A", 0, ("k",)).read(["k:  x "]) == "x"
     assert Source("A", 0, ("a", "b")).read(['{"a": {"b": 1.50}}']) == "1.50"
@@ -132,14 +132,14 @@ def test_values_are_read_without_their_white_space() -> None:
 
 
 def test_a_header_of_any_length_is_told_in_a_line() -> None:
-    """A file that is no table may be one name of megabytes; and one may have thousands of columns."""
+    """A header of any length is listed on one line, with long names and long lists cut."""
     assert listed(["a", "b c", "d" * 40]) == f'a, "b c", {"d" * 40}'
     assert listed(["x" * 1_000_000]) == f'"{"x" * 37}..."'
     assert listed([f"c{number}" for number in range(5000)]).endswith(", c98, c99 and 4,900 more")
 
 
 def test_fields_have_their_names() -> None:
-    """A field may be written in any spelling; what is none is told with the nearest, or all there are."""
+    """A field is found in any spelling; an unknown one is an error with the nearest name."""
     assert field_named(SALE_FIELDS, "customerExternalId", "a sale") == "customer_external_id"
     with pytest.raises(InputError) as caught:
         field_named(LEAD_FIELDS, "invoice", "a lead")
@@ -150,7 +150,7 @@ def test_fields_have_their_names() -> None:
 
 
 def test_two_columns_of_one_name_matter_where_one_is_used() -> None:
-    """An export may repeat a column that nobody reads; of one that is read nobody knows which is meant."""
+    """Two columns of one name are an error only where that name is used."""
     names = ("id", "Note", "amount", "Note")
     assert [source.place for source in every(names, "amount", "--map amount")] == [2]
     with pytest.raises(InputError) as caught:
@@ -171,12 +171,12 @@ def test_two_columns_of_one_name_matter_where_one_is_used() -> None:
     ],
 )
 def test_a_plus_joins_columns(header: tuple[str, ...], expression: str, label: str) -> None:
-    """Unless a column is called like that: the longest name goes first."""
+    """A plus joins columns unless a column's name contains it; the longest name is matched first."""
     assert [source.label for source in every(header, expression, "--map timestamp")] == [label]
 
 
 def test_alternatives_of_joined_columns_and_names_that_hold_a_bar() -> None:
-    """The first that is not empty counts; a name with a bar in it stays whole."""
+    """Alternatives may be joined columns, and a name that contains a bar is kept whole."""
     header = ("Paid at", "Date", "Time", "A|B")
     found = every(header, "Paid at|Date+Time|A|B", "--map timestamp")
     assert [source.label for source in found] == ["Paid at", "Date + Time", "A|B"]

@@ -1,4 +1,4 @@
-"""--where: either, neither, beyond a number or a date; and conditions that no row can meet."""
+"""--where: alternatives, comparisons of numbers and dates, and conditions that no row can meet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cms_cli.replay.model import InputError, RowProblem, SkippedRow, SourceRow
 
 
 def _kept(where: str | tuple[str, ...], column: str, cells: list[str], **flags: str) -> list[str]:
-    """Return the cells of a column for which a row is kept, and "?" before those that cannot be read."""
+    """Return the cells whose rows a condition keeps, with "?" before those that cannot be read."""
     conditions = (where,) if isinstance(where, str) else where
     left_out = blueprint([*SALE, column], Shape(where=conditions, **flags)).selection.begin()
     found = []
@@ -42,7 +42,7 @@ def _kept(where: str | tuple[str, ...], column: str, cells: list[str], **flags: 
     ],
 )
 def test_either_and_neither(where: str, kept: list[str]) -> None:
-    """Values are compared as they are written, letter case included."""
+    """Alternatives are separated by a bar and compared exactly, letter case included."""
     assert _kept(where, "State", ["paid", "Paid", "sent", "open", "a|b", ""]) == kept
 
 
@@ -57,14 +57,14 @@ def test_either_and_neither(where: str, kept: list[str]) -> None:
     ],
 )
 def test_numbers_are_compared_as_amounts_are_read(where: str, kept: list[str]) -> None:
-    """A minus and the brackets of accountants count; an empty cell never holds; text is a problem."""
+    """Numbers are read as amounts are; an empty cell never matches, and a text is a problem."""
     cells = ["0", "12", "-1", "(5.00)", "1,234.50", "$3.10", "-\u20ac2,10", "1,500", ""]
     assert _kept(where, "Sum", cells) == kept
     assert _kept(where, "Sum", ["n/a", "5 %"]) == ["?n/a", "?5 %"]
 
 
 def test_a_decimal_mark_that_was_said_settles_what_a_number_is() -> None:
-    """1,500 is a thousand and more, or one and a half."""
+    """--decimal decides whether 1,500 is a thousand or one and a half."""
     assert _kept("Sum>12", "Sum", ["1,500"], decimal=".") == ["1,500"]
     assert _kept("Sum>12", "Sum", ["1,500"], decimal=",") == []
 
@@ -85,7 +85,7 @@ def test_a_decimal_mark_that_was_said_settles_what_a_number_is() -> None:
     ],
 )
 def test_dates_are_compared_by_their_day_in_the_zone(where: str, zone: str, kept: list[str]) -> None:
-    """Against a bare date a cell counts as its day in --timezone, against a time as the instant it is."""
+    """A cell is compared with a bare date by its day in --timezone, and with a time by its instant."""
     cells = [
         *("2026-04-09T22:30:00Z", "2026-04-10", "2026-04-10T23:30:00Z"),
         *("2026-04-11T05:00:00+09:00", "2026-05-01", ""),
@@ -95,13 +95,13 @@ def test_dates_are_compared_by_their_day_in_the_zone(where: str, zone: str, kept
 
 
 def test_a_condition_that_fails_goes_before_one_that_cannot_be_read() -> None:
-    """All have to hold, so a row that fails one is out whatever another one's cell says."""
+    """A row that fails one condition is skipped, even if another condition cannot be read."""
     assert _kept(("Sum>0", "Sum!=Totals"), "Sum", ["Totals", "x", "3"]) == ["?x", "3"]
 
 
 @pytest.mark.parametrize("name", ["A>B", "A>=", "Date+Time", "a=b", "A|B", "Due <= 30"])
 def test_the_longest_name_of_a_column_is_read_first(name: str) -> None:
-    """A column may have an operator in its name."""
+    """A column whose name contains an operator can be named in a condition."""
     assert _kept(f"{name}=x", name, ["x", "y"]) == ["x"]
     assert _kept(f"{name}>=3", name, ["2", "3"]) == ["3"]
 
@@ -115,14 +115,14 @@ def test_the_longest_name_of_a_column_is_read_first(name: str) -> None:
     ],
 )
 def test_conditions_that_exclude_each_other_are_refused(wheres: tuple[str, ...], message: str, either: str) -> None:
-    """Two values of one column were meant as either; the hint has the condition that says so."""
+    """Conditions that exclude each other are an error whose hint shows `A|B`."""
     with pytest.raises(InputError, match=message) as caught:
         blueprint([*SALE, "State"], Shape(where=wheres))
     assert either in caught.value.hint.replace("'", '"')
 
 
-def test_conditions_that_can_be_met_together_are_not() -> None:
-    """Nor are those of other columns, or of what is left out."""
+def test_conditions_that_can_be_met_together_are_accepted() -> None:
+    """Conditions that one row can meet together are accepted."""
     for wheres in (("State=paid|sent", "State=sent"), ("State=a", "State!=b"), ("State=a", "invoice_id=b")):
         blueprint([*SALE, "State"], Shape(where=wheres))
 
@@ -130,7 +130,7 @@ def test_conditions_that_can_be_met_together_are_not() -> None:
 @pytest.mark.parametrize(
     "where", ["State>", "State>x", "State>=5|6", "State", ">5", "State<2026-02-30", "State==5", "State>nan"]
 )
-def test_what_compares_with_nothing_is_refused(where: str) -> None:
-    """A number or a date is needed, and one only."""
+def test_a_comparison_needs_one_number_or_date(where: str) -> None:
+    """A comparison needs exactly one number or date."""
     with pytest.raises(InputError):
         blueprint([*SALE, "State"], Shape(where=(where,)))

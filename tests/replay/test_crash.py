@@ -1,4 +1,4 @@
-"""The real program killed at random moments, against a server in another process that keeps its own book."""
+"""The real program killed at random moments, against a server in another process that records every attempt."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Story:
     """The history of a file until it was finished.
 
     Attributes:
-        kills: How often the program was killed.
-        in_flight: Rows that had left and had no outcome when it was, at any kill.
+        kills: Number of times that the program was killed.
+        in_flight: Rows that were in flight at any of the kills.
         report: The last report.
     """
 
@@ -47,7 +47,7 @@ class Story:
 
 
 def until_done(program: Program, kind: str, path: Path, kills: int, seed: int) -> Story:
-    """Run a command again and again, and kill it so many times, unless it is finished before."""
+    """Run a command until it ends, killing it up to so many times on the way."""
     dice = random.Random(seed)
     story = Story()
     command = (kind, "--from-csv", str(path), "--yes", "--json", "--rate", "none", "--concurrency", "6")
@@ -57,7 +57,7 @@ def until_done(program: Program, kind: str, path: Path, kills: int, seed: int) -
             process.wait(dice.uniform(0.25, 0.9))
         process.kill()
         process.communicate()
-        if process.returncode >= 0:  # it was quicker than us
+        if process.returncode >= 0:  # it had ended before the kill
             break
         story.kills += 1
         story.in_flight |= in_flight(program.state)
@@ -78,7 +78,7 @@ def in_flight(state: Path) -> set[int]:
 
 
 def rows_of(state: Path) -> dict[int, tuple[str, int, str]]:
-    """Status, attempts and code of every row."""
+    """Return the status, attempts and code of every row."""
     journal = Journal.open_to_read(state)
     assert journal is not None
     with journal:
@@ -106,7 +106,7 @@ def check_sales(program: Program, db: Path, rows: int, kills: int, seed: int) ->
     assert Counter(status for status, _, _ in rows_of(program.state).values()).keys() <= {"accepted", "duplicate"}
     repeated = 0
     for invoice, attempts in by_subject(db).items():
-        # After a plain yes there is another attempt only where that yes met nobody any more.
+        # A sale is sent again after a clean 200 only if a kill lost that answer.
         sure = [at for at, attempt in enumerate(attempts) if attempt.status == 200 and attempt.fault is None]
         if sure and sure[0] < len(attempts) - 1:
             repeated += 1
@@ -130,14 +130,14 @@ def check_leads(program: Program, db: Path, rows: int, kills: int, seed: int) ->
             status = ended[number][0]
             assert status in ("accepted", "unknown")
             assert status == "unknown" or recorded[f"clk_{number}"] == 1
-        # Those that had left at a kill are of unknown fate.
+        # Only rows that were in flight at a kill are unknown because of one.
         assert {number for number, row in ended.items() if row[2] == "interrupted"} <= story.in_flight
         unknown = {number for number, row in ended.items() if row[0] == "unknown"}
         before = len(list(read_attempts(db)))
         assert program.spawn("lead", "--from-csv", str(path), "--yes", "--rate", "none").code == 6
         assert len(list(read_attempts(db))) == before
         lost = len([number for number in unknown if not recorded[f"clk_{number}"]])
-        # Only this sends them again, and nothing else.
+        # Only --retry-unknown sends them again.
         program.spawn("lead", "--from-csv", str(path), "--yes", "--rate", "none", "--retry-unknown", timeout=1800)
         again = {attempt.subject for attempt in list(read_attempts(db))[before:]}
         assert again == {f"cus_{number}" for number in unknown}
@@ -153,19 +153,19 @@ def figures(db: Path, story: Story, **more: int) -> dict[str, int]:
 
 
 def test_killed_while_sending_sales(program: Program, tmp_path: Path) -> None:
-    """No sale is missing, none is there twice, and none was repeated that had not been in flight at a kill."""
+    """No sale is lost or doubled by kills, and only sales that were in flight at a kill are sent again."""
     check_sales(program, tmp_path / "book.db", rows=150 * KILLS, kills=KILLS, seed=1)
 
 
 def test_killed_while_sending_leads(program: Program, tmp_path: Path) -> None:
-    """No lead is sent twice; those in flight at a kill are unknown until --retry-unknown."""
+    """No lead is sent twice because of a kill; those in flight at one are unknown until --retry-unknown."""
     check_leads(program, tmp_path / "book.db", rows=150 * KILLS, kills=KILLS, seed=2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_two_processes_that_both_hold_a_run_send_no_row_twice(program: Program, tmp_path: Path, kind: str) -> None:
-    """A cleaner empties the folder of locks in mid-run, and the command is started again: one of them stops."""
+    """No row is sent twice by two processes on one run after a cleaner has deleted its lock."""
     path, db = program.home / "in.csv", tmp_path / "book.db"
     path.write_text(sales_csv(range(1, 401)) if kind == "sale" else leads_csv(range(1, 401)))
     command = (kind, "--from-csv", str(path), "--yes", "--json", "--rate", "none", "--concurrency", "4")
@@ -180,7 +180,7 @@ def test_two_processes_that_both_hold_a_run_send_no_row_twice(program: Program, 
             _, stderr = process.communicate(timeout=120)
             codes.append(process.returncode)
             assert "Traceback" not in stderr
-        # The one that comes second to a row, or finds its lock gone, stops and says so.
+        # A process stops when another one began its row first, or when its lock is gone.
         assert any(code in (3, 5) for code in codes), codes
         assert all(code in (0, 3, 5, 6) for code in codes), codes
         assert program.spawn(*command).code in (0, 6)
@@ -195,7 +195,7 @@ def test_two_processes_that_both_hold_a_run_send_no_row_twice(program: Program, 
 
 @pytest.mark.slow
 def test_killed_side_by_side(program: Program, tmp_path: Path) -> None:
-    """Two files that share leads, sent at once by two processes that are killed: no lead is sent twice."""
+    """No lead is sent twice by two processes that are killed while they send files with leads in common."""
     dice = random.Random(8)
     (program.home / "a.csv").write_text(leads_csv(range(1, 201)))
     (program.home / "b.csv").write_text(leads_csv(range(100, 301)))
@@ -211,7 +211,7 @@ def test_killed_side_by_side(program: Program, tmp_path: Path) -> None:
         both = [program.start(*command) for command in commands]
         for process in both:
             _, stderr = process.communicate(timeout=120)
-            # A file that was read after the other one was killed is told of its leads in doubt: invalid here.
+            # A file staged after a kill does not send the leads that the other process left without an answer.
             assert process.returncode in (0, 1, 6), stderr
         attempts = by_subject(db)
     assert len(attempts) > 250
@@ -220,7 +220,7 @@ def test_killed_side_by_side(program: Program, tmp_path: Path) -> None:
 
 
 def whole_rows(path: Path) -> dict[int, str]:
-    """Outcomes by line of a file of rows, of which every line must be whole."""
+    """Return the status by line of a results or failures file, of which every line must be whole."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     assert text == "" or text.endswith("\n")
     if path.suffix == ".jsonl":
@@ -234,7 +234,7 @@ def whole_rows(path: Path) -> dict[int, str]:
 
 @pytest.mark.slow
 def test_killed_while_writing_results(program: Program, tmp_path: Path) -> None:
-    """After each kill the files hold whole rows that the journal has as well; in the end they hold all of them."""
+    """Results and failures files hold only whole rows after a kill, and all rows in the end."""
     dice = random.Random(6)
     path, results, failures = (program.home / name for name in ("sales.csv", "r.csv", "f.jsonl"))
     path.write_text(sales_csv(range(600)))
@@ -260,7 +260,7 @@ def test_killed_while_writing_results(program: Program, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_while_staging(program: Program, tmp_path: Path) -> None:
-    """A kill while the file is read leaves nothing that a later command would trip over, and nothing was sent."""
+    """A kill while the file is being read sends nothing and does not get in the way of the next command."""
     dice = random.Random(5)
     path = program.home / "sales.csv"
     path.write_text(sales_csv(range(20_000)))
@@ -284,6 +284,6 @@ def test_killed_while_staging(program: Program, tmp_path: Path) -> None:
         [run] = program.spawn("runs", "list", "--json").json
         assert run["total"] == 20_000
         invoices = [event.invoice_id for event in read_events(db)]
-        # One that was under way at the kill is a duplicate when it is sent again.
+        # A sale that was in flight at the kill is a duplicate when it is sent again.
         there = run["counts"]["accepted"] + run["counts"]["duplicate"]
         assert len(set(invoices)) == len(invoices) >= there >= 5

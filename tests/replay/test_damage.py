@@ -1,4 +1,4 @@
-"""A state folder that somebody else damaged: nothing is sent twice, and every command says what is wrong."""
+"""A damaged state folder: nothing is sent twice, and every command reports what is wrong."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server() -> Iterator[FaultServer]:
 
 @pytest.fixture
 def sender(tmp_path: Path, server: FaultServer) -> Program:
-    """The program, with a file of leads and one of sales to send to the server."""
+    """Return the program with a file of leads and a file of sales to send to the server."""
     program = Program(tmp_path)
     program.env.update(CMS_HOST=server.url, CMS_BEARER_TOKEN=TOKEN)
     (tmp_path / "leads.csv").write_text(leads_csv(range(LEADS)))
@@ -41,7 +41,7 @@ def command(kind: str = "lead") -> tuple[str, ...]:
 
 
 def killed_in_mid_run(sender: Program, server: FaultServer, kind: str = "lead", after: int = 12) -> None:
-    """Kill a replay once the server has had so many requests; the journal's -wal is left behind."""
+    """Kill a replay after that many requests, so that the journal's -wal is left behind."""
     process = sender.start(*command(kind))
     assert server.wait_for(lambda: len(server.requests) >= after)
     process.kill()
@@ -71,7 +71,7 @@ def zeroed(wal: Path) -> None:
 def test_a_journal_that_lost_what_was_sent_is_refused(
     sender: Program, server: FaultServer, damage: Callable[[Path], None]
 ) -> None:
-    """SQLite would go back to an older state without a word, and leads would be sent again."""
+    """A journal that lost its latest commits is refused, since leads would be sent again."""
     killed_in_mid_run(sender, server)
     damage(sender.state / f"{FILE_NAME}-wal")
     (sender.state / f"{FILE_NAME}-shm").unlink(missing_ok=True)
@@ -109,7 +109,7 @@ def behind(state: Path) -> None:
 def test_every_command_says_the_same_of_a_damaged_journal(
     sender: Program, server: FaultServer, damage: Callable[[Path], None]
 ) -> None:
-    """Those that only read do not say that there are no runs, and a dry run does not say that all would be sent."""
+    """Every command reports a damaged journal, dry runs and commands that only read it included."""
     killed_in_mid_run(sender, server)
     damage(sender.state)
 
@@ -127,7 +127,7 @@ def test_every_command_says_the_same_of_a_damaged_journal(
 
 
 def test_a_power_cut_that_takes_back_intents_of_sales_is_no_damage(sender: Program, server: FaultServer) -> None:
-    """Commits of sales are not synced, so that their loss is expected: they are sent again and deduplicated."""
+    """Losing unsynced commits of sales is no damage: the sales are sent again and deduplicated."""
     killed_in_mid_run(sender, server, "sale")
     behind(sender.state)
 
@@ -138,7 +138,7 @@ def test_a_power_cut_that_takes_back_intents_of_sales_is_no_damage(sender: Progr
 
 
 def test_the_note_is_never_ahead_of_the_journal(tmp_path: Path) -> None:
-    """It is written after the commit it counts, and only where that was synced to disk."""
+    """The high-water mark is written after the commit that it counts, and only for commits synced to disk."""
     with Journal.open(tmp_path) as journal:
         with journal.transaction():
             pass
@@ -156,7 +156,7 @@ def test_the_note_is_never_ahead_of_the_journal(tmp_path: Path) -> None:
 
 
 def test_an_older_copy_of_the_journal_alone_is_refused(tmp_path: Path) -> None:
-    """It lacks what was sent since, which the note beside it shows; a folder restored as a whole is accepted."""
+    """An older copy of the journal file alone is refused; a folder restored as a whole is accepted."""
     folder, copy = tmp_path / "state", tmp_path / "copy"
     with Journal.open(folder) as journal:
         journal.make_durable(against_power_cuts=True)

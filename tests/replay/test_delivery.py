@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("engine")
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short backoffs."""
+    """Shorten the backoffs."""
     hurry(monkeypatch)
 
 
@@ -40,7 +40,7 @@ def sent_numbers(server: FaultServer) -> list[str]:
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 @pytest.mark.usefixtures("quick")
 def test_one_customer_one_at_a_time_in_file_order(tmp_path: Path, kind: str) -> None:
-    """A customer's rows leave in file order, each after the one before is settled; others go in parallel."""
+    """A customer's rows are sent one at a time in file order, and different customers in parallel."""
     lock = threading.Lock()
     active: dict[str, str] = {}
     left: dict[str, list[int]] = {}
@@ -80,7 +80,7 @@ def test_one_customer_one_at_a_time_in_file_order(tmp_path: Path, kind: str) -> 
 
 @pytest.mark.usefixtures("quick")
 def test_a_set_up_precedes_its_follow_ups_even_when_it_fails_first(tmp_path: Path) -> None:
-    """A follow-up that overtook its deferred set-up would be answered 404."""
+    """A deferred set-up precedes its follow-ups even if its first attempts fail."""
     rows = []
     for customer in range(10):
         rows.append([f"clk_{customer}", "captured", f"cus_{customer}", "", "deferred"])
@@ -103,7 +103,7 @@ def _follow_ups(customers: int) -> str:
 
 
 def test_follow_ups_of_an_unknown_set_up_stay_pending(tmp_path: Path) -> None:
-    """The service might answer 404 to them, for good; they go out once the set-up is known to be there."""
+    """The follow-ups of an unknown set-up stay pending until the set-up is accepted."""
     with FaultServer() as server:
         server.script(*[SUCCESS] * 3, json_reply(500, {"error": "oops"}))
         bench = Bench(tmp_path, server.url, "lead")
@@ -112,7 +112,7 @@ def test_follow_ups_of_an_unknown_set_up_stay_pending(tmp_path: Path) -> None:
         assert counted(report) == {"accepted": 6, "unknown": 1, "pending": 2}
         assert (report.stop, report.exit_code) == (Stop.HELD, ExitCode.UNAVAILABLE)
         assert "--retry-unknown" in report.reason
-        # Another invocation knows it from the journal.
+        # Another invocation reads it from the journal.
         sent = len(server.requests)
         report = bench.replay(path)
         assert (counted(report), report.stop) == ({"accepted": 6, "unknown": 1, "pending": 2}, Stop.HELD)
@@ -124,7 +124,7 @@ def test_follow_ups_of_an_unknown_set_up_stay_pending(tmp_path: Path) -> None:
 
 
 def test_follow_ups_wait_for_a_set_up_of_another_file(tmp_path: Path) -> None:
-    """The file that has them need not be the one that had the set-up, and the run to go on with is named."""
+    """Follow-ups wait for an unknown set-up of another file, and the message names the run to resume."""
     set_up, follow_up = (
         ["clk_1", "captured", "ann", "2026-04-10", "deferred"],
         ["", "step", "ann", "2026-04-11", ""],
@@ -145,7 +145,7 @@ def test_follow_ups_wait_for_a_set_up_of_another_file(tmp_path: Path) -> None:
 
 
 def test_an_unknown_set_up_holds_only_follow_ups(tmp_path: Path) -> None:
-    """A lead of the same customer that names its click needs no set-up."""
+    """A lead with a click of its own is not held up by an unknown set-up of its customer."""
     rows = [
         ["clk_1", "captured", "ann", "2026-04-10", "deferred"],
         ["clk_2", "other", "ann", "2026-04-10", ""],
@@ -158,8 +158,8 @@ def test_an_unknown_set_up_holds_only_follow_ups(tmp_path: Path) -> None:
         assert counted(report) == {"accepted": 1, "unknown": 1, "pending": 1}
 
 
-def test_an_ill_service_is_asked_one_request_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After three failures in a row a single request finds out whether the service is back."""
+def test_a_failing_service_gets_one_request_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After three failures in a row the service gets one request at a time until it answers again."""
     hurry(monkeypatch)
     monkeypatch.setattr(health, "LONGEST_ASIDE", 0.5)
     lock, active, together = threading.Lock(), 0, []
@@ -181,13 +181,13 @@ def test_an_ill_service_is_asked_one_request_at_a_time(tmp_path: Path, monkeypat
         report = bench.replay(bench.file(sales_csv(range(40))), send=watched, concurrency=8, max_wait=30)
     assert counted(report) == {"accepted": 40}
     assert max(together[:9]) > 1
-    # Those that were under way when it fell ill have come back by then.
+    # By then the requests that were in flight at the first failure have been answered.
     assert set(together[16:31]) == {1}
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_the_intent_is_on_disk_when_the_request_arrives(tmp_path: Path, kind: str) -> None:
-    """Whoever reads the journal when the service has got the request finds the row as sent."""
+    """A row's intent is in the journal before its request arrives."""
     seen = []
 
     def look(received: Received) -> None:
@@ -204,7 +204,7 @@ def test_the_intent_is_on_disk_when_the_request_arrives(tmp_path: Path, kind: st
 
 
 def test_no_lead_on_a_connection_that_was_idle(tmp_path: Path) -> None:
-    """After more than two seconds without a request, the next lead goes out on a connection of its own."""
+    """A lead opens a new connection if the last one was idle for more than two seconds."""
     with FaultServer() as server:
         bench = Bench(tmp_path, server.url, "lead")
         report = bench.replay(bench.file(leads_csv(range(4))), rate=Rate(2, 2.2), concurrency=1)
@@ -218,7 +218,7 @@ def test_no_lead_on_a_connection_that_was_idle(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_poison_rows_hold_nobody_up(tmp_path: Path) -> None:
-    """Rows that always fail, several of them and first in the file, are set aside; all others are accepted."""
+    """Rows that always fail are set aside, and all others are accepted."""
     plan = FaultPlan(poison=tuple(Poison({"invoiceId": f"inv_{n}"}, Fault("500")) for n in range(5)))
     with sandbox(tmp_path, scenario=plan) as server:
         bench = Bench(tmp_path, server.url)
@@ -227,13 +227,13 @@ def test_poison_rows_hold_nobody_up(tmp_path: Path) -> None:
         assert (report.stop, report.exit_code) == (Stop.UNREACHABLE, ExitCode.UNAVAILABLE)
         good = [attempt.id for attempt in server.attempts() if attempt.status == 200]
         bad = [attempt.id for attempt in server.attempts() if attempt.status == 500]
-        # Once the good ones were gone there was time for more; before, the bad ones took no more than their part.
+        # Until the last good row was accepted, the bad rows took less than half of the requests.
         assert len([each for each in bad if each < max(good)]) < 55
 
 
 @pytest.mark.usefixtures("quick")
 def test_leads_that_fail_alone_are_unknown_one_by_one(tmp_path: Path) -> None:
-    """A lead's 500 settles it as unknown: it may have arrived. 429, 503 and no connection do not."""
+    """A lead that got a 500, a 502 or no answer is unknown; after a 429 or 503 it is sent again."""
     with FaultServer() as server:
         server.script(
             SUCCESS,
@@ -248,14 +248,14 @@ def test_leads_that_fail_alone_are_unknown_one_by_one(tmp_path: Path) -> None:
         assert counted(report) == {"accepted": 5, "unknown": 3}
         assert report.exit_code == ExitCode.UNKNOWN
         sent = Counter(sent_numbers(server))
-        # Which row meets which step of the script when it is sent again is a matter of time.
+        # Retries may meet later steps of the script, so only the totals are certain.
         assert (len(sent), sum(sent.values())) == (8, 10)
     codes = {row.status_code for row in bench.settled() if row.status == "unknown"}
     assert codes == {500, 502, None}
 
 
 def test_retry_after_is_waited_out(tmp_path: Path) -> None:
-    """A 429 with Retry-After holds everybody for exactly so long, and is never a failure."""
+    """A 429 pauses the whole replay for its Retry-After and is never a failure."""
     with FaultServer() as server:
         server.script(SUCCESS, json_reply(429, {"error": "slow down"}, ("Retry-After", "1")))
         bench = Bench(tmp_path, server.url)
@@ -268,7 +268,7 @@ def test_retry_after_is_waited_out(tmp_path: Path) -> None:
 
 
 def test_a_wait_that_is_too_long_stops_at_once(tmp_path: Path) -> None:
-    """A service that asks for more than --max-wait is not waited for."""
+    """A service that asks for a longer wait than --max-wait is not waited for."""
     with FaultServer(default=json_reply(503, {"error": "closed"}, ("Retry-After", "3600"))) as server:
         bench = Bench(tmp_path, server.url)
         report = bench.replay(bench.file(sales_csv(range(6))), max_wait=60)
@@ -283,20 +283,20 @@ def test_a_wait_that_is_too_long_stops_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_outage_costs_few_leads(tmp_path: Path) -> None:
-    """While every answer is a 500, what was under way goes out, and then one lead at a time, ever less often."""
+    """During an outage leads are tried one at a time and ever less often, so that few become unknown."""
     plan = FaultPlan(steps=(Step((Fault("500"),), from_seconds=0.2, until_seconds=1.5),))
     with sandbox(tmp_path, scenario=plan, latency_ms=5) as server:
         bench = Bench(tmp_path, server.url, "lead")
         report = bench.replay(bench.file(leads_csv(range(600))), concurrency=8, max_wait=30)
         assert report.counts["accepted"] + report.counts["unknown"] == 600
-        # 8 at once and some tries, 10 in all; more where good answers of before it come in between. Not hundreds.
+        # About 10: 8 in flight and a few tries. Earlier answers that arrive in between allow some more.
         assert report.counts["unknown"] <= 40
         assert max(Counter(event.click_id for event in server.events()).values()) == 1
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
-def test_a_server_that_comes_back(tmp_path: Path, kind: str) -> None:
-    """A service that is gone for a while and then restarted is waited for; nothing is lost or doubled."""
+def test_a_server_that_restarts(tmp_path: Path, kind: str) -> None:
+    """A replay waits for a service that restarts, and loses or doubles nothing."""
     server = sandbox(tmp_path, latency_ms=2).start()
     port, back = server.port, []
 
@@ -326,11 +326,11 @@ def test_a_server_that_comes_back(tmp_path: Path, kind: str) -> None:
     else:
         assert report.counts["accepted"] + report.counts["unknown"] == 500
         assert report.counts["accepted"] <= len(recorded) <= 500
-        assert report.counts["unknown"] <= 24  # 8 at once, and those that a closing server still took in
+        assert report.counts["unknown"] <= 24  # 8 in flight, and those that a closing server still accepted
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    """A run that nothing answers stops resumably after --max-wait, and no lead is unknown."""
+    """A replay that nothing answers stops resumably after --max-wait, and no lead is unknown."""
     server = sandbox(tmp_path)
     url = server.url
     server.close()
@@ -340,7 +340,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert (report.stop, report.exit_code) == (Stop.UNREACHABLE, ExitCode.UNAVAILABLE)
 
 
-def test_a_name_that_was_never_right(tmp_path: Path) -> None:
+def test_a_host_that_does_not_exist(tmp_path: Path) -> None:
     """A host that does not exist is not waited for."""
     bench = Bench(tmp_path, "http://no-such-host.invalid")
     report = bench.replay(bench.file(sales_csv(range(5))), max_wait=600)
@@ -350,7 +350,7 @@ def test_a_name_that_was_never_right(tmp_path: Path) -> None:
 
 
 def test_high_concurrency(tmp_path: Path) -> None:
-    """64 requests at once, under faults: the books agree."""
+    """300 sales sent 64 at a time through faults are accepted once each."""
     with sandbox(tmp_path, faults="503:0.05,drop-before:0.02,latency@20", seed=1) as server:
         bench = Bench(tmp_path, server.url)
         report = bench.replay(bench.file(sales_csv(range(300))), concurrency=64, max_wait=30)
@@ -365,7 +365,7 @@ def received_invoices(requests: list[Received]) -> list[str]:
 
 @pytest.mark.usefixtures("quick")
 def test_set_aside_rows_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When very many rows fail, no more are begun before some have settled: memory stays flat."""
+    """The number of rows set aside is bounded, so that memory stays flat."""
     monkeypatch.setattr(schedule, "_MOST_ASIDE", 3)
     with FaultServer(default=json_reply(500, {"error": "no"})) as server:
         bench = Bench(tmp_path, server.url)

@@ -13,7 +13,7 @@ from cms_cli.replay.reading.rows import open_table
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_found_in_the_header(delimiter: str) -> None:
-    """Each of the four, whatever the rows hold."""
+    """Each of the four delimiters is found in the header, whatever the rows hold."""
     data = delimiter.join(["id", "amount", "name"]) + "\n" + delimiter.join(["1", "2", '"a,b;c\t|"']) + "\n"
     found = open_table(io.BytesIO(data.encode()))
     assert found.delimiter == delimiter
@@ -22,7 +22,7 @@ def test_the_delimiter_is_found_in_the_header(delimiter: str) -> None:
 
 
 def test_decimal_commas_do_not_decide() -> None:
-    """A German file has commas in its rows; its header has none."""
+    """Decimal commas in the rows do not count as delimiters."""
     assert cells("id;preis\n1;2,50\n2;3,50\n") == [["1", "2,50"], ["2", "3,50"]]
 
 
@@ -40,12 +40,12 @@ def test_decimal_commas_do_not_decide() -> None:
     ],
 )
 def test_other_delimiters_inside_names_do_not_confuse(line: str, names: tuple[str, ...]) -> None:
-    """Quoted, before a space or inside brackets they are text; a tab never is."""
+    """Delimiters inside quotes or brackets or before a space are text, except a tab."""
     assert header(line + "\n") == names
 
 
 def test_a_header_that_can_be_read_in_two_ways_is_not_guessed() -> None:
-    """The error shows the readings and asks for --delimiter, which settles it."""
+    """A header that can be read in two ways is an error until --delimiter decides."""
     error = refusal("id;name,first\n1;2\n")
     assert "more than one way" in error.message
     assert "--delimiter" in error.hint
@@ -53,7 +53,7 @@ def test_a_header_that_can_be_read_in_two_ways_is_not_guessed() -> None:
 
 
 def test_the_user_names_the_delimiter() -> None:
-    """By the character, or by a name where a shell makes it hard to type."""
+    """--delimiter takes a character or its name."""
     for asked, written in (
         ("tab", "\t"),
         ("\\t", "\t"),
@@ -69,32 +69,32 @@ def test_the_user_names_the_delimiter() -> None:
 
 @pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "sep=;;;"])
 def test_a_sep_line_is_obeyed_and_counted(first: str) -> None:
-    """It is no header, and the lines after it keep their numbers."""
+    """A `sep=;` line sets the delimiter and counts in line numbers."""
     found = table(f"{first}\r\na,b;c\r\n1;2\r\n")
     assert found == [SourceRow(1, 3, ["1", "2"])]
     assert table(f"{first}\na,b;c\n1,2;3\n", delimiter=",") == [SourceRow(1, 3, ["1", "2;3"])]
 
 
 def test_quotes_after_spaces_are_quotes_where_the_header_has_them() -> None:
-    """As in ``"a", "b"``; elsewhere a space before a quote makes it text."""
+    """A quote after a space opens a quoted cell only if the header is written so."""
     assert cells('"a", "b"\n"1", "2, 3"\n') == [["1", "2, 3"]]
     assert cells('a,b\n1, "2"\n') == [["1", ' "2"']]
     assert cells('" ""a""",b\n1, "2"\n') == [["1", ' "2"']]
 
 
 def test_header_names_are_trimmed_and_may_span_lines() -> None:
-    """White space around a name goes, a line break inside it stays."""
+    """Header names lose the white space around them and keep line breaks inside them."""
     assert header(' id ,\u00a0amount,"two\nlines"\n') == ("id", "amount", "two\nlines")
     assert table('id,"two\nlines"\n1,2\n') == [SourceRow(1, 3, ["1", "2"])]
 
 
 def test_lines_before_the_header_that_are_blank_are_ignored() -> None:
-    """Empty ones, and rows of empty cells."""
+    """Blank lines and rows of empty cells before the header are ignored."""
     assert table("\n  \n,,\n;;\na,b\n1,2\n") == [SourceRow(1, 6, ["1", "2"])]
 
 
 def test_empty_columns_at_the_end_are_ignored() -> None:
-    """In the header and in the rows, as spreadsheets leave them; a value there is not."""
+    """Empty trailing columns are ignored unless a row has a value in one."""
     assert header("a,b,,\n") == ("a", "b")
     assert cells("a,b,,\n1,2,,\n3,4\n5,6, ,,,,\n") == [["1", "2"], ["3", "4"], ["5", "6"]]
     (problem,) = table("a,b,,\n1,2,,x\n")
@@ -103,13 +103,13 @@ def test_empty_columns_at_the_end_are_ignored() -> None:
 
 
 def test_a_column_without_a_name_keeps_its_place() -> None:
-    """pandas writes its index that way."""
+    """A column without a name, such as the index that pandas writes, keeps its place."""
     assert header(",id\n") == ("", "id")
     assert cells(",id,,x\n0,a,,b\n") == [["0", "a", "", "b"]]
 
 
-def test_the_header_is_where_somebody_says() -> None:
-    """Lines before the header are no rows, and line numbers count from the beginning of the file."""
+def test_the_header_is_on_the_line_that_was_asked_for() -> None:
+    """--header-line skips the lines before it, and line numbers stay those of the file."""
     data = 'Report of the month\n\n"a;b",c\nid,amount\n1,2\n'
     assert header(data, header_line=4) == ("id", "amount")
     assert table(data, header_line=4)[0].line == 5
@@ -119,7 +119,7 @@ def test_the_header_is_where_somebody_says() -> None:
 
 @pytest.mark.parametrize("before", ["#TYPE System.Data.DataRow\n", '"#TYPE Selected.Row"\n', ",,,\n\n", "\x0b\n"])
 def test_lines_that_programs_put_before_the_header_are_skipped(before: str) -> None:
-    """PowerShell names its type; spreadsheets leave rows of empty cells."""
+    """PowerShell's #TYPE line and rows of empty cells before the header are skipped."""
     found = table(f"{before}id,amount\n1,2\n")
     assert [row.cells for row in found] == [["1", "2"]]
     assert found[0].line == before.count("\n") + 2
@@ -127,12 +127,12 @@ def test_lines_that_programs_put_before_the_header_are_skipped(before: str) -> N
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf", b"\xff\xfe", b" ,,\n", b"sep=;\n", b'""\n'])
 def test_a_file_without_a_header_is_empty(data: bytes) -> None:
-    """No bytes, only blank lines, only a byte order mark."""
+    """A file without bytes, or with blank lines or a byte order mark only, is empty."""
     assert refusal(data).message == "the file is empty"
 
 
 def test_a_header_alone_has_no_rows() -> None:
-    """With a line end or without."""
+    """A header alone, with or without a line end, is a file without rows."""
     assert table("a,b\n") == table("a,b") == []
 
 
@@ -150,15 +150,15 @@ def test_a_header_alone_has_no_rows() -> None:
     ],
 )
 def test_files_of_other_formats_are_named(data: bytes, what: str) -> None:
-    """A workbook, an archive or a sign-in page says what it is, and not that a column is missing."""
+    """A file of another format is named as what it is, not as CSV that lacks columns."""
     if what:
         assert what in refusal(data).message
     else:
         assert header(data) == ("[",)
 
 
-def test_one_column_is_read_as_it_is() -> None:
-    """Its header has no delimiter to find, so a comma separates, as the name of the format says."""
+def test_one_column_is_separated_by_commas() -> None:
+    """A file with one column is separated by commas."""
     assert cells('id\nx\n"y,z"\n\n') == [["x"], ["y,z"]]
     assert cells("id\nx;y\n") == [["x;y"]]
     assert [code_of(row) for row in table("id\nx,y\n")] == ["too_many_cells"]

@@ -19,7 +19,7 @@ def compared(
 
 
 def found(rows: Iterable[ComparedRow]) -> list[tuple[int, bool, int]]:
-    """By row: its number, whether it contradicts another one, and the line of that one."""
+    """Return, by row, its number, whether it contradicts another one, and that one's line."""
     with Repeats() as repeats:
         repeats.add(rows)
         return [(each.compared.row, each.conflict, each.other_line) for each in repeats.found()]
@@ -50,19 +50,19 @@ def _differ(one: ComparedRow, other: ComparedRow) -> bool:
 
 
 def test_an_equal_row_repeats_the_first_one() -> None:
-    """Each later one names the first, which is not found at fault."""
+    """Each later equal row names the first one, which is no duplicate itself."""
     rows = [compared(number, key) for number, key in enumerate("ABAA", 1)]
     assert found(rows) == [(3, False, 2), (4, False, 2)]
 
 
 def test_a_key_with_another_content_makes_all_its_rows_contradict() -> None:
-    """Equal rows among them, and the first one, included; other keys are not touched."""
+    """If two rows of a key differ, all rows of that key contradict, and no others."""
     rows = [compared(number, key, amount) for number, (key, amount) in enumerate(zip("AABAA", [1, 1, 1, 2, 2]), 1)]
     assert found(rows) == [(1, True, 5), (2, True, 5), (4, True, 2), (5, True, 2)]
 
 
 def test_a_row_that_cannot_be_sent_is_compared() -> None:
-    """It contradicts by its amount, also by one that could not be read; it is never what another one repeats."""
+    """An invalid row can contradict others by its amount, but is never the one that others repeat."""
     bad = compared(1, "A", 1, sendable=False)
     assert found([bad, compared(2, "A", 2)]) == [(2, True, 2)]
     assert found([bad, compared(2, "A", 1), compared(3, "A", 1)]) == [(3, False, 3)]
@@ -71,7 +71,7 @@ def test_a_row_that_cannot_be_sent_is_compared() -> None:
 
 
 def test_what_is_compared_is_not_joined() -> None:
-    """A customer "u\\n1" with the click "c" is another one than the customer "u" with the click "1\\nc"."""
+    """Values are compared one by one: "u\\n1" with "c" differs from "u" with "1\\nc"."""
     row = compared(1, "A")
     rows = [row._replace(customer="u\n1", click="c"), row._replace(row=2, line=3, customer="u", click="1\nc")]
     assert [conflict for _, conflict, _ in found(rows)] == [True, True]
@@ -91,7 +91,7 @@ def test_what_is_compared_is_not_joined() -> None:
 def test_it_finds_what_comparing_all_rows_finds(
     rows: list[tuple[str, int | None, str | None, bool]],
 ) -> None:
-    """In the order of the file; what a conflict names is a row that the row contradicts, where there is one."""
+    """The result is that of comparing every row with every other, in file order."""
     # A row that can be sent has all its values.
     made = [
         compared(number, key, amount, click, sendable=sendable and None not in (amount, click))
@@ -110,7 +110,7 @@ def test_it_finds_what_comparing_all_rows_finds(
 @pytest.mark.slow
 @pytest.mark.parametrize("repeated", [True, False])
 def test_memory_does_not_grow_with_the_rows(repeated: bool) -> None:
-    """Three times the rows, repeats or not, take hardly more memory."""
+    """Memory does not grow with the number of rows, repeated or not."""
     peaks = []
     for count in (8_000, 24_000):
         tracemalloc.start()

@@ -1,4 +1,4 @@
-"""Bytes to text: what is read, and what is suggested."""
+"""Decoding: which encodings are read, and which are suggested."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cms_cli.replay.reading.rows import open_table
     ],
 )
 def test_a_byte_order_mark_decides(mark: bytes, codec: str) -> None:
-    """As Excel writes it; the flag may say the same, and must not say something else."""
+    """A byte order mark decides the encoding; --encoding may repeat it and must not contradict it."""
     data = mark + 'näme\tb\r\nMüller 😀\t"5,""3"\r\n'.encode(codec)
     found = open_table(io.BytesIO(data))
     assert (found.encoding, found.delimiter, found.header) == (codec, "\t", ("näme", "b"))
@@ -40,7 +40,7 @@ def test_a_byte_order_mark_decides(mark: bytes, codec: str) -> None:
 
 
 def test_the_user_names_the_encoding() -> None:
-    """Any text codec; UTF-16 without a mark has the byte order of Windows."""
+    """--encoding takes any text codec; UTF-16 without a mark is read as little-endian."""
     assert cells("n\nMüller\n".encode("cp1252"), encoding="latin-1") == [["Müller"]]
     assert cells("n\nMüller\n".encode("utf-16-le"), encoding="utf-16") == [["Müller"]]
     assert cells("n\n円\n".encode("shift_jis"), encoding="Shift_JIS") == [["円"]]
@@ -54,7 +54,7 @@ def test_the_user_names_the_encoding() -> None:
     [("cp1252", "Größe"), ("mac_roman", "Größe"), ("cp1252", "Ihr Preis: 5 €"), ("cp1251", "имя")],
 )
 def test_bytes_that_are_not_utf8_get_a_suggestion_and_are_never_guessed(codec: str, word: str) -> None:
-    """The error says which byte, where, and shows how the suggested encodings would read it."""
+    """The error names the byte that is not UTF-8 and shows how likely encodings would read it."""
     data = ("id;name\r\n1;x\r\n2;" + word + ";\r\n").encode(codec)
     error = refusal(data)
     bad = next(place for place, byte in enumerate(data) if byte > 127)
@@ -95,7 +95,7 @@ def test_the_likeliest_encoding_is_suggested_first(codec: str, cell: str) -> Non
     ],
 )
 def test_what_is_no_text_is_told_with_the_way_to_make_it_text(data: bytes, what: str, hint: str) -> None:
-    """The message for a compressed file says to unpack it, and suggests neither another format nor an encoding."""
+    """The error for a binary file names its format and how to make text of it."""
     error = refusal(data)
     assert what in error.message
     assert hint in error.hint
@@ -103,12 +103,12 @@ def test_what_is_no_text_is_told_with_the_way_to_make_it_text(data: bytes, what:
 
 
 def test_a_header_may_begin_like_something_else() -> None:
-    """One column is called BZh, another one PAR1."""
+    """A header may begin with the magic bytes of another format."""
     assert cells("BZh,PAR1\n1,2\n") == cells("PAR1,BZh\n1,2\n") == [["1", "2"]]
 
 
 def test_utf16_without_a_mark_is_suggested() -> None:
-    """Recognised by its zeros, also where it is no UTF-8."""
+    """UTF-16 without a byte order mark is recognised by its zero bytes and suggested."""
     for codec in ("utf-16-le", "utf-16-be"):
         data = "näme\tb\n1\t2\n".encode(codec)
         assert f"--encoding {codec}" in refusal(data).hint
@@ -116,7 +116,7 @@ def test_utf16_without_a_mark_is_suggested() -> None:
 
 
 def test_a_file_cut_off_inside_a_character_says_so() -> None:
-    """It is no encoding's fault, unless the user named one in which files are pairs of bytes."""
+    """A file cut off inside a character is reported as such, whatever its encoding."""
     error = refusal("a\nx\n€".encode()[:-1])
     assert error.message == "line 3: the file ends in the middle of a character (offset 4)"
     assert "leave out --encoding" not in error.hint
@@ -125,7 +125,7 @@ def test_a_file_cut_off_inside_a_character_says_so() -> None:
 
 @given(before=st.text(max_size=40), size=st.integers(1, 9))
 def test_the_offset_and_line_of_a_bad_byte_are_exact(before: str, size: int) -> None:
-    """However the file is cut into pieces, and whatever precedes it."""
+    """The offset and line of a bad byte are exact, however the file is read in pieces."""
     start = "h\n" + before.replace("\0", "").replace('"', "")
     with pieces_of(size):
         message = refusal(start.encode("utf-8", "replace") + b"\xff\n").message
@@ -138,7 +138,7 @@ def test_the_offset_and_line_of_a_bad_byte_are_exact(before: str, size: int) -> 
     data=st.binary(max_size=40), name=st.sampled_from(["cp1252", "utf-16", "utf-7", "shift_jis", "gb18030", "hz"])
 )
 def test_arbitrary_bytes_in_any_encoding(data: bytes, name: str) -> None:
-    """The user's encoding may be wrong, and then that is an InputError as well."""
+    """Arbitrary bytes in any encoding give rows or an InputError."""
     with suppress(InputError):
         table(data, encoding=name)
 
@@ -161,7 +161,7 @@ def _zipped(*names: str) -> bytes:
     ],
 )
 def test_a_zip_file_is_told_from_a_spreadsheet(names: tuple[str, ...], what: str, hint: str) -> None:
-    """Both are zip files; only one of them has files to take out."""
+    """A zip file gets a hint that unzips it, and a spreadsheet one that saves it as CSV."""
     error = refusal(_zipped(*names))
     assert what in error.message
     assert hint in error.hint

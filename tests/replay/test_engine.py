@@ -1,4 +1,4 @@
-"""Counts that add up and two books that agree, whatever the file, the faults and the flags."""
+"""Counts that add up, and a journal that agrees with the server, whatever the file, the faults and the flags."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FAULTS = (
     "409:0.1,400:0.1,404:0.1",
 )
 
-# Few values, so that rows repeat and contradict each other; some that no event may have.
+# The values are few, so that rows repeat and contradict each other; some are invalid.
 SALE_CELLS = st.tuples(
     st.sampled_from(["clk_1", "clk_2", "", "clk_3"]),
     st.just("purchase"),
@@ -63,7 +63,7 @@ INVOCATION = st.fixed_dictionaries(
 def test_every_row_has_one_outcome_and_the_books_agree(
     monkeypatch: pytest.MonkeyPatch, kind: str, data: st.DataObject
 ) -> None:
-    """Whatever the rows, faults and flags, and in however many pieces: nothing is lost, doubled or miscounted."""
+    """Every row ends in one outcome, and journal, report and server agree, over any faults and interruptions."""
     hurry(monkeypatch)
     cells = SALE_CELLS if kind == "sale" else LEAD_CELLS
     rows = data.draw(st.lists(cells, min_size=1, max_size=30))
@@ -83,7 +83,7 @@ def test_every_row_has_one_outcome_and_the_books_agree(
 
 def _play(bench: Bench, path: Path, invocations: list[dict[str, Any]]) -> None:
     results = bench.folder / "results.jsonl"
-    # With all limits off at last, so that it comes to its end.
+    # The last invocation has no limits, so that the run finishes.
     for how in [*invocations, {}]:
         notes = Notes()
         report = bench.replay(path, notes=notes, skip_invalid=True, results=results, **how)
@@ -101,7 +101,7 @@ def _play(bench: Bench, path: Path, invocations: list[dict[str, Any]]) -> None:
 
 
 def _compare(bench: Bench, sandbox: SandboxServer, rows: list[tuple[str, ...]], *, again: bool) -> None:
-    """Hold our book against the server's: by invoice, or by all that a lead says."""
+    """Compare the journal with the server's events, by invoice or by all fields of a lead."""
     assert sandbox.failure is None
     fields = (3,) if bench.kind.value == "sale" else (0, 1, 2)
     outcomes: dict[tuple[str, ...], list[SettledRow]] = {}

@@ -31,7 +31,7 @@ def row(cells: list[str], error: str = "it said no", number: int = 1) -> Settled
 
 @given(cells=st.lists(TEXT, min_size=2, max_size=4), delimiter=st.sampled_from([",", ";", "\t"]))
 def test_cells_come_back_as_they_were(cells: list[str], delimiter: str) -> None:
-    """Whatever is in a cell, quotes and line ends too, it is read again as it was written."""
+    """Any cell is read back as it was written, quotes and line ends included."""
     layout = Layout([f"c{place}" for place in range(len(cells))], Dialect(delimiter))
     text = layout.heading() + layout.line(row(cells))
     found = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
@@ -39,7 +39,7 @@ def test_cells_come_back_as_they_were(cells: list[str], delimiter: str) -> None:
 
 
 def test_a_lone_carriage_return_is_quoted() -> None:
-    """Our own reader takes a bare one for the end of the line."""
+    """A cell with a bare carriage return is quoted, since our reader ends a line at one."""
     layout = Layout(["a", "b"])
     [found] = table(layout.heading() + layout.line(row(["x\ry", "z"])))
     assert isinstance(found, SourceRow)
@@ -48,22 +48,22 @@ def test_a_lone_carriage_return_is_quoted() -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_formulas_in_what_we_add_are_harmless(start: str) -> None:
-    """The service's texts cannot begin a formula; the file's own cells stay as they are."""
+    """The service's texts cannot begin a formula, and the file's own cells stay as they are."""
     error = f"{start}HYPERLINK(1)"
     line = next(csv.reader(io.StringIO(Layout(["a"]).line(row([error], error)), newline="")))
     assert line == [error, "2", "refused", "'" + error]
 
 
 def test_fed_back_columns_are_written_once() -> None:
-    """A failures file of a failures file has our columns once, with what is true now."""
+    """A failures file of a failures file has the added columns once, with the current values."""
     layout = Layout(["a", *ADDED, "b"])
     heading, line = csv.reader(io.StringIO(layout.heading() + layout.line(row(["1", "9", "invalid", "old", "2"]))))
     assert heading == ["a", "b", *ADDED]
     assert line == ["1", "2", "2", "refused", "it said no"]
 
 
-def test_what_a_ragged_row_has_too_much_is_kept() -> None:
-    """Nothing of a row that could not be read is lost."""
+def test_surplus_cells_of_a_ragged_row_are_kept() -> None:
+    """The surplus cells of a ragged row are kept."""
     layout = Layout(["a", "b"])
     line = next(csv.reader(io.StringIO(layout.line(row(["1", "2", "3", "4"])))))
     assert line == ["1", "2", "2", "refused", "it said no", "3", "4"]
@@ -72,7 +72,7 @@ def test_what_a_ragged_row_has_too_much_is_kept() -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16", "cp1252"])
 def test_the_encoding_of_the_flags(tmp_path: Path, encoding: str) -> None:
-    """The flags that read the input read the file of its failures, whatever the service's text holds."""
+    """A failures file is written in the input's encoding, whatever the service's text holds."""
     file = RowFile(tmp_path / "f.csv", Layout(["a"], Dialect(encoding=encoding)), "--failures")
     file.add([row(["é"], "déjà"), row(["é"], "\N{SNOWMAN}")])
     file.close()
@@ -82,7 +82,7 @@ def test_the_encoding_of_the_flags(tmp_path: Path, encoding: str) -> None:
 
 
 def test_jsonl(tmp_path: Path) -> None:
-    """An ending of .jsonl or .ndjson gives JSON Lines."""
+    """A results file whose name ends in .jsonl or .ndjson is JSON Lines."""
     for name in ("f.jsonl", "f.NDJSON"):
         file = RowFile(tmp_path / name, Layout(["a"]).of_file(tmp_path / name, to_feed_back=False), "--results")
         file.add([row(["1"]), row(["2"], number=2)])
@@ -93,7 +93,7 @@ def test_jsonl(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX matter")
 def test_others_cannot_read_it(tmp_path: Path) -> None:
-    """It names people and what they paid."""
+    """A results file is readable by its owner only."""
     RowFile(tmp_path / "f.csv", Layout(["a"]), "--results").close()
     assert (tmp_path / "f.csv").stat().st_mode & 0o777 == 0o600
 
@@ -125,7 +125,7 @@ def test_a_disk_that_fills_up_leaves_whole_lines(tmp_path: Path) -> None:
         text=True,
         check=True,
         timeout=60,
-        # Without coverage, whose data would be cut off as well.
+        # The size limit would cut off coverage's data file as well.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COVERAGE_PROCESS_CONFIG": ""},
     )
     assert str(path) in done.stdout
@@ -134,8 +134,8 @@ def test_a_disk_that_fills_up_leaves_whole_lines(tmp_path: Path) -> None:
     assert all(line.endswith("it said no\n") for line in lines[1:])
 
 
-def test_outputs_that_cannot_be(tmp_path: Path) -> None:
-    """The input, one file for both, a folder, a file in a folder that is not there: each is refused by its flag."""
+def test_outputs_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
+    """An output that is the input, another output, a folder or in a missing folder is refused by its flag."""
     source = tmp_path / "in.csv"
     source.touch()
     (tmp_path / "link.csv").symlink_to(source)

@@ -1,4 +1,4 @@
-"""A dry run and the run agree on rows that other files have settled meanwhile."""
+"""A dry run and the run agree on rows that other files have sent since they were staged."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ NO = json_reply(422, {"error": "it said no"})
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    """A service that takes everything, unless its script says otherwise."""
+    """Run a service that accepts everything unless a test scripts its answers."""
     with FaultServer() as server:
         yield server
 
 
 def agreed(bench: Bench, path: Path, **how: Any) -> ReplayReport:
-    """Hold dry run, preview and run to each other: what is not pending in the first is what the last ends with.
+    """Check that dry run, preview and run agree on every row, and return the run's report.
 
-    What is pending is accepted by the service of these tests. Returns the report of the run.
+    The service of these tests accepts every pending row.
     """
     results = bench.folder / "results.jsonl"
     preview, dry = rehearse(bench.request(path, results=results, **how), Watcher())
@@ -58,8 +58,8 @@ def agreed(bench: Bench, path: Path, **how: Any) -> ReplayReport:
     return report
 
 
-def test_a_sale_that_another_file_has_brought_meanwhile(tmp_path: Path, server: FaultServer) -> None:
-    """Pending rows and refused ones that are to go again alike; with another amount it warns, as the run does."""
+def test_a_sale_that_another_file_has_sent_meanwhile(tmp_path: Path, server: FaultServer) -> None:
+    """A sale that another file has sent since is a duplicate in dry run and run; both warn of another amount."""
     server.script(NO, SUCCESS)
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(6)))
@@ -77,7 +77,7 @@ def test_a_sale_that_another_file_has_brought_meanwhile(tmp_path: Path, server: 
 
 
 def test_a_run_whose_rows_are_all_known_is_settled_without_a_question(tmp_path: Path, server: FaultServer) -> None:
-    """Nothing is sent, so nobody is asked; the refused row that is to go again is a duplicate as well."""
+    """A run whose rows have all been sent by others finishes without a question."""
     server.script(NO)
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
@@ -92,7 +92,7 @@ def test_a_run_whose_rows_are_all_known_is_settled_without_a_question(tmp_path: 
 def test_a_lead_that_another_file_has_left_unknown_meanwhile(
     tmp_path: Path, server: FaultServer, again: bool
 ) -> None:
-    """It is unknown, unless --retry-unknown sends it all the same."""
+    """A lead that another file has left unknown is unknown here too, unless --retry-unknown is given."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(4)))
     bench.replay(path, limit=1)
@@ -105,7 +105,7 @@ def test_a_lead_that_another_file_has_left_unknown_meanwhile(
 
 
 def test_a_row_that_a_killed_run_left_without_an_answer(tmp_path: Path, server: FaultServer) -> None:
-    """In the sums and in the output files as well; with --retry-unknown it is to be sent."""
+    """A dry run counts a sale that is too old to resend as unknown, and with --retry-unknown as pending."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     bench.replay(path, limit=1)
@@ -121,7 +121,7 @@ def test_a_row_that_a_killed_run_left_without_an_answer(tmp_path: Path, server: 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_an_event_that_another_run_left_without_an_answer(tmp_path: Path, server: FaultServer, kind: str) -> None:
-    """A new file says so before anything is sent: the sale can no longer be repeated, the lead never could."""
+    """A dry run counts an event that another run left unanswered as unknown, as the run does."""
     bench = Bench(tmp_path, server.url, kind)
     rows = sales_csv if kind == "sale" else leads_csv
     bench.replay(bench.file(rows(range(3))), limit=1)
@@ -134,7 +134,7 @@ def test_an_event_that_another_run_left_without_an_answer(tmp_path: Path, server
 
 
 def test_a_refusal_is_final_in_a_file_that_has_grown(tmp_path: Path, server: FaultServer) -> None:
-    """Of a lead with a time and of one without; until --retry-refused."""
+    """A refused lead stays refused after its file has grown, until --retry-refused."""
     bench = Bench(tmp_path, server.url, "lead")
     rows = [lead(0), lead(1, timestamp=""), lead(2), lead(3, timestamp="")]
     server.script(NO, NO, SUCCESS, SUCCESS)
@@ -152,7 +152,7 @@ def test_a_refusal_is_final_in_a_file_that_has_grown(tmp_path: Path, server: Fau
 
 
 def test_a_refusal_is_forgotten_once_the_lead_may_have_arrived(tmp_path: Path, server: FaultServer) -> None:
-    """The last word counts: refused, then without an answer, it is unknown to the file that has grown."""
+    """A refused lead that was retried without an answer is unknown after its file has grown."""
     bench = Bench(tmp_path, server.url, "lead")
     server.script(NO, DROP)
     path = bench.file(leads_csv([0]))
@@ -163,7 +163,7 @@ def test_a_refusal_is_forgotten_once_the_lead_may_have_arrived(tmp_path: Path, s
 
 @pytest.mark.parametrize("change", ["another file", "fed back", "fresh"])
 def test_a_refusal_is_not_final_anywhere_else(tmp_path: Path, server: FaultServer, change: str) -> None:
-    """Another file may have what the lead lacked; a failures file is fed back to be sent."""
+    """A refused lead is sent again from another file, from a failures file and with --fresh."""
     bench = Bench(tmp_path, server.url, "lead")
     server.script(NO, SUCCESS)
     failures = tmp_path / "failures.csv"
@@ -175,10 +175,10 @@ def test_a_refusal_is_not_final_anywhere_else(tmp_path: Path, server: FaultServe
 
 
 @pytest.mark.parametrize("change", ["fresh", "fed back", "grown"])
-def test_leads_that_need_no_word_are_sent_whatever_the_word(
+def test_repeats_skip_does_not_skip_leads_that_need_no_decision(
     tmp_path: Path, server: FaultServer, change: str
 ) -> None:
-    """--repeats skip skips none of a failures file, of a file sent afresh, and no new one of one that has grown."""
+    """--repeats skip skips no lead of a failures file, of a --fresh run or at the end of a grown file."""
     bench = Bench(tmp_path, server.url, "lead")
     rows = [lead(0, timestamp=""), lead(1, timestamp="")]
     header = ("click_id", "event_name", "customer_external_id", "timestamp")

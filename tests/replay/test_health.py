@@ -1,4 +1,4 @@
-"""When to wait, for how long, and when to give up: without a clock."""
+"""Waiting and giving up, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def failure(status_code: int | None = 500, **more: Any) -> Outcome:
 
 
 def test_one_failure_holds_nobody_up() -> None:
-    """A row that fails alone is tried later; the others go on."""
+    """A row that fails alone is tried later while the others go on."""
     health = Health(900, NOW)
     due = health.failed(1, failure(), NOW, 0.5, left_at=NOW)
     assert NOW < due < NOW + 2
@@ -26,7 +26,7 @@ def test_one_failure_holds_nobody_up() -> None:
 
 
 def test_a_row_that_fails_while_others_go_through_is_to_blame() -> None:
-    """It waits longer each time, up to a bound, and never again pauses the others, whatever it asks for."""
+    """A row that keeps failing alone waits longer each time and never pauses the others again."""
     health = Health(900, NOW)
     waits = []
     now = NOW
@@ -45,7 +45,7 @@ def test_a_row_that_fails_while_others_go_through_is_to_blame() -> None:
 
 
 def test_a_burst_counts_once() -> None:
-    """However many requests were under way when the service went, the first pause is a short one."""
+    """The first pause is short, however many requests fail at once."""
     health = Health(900, NOW)
     for _ in range(64):
         health.failed(1, failure(), NOW + 1, 0.5, left_at=NOW)
@@ -55,7 +55,7 @@ def test_a_burst_counts_once() -> None:
 
 @pytest.mark.parametrize(("costly", "longest"), [(False, LONGEST_PAUSE), (True, LONGEST_COSTLY_PAUSE)])
 def test_pauses_grow_to_a_bound(costly: bool, longest: float) -> None:
-    """Each try that fails makes the next pause longer, up to a bound; where tries cost leads, a higher one."""
+    """Each failed try makes the next pause longer, up to a bound that is higher where tries cost leads."""
     health = Health(10_000, NOW)
     now, pauses = NOW, []
     for _ in range(20):
@@ -71,14 +71,14 @@ def test_pauses_grow_to_a_bound(costly: bool, longest: float) -> None:
 
 @pytest.mark.parametrize("asked", [1.0, 5.0, 59.0])
 def test_retry_after_is_obeyed_to_the_second(asked: float) -> None:
-    """The service says when, and everybody waits exactly that long."""
+    """All requests wait exactly as long as Retry-After says."""
     health = Health(900, NOW)
     assert health.failed(1, failure(429, retry_after=asked), NOW, 0.5, left_at=NOW) == NOW + asked
     assert health.paused_until == NOW + asked
 
 
-def test_retry_after_of_nothing_is_no_busy_loop() -> None:
-    """A service that says "now" again and again is asked at a growing distance."""
+def test_retry_after_0_is_no_busy_loop() -> None:
+    """A service that keeps answering "Retry-After: 0" is tried at growing intervals."""
     health = Health(900, NOW)
     now, asked = NOW, 0
     while now < NOW + 60:
@@ -87,15 +87,15 @@ def test_retry_after_of_nothing_is_no_busy_loop() -> None:
     assert asked < 30
 
 
-def test_more_patience_than_there_is() -> None:
-    """A wait that is longer than --max-wait ends the run at once, and says so."""
+def test_a_longer_wait_than_max_wait_ends_the_run() -> None:
+    """A service that asks for a longer wait than --max-wait ends the run at once."""
     health = Health(90, NOW)
     health.failed(1, failure(429, retry_after=3600.0), NOW, 0.5, left_at=NOW)
     assert "asks to wait for 3600 s" in health.given_up(NOW + 0.1)
 
 
 def test_max_wait_counts_from_the_last_row_that_settled() -> None:
-    """Time without any row settling ends the run; pacing, and time in which all is well, do not count."""
+    """--max-wait counts from the last row that settled, without pacing and times without a failure."""
     health = Health(90, NOW)
     assert not health.given_up(NOW + 1000)
     health.progressed(2, NOW + 100)
@@ -108,7 +108,7 @@ def test_max_wait_counts_from_the_last_row_that_settled() -> None:
 
 
 def test_our_own_pause_ends_in_time_for_a_last_try() -> None:
-    """A backoff never reaches beyond --max-wait, as if the service had asked for it."""
+    """A backoff never reaches beyond --max-wait, so that a last try is made."""
     health = Health(10, NOW)
     now = NOW
     for _ in range(50):

@@ -1,4 +1,4 @@
-"""The journal's file: private, recognised, and refused with plain words where it cannot be trusted."""
+"""The journal's file: private, recognised, and refused with a message where it cannot be trusted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def begin_run(journal: Journal, *, kind: str = "sale", sha256: str = "aa", shape
 
 
 def fill(folder: Path, rows: int = 2000) -> Path:
-    """A journal that has seen some work."""
+    """Write a journal with many rows and return its path."""
     with Journal.open(folder) as journal:
         run = begin_run(journal)
         with journal.hold(run.scope, run.kind, run.sha256, run.shape), journal.transaction() as db:
@@ -49,7 +49,7 @@ def refused(folder: Path) -> JournalError:
 
 @POSIX
 def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
-    """File and log have mode 0600, the folder 0700."""
+    """The journal's files have mode 0600 and its folder 0700."""
     folder = tmp_path / "new" / "state"
     with Journal.open(folder) as journal:
         begin_run(journal)
@@ -59,8 +59,8 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_an_old_one_is_made_private(tmp_path: Path) -> None:
-    """An empty folder that others could enter, and a file that others could read, are closed to them."""
+def test_an_existing_journal_is_made_private(tmp_path: Path) -> None:
+    """A new folder and an existing journal file that others could read are made private."""
     tmp_path.chmod(0o755)
     Journal.open(tmp_path).close()
     assert tmp_path.stat().st_mode & 0o777 == 0o700
@@ -71,15 +71,15 @@ def test_an_old_one_is_made_private(tmp_path: Path) -> None:
 
 @POSIX
 def test_a_folder_with_other_things_in_it_is_left_as_it_is(tmp_path: Path) -> None:
-    """--state-dir may name a folder that others use too."""
+    """The mode of a folder with other files in it is not changed."""
     tmp_path.chmod(0o755)
     (tmp_path / "other").touch()
     Journal.open(tmp_path).close()
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
-def test_it_is_not_kept_where_there_is_none(tmp_path: Path) -> None:
-    """Looking makes nothing."""
+def test_reading_creates_no_journal(tmp_path: Path) -> None:
+    """Opening a journal to read creates nothing."""
     assert Journal.open_to_read(tmp_path / "state") is None
     assert not (tmp_path / "state").exists()
 
@@ -96,7 +96,7 @@ os._exit(9)
 
 
 def test_a_journal_whose_maker_was_killed_is_read_as_none(tmp_path: Path) -> None:
-    """A half-made journal is undone, also by a command that only reads."""
+    """A journal whose creation was interrupted counts as missing and is created again."""
     path = tmp_path / FILE_NAME
     subprocess.run([sys.executable, "-c", _KILLED_WHILE_MAKING, str(path)], check=False)
     assert path.with_name(path.name + "-journal").stat().st_size
@@ -106,7 +106,7 @@ def test_a_journal_whose_maker_was_killed_is_read_as_none(tmp_path: Path) -> Non
 
 
 def test_a_newer_version(tmp_path: Path) -> None:
-    """A journal of a newer version is refused, to look at as well, and is not changed."""
+    """A journal of a newer version is refused, to commands that only read too, and is not changed."""
     path = fill(tmp_path)
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
@@ -119,7 +119,7 @@ def test_a_newer_version(tmp_path: Path) -> None:
 
 
 def test_somebody_elses_database(tmp_path: Path) -> None:
-    """Another program's file is refused and stays what it was."""
+    """Another program's database is refused and not changed."""
     path = tmp_path / FILE_NAME
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE theirs (x)")
@@ -154,16 +154,16 @@ def _text(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_garbage, _cut, _emptied, _overwritten, _text])
-def test_a_damaged_one(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    """Garbage, a cut, an overwritten middle: each is said to be damage, with what it means."""
+def test_a_damaged_journal_is_refused(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    """A damaged journal is refused with a message that says so."""
     damage(fill(tmp_path))
     error = refused(tmp_path)
     assert "damaged" in error.message
     assert "backup" in error.hint
 
 
-def test_one_that_was_moved_away(tmp_path: Path) -> None:
-    """The advice in the message works: once the file is moved away, a new one is made."""
+def test_a_journal_that_was_moved_away(tmp_path: Path) -> None:
+    """A new journal is created after a damaged one was moved away, as its message advises."""
     path = fill(tmp_path)
     assert any((tmp_path / LOCKS).iterdir())
     path.unlink()
@@ -172,13 +172,13 @@ def test_one_that_was_moved_away(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_its_place(tmp_path: Path) -> None:
-    """A folder where the file should be is named."""
+    """A folder in place of the journal's file is named in the error."""
     (tmp_path / FILE_NAME).mkdir()
     assert FILE_NAME in refused(tmp_path).message
 
 
 def test_a_state_folder_that_cannot_be(tmp_path: Path) -> None:
-    """A path below a file, which nobody can make, is an error that names it."""
+    """A state folder below a file is an error that names it."""
     (tmp_path / "file").touch()
     assert str(tmp_path / "file") in refused(tmp_path / "file" / "state").message
 
@@ -186,13 +186,13 @@ def test_a_state_folder_that_cannot_be(tmp_path: Path) -> None:
 @POSIX
 @pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write everywhere")
 def test_a_state_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """A read-only folder is an error before anything else."""
+    """A read-only state folder is refused before anything else happens."""
     tmp_path.chmod(0o500)
     assert "denied" in refused(tmp_path).message.lower()
 
 
 def test_names_with_meaning_in_a_uri(tmp_path: Path) -> None:
-    """A folder's name is a name, whatever is in it."""
+    """A folder's name may hold characters that mean something in a URI."""
     folder = tmp_path / "50% off?mode=ro#x"
     with Journal.open(folder) as journal:
         begin_run(journal)
@@ -202,7 +202,7 @@ def test_names_with_meaning_in_a_uri(tmp_path: Path) -> None:
 
 
 def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
-    """A transaction that fails leaves nothing behind, and the journal can still be used."""
+    """A failed transaction leaves nothing behind, and the journal stays usable."""
     with Journal.open(tmp_path) as journal:
         with pytest.raises(JournalError, match="UNIQUE"), journal.transaction() as db:
             db.executemany("INSERT INTO scopes (host, account) VALUES ('h', ?)", [("a",), ("b",), ("a",)])
@@ -240,7 +240,7 @@ with Journal.open(Path(sys.argv[1])) as journal:
 
 @POSIX
 def test_a_disk_that_fills_up(tmp_path: Path) -> None:
-    """On a full disk committed transactions stay and the others vanish whole; with room again, it works."""
+    """A full disk loses whole transactions only, and the journal works again once there is room."""
     done = subprocess.run(
         [sys.executable, "-c", _FULL, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
     )
@@ -252,7 +252,7 @@ def test_a_disk_that_fills_up(tmp_path: Path) -> None:
 
 
 def test_two_that_begin_at_once(tmp_path: Path) -> None:
-    """Processes that find no journal make one together."""
+    """Processes that start without a journal at the same time create one together."""
     failures: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -272,8 +272,8 @@ def test_two_that_begin_at_once(tmp_path: Path) -> None:
         assert journal.db.execute("SELECT count(*) FROM scopes").fetchone()[0] == 12
 
 
-def test_looking_while_another_writes(tmp_path: Path) -> None:
-    """`cms runs show` reads what was committed while a replay writes, and does not wait for it."""
+def test_reading_while_another_process_writes(tmp_path: Path) -> None:
+    """A reader sees what was committed while another process writes, and does not wait for it."""
     with Journal.open(tmp_path) as writer:
         begin_run(writer)
         with writer.transaction() as db:

@@ -28,7 +28,7 @@ def _cells(text: str | bytes) -> list[dict[str, str]]:
 
 
 def test_keys_are_columns_in_the_order_of_their_first_appearance() -> None:
-    """The header is the union of all keys; what a line lacks is an empty cell."""
+    """The header is the union of all keys, in order of appearance; a missing key is an empty cell."""
     text = '{"b": 1, "a": "x"}\n\n  \n{"c": true, "a": null, "b": false}\n'
     table = _table(text)
     assert table.header == ("b", "a", "c")
@@ -45,13 +45,13 @@ def test_keys_are_columns_in_the_order_of_their_first_appearance() -> None:
     ["0", "-0", "49.90", "1e2", "1E-400", "0.1000000000000000055511151231257827", "9" * 5000, "-12.50", "1.0"],
 )
 def test_a_number_keeps_its_digits(number: str) -> None:
-    """No number becomes a float, nor loses a zero, in the object itself or deeper."""
+    """A number keeps its digits as written, also inside objects and arrays."""
     assert _cells(f'{{"amount": {number}}}') == [{"amount": number}]
     assert _cells(f'{{"data": {{"amount": [ {number} ]}}}}') == [{"data": f'{{"amount": [ {number} ]}}'}]
 
 
 def test_objects_and_arrays_are_cells_of_their_own_text() -> None:
-    """As they are written, blanks and escapes included, beside values of other types."""
+    """Objects and arrays become cells with their text as written, spaces and escapes included."""
     line = '{ "a" : [1, {"b": "\\u00e4]"} ] , "c":"x\\ny", "d":{}, "e":[] ,"f": null,"g":"{" }'
     assert _cells(line) == [{"a": '[1, {"b": "\\u00e4]"} ]', "c": "x\ny", "d": "{}", "e": "[]", "g": "{"}]
 
@@ -77,7 +77,7 @@ BAD = [
 
 @pytest.mark.parametrize(("line", "code"), BAD)
 def test_a_line_that_is_no_row_is_a_problem(line: str, code: str) -> None:
-    """With its number, and the line itself behind the cells, so that it is found again in a file of failures."""
+    """A line that is no row is a problem that keeps its line number and text."""
     table = _table('{"a": 1}\n' + line + '\n{"a": 2}\n')
     first, problem, last = table
     assert isinstance(problem, RowProblem)
@@ -87,7 +87,7 @@ def test_a_line_that_is_no_row_is_a_problem(line: str, code: str) -> None:
 
 
 def test_a_pair_of_surrogates_is_one_character() -> None:
-    """Emoji are often written as two escapes."""
+    """A character escaped as a pair of surrogates is read as one character."""
     assert _cells('{"a": "\\ud83d\\ude00"}') == [{"a": "😀"}]
 
 
@@ -106,14 +106,14 @@ def test_a_pair_of_surrogates_is_one_character() -> None:
     ],
 )
 def test_a_file_of_another_form_is_refused(text: str, message: str) -> None:
-    """With what it is, and what to do."""
+    """A file that is not JSON Lines is refused with its format and a hint."""
     with pytest.raises(InputError, match=message) as caught:
         _table(text)
     assert caught.value.hint
 
 
 def test_encodings_are_those_of_other_files() -> None:
-    """A byte order mark decides, --encoding says otherwise, and what cannot be decoded is told."""
+    """Encodings are handled as in CSV files: by byte order mark, --encoding or an error."""
     assert _cells("\ufeff" + '{"a": "ä"}') == [{"a": "ä"}]
     assert _cells('{"a": "ä"}\r\n'.encode("utf-16")) == [{"a": "ä"}]
     assert [row.cells for row in _table('{"a": "ä"}'.encode("latin-1"), encoding="latin-1")] == [["ä"]]
@@ -126,7 +126,7 @@ def test_encodings_are_those_of_other_files() -> None:
 
 
 def test_empty_objects_are_ignored() -> None:
-    """As rows of empty cells are: they have no number."""
+    """Empty objects and objects of empty values are ignored and not numbered."""
     assert [(row.row, row.line) for row in _table('{"a": 1}\n{}\n{"a": ""}\n{"a": " "}\n{"a": 2}')] == [
         (1, 1),
         (2, 5),
@@ -140,8 +140,8 @@ JSON = st.recursive(
 )
 
 
-def test_a_key_that_is_there_twice_among_many() -> None:
-    """It is found at once, and is the first of them that the line repeats."""
+def test_a_repeated_key_among_many() -> None:
+    """A repeated key among 100,000 is found, and the first one that repeats is named."""
     many = ",".join(f'"k{number}":1' for number in range(100_000))
     [row] = _table(f'{{{many},"k99998":2,"k99999":2,"k99998":3}}\n', header=("a",))
     assert isinstance(row, RowProblem)
@@ -160,7 +160,7 @@ def test_a_key_that_is_there_twice_among_many() -> None:
 )
 @example([{"": 0}, {"a\n": {"b": []}}], True, 5)
 def test_what_a_writer_writes_is_read_back(objects: list[dict[str, Any]], ascii_only: bool, piece: int) -> None:
-    """Every object of text, numbers and others comes back cell by cell, whatever its keys are."""
+    """Any object that json.dumps writes is read back cell by cell."""
     text = "".join(json.dumps(each, ensure_ascii=ascii_only) + "\n" for each in objects)
 
     def cell(value: Any) -> str:
@@ -180,7 +180,7 @@ def test_what_a_writer_writes_is_read_back(objects: list[dict[str, Any]], ascii_
 @settings(deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
 def test_any_bytes_give_rows_or_problems(data: bytes) -> None:
-    """Or one refusal; nothing else."""
+    """Any bytes give numbered rows and problems, or an InputError."""
     try:
         table = _table(data)
     except InputError:

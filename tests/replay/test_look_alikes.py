@@ -1,4 +1,4 @@
-"""Leads without a time of their own: known by their place in their file, and by nobody's guess anywhere else."""
+"""Leads without a time: identified by their place in their file, and ambiguous in any other file."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ HEADER = ("event_name", "customer_external_id", "note")
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    """A service that takes everything, unless its script says otherwise."""
+    """Run a service that accepts everything unless a test scripts its answers."""
     with FaultServer() as server:
         yield server
 
 
 def leads(text: str, note: str = "") -> str:
-    """A file with a lead for each letter."""
+    """Return a file with a lead for each letter of a text."""
     return as_csv(HEADER, [["signup", customer, note] for customer in text])
 
 
@@ -40,10 +40,10 @@ def received(server: FaultServer) -> Counter[str]:
 
 
 @pytest.mark.parametrize("pruned", [False, True])
-def test_a_file_that_rows_known_sends_its_new_rows_and_nothing_else(
+def test_a_file_that_has_grown_sends_its_new_rows_and_nothing_else(
     tmp_path: Path, server: FaultServer, pruned: bool
 ) -> None:
-    """Night after night, also rows that look like earlier ones, and when the runs themselves were removed."""
+    """A file that has only grown sends its new rows and no others, even after its runs were pruned."""
     bench = Bench(tmp_path, server.url, "lead")
     rows = [["signup", "a", "1"], ["signup", "b", "2"], ["signup", "b", "3"]]
     assert counted(bench.replay(bench.file(as_csv(HEADER, rows)))) == {"accepted": 3}
@@ -60,8 +60,8 @@ def test_a_file_that_rows_known_sends_its_new_rows_and_nothing_else(
     assert received(server) == {"a": 2, "b": 3, "c": 1}
 
 
-def test_a_file_of_json_lines_that_rows_known_by_a_key(tmp_path: Path, server: FaultServer) -> None:
-    """A later line with another key gives every row one more cell, which is empty."""
+def test_a_json_lines_file_that_has_grown_by_a_key(tmp_path: Path, server: FaultServer) -> None:
+    """A JSON Lines file whose new line has a new key is still known as a file that has grown."""
     bench = Bench(tmp_path, server.url, "lead")
     lines = [json.dumps({"event_name": "signup", "customer_external_id": each}) for each in "ab"]
     shape = Shape(format="jsonl")
@@ -73,7 +73,7 @@ def test_a_file_of_json_lines_that_rows_known_by_a_key(tmp_path: Path, server: F
 
 @pytest.mark.parametrize("change", ["a row before", "a row changed", "another file"])
 def test_in_any_other_file_a_look_alike_is_invalid(tmp_path: Path, server: FaultServer, change: str) -> None:
-    """Until --repeats says whether it is the same event; a dry run says the same."""
+    """A lead of another file that looks like a sent one is invalid until --repeats decides."""
     bench = Bench(tmp_path, server.url, "lead")
     bench.replay(bench.file(leads("abc")))
     text = {"a row before": leads("xabc"), "a row changed": leads("axbc"), "another file": leads("cbax")}[change]
@@ -101,7 +101,7 @@ def test_in_any_other_file_a_look_alike_is_invalid(tmp_path: Path, server: Fault
 
 
 def test_a_look_alike_of_an_unknown_lead(tmp_path: Path, server: FaultServer) -> None:
-    """It may be there already, so it asks for a word as well; one that was refused is no look-alike."""
+    """A lead that looks like an unknown one needs --repeats; one that looks like a refused one does not."""
     server.script(SUCCESS, DROP, json_reply(422, {"error": "no"}))
     bench = Bench(tmp_path, server.url, "lead")
     report = bench.replay(bench.file(leads("abc")), concurrency=1)
@@ -111,7 +111,7 @@ def test_a_look_alike_of_an_unknown_lead(tmp_path: Path, server: FaultServer) ->
 
 
 def test_rows_of_a_failures_file_are_exempt(tmp_path: Path, server: FaultServer) -> None:
-    """They are fed back on purpose."""
+    """The rows of a failures file fed back are sent without --repeats."""
     server.script(SUCCESS, json_reply(422, {"error": "no"}))
     bench = Bench(tmp_path, server.url, "lead")
     failures = tmp_path / "f.csv"
@@ -124,7 +124,7 @@ def test_rows_of_a_failures_file_are_exempt(tmp_path: Path, server: FaultServer)
 def test_look_alikes_that_are_learned_while_sending_stay_pending(
     tmp_path: Path, server: FaultServer, then: str
 ) -> None:
-    """Another file was sent after this one had been staged: exit 5, and resume says which."""
+    """Look-alikes found only while sending stay pending until --repeats decides."""
     bench = Bench(tmp_path, server.url, "lead")
     other = bench.file(leads("b"), "other.csv")
 
@@ -147,14 +147,14 @@ def test_look_alikes_that_are_learned_while_sending_stay_pending(
 
 
 def test_two_look_alikes_of_one_file_are_two_events(tmp_path: Path, server: FaultServer) -> None:
-    """Their cells differ, and their events do not."""
+    """Two rows of one file that give the same lead are two events if their cells differ."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(as_csv(HEADER, [["signup", "a", "1"], ["signup", "a", "2"]]))
     assert counted(bench.replay(path)) == {"accepted": 2}
 
 
-def test_leads_with_a_time_need_no_word(tmp_path: Path, server: FaultServer) -> None:
-    """They are known by all that they say, in whichever file."""
+def test_leads_with_a_time_need_no_decision(tmp_path: Path, server: FaultServer) -> None:
+    """Leads with a time are known by their fields and need no --repeats."""
     bench = Bench(tmp_path, server.url, "lead")
     header = ("click_id", "event_name", "customer_external_id", "timestamp")
     bench.replay(bench.file(as_csv(header, [timed(1)])))
@@ -162,8 +162,8 @@ def test_leads_with_a_time_need_no_word(tmp_path: Path, server: FaultServer) -> 
     assert counted(report) == {"accepted": 1, "duplicate": 1}
 
 
-def test_fresh_asks_for_no_word(tmp_path: Path, server: FaultServer) -> None:
-    """It sends all of the file again."""
+def test_fresh_needs_no_decision(tmp_path: Path, server: FaultServer) -> None:
+    """--fresh sends a whole file again without --repeats."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads("ab"))
     bench.replay(path)
@@ -171,7 +171,7 @@ def test_fresh_asks_for_no_word(tmp_path: Path, server: FaultServer) -> None:
 
 
 def test_the_place_of_a_row_is_all_that_comes_before_it() -> None:
-    """Another row before it, or its cells divided otherwise, is another place; empty cells at its end are not."""
+    """A row's place depends on all cells before it, except empty cells at the end of a row."""
     rows = [["a", "b"], ["c", ""], ["d", "e"]]
     places = Places()
     ends = [places.after(row) for row in rows]

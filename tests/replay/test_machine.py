@@ -1,4 +1,4 @@
-"""Failures of this machine, met by the real program: full disks, folders that cannot be, journals it cannot use."""
+"""Failures of this machine: full disks, bad state folders and unusable journals, with the real program."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="needs ulimit")
 def limited(
     program: Program, blocks: int, *arguments: str, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run it where no file may grow beyond so many blocks of 512 bytes, which is what a full disk looks like."""
-    # Without coverage, whose data would be cut off as well.
+    """Run the program with a limit on file size, in blocks of 512 bytes, which acts like a full disk."""
+    # The size limit would cut off coverage's data file as well.
     script = f'ulimit -f {blocks}; unset COVERAGE_PROCESS_CONFIG; exec "$@"'
     return by_shell(program, script, *arguments, stdin=stdin)
 
@@ -29,7 +29,7 @@ def limited(
 def by_shell(
     program: Program, script: str, *arguments: str, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run it as a script of the shell has it, which finds the command in ``"$@"``."""
+    """Run the program in a shell script, as ``"$@"``."""
     return subprocess.run(
         ["sh", "-c", script, "sh", sys.executable, "-m", "cms_cli", *arguments],
         input=stdin,
@@ -44,8 +44,8 @@ def by_shell(
 
 @POSIX
 @pytest.mark.parametrize("kind", [pytest.param("sale", marks=pytest.mark.slow), "lead"])
-def test_a_disk_that_fills_up_wherever_it_may(online: Program, service: FaultServer, kind: str) -> None:
-    """While staging, while sending, at the end: exit 3, in words; with more room the same command goes on."""
+def test_a_disk_that_fills_up_at_any_step(online: Program, service: FaultServer, kind: str) -> None:
+    """A full disk ends a replay with exit 3 at any step, and the same command continues once there is room."""
     (online.home / "in.csv").write_text(sales_csv(range(400)) if kind == "sale" else leads_csv(range(400)))
     command = (kind, "--from-csv", "in.csv", "--yes", "--rate", "none", "--results", "r.csv")
     codes = []
@@ -71,7 +71,7 @@ def test_a_disk_that_fills_up_wherever_it_may(online: Program, service: FaultSer
 @POSIX
 @pytest.mark.parametrize("path", ["in.csv", "-"])
 def test_no_room_for_a_temporary_file(program: Program, path: str) -> None:
-    """For the copy of a pipe, for finding duplicates: exit 3, what it was for, and where else it may go."""
+    """A full temporary folder is exit 3 with what the file was for and a hint to set TMPDIR."""
     text = sales_csv(range(60_000))  # more than the cache of a temporary database holds
     (program.home / "in.csv").write_text(text)
     result = limited(program, 100, "sale", "--from-csv", path, "--dry-run", stdin=text if path == "-" else None)
@@ -83,14 +83,14 @@ def test_no_room_for_a_temporary_file(program: Program, path: str) -> None:
 
 @POSIX
 def test_standard_input_that_is_closed(program: Program) -> None:
-    """As a shell's <&- leaves it: exit 2, and no bug of ours."""
+    """Closed standard input is exit 2 with a message."""
     result = by_shell(program, 'exec "$@" <&-', "sale", "--from-csv", "-", "--dry-run")
     assert result.returncode == 2
     assert result.stderr.startswith("error: standard input is closed\n")
 
 
 def test_a_state_folder_that_cannot_be(online: Program, service: FaultServer) -> None:
-    """A path below a file: exit 3, the path named, nothing sent."""
+    """A state folder that cannot be created is exit 3, names its path and sends nothing."""
     (online.home / "file").touch()
     (online.home / "in.csv").write_text(sales_csv(range(3)))
     result = online("sale", "--from-csv", "in.csv", "--state-dir", "file/state")
@@ -102,7 +102,7 @@ def test_a_state_folder_that_cannot_be(online: Program, service: FaultServer) ->
 
 @pytest.mark.parametrize("damage", ["newer", "garbage", "theirs"])
 def test_a_journal_that_cannot_be_used(online: Program, service: FaultServer, damage: str) -> None:
-    """Exit 3 before anything is sent, from every command that needs it; the file stays as it was."""
+    """A journal that cannot be used is exit 3 from every command, is not changed, and nothing is sent."""
     (online.home / "in.csv").write_text(sales_csv(range(3)))
     assert online("sale", "--from-csv", "in.csv", "--limit", "1").code == 0
     path = online.state / "journal.sqlite3"
@@ -134,7 +134,7 @@ def _execute(path: Path, statement: str) -> None:
     db.close()
 
 
-# Not getrusage: what that tells begins with the peak of the process that this one was forked from.
+# getrusage would begin with the peak of the process that this one was forked from.
 _MEASURED = """
 import sys
 from cms_cli.app import main
@@ -163,7 +163,7 @@ def _peak(program: Program, *arguments: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("how", ["--dry-run", "--limit=1"])
 def test_memory_is_flat(online: Program, service: FaultServer, how: str) -> None:
-    """Twenty times the rows need no more memory, whether they are only checked or staged and sent."""
+    """Twenty times the rows take no more memory, in a dry run and in a replay."""
     (online.home / "few.csv").write_text(sales_csv(range(10_000)))
     (online.home / "many.csv").write_text(sales_csv(range(200_000)))
     few, many = (_peak(online, "sale", "--from-csv", name, "--yes", how) for name in ("few.csv", "many.csv"))

@@ -1,4 +1,4 @@
-"""Several machines that share an account: processes of the real program, a state folder each, one real database.
+"""Several machines that share an account: real processes, a state folder each, one real database.
 
 A server of its own keeps the book: what was sent twice, what is missing, and how often the limit was passed.
 """
@@ -29,9 +29,9 @@ from test_crash import FAULTS, SURELY_NOT, by_subject
 from cms_cli.sandbox import read_attempts, read_events
 
 KILLS = int(os.environ.get("CMS_TEST_KILLS", "3"))
-"""How often machines are killed; CMS_TEST_KILLS=60 does so at length."""
+"""Number of kills; set CMS_TEST_KILLS=60 for a long run."""
 
-# A lease of two seconds instead of thirty, and a clock that is wrong: the program is the real one otherwise.
+# The real program, except for a lease of two seconds instead of thirty and a clock that may be wrong.
 _LAUNCH = """
 import sys, time
 from cms_cli.replay.journal import leases
@@ -89,7 +89,7 @@ class Fleet:
             self.machines.append(machine)
 
     def serve(self, *flags: str) -> Iterator[str]:
-        """Serve a sandbox to all of them."""
+        """Serve a sandbox to all machines."""
         with served(self.machines[0], self.book, *flags) as url:
             for machine in self.machines:
                 machine.env["CMS_HOST"] = url
@@ -106,7 +106,7 @@ def fleet(tmp_path: Path, shared: str, request: pytest.FixtureRequest) -> Fleet:
 
 
 def files(fleet: Fleet, kind: str, each: int) -> list[str]:
-    """Write a file for each machine; half of its rows are in the next one's, too."""
+    """Write a file for each machine that shares half of its rows with the next one's."""
     rows = sales_csv if kind == "sale" else leads_csv
     found = []
     for number, machine in enumerate(fleet.machines):
@@ -117,7 +117,7 @@ def files(fleet: Fleet, kind: str, each: int) -> list[str]:
 
 
 def at_once(fleet: Fleet, commands: Sequence[Sequence[str]]) -> list[dict[str, object]]:
-    """Run a command on each machine, all at the same time; returns their reports."""
+    """Run a command on each machine at the same time and return the reports."""
     processes = [machine.start(*command) for machine, command in zip(fleet.machines, commands)]
     said = [process.communicate(timeout=600) for process in processes]
     for process, (_, stderr) in zip(processes, said):
@@ -126,7 +126,7 @@ def at_once(fleet: Fleet, commands: Sequence[Sequence[str]]) -> list[dict[str, o
 
 
 def wait_for_attempts(fleet: Fleet, enough: int, processes: Sequence[subprocess.Popen[str]]) -> None:
-    """Wait until the server has had so many requests from processes that are still at work."""
+    """Wait until the server has had that many requests, while all processes are still running."""
     while sum(1 for _ in read_attempts(fleet.book)) < enough:
         time.sleep(0.02)
         assert all(process.poll() is None for process in processes)
@@ -135,7 +135,7 @@ def wait_for_attempts(fleet: Fleet, enough: int, processes: Sequence[subprocess.
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 @pytest.mark.parametrize(("fleet", "clocks"), [(2, "right"), (4, "wrong")], indirect=["fleet"])
 def test_machines_share_the_limit_and_send_nothing_twice(fleet: Fleet, kind: str, clocks: str) -> None:
-    """Overlapping files at the same time: every event is sent once, without a 429, however wrong the clocks are."""
+    """Machines with overlapping files send every event once within the limit, even if their clocks are wrong."""
     if clocks == "wrong":
         for machine, wrong in zip(fleet.machines, (-1.2, 1.2, 3 * 3600.0, -26 * 3600.0)):
             machine.clock = wrong
@@ -155,7 +155,7 @@ def test_machines_share_the_limit_and_send_nothing_twice(fleet: Fleet, kind: str
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 @pytest.mark.parametrize("fleet", [3], indirect=True)
 def test_machines_that_are_killed(fleet: Fleet, kind: str) -> None:
-    """Whoever takes a file over from a dead machine loses nothing and sends no lead twice."""
+    """A machine that takes over the file of a killed one loses nothing and sends no lead twice."""
     dice = random.Random(11)
     rows = 60 * KILLS
     (path,) = files(fleet, kind, rows)[:1]
@@ -165,7 +165,7 @@ def test_machines_that_are_killed(fleet: Fleet, kind: str) -> None:
         while kills < KILLS:
             process = dice.choice(fleet.machines).start(*command)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(dice.uniform(2.5, 4.0))  # two of them may pass before a dead machine's lease is over
+                process.wait(dice.uniform(2.5, 4.0))  # a dead machine's lease may take two of these to expire
             process.kill()
             process.communicate()
             if process.returncode >= 0:
@@ -191,7 +191,7 @@ def test_machines_that_are_killed(fleet: Fleet, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_a_machine_that_is_stopped_past_its_lease(fleet: Fleet, kind: str) -> None:
-    """Another one finishes its file; when it wakes it begins nothing more, and writes down what it was answered."""
+    """A machine that wakes after its lease sends nothing new and still records the answers that it got."""
     first, second = fleet.machines
     (path,) = files(fleet, kind, 40)[:1]
     command = (kind, "--from-csv", path, "--yes", "--json", "--rate", "none", "--concurrency", "3")
@@ -209,7 +209,7 @@ def test_a_machine_that_is_stopped_past_its_lease(fleet: Fleet, kind: str) -> No
         _, stderr = asleep.communicate(timeout=60)
         assert asleep.returncode == 5, stderr
         assert "another cms is at work on this run" in stderr
-        # It may have been stopped between an intent's commit and its request, which then still leaves: once.
+        # A machine stopped between the commit of an intent and its request still sends that request.
         assert sum(1 for _ in read_attempts(fleet.book)) - before <= 3
         _, stdout, _ = second.finish(*command)
     counts = json.loads(stdout)["counts"]
@@ -217,14 +217,14 @@ def test_a_machine_that_is_stopped_past_its_lease(fleet: Fleet, kind: str) -> No
     assert len(sent) == 40
     if kind == "lead":
         assert {len(made) for made in sent.values()} == {1}
-        assert counts["accepted"] == 40  # what the second one had to call unknown, the first one knew
+        assert counts["accepted"] == 40  # the first machine recorded the answers that the second one lacked
     else:
         assert counts["accepted"] + counts["duplicate"] == 40
         assert all(made[0] == 200 and set(made[1:]) <= {409} for made in sent.values())
 
 
 def test_a_clock_that_is_a_day_ahead_does_not_make_a_sale_unknown(fleet: Fleet) -> None:
-    """The age of a sale's unanswered attempt is measured by the database's clock."""
+    """The age of an unanswered sale is measured by the database's clock, not the machine's."""
     first, second = fleet.machines
     second.clock = 30 * 3600.0
     (path,) = files(fleet, "sale", 10)[:1]
@@ -244,7 +244,7 @@ def test_a_clock_that_is_a_day_ahead_does_not_make_a_sale_unknown(fleet: Fleet) 
 @pytest.mark.skipif(installed() is None, reason="PgBouncer is not installed")
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_machines_behind_a_pooler(fleet: Fleet, kind: str) -> None:
-    """PgBouncer in transaction mode keeps no session: replays, leases and every command do without one."""
+    """Replays and every command work through PgBouncer in transaction mode."""
     paths = files(fleet, kind, 40)
     direct = fleet.machines[0].env["CMS_STATE_URL"]
     with Pooler(direct) as pooler:
@@ -262,7 +262,7 @@ def test_machines_behind_a_pooler(fleet: Fleet, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_a_database_that_crashes_under_machines_at_work(fleet: Fleet, kind: str, postgres: Postgres) -> None:
-    """What they were answered meanwhile is kept, and written when it is back: nothing is sent twice."""
+    """Answers that arrive while the database is down are recorded once it is back, and nothing is sent twice."""
     if not isinstance(postgres, OwnPostgres):
         pytest.skip("the server is not ours to restart")
     paths = files(fleet, kind, 40)
@@ -274,7 +274,7 @@ def test_a_database_that_crashes_under_machines_at_work(fleet: Fleet, kind: str,
         for enough, how in ((5, signal.SIGQUIT), (25, signal.SIGINT)):
             wait_for_attempts(fleet, enough, processes)
             postgres.stop(how)
-            time.sleep(0.5)  # longer than a request: answers arrive while nobody can write them down
+            time.sleep(0.5)  # longer than a request, so that answers arrive while the database is down
             postgres.start()
         said = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
@@ -286,7 +286,7 @@ def test_a_database_that_crashes_under_machines_at_work(fleet: Fleet, kind: str,
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_a_database_that_takes_no_more_writes(fleet: Fleet, kind: str, postgres: Postgres) -> None:
-    """As after a failover to a standby: exit 3, and once it is repaired the same command goes on."""
+    """A database that turns read-only is exit 3, and the same command continues once it is repaired."""
     import psycopg
 
     machine, url = fleet.machines[0], fleet.machines[0].env["CMS_STATE_URL"]

@@ -1,4 +1,4 @@
-"""Whatever a row holds, it is an event that the SDK would build, left out, or a problem that says why."""
+"""Any row becomes an event that the SDK would build, a skipped row or a problem that says why."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ SHAPES = [
 
 
 def _built(event: PlannedEvent, kind: type[LeadEvent | SaleEvent]) -> dict[str, Any]:
-    """Return what the SDK sends of an event's values."""
+    """Return the wire form that the SDK builds of an event's values."""
     values: dict[str, Any] = {PYTHON_NAMES[name]: value for name, value in json.loads(event.body).items()}
     if "timestamp" in values:
         values["timestamp"] = datetime.fromisoformat(values["timestamp"].replace("Z", "+00:00"))
@@ -109,7 +109,7 @@ def _hold(header: list[str], asked: Shape, kind: str, cells: list[str]) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SHAPES), ROW)
 def test_any_sale(asked: Shape, row: tuple[str, ...]) -> None:
-    """An event of a row is one that the SDK would build of its values, under any flags."""
+    """Any row of a sale gives an event that the SDK would build, a skipped row or a problem."""
     _hold(HEADER, asked, "sale", list(row))
 
 
@@ -119,14 +119,14 @@ def test_any_sale(asked: Shape, row: tuple[str, ...]) -> None:
     st.tuples(TEXT, TEXT, TEXT, st.sampled_from(["", "deferred", "now"]), TIME),
 )
 def test_any_lead(asked: Shape, row: tuple[str, ...]) -> None:
-    """Likewise for leads, whose modes and missing clicks have rules of their own."""
+    """Any row of a lead gives an event that the SDK would build, a skipped row or a problem."""
     _hold(["event_name", "customer_external_id", "click_id", "mode", "timestamp"], asked, "lead", list(row))
 
 
 @settings(max_examples=200)
 @given(st.lists(TIME, max_size=5), st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
 def test_times_read_one_after_the_other_are_those_read_alone(texts: list[str], zone: str) -> None:
-    """A cached hour changes no other time, in zones with odd offsets either."""
+    """Caching an hour's offset does not change how other times are read."""
     found = zone_named(zone)
     assert not isinstance(found, Problem)
     alone = [parse_instant(text, found, now=NOW) for text in texts]
@@ -136,7 +136,7 @@ def test_times_read_one_after_the_other_are_those_read_alone(texts: list[str], z
 
 
 def test_the_body_is_the_sdks_own_text() -> None:
-    """Quotes, line breaks, control characters and other scripts are written as the SDK writes them."""
+    """A body is the same text that the SDK writes, for any characters."""
     odd = 'Ä "q" \\ \t\x01\u2028 日本'
     event = mapper(HEADER).event_of(SourceRow(1, 2, [*SALE.values(), odd, "", "", ""]))
     assert isinstance(event, PlannedEvent)
@@ -147,8 +147,8 @@ def test_the_body_is_the_sdks_own_text() -> None:
 
 @pytest.mark.parametrize("cell", ['{"a":"\\ud800"}', "https://shop.example/?a=%E9", "x=1&a=%ED%A0%80"])
 @pytest.mark.parametrize("field", ["click_id", "event_name", "customer_external_id", "invoice_id"])
-def test_what_stands_in_a_cell_may_be_no_text_where_the_cell_is(field: str, cell: str) -> None:
-    """Escapes in plain ASCII, of JSON and of addresses, can stand for what no request can hold."""
+def test_an_escape_may_stand_for_what_no_request_can_hold(field: str, cell: str) -> None:
+    """A value that an escape turns into something that cannot be encoded is a problem."""
     asked = Shape(mapping=((field, f"Refunded[a]|{field}"),), amount_unit="minor")
     row = mapper(HEADER, asked).event_of(SourceRow(1, 2, [*SALE.values(), "", "", "", cell]))
     assert isinstance(row, RowProblem)
@@ -156,7 +156,7 @@ def test_what_stands_in_a_cell_may_be_no_text_where_the_cell_is(field: str, cell
 
 
 def test_a_bad_optional_value_costs_no_sale() -> None:
-    """It is left out of its event, and counted with its line; what is needed is still a problem."""
+    """A bad optional value is left out and counted, and a bad required one is a problem."""
     one = mapper([*SALE, "customer_email", "customer_avatar", "customer_name"])
     cells = [*SALE.values(), "ann@mail,example", "no address", "x" * 256]
     event = one.event_of(SourceRow(1, 2, cells))
@@ -171,7 +171,7 @@ def test_a_bad_optional_value_costs_no_sale() -> None:
 
 
 def test_what_rows_lack_is_counted() -> None:
-    """Follow-ups, which only a deferred lead makes known; sales whose own id has to stand for a customer."""
+    """Leads without a click, and sales whose own id stands for the customer, are counted."""
     leads = mapper(["event_name", "customer_external_id", "click_id", "mode"], kind="lead")
     for cells in (["e", "u", "", ""], ["e", "u", "c", ""], ["e", "u", "c", "deferred"], ["e", "v", "", ""]):
         leads.event_of(SourceRow(1, 2, cells))
@@ -187,7 +187,7 @@ def test_what_rows_lack_is_counted() -> None:
 
 @pytest.mark.parametrize("name", ["customer_email", "timestamp"])
 def test_an_optional_field_can_be_left_out(name: str) -> None:
-    """--map FIELD= reads it from nowhere, although a column has its name."""
+    """--map FIELD= leaves out an optional field even if a column has its name."""
     row = [*SALE.values(), "ann@example.com" if name == "customer_email" else "2026-04-10"]
     for mapping, there in (((), True), (((name, ""),), False)):
         event = mapper([*SALE, name], Shape(mapping=mapping)).event_of(SourceRow(1, 2, row))

@@ -1,4 +1,4 @@
-"""Rows to events: what is read from where, what is left out, and what is wrong."""
+"""Rows to events: the source of each field, the rows that are skipped, and the problems."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def _reasons(header: list[str], rows: list[list[str]], asked: Shape) -> list[str
 
 
 def test_columns_called_like_fields_need_no_flag() -> None:
-    """A file with the fields' own names maps itself, other columns aside."""
+    """A file whose columns are named like the fields needs no mapping."""
     assert body({**SALE, "whatever": "x"}) == SENT
 
 
 def test_a_flag_is_the_value_of_rows_that_have_none() -> None:
-    """An event flag fills in where the column is empty or not there, and never overrides what a row says."""
+    """An event flag fills in empty or missing values and never overrides a row's own."""
     asked = Shape(constants=(("currency", "eur"), ("event_name", "renewal")))
     assert body({**SALE, "currency": "", "event_name": "signup"}, asked) == {
         **SENT,
@@ -64,13 +64,13 @@ def test_a_flag_is_the_value_of_rows_that_have_none() -> None:
     ],
 )
 def test_several_columns_make_one_value(first: str, second: str, together: str) -> None:
-    """A date that the time of day holds once more is not doubled; a name that is a double one stays it."""
+    """A date that is repeated with the time is not doubled, and a name of two equal parts keeps both."""
     asked = shape({"map": {"customer_name": {"join": ["First", "Second"]}}})
     assert body({**SALE, "First": first, "Second": second}, asked)["customerName"] == together
 
 
 def test_the_first_source_that_is_not_empty_counts() -> None:
-    """`A|B` takes B where A is blank, row by row."""
+    """`A|B` takes the first value that is not empty, row by row."""
     asked = Shape(mapping=(("click_id", "Notes[click_id] | Landing[cms_rf]"),), amount_unit="minor")
     rest = {name: value for name, value in SALE.items() if name != "click_id"}
     assert body({**rest, "Notes": "click_id: a", "Landing": "/?cms_rf=b"}, asked)["clickId"] == "a"
@@ -81,13 +81,13 @@ def test_the_first_source_that_is_not_empty_counts() -> None:
 
 
 def test_a_mapping_goes_before_a_column_of_the_fields_name() -> None:
-    """--map wins, also over a column that is called like the field."""
+    """--map wins over a column that is named like the field."""
     asked = Shape(mapping=(("invoiceId", "Bill"),), amount_unit="minor")
     assert body({**SALE, "Bill": "b7"}, asked)["invoiceId"] == "b7"
 
 
 def test_the_unit_of_amounts_is_never_guessed() -> None:
-    """A column called amount is minor units; any other one needs its unit said, by flag or by file."""
+    """The unit of an amount must be given unless the file is mapped by its own column names."""
     rest = {name: value for name, value in SALE.items() if name != "amount"}
     mapped = (("amount", "Total"),)
     with pytest.raises(InputError, match=r'"Total" may hold 49\.99 or 4999'):
@@ -100,7 +100,7 @@ def test_the_unit_of_amounts_is_never_guessed() -> None:
     )
     with pytest.raises(InputError, match="may hold"):
         blueprint([*SALE, "x"], Shape(mapping=(("amount", "amount[major]"),)))
-    # A shop's "Amount" is cents as seldom as its "Total" is; a file of ours needs no mapping.
+    # A required field that had to be mapped shows that the file is a shop's, whose "amount" may be either.
     for asked in (Shape(mapping=(("customer_external_id", "Who"),)), shape({"map": {"click_id": ["Who"]}})):
         with pytest.raises(InputError, match=r'"amount" may hold 49\.99 or 4999'):
             blueprint([*SALE, "Who"], asked)
@@ -111,14 +111,14 @@ def test_the_unit_of_amounts_is_never_guessed() -> None:
 
 
 def test_a_constant_amount_is_read_as_on_the_command_line() -> None:
-    """--amount 49.99 --amount-unit major means the same with a file as without: the point is the decimal sign."""
+    """--amount with a file is read as it is without one, with a decimal point."""
     rest = {name: value for name, value in SALE.items() if name != "amount"}
     asked = Shape(constants=(("amount", "49.99"),), amount_unit="major")
     assert body(rest, asked)["amount"] == 4999
 
 
 def test_all_that_is_wrong_with_a_row_is_said_at_once() -> None:
-    """Each bad value by its column, each missing field by its name, and none of them twice."""
+    """A row's problems are all reported together, each once and by its column."""
     assert _problems({**SALE, "amount": "n/a", "currency": "dollars", "invoice_id": "", "click_id": "x" * 256}) == [
         ("click_id", "click_id_invalid"),
         ("amount", "amount_not_a_number"),
@@ -128,7 +128,7 @@ def test_all_that_is_wrong_with_a_row_is_said_at_once() -> None:
 
 
 def test_a_header_without_a_needed_field_says_what_to_write() -> None:
-    """The columns there are, and the likely flags."""
+    """A missing required field is an error with the likely --map and flags."""
     with pytest.raises(InputError) as caught:
         blueprint(["Click", "Customer ID", "Invoice No", "Total"])
     assert "no column for click_id, event_name, customer_external_id, invoice_id, amount, currency" in str(
@@ -141,13 +141,13 @@ def test_a_header_without_a_needed_field_says_what_to_write() -> None:
 
 
 def test_a_field_cannot_be_mapped_twice() -> None:
-    """Two --map for one field are told apart from fallbacks."""
+    """Two --map for one field are an error."""
     with pytest.raises(InputError, match="--map names amount twice"):
         blueprint(list(SALE), Shape(mapping=(("amount", "amount"), ("Amount", "amount"))))
 
 
 def test_rows_without_a_click_can_be_left_out() -> None:
-    """--skip-unattributed counts them instead of calling them wrong, and needs no column of clicks at all."""
+    """--skip-unattributed skips rows without a click, even if there is no column of clicks."""
     asked = Shape(skip_unattributed=True)
     found = planned({**SALE, "click_id": " "}, asked)
     assert isinstance(found, SkippedRow)
@@ -158,7 +158,7 @@ def test_rows_without_a_click_can_be_left_out() -> None:
 
 
 def test_conditions_keep_or_leave_out() -> None:
-    """COLUMN=VALUE keeps, COLUMN!=VALUE leaves out; all of them have to hold, white space aside."""
+    """A row is kept if all `=` and `!=` conditions hold, white space aside."""
     asked = Shape(where=("Status=paid", "Test!=1"))
     assert _reasons(["Status", "Test"], [["paid", ""], [" paid ", "1"], ["open", ""]], asked) == [
         "",
@@ -172,14 +172,14 @@ def test_conditions_keep_or_leave_out() -> None:
     [("A=", "yes"), ("A!=", "no"), ("A = ", "yes"), ("a=b=", "yes"), ("Notes[gift]=yes", "yes"), ("A=x=y", "no")],
 )
 def test_odd_conditions(where: str, kept: str) -> None:
-    """Empty values, names and values with a `=`, and a value inside a cell."""
+    """Conditions may have empty values, `=` in names and values, and a value inside a cell."""
     found = _reasons(["A", "a=b", "Notes"], [["", "", "gift: yes"]], Shape(where=(where,)))
     assert found == ["" if kept == "yes" else f"--where {where}"]
 
 
 @pytest.mark.parametrize("where", ["Status", "=x", "!=x", "Nothing=x", "A|a=b=x", "A==x", "A!==x"])
 def test_what_is_no_condition_is_refused(where: str) -> None:
-    """Without a column, a value, or with a column that is not there."""
+    """A condition without an operator or a column of the file is refused."""
     with pytest.raises(InputError, match="--where"):
         blueprint([*SALE, "A", "a=b"], Shape(where=(where,)))
 
@@ -194,13 +194,13 @@ RULES = {
 
 
 def test_rules_give_the_first_reason_that_holds() -> None:
-    """Values are compared without letter case; what has no value is not one of those that are wanted."""
+    """A skipped row has the reason of the first rule that applies, ignoring letter case."""
     rows = [["PAID"], ["partly "], ["refunded"], ["open"], [""]]
     assert _reasons(["Status"], rows, shape(RULES)) == ["", "", "refunded", "not paid", "not paid"]
 
 
 def test_a_rule_needs_its_column() -> None:
-    """Without its status, nobody can tell a paid row from another; an optional rule is left out instead."""
+    """A rule whose column is missing is an error, unless the rule is optional."""
     with pytest.raises(InputError, match='no column "Status" to tell which rows are "refunded"'):
         blueprint([*SALE, "State"], shape(RULES))
 
@@ -209,7 +209,7 @@ FOLD = {"fold": {"by": "Name", "empty": ["Status", "Total"], "reason": "line ite
 
 
 def test_further_rows_of_an_order_are_folded() -> None:
-    """A row that repeats the order's name, or has none, with the order's columns empty, goes with the row above."""
+    """A line item goes with its order in the row above."""
     rows = [
         ["#1", "paid", "9"],
         ["#1", "", ""],
@@ -225,7 +225,7 @@ def test_further_rows_of_an_order_are_folded() -> None:
 
 
 def test_a_further_row_without_its_order_is_a_problem() -> None:
-    """It is neither sent nor skipped without a word, also as the first row of a file, and each pass begins anew."""
+    """A line item that does not follow its order is a problem, in every pass."""
     asked = shape(FOLD)
     for _ in range(2):
         (found,) = _left_out(["Name", "Status", "Total"], [["#1", "", ""]], asked)
@@ -234,7 +234,7 @@ def test_a_further_row_without_its_order_is_a_problem() -> None:
 
 
 def test_rules_come_before_conditions() -> None:
-    """The order above a further row is known although the row itself is left out by a flag."""
+    """Rules apply before --where, so that a line item is known even if its order is skipped."""
     asked = shape({**FOLD, "skip": RULES["skip"][:1]}, where=("Status=paid",))
     rows = [["#1", "open", "9"], ["#1", "", ""], ["#2", "refunded", "9"]]
     assert _reasons(["Name", "Status", "Total"], rows, asked) == ["--where Status=paid", "line item", "refunded"]
@@ -257,14 +257,14 @@ REFUNDS = {
     ],
 )
 def test_what_was_paid_back_in_part_is_counted(cell: str, refunded: int) -> None:
-    """The event is sent in full, and carries how much was paid back for the preview."""
+    """A partly refunded order is sent in full, with the refund for the preview."""
     found = planned({**SALE, "amount": "49.99", "Refunds": cell}, shape(REFUNDS))
     assert not isinstance(found, (list, SkippedRow))
     assert (found.amount, found.refunded) == (4999, refunded)
 
 
 def test_what_was_paid_back_in_full_is_left_out() -> None:
-    """Whatever its status says; a free order has nothing to pay back."""
+    """A fully refunded order is skipped; a free order is not."""
     found = planned({**SALE, "amount": "49.99", "Refunds": "", "Back": "49.99"}, shape(REFUNDS))
     assert isinstance(found, SkippedRow)
     assert found.message == "refunded"
@@ -272,14 +272,14 @@ def test_what_was_paid_back_in_full_is_left_out() -> None:
 
 
 def test_a_refund_that_cannot_be_read_is_a_problem() -> None:
-    """It might have been all of the amount."""
+    """A refund that cannot be read is a problem, since it may be the whole amount."""
     assert _problems({**SALE, "amount": "49.99", "Refunds": "some"}, shape(REFUNDS)) == [
         ("Refunds", "amount_not_a_number")
     ]
 
 
 def test_values_that_stand_for_nothing() -> None:
-    """A guest's id 0 falls through to the next column, unless a flag says where the id is."""
+    """A value listed under `nothing` is empty in its file's mapping, but not where --map names the column."""
     table = {
         "amount_unit": "minor",
         "map": {"customer_external_id": ["customer_id", "mail"]},
@@ -294,7 +294,7 @@ def test_values_that_stand_for_nothing() -> None:
 
 
 def test_flags_override_single_fields_of_a_file() -> None:
-    """--map replaces one field, an event flag one default, a setting flag one setting; the rest stays."""
+    """Flags override single fields, defaults and settings of a mapping file."""
     table = {
         "amount_unit": "major",
         "decimal": ".",
@@ -328,7 +328,7 @@ def test_flags_override_single_fields_of_a_file() -> None:
 
 @pytest.mark.parametrize("name", list(SALE))
 def test_a_field_that_is_empty_has_a_way_out(name: str) -> None:
-    """Each names a flag; a condition that it names leaves the row out."""
+    """The problem of an empty field names a flag that solves it."""
     cells = {**SALE, name: ""}
     found = planned(cells)
     assert isinstance(found, RowProblem)
@@ -344,14 +344,14 @@ def test_a_field_that_is_empty_has_a_way_out(name: str) -> None:
 
 @pytest.mark.parametrize("constant", ["2026-04-09", "2026-04-09T00:00:00Z", "1775692800", "09.04.2026"])
 def test_a_date_format_is_of_the_file_and_not_of_the_flag(constant: str) -> None:
-    """--timestamp takes what it takes for one event; in the form of the file, too, where it is nothing else."""
+    """--date-format applies to the file's column; --timestamp is read as it is for one event."""
     asked = Shape(mapping=(("timestamp", "Paid"),), constants=(("timestamp", constant),), date_format="%d.%m.%Y")
     for paid, sent in (("10.04.2026", "2026-04-10T00:00:00.000Z"), ("", "2026-04-09T00:00:00.000Z")):
         assert body({**SALE, "Paid": paid}, asked)["timestamp"] == sent
 
 
 def test_a_list_takes_the_columns_that_are_there() -> None:
-    """A list in a file passes over what the file lacks; a plain column has to be there."""
+    """A list in a mapping file ignores missing columns, and a single column must exist."""
     header = [*SALE, "B"]
     assert "customer_name" not in blueprint(header, shape({"map": {"customer_name": ["A"]}})).sources
     asked = shape({"amount_unit": "minor", "map": {"click_id": ["A", "b"]}})
@@ -362,7 +362,7 @@ def test_a_list_takes_the_columns_that_are_there() -> None:
 
 
 def test_a_list_means_every_spelling_of_its_columns() -> None:
-    """A shop that changed the spelling has two columns, and each holds the clicks of its time."""
+    """A list in a mapping file takes columns in every spelling of its names."""
     header = [*list(SALE)[1:], "Click-ID", "click_id", "Click Id"]
     asked = shape({"amount_unit": "minor", "map": {"click_id": ["click_id", "Click Id"]}})
     assert [each.column for each in blueprint(header, asked).sources["click_id"]] == [
@@ -371,7 +371,7 @@ def test_a_list_means_every_spelling_of_its_columns() -> None:
 
 
 def test_the_columns_of_a_failures_file_are_no_spelling_of_the_shops_own() -> None:
-    """`_status` is not `Status`, by whichever spelling a flag names it; by its own name it can be asked for."""
+    """`_status` is used only under its own name and never for `Status`."""
     header = ["Status", "_line", "_status", "_error"]
     rows = [["paid", "2", "refused", "no such click"]]
     assert _reasons(header, rows, Shape(where=("status=paid",))) == [""]
@@ -381,7 +381,7 @@ def test_the_columns_of_a_failures_file_are_no_spelling_of_the_shops_own() -> No
 
 
 def test_a_condition_is_named_as_it_was_given() -> None:
-    """Who wrote no --where is not told of one."""
+    """A condition of a mapping file is named as such, and not as a --where."""
     asked = shape({"where": ["A=1"]}, where=("B=2",))
     assert _reasons(["A", "B"], [["0", "2"], ["1", "0"]], asked) == ["where A=1", "--where B=2"]
     with pytest.raises(InputError, match=r'^where names the column "C"'):
@@ -389,7 +389,7 @@ def test_a_condition_is_named_as_it_was_given() -> None:
 
 
 def test_defaults_that_hold_with_a_column() -> None:
-    """Dollars are dollars because the header says so."""
+    """A default can depend on a column: a price in ($) is in USD."""
     table = {
         "amount_unit": "major",
         "map": {"amount": ["Price ($)", "Price"]},
@@ -402,14 +402,14 @@ def test_defaults_that_hold_with_a_column() -> None:
 
 
 def test_what_an_export_lacks_is_said_in_its_own_words() -> None:
-    """A file may say what to do about a field that has no column."""
+    """A mapping file's own hint for a missing field is shown."""
     with pytest.raises(InputError) as caught:
         blueprint(["x"], shape({"lacking": {"click_id": "ask the shop"}}))
     assert "click_id: ask the shop" in caught.value.hint
 
 
 def test_an_export_that_looks_like_a_known_one_is_pointed_out() -> None:
-    """A preset is suggested where the header fails, and never applied by itself."""
+    """A preset is suggested where a header lacks fields, and is never applied unasked."""
     header = ["Name", "Financial Status", "Total", "Lineitem name"]
     with pytest.raises(InputError) as caught:
         blueprint(header)
@@ -427,7 +427,7 @@ def test_an_export_that_looks_like_a_known_one_is_pointed_out() -> None:
 
 
 def test_leads_follow_the_same_rules() -> None:
-    """A lead takes its own fields out of the same file; deferred needs a click."""
+    """A lead takes its own fields from the same mapping, and a deferred one needs a click."""
     cells = {"event_name": "signup", "customer_external_id": "u", "click_id": "", "mode": ""}
     assert body(cells, kind="lead") == {"eventName": "signup", "customerExternalId": "u"}
     assert _problems({**cells, "mode": "deferred"}, kind="lead") == [(None, "click_id_missing")]
@@ -435,8 +435,8 @@ def test_leads_follow_the_same_rules() -> None:
     assert body({**cells, "click_id": "c"}, shape(table), kind="lead")["mode"] == "deferred"
 
 
-def test_what_is_read_from_where_is_shown_with_samples() -> None:
-    """Every field with its columns as --map writes them, three different values, and its constant."""
+def test_the_source_of_each_field_is_shown_with_samples() -> None:
+    """Each field is shown with its columns, up to three different values and its constant."""
     header = ["click_id", "customer_external_id", "invoice_id", "amount", "Notes"]
     constants = (("currency", "EUR"), ("event_name", "buy"))
     asked = Shape(constants=constants, mapping=(("currency", "Notes[cur]"),), amount_unit="minor")
@@ -456,10 +456,10 @@ def test_what_is_read_from_where_is_shown_with_samples() -> None:
     ("cell", "currency", "minor"), [("3000.00", "JPY", 3000), ("3000", "JPY", 3000), ("5.10", "EUR", 510)]
 )
 def test_decimals_that_a_shop_always_writes(cell: str, currency: str, minor: int) -> None:
-    """zero_decimals drops zeros beyond the currency's decimals, and never another digit."""
+    """zero_decimals drops zeros beyond the currency's decimals, and no other digit."""
     table = {"amount_unit": "major", "zero_decimals": True}
     assert body({**SALE, "amount": cell, "currency": currency}, shape(table))["amount"] == minor
-    for wrong in ("3000.50", "3000.000"):  # the second one may be three million
+    for wrong in ("3000.50", "3000.000"):  # 3000.000 may be three million
         assert _problems({**SALE, "amount": wrong, "currency": "JPY"}, shape(table)) == [
             ("amount", "amount_too_many_decimals")
         ]

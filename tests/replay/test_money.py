@@ -24,7 +24,7 @@ from cms_cli.replay.values.money import (
 POINT, COMMA = AmountFormat("."), AmountFormat(",")
 GROUPS = [",", ".", "'", "\u2019", " ", "\u00a0", "\u202f", "\u2009"]
 REPLAY = Path(cms_cli.replay.__file__).parent
-# Not those two that only compare the names of columns, by how alike they are.
+# Excluded are the two that only compare names of columns, for which they compute a similarity.
 BEFORE_THE_WIRE = sorted(
     [REPLAY / "model.py", REPLAY / "problems.py", REPLAY / "staging" / "duplicates.py"]
     + [
@@ -68,13 +68,13 @@ def code_of(result: object) -> str:
 
 
 def test_exponents_are_those_of_iso_4217() -> None:
-    """Every code with a minor unit has the exponent that the maintained list gives it; no other code is active."""
+    """The exponents are those of ISO 4217's active currencies."""
     listed = {each.code: each.exponent for each in iso4217.Currency if each.exponent is not None}
     assert listed == ACTIVE
 
 
 def test_withdrawn_codes_and_codes_without_minor_unit() -> None:
-    """Last year's currencies are still read; gold and the test code are not."""
+    """Withdrawn currencies are known, and codes without a minor unit are not."""
     assert [exponent(code) for code in ("HRK", "BYR", "usd", "XAU", "XTS", "ABC", "")] == [
         2,
         0,
@@ -87,7 +87,7 @@ def test_withdrawn_codes_and_codes_without_minor_unit() -> None:
 
 
 def test_signs_stand_for_known_currencies() -> None:
-    """A sign's list of currencies holds no typing mistake."""
+    """Every currency sign stands for known currencies."""
     for sign in ("$", "€", "£", "¥", "kr", "R$", "US$", "zł", "Rs."):
         assert currencies_of(sign)
         assert currencies_of(sign) <= set(EXPONENTS)
@@ -131,7 +131,7 @@ def test_signs_stand_for_known_currencies() -> None:
     ],
 )
 def test_amounts_with_a_decimal_point(text: str, currency: str, minor: int) -> None:
-    """Grouping, signs and codes are understood; the currency says how many digits follow the point."""
+    """An amount with a decimal point is read with grouping, signs and codes, in its currency's decimals."""
     result = POINT.parse(text, currency)
     assert result == minor
 
@@ -147,7 +147,7 @@ def test_amounts_with_a_decimal_point(text: str, currency: str, minor: int) -> N
     ],
 )
 def test_amounts_with_a_decimal_comma(text: str, minor: int) -> None:
-    """The same with the signs the other way round."""
+    """An amount with a decimal comma is read with points as its grouping."""
     result = COMMA.parse(text, "EUR")
     assert result == minor
 
@@ -208,14 +208,14 @@ def test_amounts_with_a_decimal_comma(text: str, minor: int) -> None:
     ],
 )
 def test_what_is_no_amount_is_refused(text: str, currency: str, code: str) -> None:
-    """Each is a problem with its own code, a message and a way out; none is rounded, guessed or slow."""
+    """A text that is no amount is a problem with a code, a short message and a hint."""
     result = POINT.parse(text, currency)
     assert code_of(result) == code
     assert len(result[1]) < 200
 
 
 def test_a_code_or_an_unambiguous_sign_names_the_currency() -> None:
-    """KWD or the euro sign beside a number says how many decimals it has; a dollar sign could be of two dozen."""
+    """A code or an unambiguous sign gives the currency where its column does not; a dollar sign does not."""
     assert [POINT.parse(text, "") for text in ("5 EUR", "€5", "5 KWD")] == [500, 500, 5000]
     assert POINT.parse("$5", "USD") == 500
     assert code_of(POINT.parse("$5", "")) == "currency_missing"
@@ -242,7 +242,7 @@ def test_a_code_or_an_unambiguous_sign_names_the_currency() -> None:
     ],
 )
 def test_a_column_decides_together(values: list[str], decimal: str) -> None:
-    """One value that can be read in only one way decides for all, wherever it stands."""
+    """One value that can be read in only one way decides the decimal mark of its whole column."""
     assert column(*values).decide() == AmountFormat(decimal)
     assert column(*reversed(values)).decide() == AmountFormat(decimal)
 
@@ -251,7 +251,7 @@ def test_a_column_decides_together(values: list[str], decimal: str) -> None:
     "text", ["1.000", "1.005", "1,000", "0.125", "0,500", "1234.567", "$1.000", "-1.000", ".125"]
 )
 def test_one_separator_before_three_digits_is_ambiguous(text: str) -> None:
-    """Nothing decides such a column but another value or the user; there is no currency to ask."""
+    """A column with nothing but single separators before three digits needs --decimal."""
     problem = column(text, "7", "1 000").decide()
     assert code_of(problem) == "amount_ambiguous"
     assert "line 2" in problem[1]
@@ -260,7 +260,7 @@ def test_one_separator_before_three_digits_is_ambiguous(text: str) -> None:
 
 
 def test_a_column_that_contradicts_itself_has_no_format() -> None:
-    """Both values are named, with their lines; the user's word settles it, and the other value is then invalid."""
+    """A column with both decimal marks is a problem that names both values, until --decimal decides."""
     mixed = column("1,5", "7", "1.5")
     problem = mixed.decide()
     assert code_of(problem) == "amount_formats_mixed"
@@ -272,7 +272,7 @@ def test_a_column_that_contradicts_itself_has_no_format() -> None:
 
 
 def test_what_is_no_amount_says_nothing_of_its_column() -> None:
-    """A number with something beside it that is no currency is refused, and for that; it decides for no other."""
+    """A number with an unknown unit is refused and does not decide its column's decimal mark."""
     for odd in ("12,5 %", "3,50 kg", "+17,99"):
         assert code_of(column("1.000", odd).decide()) == "amount_ambiguous"
         problem = POINT.parse(odd, "KWD")
@@ -300,13 +300,13 @@ def test_what_is_no_amount_says_nothing_of_its_column() -> None:
     ],
 )
 def test_a_currency_without_decimals_has_no_decimal_mark(text: str, minor: int) -> None:
-    """Three digits after a mark group, one or two zeros are none, whatever the column's other currencies write."""
+    """In a currency without decimals three digits after a mark are grouped, and one or two zeros are dropped."""
     for unsaid in (POINT, COMMA):
         assert unsaid.parse(text, "CLP") == minor
 
 
 def test_a_decimal_mark_that_was_said_does_not_group() -> None:
-    """15.000 is then a problem in pesos; the other mark groups as ever, and zeros that they lack still pass."""
+    """The mark given with --decimal never groups, so that 15.000 pesos are a problem."""
     point, comma = AmountFormat(".", said=True), AmountFormat(",", said=True)
     assert [point.parse(text, "CLP") for text in ("1,500", "1,234,567", "5500.00", "5,500.0", "5500")] == [
         *(1500, 1234567, 5500, 5500, 5500)
@@ -317,7 +317,7 @@ def test_a_decimal_mark_that_was_said_does_not_group() -> None:
 
 
 def test_amounts_without_decimals_say_nothing_about_the_others() -> None:
-    """Yen grouped by a comma leave euros their decimal comma, and need no decision by themselves."""
+    """Amounts in a currency without decimals do not decide the decimal mark of others."""
     looked_at = AmountColumn()
     for text, currency in (("1,500", "JPY"), ("5500.00", "JPY"), ("1.500 CLP", ""), ("49,90", "EUR")):
         looked_at.observe(text, 2, currency)
@@ -333,7 +333,7 @@ def test_amounts_without_decimals_say_nothing_about_the_others() -> None:
 
 
 def test_each_row_has_the_decimals_of_its_own_currency() -> None:
-    """Two decimals beside none and three, in one column: no row is read by its neighbour's."""
+    """Each amount is read with its own currency's decimals, whatever the rows around it have."""
     looked_at = AmountColumn()
     rows = [("5000.00", "JPY", 5000), ("10.00", "USD", 1000), ("12.500", "KWD", 12500), ("10.00", "KWD", 10000)]
     for text, currency, _ in rows:
@@ -352,14 +352,14 @@ def test_each_row_has_the_decimals_of_its_own_currency() -> None:
     ],
 )
 def test_what_a_shop_wrote_as_html_is_what_a_browser_shows(text: str, minor: int) -> None:
-    """Its names for blanks and signs, whichever of them it has."""
+    """HTML entities in an amount are read as the characters that they stand for."""
     assert POINT.parse(text, "USD") == minor
     assert column("1.249&nbsp;&euro;", "49,90").decide() == COMMA
     assert COMMA.parse("1.249&nbsp;&euro;", "EUR") == 124900
 
 
 def test_zeros_that_a_currency_lacks_pass_where_a_mapping_file_says_so() -> None:
-    """As many as a database writes; three may be thousands, and other digits are never cut."""
+    """zero_decimals accepts trailing zeros as databases write them, and no other digits."""
     lenient = AmountFormat(".", zero_decimals=True)
     assert [lenient.parse(text, "USD") for text in ("49.9900", "49.90000")] == [4999, 4990]
     for text in ("49.990", "49.9901", "49.99001"):
@@ -369,13 +369,13 @@ def test_zeros_that_a_currency_lacks_pass_where_a_mapping_file_says_so() -> None
 
 
 def test_a_column_without_separators_needs_no_decision() -> None:
-    """Whole numbers are read, and an unknown --decimal is named."""
+    """A column without separators needs no --decimal, and an unknown --decimal is an error."""
     assert isinstance(column("5", "1 000", "x").decide(), AmountFormat)
     assert code_of(column("5").decide("x")) == "decimal_unknown"
 
 
 def test_minor_units_are_digits_only() -> None:
-    """4999 is; 4999.00, 4,999, +4999 and $4999 are not, and the way out names the unit."""
+    """Minor units are digits only, and the hint for anything else names --amount-unit."""
     assert [parse_minor(text) for text in ("4999", " 0 ", "0049", "9007199254740991")] == [
         4999,
         0,
@@ -399,14 +399,14 @@ def test_minor_units_are_digits_only() -> None:
 
 
 def test_whole_numbers_of_a_program_are_minor_units_where_that_was_said() -> None:
-    """4999.0 is how pandas writes 4999 beside a gap; 4999.00 looks like money, and needs zero_decimals."""
+    """4999.0, as pandas writes it, is minor units where the unit was given; 4999.00 needs zero_decimals."""
     assert [parse_minor(text, unit_said=True) for text in ("4999.0", "100,0")] == [4999, 100]
     assert parse_minor("4999.00", unit_said=True, zero_decimals=True) == 4999
     for text in ("4999.00", "4999.5", "4999.000", "49.99", "4,999.0"):
         assert code_of(parse_minor(text, "USD", unit_said=True)) == "amount_not_minor"
     for text in ("4999.000", "4999.50", "4.999"):
         assert code_of(parse_minor(text, "USD", unit_said=True, zero_decimals=True)) == "amount_not_minor"
-    assert parse_minor("1500.00", "JPY") == 1500  # there is no factor between a yen and itself
+    assert parse_minor("1500.00", "JPY") == 1500  # a yen's minor unit is the yen
     assert code_of(parse_minor("90071992547409920.0", unit_said=True)) == "amount_too_large"
 
 
@@ -421,7 +421,7 @@ def test_whole_numbers_of_a_program_are_minor_units_where_that_was_said() -> Non
     ],
 )
 def test_a_factor_of_100_is_shown_in_money(text: str, currency: str, readings: tuple[str, str]) -> None:
-    """Without a unit the hint shows both readings, each with its flag."""
+    """The hint for an amount without a unit shows both readings in money."""
     problem = parse_minor(text, currency)
     assert code_of(problem) == "amount_not_minor"
     hint = problem.hint  # type: ignore[union-attr]
@@ -431,7 +431,7 @@ def test_a_factor_of_100_is_shown_in_money(text: str, currency: str, readings: t
 
 
 def test_on_the_command_line_the_point_is_the_decimal_sign() -> None:
-    """1.005 is one and a bit there, and no comma is ever understood."""
+    """On the command line only a point is a decimal mark, and nothing is grouped."""
     assert parse_cli_amount("49.99", "USD") == 4999
     assert parse_cli_amount("1.005", "KWD") == 1005
     assert parse_cli_amount(".5", "USD") == 50
@@ -461,7 +461,7 @@ def test_on_the_command_line_the_point_is_the_decimal_sign() -> None:
 def test_what_is_written_in_any_style_is_read_back(
     minor: int, currency: str, decimal: str, separator: str, indian: bool, mark: str
 ) -> None:
-    """An amount, written with any grouping, decimal sign and code, is the same amount when it is read."""
+    """An amount written with any grouping, decimal mark and code is read back unchanged."""
     if separator == decimal:
         separator = ""
     text = written(minor, EXPONENTS[currency], decimal, separator, indian and separator == ",")
@@ -479,7 +479,7 @@ def test_what_is_written_in_any_style_is_read_back(
 def test_a_column_in_one_style_is_never_misread(
     minors: list[int], currency: str, decimal: str, separator: str
 ) -> None:
-    """Found without a flag, the format gives the very amounts that were written, or there is no format."""
+    """A column written in one style is read back unchanged or reported as ambiguous."""
     if separator == decimal:
         separator = ""
     texts = [written(minor, EXPONENTS[currency], decimal, separator) for minor in minors]
@@ -493,7 +493,7 @@ def test_a_column_in_one_style_is_never_misread(
 
 @given(st.text(alphabet="0123456789.,'\u2019 -+()$€kr\u00a0\u202fe", max_size=12) | st.text())
 def test_any_text_is_an_amount_or_a_problem(text: str) -> None:
-    """Nothing raises, and no amount is negative or too large for JSON."""
+    """Any text gives a problem or an amount within bounds."""
     looked_at = column(text)
     looked_at.decide()
     for result in (
@@ -506,8 +506,8 @@ def test_any_text_is_an_amount_or_a_problem(text: str) -> None:
 
 
 @given(st.text(alphabet="0123456789.,", min_size=1, max_size=12))
-def test_looking_twice_or_after_a_decision_changes_nothing(text: str) -> None:
-    """The short way past values that are no news gives what the long way gives."""
+def test_a_later_value_still_shows_that_a_column_is_mixed(text: str) -> None:
+    """A value seen after the column was decided still shows that the column is mixed."""
     for first in ("49.99", "49,99"):
         seen = column(first, text)
         number_says = numbers.decimal_mark(text) if numbers.taken_apart(text) else None
@@ -517,7 +517,7 @@ def test_looking_twice_or_after_a_decision_changes_nothing(text: str) -> None:
 
 @pytest.mark.parametrize("path", BEFORE_THE_WIRE, ids=lambda path: path.stem)
 def test_no_float_between_the_file_and_the_wire(path: Path) -> None:
-    """No module that makes events of files names float, writes a number with a point, divides with /."""
+    """The modules between file and request use no float, no division and no rounding."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         assert not (isinstance(node, ast.Name) and node.id in ("float", "round", "complex"))
         assert not isinstance(node, ast.Div)

@@ -1,4 +1,4 @@
-"""The rate window, on a clock of the test's own."""
+"""The rate window, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -38,33 +38,33 @@ from cms_cli.replay.sending.pacing import (
     ],
 )
 def test_rates_as_they_are_written(text: str, rate: Rate | None) -> None:
-    """A rate is a number of requests and a time; a number alone is a minute's."""
+    """A rate is a number of requests and a time; a number alone is per minute."""
     assert parse_rate(text) == rate
 
 
 @pytest.mark.parametrize(
     "text", ["", "0/m", "-1/m", "60/", "m", "60/0s", "1.5/s", "60/d", "60 per minute", "100001/h"]
 )
-def test_no_rates(text: str) -> None:
+def test_texts_that_are_no_rate(text: str) -> None:
     """A text that is no rate is refused."""
     with pytest.raises(ValueError, match="must"):
         parse_rate(text)
 
 
 def test_rates_read_back() -> None:
-    """A rate shown is a rate that can be given."""
+    """A rate as it is shown can be given as --rate."""
     for text in ("60/m", "5/s", "10/2s", "1000/h", "3/2h", "7/90m", "5/1501s", "100000/s", "5/240h"):
         assert str(parse_rate(text)) == text
 
 
 @pytest.mark.parametrize(("rows", "seconds"), [(0, 0), (1, 0), (60, 0), (61, 60), (120, 60), (121, 120)])
-def test_the_ideal(rows: int, seconds: float) -> None:
-    """The first window is free."""
+def test_the_ideal_duration(rows: int, seconds: float) -> None:
+    """The first window's requests take no time, and each further window's one window."""
     assert ideal_seconds(rows, DOCUMENTED_RATE) == seconds
 
 
 def test_a_slot_is_free_one_window_after_its_answer(tmp_path: Path) -> None:
-    """Not before, and hardly later: a replay is as fast as the limit allows."""
+    """A slot is free one window after its answer, not before and hardly later."""
     window = SharedWindow(1, Rate(2, 60.0), timeout=30.0)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         taken = window.take(db, 2, 1000.0)
@@ -73,7 +73,7 @@ def test_a_slot_is_free_one_window_after_its_answer(tmp_path: Path) -> None:
 
 
 class Sender:
-    """One process that keeps to the window, and its requests under way: when each is at the server and back."""
+    """A process that keeps to the window, and the arrival and slot of its requests in flight."""
 
     def __init__(self, window: SharedWindow) -> None:
         self.window = window
@@ -81,7 +81,7 @@ class Sender:
 
 
 def take(window: SharedWindow, db: sqlite3.Connection, now: float, wanted: int = 1) -> list[int]:
-    """Take as many slots of those wanted as are free."""
+    """Take as many of the wanted slots as are free."""
     return window.take(db, window.ask(db, wanted)(now).free, now)
 
 
@@ -90,7 +90,7 @@ def take(window: SharedWindow, db: sqlite3.Connection, now: float, wanted: int =
 def test_no_window_ever_holds_more_than_the_limit(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """However many processes send, whatever the line does, no window at the server holds more than the limit."""
+    """No window at the server holds more than the limit, whatever processes and delays there are."""
     limit, length = data.draw(st.integers(1, 5)), 10.0
     seen: list[float] = []
     with Journal.open(tmp_path_factory.mktemp("journal")) as journal:
@@ -107,7 +107,7 @@ def test_no_window_ever_holds_more_than_the_limit(
                 sender.under_way = [each for each in sender.under_way if each not in back]
                 wanted = data.draw(st.integers(1, 6))
                 opening = sender.window.ask(db, wanted)(now)
-                # Where it says when to look again, none is free before; where one is free, it is free now.
+                # Either a slot is free now, or the next look is due in the future and not after one opens.
                 assert opening.free or now < opening.look_at <= opening.opens
                 slots = sender.window.take(db, opening.free, now)
             for slot in slots:
@@ -127,7 +127,7 @@ def test_no_window_ever_holds_more_than_the_limit(
 def test_as_many_leave_as_the_window_has_room_for(
     ends: list[float], limit: int, wanted: int, window: float
 ) -> None:
-    """Neither more nor fewer than the limit less what was answered within one window; then it says when."""
+    """As many slots are free as the window has room for, and the next opening is exact."""
     now, wanted = 100.0, min(wanted, limit)
     newest = sorted((Slot(None, end) for end in ends), key=lambda slot: -slot.ends)
     found = opening(newest[limit - wanted : limit], wanted, window, now)
@@ -140,13 +140,13 @@ def test_as_many_leave_as_the_window_has_room_for(
 
 
 def test_an_unanswered_request_is_looked_at_before_its_answer_must_have_come() -> None:
-    """Its answer may come any moment, so it is looked at again one window from now; what is said is the latest."""
+    """An unanswered request is checked again after one window, before its timeout has passed."""
     found = opening([Slot(995.0, 1025.0)], 1, 10.0, 1000.0)
     assert found == (0, 1010.0, 1035.0)
 
 
 def test_a_whole_window_goes_out_at_once_and_the_next_one_on_time(tmp_path: Path) -> None:
-    """The limit's number leaves in one go; one window after the answers came, as many again."""
+    """A full window's requests leave at once, and as many again one window after their answers."""
     window = SharedWindow(1, Rate(60, 60.0), timeout=30.0)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         slots = take(window, db, 1000.0, 100)
@@ -159,7 +159,7 @@ def test_a_whole_window_goes_out_at_once_and_the_next_one_on_time(tmp_path: Path
 
 
 def test_a_slot_is_free_one_window_after_its_answer_however_long_the_window(tmp_path: Path) -> None:
-    """3 requests in 2 hours are 3 requests in 2 hours; so are 3 in 20 days."""
+    """A window of hours or days holds no more than its limit either."""
     for scope, window in enumerate((7200.0, 20 * 86400.0), 1):
         slow = SharedWindow(scope, Rate(3, window), timeout=30.0)
         with Journal.open(tmp_path) as journal, journal.transaction() as db:
@@ -170,8 +170,8 @@ def test_a_slot_is_free_one_window_after_its_answer_however_long_the_window(tmp_
             assert len(take(slow, db, 1001.0 + window * 1.002, 5)) == 3
 
 
-def test_a_shorter_window_of_ones_own_forgets_no_slot_of_others(tmp_path: Path) -> None:
-    """A replay at 10 a second, in between, leaves a window of 2 hours as full as it was."""
+def test_a_shorter_window_forgets_no_slot_of_a_longer_one(tmp_path: Path) -> None:
+    """A replay with a shorter window keeps the slots that a longer window still counts."""
     slow, quick = SharedWindow(1, Rate(3, 7200.0), 30.0), SharedWindow(1, Rate(10, 1.0), 30.0)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         slow.answered(db, [(slot, 1001.0) for slot in take(slow, db, 1000.0, 3)])
@@ -181,7 +181,7 @@ def test_a_shorter_window_of_ones_own_forgets_no_slot_of_others(tmp_path: Path) 
 
 
 def test_slots_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest ones are kept, of each account so many as a limit can count."""
+    """Each account keeps its newest slots, up to a bound."""
     monkeypatch.setattr(slots, "MOST_SLOTS", 50)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         for scope in (1, 2):
@@ -195,7 +195,7 @@ def test_slots_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_slot_of_a_process_that_died_is_free_in_the_end(tmp_path: Path) -> None:
-    """Nobody reports its request back: one timeout and one window later nobody has to."""
+    """The slot of a dead process is free after one timeout and one window."""
     dead, alive = (SharedWindow(1, Rate(1, 60.0), timeout=30.0) for _ in range(2))
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         assert take(dead, db, 1000.0)
@@ -205,20 +205,20 @@ def test_a_slot_of_a_process_that_died_is_free_in_the_end(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("ahead", [20, 120, 1800, 3600, 365 * 86400])
 def test_a_clock_that_was_set_back_costs_one_window_at_most(tmp_path: Path, ahead: int) -> None:
-    """An answer that lies in the future came before now: one window from now it counts no more."""
+    """An answer that lies in the future counts for one window from now, and no longer."""
     before, after = (SharedWindow(1, Rate(1, 12.0), timeout=30.0) for _ in range(2))
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         before.answered(db, [(slot, 1000.0 + ahead) for slot in take(before, db, 1000.0 + ahead)])
         found = after.ask(db, 1)(1000.0)
         assert (found.free, found.look_at) == (0, found.opens)
         assert 1012 <= found.opens < 1012.1
-        # What is said stays true: it does not say the same again later.
+        # The opening that was announced does not move.
         assert after.ask(db, 1)(1006.0) == found
         assert take(after, db, found.opens)
 
 
 def test_a_request_without_an_answer_outlasts_a_clock_that_was_set_back(tmp_path: Path) -> None:
-    """It may have left just now: it counts for its timeout and one window more, and no longer."""
+    """An unanswered request that lies in the future counts for one timeout and one window from now."""
     before, after = (SharedWindow(1, Rate(1, 12.0), timeout=30.0) for _ in range(2))
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         take(before, db, 5000.0)
@@ -228,7 +228,7 @@ def test_a_request_without_an_answer_outlasts_a_clock_that_was_set_back(tmp_path
 
 
 def test_accounts_do_not_share_a_window(tmp_path: Path) -> None:
-    """The limit is one host's and account's."""
+    """Accounts do not share a window."""
     one, other = SharedWindow(1, Rate(1, 60.0), 30.0), SharedWindow(2, Rate(1, 60.0), 30.0)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         assert take(one, db, 1000.0)
@@ -237,7 +237,7 @@ def test_accounts_do_not_share_a_window(tmp_path: Path) -> None:
 
 
 def test_without_a_limit_requests_are_recorded_for_others(tmp_path: Path) -> None:
-    """A replay at full speed leaves no room for one that keeps to the limit."""
+    """Requests sent without a limit still take slots of other replays' windows."""
     free, paced = SharedWindow(1, None, 30.0), SharedWindow(1, Rate(60, 60.0), 30.0)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
         assert free.ask(db, 60)(1000.0) == (60, 0, 0)

@@ -1,4 +1,4 @@
-"""Presets: what each says of real exports, old and new, and which one a header looks like."""
+"""Presets: the columns that each takes from real exports, old and new, and which one a header looks like."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _sources(name: str, **constants: str) -> dict[str, str]:
 
 
 def test_every_preset_has_its_file_and_every_file_its_preset() -> None:
-    """The names are those of the files in the package, and each has fixtures in its export's shape."""
+    """The presets are the package's files, and each has fixtures."""
     folder = Path(cms_cli.presets.__file__).parent
     assert tuple(sorted(path.stem for path in folder.glob("*.toml"))) == presets.names()
     assert {name.split("_")[0] for name in FILES} == set(presets.names())
@@ -39,7 +39,7 @@ def test_every_preset_has_its_file_and_every_file_its_preset() -> None:
 
 @pytest.mark.parametrize("name", presets.names())
 def test_a_preset_is_a_mapping_file(name: str, tmp_path: Path) -> None:
-    """Its text, copied to a file, reads as the same rules and shapes the same events."""
+    """A preset's text, copied to a file, is a mapping file with the same rules."""
     found = presets.preset(name)
     copy = tmp_path / "mine.toml"
     copy.write_text(found.text, encoding="utf-8")
@@ -57,7 +57,7 @@ def test_a_preset_is_a_mapping_file(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_each_export_is_recognised(file: str) -> None:
-    """By its header, current or older, and as no other."""
+    """Each export, current or older, is recognised by its header."""
     preset = presets.suggested(_header(file))
     assert preset is not None
     assert preset.name == file.split("_")[0]
@@ -74,12 +74,12 @@ def test_each_export_is_recognised(file: str) -> None:
     ],
 )
 def test_other_headers_look_like_none(header: tuple[str, ...]) -> None:
-    """A few common columns make no export."""
+    """A header with a few common columns looks like no preset."""
     assert presets.suggested(header) is None
 
 
 def test_names_may_be_written_otherwise_and_wrong_ones_are_told() -> None:
-    """WooCommerce is woocommerce; shopfiy is meant as shopify."""
+    """A preset's name may be written in any case, and a misspelt one gets a suggestion."""
     assert presets.preset("WooCommerce").name == "woocommerce"
     with pytest.raises(InputError) as caught:
         presets.preset("shopfiy")
@@ -88,7 +88,7 @@ def test_names_may_be_written_otherwise_and_wrong_ones_are_told() -> None:
 
 
 def test_stripe_columns() -> None:
-    """The invoice is Stripe's own, else the payment's id; the customer their id, else their address."""
+    """A Stripe export gives the columns of its current and its older header."""
     assert _sources("stripe") == {
         "click_id": "click_id (metadata)",
         "customer_external_id": "Customer ID | Customer Email | id",
@@ -106,7 +106,7 @@ def test_stripe_columns() -> None:
     "column", ["Click ID (metadata)", "clickId (metadata)", "CMS-RF (metadata)", "click id", "cms_rf"]
 )
 def test_stripe_clicks_in_any_spelling(column: str) -> None:
-    """Shops write metadata as they like."""
+    """A Stripe click is found in metadata under any spelling."""
     preset = presets.preset("stripe")
     header = [name for name in _header("stripe") if "metadata" not in name] + [column]
     found = settle(EventKind.SALE, header, Shape().under(preset.rules, preset.content))
@@ -114,7 +114,7 @@ def test_stripe_clicks_in_any_spelling(column: str) -> None:
 
 
 def test_shopify_columns() -> None:
-    """The order's name, what was paid in all, when it was paid, and the cart's attributes."""
+    """A Shopify export gives the same columns under its current and its older header."""
     assert _sources("shopify") == {
         "click_id": "Note Attributes[click_id] | Note Attributes[cms_rf]",
         "customer_external_id": "Email | Phone | Billing Phone",
@@ -132,7 +132,7 @@ def test_shopify_columns() -> None:
 
 
 def test_woocommerce_columns() -> None:
-    """Ids before addresses, the number before its formatted form, the day of payment before that of the order."""
+    """A WooCommerce export prefers ids to addresses and the day of payment to that of the order."""
     found = _sources("woocommerce")
     assert found["customer_external_id"] == "customer_id | customer_user | billing_email | customer_email"
     assert (found["invoice_id"], found["amount"], found["currency"]) == (
@@ -147,7 +147,7 @@ def test_woocommerce_columns() -> None:
 
 
 def test_the_analytics_export_says_what_it_lacks() -> None:
-    """Net revenue is not what sales count; each missing field comes with what to do about it."""
+    """WooCommerce's analytics export is refused with a hint for each missing field."""
     with pytest.raises(InputError) as caught:
         _sources("woocommerce_analytics")
     assert "no column for click_id, customer_external_id, amount, currency" in str(caught.value)
@@ -156,7 +156,7 @@ def test_the_analytics_export_says_what_it_lacks() -> None:
 
 
 def test_gumroad_columns() -> None:
-    """Day and time make the time, and the header's ($) makes the dollars."""
+    """A Gumroad export joins day and time and takes its currency from the header."""
     found = _sources("gumroad")
     assert found["timestamp"] == "Purchase Date + Purchase Time (UTC timezone) | Purchase Date"
     assert (found["invoice_id"], found["amount"], found["click_id"]) == (
@@ -169,7 +169,7 @@ def test_gumroad_columns() -> None:
 
 
 def test_advanced_order_export_is_one_of_woocommerces() -> None:
-    """Under its default labels, and those that can be added."""
+    """An Advanced Order Export is read by the woocommerce preset."""
     found = _sources("woocommerce_advanced")
     assert found == {
         "click_id": "_click_id",
@@ -184,24 +184,24 @@ def test_advanced_order_export_is_one_of_woocommerces() -> None:
 
 
 def test_paypal_columns() -> None:
-    """The click is found in the custom field, alone or among others; zone abbreviations are read."""
+    """A PayPal export finds the click in its custom field and joins date, time and zone."""
     found = _sources("paypal")
     assert found["click_id"] == "Custom Number[click_id] | Custom Number[cms_rf] | Custom Number"
     assert found["timestamp"] == "Date + Time + TimeZone | Date + Time | Date"
     assert (found["invoice_id"], found["amount"], found["currency"]) == ("Transaction ID", "Gross", "Currency")
-    old = _sources("paypal_2017")["timestamp"]  # whose header has a blank before each name
+    old = _sources("paypal_2017")["timestamp"]  # its header has a space before each name
     assert " ".join(old.split()) == "Date + Time + Time Zone | Date + Time | Date"
 
 
 def test_chargebee_columns() -> None:
-    """The total of an invoice, when it was paid, and a custom field."""
+    """A Chargebee export takes the invoice's total, the day of payment and a custom field."""
     found = _sources("chargebee")
     assert (found["click_id"], found["amount"], found["currency"]) == ("cf_click_id", "Total", "Currency Code")
     assert (found["invoice_id"], found["timestamp"]) == ("Invoice Number", "Paid On | Invoice Date")
 
 
 def test_what_a_preset_says_is_part_of_a_runs_identity() -> None:
-    """Another preset, or another content of the same name, is another run; the words about it are not."""
+    """A preset's rules are part of a run's identity."""
     shapes = {Shape().under(each.rules, each.content).to_json() for each in map(presets.preset, presets.names())}
     assert len(shapes) == len(presets.names())
     for text in shapes:

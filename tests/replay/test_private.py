@@ -1,4 +1,4 @@
-"""Personal data: who can read it, and when it is gone. The bytes on disk are searched."""
+"""Personal data: who can read it and when it is deleted, by searching the bytes on disk."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ HEADER = "click_id,event_name,customer_external_id,customer_name,customer_email,
 
 
 def person(number: int) -> str:
-    """A row that can be found again anywhere on disk by its number."""
+    """Return a row whose values can all be found on disk by its number."""
     mark = f"{number:05d}"
     return f"clk{mark}x,buy,cus{mark}x,Name{mark}x,mail{mark}x@example.com,inv{mark}x,100,EUR\n"
 
 
 def traces(folder: Path, number: int) -> set[str]:
-    """Return the files of a folder in which a person can be found, by any of their values."""
+    """Return the names of the files in a folder that hold a value of a person's row."""
     mark = f"{number:05d}x".encode()
     return {path.name for path in folder.rglob("*") if path.is_file() and mark in path.read_bytes()}
 
@@ -33,7 +33,7 @@ def write(program: Program, rows: int) -> Path:
 
 
 def test_the_token_is_nowhere(online: Program, service: FaultServer) -> None:
-    """Neither in the journal nor in any other file that a replay leaves."""
+    """The token is in no file that a replay leaves."""
     service.script(SUCCESS, json_reply(422, {"error": f"not with Bearer {TOKEN}"}), DROP)
     path = write(online, 30)
     for limit in ("10", "20"):
@@ -44,7 +44,7 @@ def test_the_token_is_nowhere(online: Program, service: FaultServer) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX matter")
 def test_nobody_else_can_read_what_is_kept(online: Program, service: FaultServer) -> None:
-    """The state folder is its owner's alone, and so is each file in it, and each file that is written for them."""
+    """The state folder and all files that a replay writes are readable by their owner only."""
     path = write(online, 5)
     online("sale", "--from-csv", str(path), "--limit", "2", "--results", "r.csv", "--failures", "f.csv")
     assert online.state.stat().st_mode & 0o777 == 0o700
@@ -55,7 +55,7 @@ def test_nobody_else_can_read_what_is_kept(online: Program, service: FaultServer
 
 
 def test_a_finished_run_forgets_whom_it_was_about(online: Program, service: FaultServer) -> None:
-    """Of an accepted row nothing is left in the state folder; of one that failed, what it takes to mend it."""
+    """A finished run keeps no data of accepted rows, and keeps those of failed rows."""
     service.script(SUCCESS, json_reply(422, {"error": "no"}))
     path = write(online, 600)
     result = online("sale", "--from-csv", str(path), "--json", "--rate", "none", "--concurrency", "1")
@@ -64,8 +64,8 @@ def test_a_finished_run_forgets_whom_it_was_about(online: Program, service: Faul
     assert found == [2]
 
 
-def test_also_while_another_process_has_the_journal_open(online: Program, service: FaultServer) -> None:
-    """The log is emptied when the run is finished, not when the last process lets go of it."""
+def test_a_finished_run_forgets_while_another_process_reads(online: Program, service: FaultServer) -> None:
+    """A finished run's data is deleted even while another process has the journal open."""
     path = write(online, 200)
     Journal.open(online.state).close()
     with Journal.open(online.state):
@@ -75,7 +75,7 @@ def test_also_while_another_process_has_the_journal_open(online: Program, servic
 
 @pytest.mark.parametrize("how", ["invalid", "no"])
 def test_what_was_not_sent_is_forgotten_at_once(online: Program, service: FaultServer, how: str) -> None:
-    """A file with invalid rows, or one that was looked at and not sent, leaves nobody's name behind."""
+    """A file that was refused or declined leaves no personal data behind."""
     path = write(online, 200)
     if how == "invalid":
         with path.open("a") as file:
@@ -88,8 +88,8 @@ def test_what_was_not_sent_is_forgotten_at_once(online: Program, service: FaultS
     assert not [number for number in range(1, 202) if traces(online.state, number)]
 
 
-def test_prune_really_removes(online: Program, service: FaultServer) -> None:
-    """After it, nothing of a pruned run can be found in the folder, whatever became of its rows."""
+def test_a_pruned_run_leaves_no_data(online: Program, service: FaultServer) -> None:
+    """A pruned run leaves no personal data, whatever became of its rows."""
     service.script(SUCCESS, *[json_reply(422, {"error": "no"})] * 20)
     path = write(online, 300)
     online("sale", "--from-csv", str(path), "--json", "--rate", "none", "--limit", "50")

@@ -1,4 +1,4 @@
-"""Bad rows, put together."""
+"""Problems of rows, grouped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def group(problems: Iterable[Problem], keep: int = 3) -> list[ProblemGroup]:
 
 
 def test_a_group_reads_as_one_line() -> None:
-    """The count, the message, the first lines and how many more; one row and few rows read well too."""
+    """A group is shown as its count, its message and its first lines."""
     lines = [17, 20, 31, *range(100, 1301)]
     (found,) = group(problem(line) for line in lines)
     assert str(found) == '1,204 rows: amount "n/a" is not a number (lines 17, 20, 31 and 1,201 more)'
@@ -34,7 +34,7 @@ def test_a_group_reads_as_one_line() -> None:
 
 
 def test_groups_differ_by_column_code_and_message_and_stand_by_their_first_line() -> None:
-    """Whatever order they grew in."""
+    """Problems are grouped by column, code and message, in order of their first lines."""
     found = group(
         [
             problem(2, "a"),
@@ -54,7 +54,7 @@ def test_groups_differ_by_column_code_and_message_and_stand_by_their_first_line(
 
 
 def test_the_number_of_groups_is_bounded_and_the_counts_still_add_up() -> None:
-    """A file with another bad value in every row gives a hundred groups, and one for the rest."""
+    """The number of groups is bounded, and one more group counts the rest."""
     groups = ProblemGroups(most=100)
     chosen = random.Random(5)
     for line in range(2, 10_002):
@@ -68,6 +68,6 @@ def test_the_number_of_groups_is_bounded_and_the_counts_still_add_up() -> None:
 
 
 def test_long_values_are_cut() -> None:
-    """A message quotes at most forty characters."""
+    """A message quotes at most forty characters of a value."""
     assert shown("x" * 40) == '"' + "x" * 40 + '"'
     assert shown("x" * 41) == '"' + "x" * 37 + '..."'

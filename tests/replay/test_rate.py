@@ -1,4 +1,4 @@
-"""The rate limit as the server sees it: by its own book, over processes, kills and restarts."""
+"""The rate limit as the server sees it, over processes, kills and restarts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RATE = Rate(20, 1.0)
 
 
 def most_in_a_window(attempts: Iterable[Attempt], seconds: float) -> int:
-    """The largest number of requests that any window of the server's held."""
+    """Return the largest number of requests in any window of that many seconds."""
     times = sorted(attempt.at_ns for attempt in attempts)
     most = first = 0
     for last, moment in enumerate(times):
@@ -36,7 +36,7 @@ def most_in_a_window(attempts: Iterable[Attempt], seconds: float) -> int:
 
 @pytest.mark.parametrize("kind", ["lead", pytest.param("sale", marks=pytest.mark.slow)])
 def test_a_server_with_the_same_limit_never_says_no(tmp_path: Path, kind: str) -> None:
-    """Against the very limit that a replay keeps to there is no 429 at all, and the limit is used up."""
+    """A server with the same limit answers no 429, and the limit is used in full."""
     with SandboxServer(tmp_path / "s.db", rate_limit="20/1s", latency_ms=5) as server:
         bench = Bench(tmp_path, server.url, kind)
         path = bench.file(sales_csv(range(50)) if kind == "sale" else leads_csv(range(50)))
@@ -48,7 +48,7 @@ def test_a_server_with_the_same_limit_never_says_no(tmp_path: Path, kind: str) -
 
 
 def test_every_attempt_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries take slots as first attempts do."""
+    """Retries count against the rate limit."""
     hurry(monkeypatch)
     with SandboxServer(tmp_path / "s.db", rate_limit="20/1s", faults="503:0.3", seed=3) as server:
         bench = Bench(tmp_path, server.url)
@@ -60,7 +60,7 @@ def test_every_attempt_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_file_that_fits_goes_out_at_once(tmp_path: Path) -> None:
-    """Sixty rows at 60 a minute do not take a minute."""
+    """A file that fits into one window is sent without waiting."""
     with SandboxServer(tmp_path / "s.db", rate_limit="60/m") as server:
         bench = Bench(tmp_path, server.url)
         report = bench.replay(bench.file(sales_csv(range(60))), rate=Rate(60, 60.0))
@@ -71,23 +71,24 @@ def test_a_file_that_fits_goes_out_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_window_of_hours_counts_what_was_sent_hours_ago(tmp_path: Path) -> None:
-    """3 in 2 hours are 3 in 2 hours, also over runs, and after one at 10 a second."""
+    """A window of hours counts the requests of earlier runs."""
     slow = Rate(3, 7200.0)
     with SandboxServer(tmp_path / "s.db", rate_limit="none") as server:
         bench = Bench(tmp_path, server.url)
         assert counted(bench.replay(bench.file(sales_csv(range(3)), "1.csv"), rate=slow)) == {"accepted": 3}
-        bench.change("UPDATE slots SET ends = ends - 3960")  # as if 66 minutes had passed
+        bench.change("UPDATE slots SET ends = ends - 3960")  # 66 minutes later
         assert counted(bench.replay(bench.file(sales_csv([3]), "2.csv"), rate=Rate(10, 1.0))) == {"accepted": 1}
         path = bench.file(sales_csv(range(4, 9)))
         report = bench.replay(path, rate=slow, max_duration=0.3)
         assert (counted(report), report.exit_code) == ({"pending": 5}, ExitCode.STOPPED)
-        bench.change("UPDATE slots SET ends = ends - 3600")  # the first three are two hours old, the fourth is one
+        # Now the first three requests are two hours old, and the fourth is one.
+        bench.change("UPDATE slots SET ends = ends - 3600")
         assert counted(bench.replay(path, rate=slow, max_duration=0.3)) == {"accepted": 2, "pending": 3}
 
 
 @pytest.mark.slow
 def test_processes_share_the_window(program: Program, tmp_path: Path) -> None:
-    """Side by side, one after the other, after a kill: no window at the server ever holds more than the limit."""
+    """Processes share the limit, side by side, one after the other and after a kill."""
     db = tmp_path / "s.db"
     for number in range(4):
         (program.home / f"{number}.csv").write_text(sales_csv(range(number * 100, number * 100 + 15)))
@@ -115,19 +116,19 @@ def test_processes_share_the_window(program: Program, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [Rate(50, 1.0), pytest.param(None, marks=pytest.mark.slow)])
 def test_a_stricter_server_slows_us_down(tmp_path: Path, rate: Rate | None) -> None:
-    """A 429 pauses everybody, so that there are no more of them a window than requests were under way."""
+    """A 429 pauses all requests, so that each full window costs no more 429s than requests in flight."""
     with SandboxServer(tmp_path / "s.db", rate_limit="10/1s") as server:
         bench = Bench(tmp_path, server.url)
         report = bench.replay(bench.file(sales_csv(range(30))), rate=rate, concurrency=4, max_wait=30)
         statuses = Counter(attempt.status for attempt in server.attempts())
     assert counted(report) == {"accepted": 30}
     assert statuses[200] == 30
-    assert statuses[429] <= 12, statuses  # 4 in each of the windows that were full
+    assert statuses[429] <= 12, statuses  # 4 in each full window
 
 
 @pytest.mark.slow
 def test_every_429_is_waited_out(tmp_path: Path) -> None:
-    """Each 429 is waited out, and is never a failure."""
+    """A 429 is waited out and is never a failure."""
     replies = [SUCCESS, SUCCESS, json_reply(429, {"error": "slow down"}, ("Retry-After", "1"))] * 2
     with FaultServer() as server:
         server.script(*replies)
@@ -138,7 +139,7 @@ def test_every_429_is_waited_out(tmp_path: Path) -> None:
 
 
 def test_retry_after_as_a_date(tmp_path: Path) -> None:
-    """It is waited for to the second of that date."""
+    """A Retry-After date is waited for to the second."""
     with FaultServer() as server:
         until = int(time.time()) + 2
         server.script(SUCCESS, json_reply(429, {"error": "slow"}, ("Retry-After", formatdate(until, usegmt=True))))

@@ -23,13 +23,13 @@ NO = json_reply(422, {"error": "it said no"})
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    """A service that takes everything, unless its script says otherwise."""
+    """Run a service that accepts everything unless a test scripts its answers."""
     with FaultServer() as server:
         yield server
 
 
 def dry(bench: Bench, path: Path, shape: Shape | None = None, **how: object) -> Preview:
-    """Rehearse, and make sure that nothing was written into the state folder."""
+    """Rehearse a replay, check that it writes nothing to the state folder, and return its preview."""
     before = {each: each.read_bytes() for each in bench.state.glob("**/*") if each.suffix == ".rows"}
     runs = bench.runs() if bench.state.exists() else []
     preview, report = rehearse(bench.request(path, shape, **how), Watcher())
@@ -40,7 +40,7 @@ def dry(bench: Bench, path: Path, shape: Shape | None = None, **how: object) -> 
 
 
 def shown_by_the_run(bench: Bench, path: Path, **how: object) -> Preview:
-    """Return the preview of the run itself, which is then declined."""
+    """Return the preview of the real run, which is then declined."""
     notes = Notes(yes=False)
     with pytest.raises(RunConflictError, match="as you said"):
         bench.replay(path, notes=notes, **how)
@@ -50,7 +50,7 @@ def shown_by_the_run(bench: Bench, path: Path, **how: object) -> Preview:
 
 
 def test_refused_rows_are_not_pending(tmp_path: Path, server: FaultServer) -> None:
-    """They count as the run counts them: final, until --retry-refused."""
+    """A dry run counts refused rows as final until --retry-refused, as the run does."""
     server.script(SUCCESS, NO)
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(5)))
@@ -63,7 +63,7 @@ def test_refused_rows_are_not_pending(tmp_path: Path, server: FaultServer) -> No
 
 
 def test_a_finished_run_is_finished_in_a_dry_run_too(tmp_path: Path, server: FaultServer) -> None:
-    """Counts and exit code are those that the command ends with; mapping and samples are shown all the same."""
+    """A dry run of a finished file has the run's counts and exit code, and still shows the mapping."""
     server.script(SUCCESS, NO)
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
@@ -75,7 +75,7 @@ def test_a_finished_run_is_finished_in_a_dry_run_too(tmp_path: Path, server: Fau
 
 
 def test_rows_that_a_killed_run_left_in_flight(tmp_path: Path, server: FaultServer) -> None:
-    """Such a lead is unknown, as the run will say first of all."""
+    """A dry run counts a lead that was in flight at a kill as unknown, as the run does."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(3)))
     bench.replay(path, limit=1)
@@ -90,7 +90,7 @@ def test_rows_that_a_killed_run_left_in_flight(tmp_path: Path, server: FaultServ
 
 
 def test_the_same_leads_with_other_flags_are_refused(tmp_path: Path, server: FaultServer) -> None:
-    """As the run refuses them, in the same words."""
+    """A dry run refuses leads sent under other flags with the run's own message."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(3)))
     bench.replay(path)
@@ -104,7 +104,7 @@ def test_the_same_leads_with_other_flags_are_refused(tmp_path: Path, server: Fau
 
 
 def test_fresh_and_an_unfinished_run(tmp_path: Path, server: FaultServer) -> None:
-    """--fresh is refused where the run would refuse it."""
+    """A dry run refuses --fresh while a run of the file is unfinished."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     bench.replay(path, limit=1)
@@ -115,7 +115,7 @@ def test_fresh_and_an_unfinished_run(tmp_path: Path, server: FaultServer) -> Non
 
 
 def test_what_the_ledger_has_as_unknown(tmp_path: Path, server: FaultServer) -> None:
-    """A lead of another file that may have arrived is unknown in both."""
+    """A dry run counts a lead that another file left unknown as unknown, as the run does."""
     server.script(SUCCESS, DROP)
     bench = Bench(tmp_path, server.url, "lead")
     bench.replay(bench.file(leads_csv(range(3))))
@@ -128,7 +128,7 @@ def test_what_the_ledger_has_as_unknown(tmp_path: Path, server: FaultServer) -> 
 
 @pytest.mark.parametrize("skip_invalid", [False, True])
 def test_output_files_are_written(tmp_path: Path, server: FaultServer, skip_invalid: bool) -> None:
-    """Failures are the very file that a blocked run writes; results have every row, those to be sent as pending."""
+    """A dry run writes the failures and results files that a blocked run writes."""
     bench = Bench(tmp_path, server.url)
     rows = [sale(0), sale(1, amount=-1), sale(0), sale(2), sale(3), sale(3, amount=9)]
     path = bench.file(as_csv(SALE_HEADER, rows))
@@ -147,7 +147,7 @@ def test_output_files_are_written(tmp_path: Path, server: FaultServer, skip_inva
 
 @pytest.mark.parametrize("flag", ["failures", "results"])
 def test_an_output_that_is_the_input_is_refused(tmp_path: Path, server: FaultServer, flag: str) -> None:
-    """By whatever name."""
+    """A dry run refuses an output that is the input, by whatever name."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     link = tmp_path / "link.csv"
@@ -159,7 +159,7 @@ def test_an_output_that_is_the_input_is_refused(tmp_path: Path, server: FaultSer
 
 
 def test_without_a_token_it_says_what_was_not_looked_at(tmp_path: Path, server: FaultServer) -> None:
-    """Whose runs count is not known then."""
+    """A dry run without a token warns that earlier runs were not checked."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     bench.replay(path)

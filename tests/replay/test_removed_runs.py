@@ -1,4 +1,4 @@
-"""Events of runs that were removed, or have grown old, are still known."""
+"""Events of runs that were pruned or have grown old are still known."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def prune(bench: Bench, *names: str) -> None:
 
 @pytest.mark.parametrize("shape", [Shape(), NOW], ids=["no time", "now"])
 def test_leads_without_a_time_of_their_own(tmp_path: Path, server: FaultServer, shape: Shape) -> None:
-    """The same command sends none of them again because their run was removed; two that look alike are two."""
+    """Leads without a time stay known to their file, and to one that has grown, after their run is pruned."""
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(undated([1, 2]))
     assert counted(bench.replay(path, shape)) == {"accepted": 2}
@@ -50,7 +50,7 @@ def test_leads_without_a_time_of_their_own(tmp_path: Path, server: FaultServer, 
     assert counted(bench.replay(path, shape)) == {"duplicate": 2}
     assert len(server.requests) == 2
     assert counted(bench.replay(path, shape, fresh=True)) == {"accepted": 2}
-    # A file that only grew has one new row; in any other file they may be other events.
+    # In any other file, leads that look the same may be other events.
     grown = bench.file(undated([1, 2, 3]), "grown.csv")
     assert counted(bench.replay(grown, shape)) == {"accepted": 1, "duplicate": 2}
     other = bench.file(undated([3, 1]), "other.csv")
@@ -59,8 +59,8 @@ def test_leads_without_a_time_of_their_own(tmp_path: Path, server: FaultServer, 
 
 
 @pytest.mark.parametrize("shape", [Shape(), NOW], ids=["no time", "now"])
-def test_a_lead_in_doubt_without_a_time_of_its_own(tmp_path: Path, server: FaultServer, shape: Shape) -> None:
-    """A lead that may have arrived is not sent unasked after its run was removed, finished or not."""
+def test_an_unknown_lead_without_a_time_of_its_own(tmp_path: Path, server: FaultServer, shape: Shape) -> None:
+    """An unknown lead without a time is not sent unasked after its run was pruned."""
     server.script(SUCCESS, DROP)
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(undated([1, 2, 3, 4]))
@@ -73,8 +73,8 @@ def test_a_lead_in_doubt_without_a_time_of_its_own(tmp_path: Path, server: Fault
     assert counted(bench.replay(path, shape, retry_unknown=True)) == {"accepted": 2, "duplicate": 2}
 
 
-def test_what_prune_says_of_leads(program: Program, server: FaultServer) -> None:
-    """From the command line: nothing is sent twice, and the second run's exit code says that all is well."""
+def test_leads_stay_known_after_runs_prune(program: Program, server: FaultServer) -> None:
+    """`cms runs prune` does not let the same command send its leads again."""
     program.env.update(CMS_HOST=server.url, CMS_BEARER_TOKEN=TOKEN)
     path = program.home / "leads.csv"
     path.write_text(undated([1, 2]))
@@ -91,7 +91,7 @@ def test_what_prune_says_of_leads(program: Program, server: FaultServer) -> None
 def test_a_sale_of_another_run_that_grows_too_old_meanwhile(
     tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run that goes on for days looks again: what was young enough at its beginning to be repeated ages, too."""
+    """A long run checks again whether another run's unanswered sale has become too old to resend."""
     monkeypatch.setattr(turn, "_LOOK_AGAIN", 0.0)
     bench = Bench(tmp_path, server.url)
     bench.replay(bench.file(sales_csv(range(3))), limit=1)
@@ -100,7 +100,7 @@ def test_a_sale_of_another_run_that_grows_too_old_meanwhile(
 
     def send(event: WireEvent) -> Outcome:
         sent.append(event)
-        if len(sent) == 1:  # a day goes by
+        if len(sent) == 1:  # a day passes
             sql = "UPDATE rows SET sent_at = ? WHERE sent_at IS NOT NULL AND row = 3 AND run = 1"
             Bench(tmp_path, server.url).change(sql, time.time() - 25 * 3600)
         return client.attempt(event)
@@ -112,7 +112,7 @@ def test_a_sale_of_another_run_that_grows_too_old_meanwhile(
 
 
 def test_a_finished_run_that_is_opened_again_is_not_finished(tmp_path: Path, server: FaultServer) -> None:
-    """From the very moment on in which it has rows to send: a kill then must not leave it to be pruned."""
+    """A finished run is unfinished from the moment that a row is to be sent again, so that prune keeps it."""
     server.script(SUCCESS, json_reply(422, {"error": "no"}))
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))

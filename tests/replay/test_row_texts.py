@@ -1,4 +1,4 @@
-"""The files with what rows say: trusted only as they were written, and removed as a whole."""
+"""The files of row texts: used only if unchanged, and removed as a whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINE = st.text(st.characters(blacklist_characters="\n"), max_size=20)
 
 @given(rows=st.lists(st.tuples(LINE, LINE), max_size=10))
 def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
-    """Every row at its place, in any order, whatever it says."""
+    """Any row is read back at its place, in any order."""
     path = tmp_path_factory.mktemp("contents") / "x.rows"
     writer = RowTextsWriter(path)
     places = [writer.add(RowText(*row)) for row in rows]
@@ -33,7 +33,7 @@ def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows
 
 
 def test_every_changed_byte_is_found(tmp_path: Path) -> None:
-    """A row is never sent other than it was staged."""
+    """Any changed byte is detected."""
     path = tmp_path / "x.rows"
     writer = RowTextsWriter(path)
     place = writer.add(RowText('{"amount":100}', '["100"]'))
@@ -57,7 +57,7 @@ def _changed(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [Path.unlink, _cut, _changed])
 def test_damage_is_found_before_anything_is_sent(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    """Gone, cut or changed: the command says so, and sends nothing."""
+    """A missing, cut or changed file is reported, and nothing is sent."""
     with FaultServer() as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(5)))
@@ -71,7 +71,7 @@ def test_damage_is_found_before_anything_is_sent(tmp_path: Path, damage: Callabl
 
 
 def test_one_file_a_run_and_none_too_many(tmp_path: Path) -> None:
-    """Finished, opened again, finished again: what failed stays, and what is not needed any more is gone."""
+    """A run has one file, which holds the texts of its failed rows only."""
     with FaultServer() as server:
         server.script(SUCCESS, NO, NO, NO)
         bench = Bench(tmp_path, server.url)
@@ -88,8 +88,8 @@ def test_one_file_a_run_and_none_too_many(tmp_path: Path) -> None:
         assert counted(bench.replay(path)) == {"accepted": 5}
 
 
-def test_what_a_crash_left_is_swept_up(tmp_path: Path) -> None:
-    """Files of runs that are not there any more go with the next prune; those of others stay."""
+def test_files_that_a_crash_left_are_removed(tmp_path: Path) -> None:
+    """Files that no run owns are removed, and all others stay."""
     with FaultServer() as server:
         bench = Bench(tmp_path, server.url, "lead")
         bench.replay(bench.file(leads_csv(range(3))), limit=1)

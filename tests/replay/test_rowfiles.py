@@ -1,4 +1,4 @@
-"""Failures and results files over a run's whole life, and what is told of its rows."""
+"""Failures and results files over a run's whole life."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ NO = json_reply(422, {"error": "it said no"})
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    """A service that takes everything, unless its script says otherwise."""
+    """Run a service that accepts everything unless a test scripts its answers."""
     with FaultServer() as server:
         yield server
 
 
 def test_a_failures_file_is_fed_back_as_it_is(tmp_path: Path, server: FaultServer) -> None:
-    """Mended in a spreadsheet or not, with our columns in it: what can be sent is sent, once."""
+    """A failures file, corrected or not, can be fed back with its added columns."""
     server.script(SUCCESS, NO)
     bench = Bench(tmp_path, server.url)
     failures = tmp_path / "failures.csv"
@@ -61,7 +61,7 @@ def test_a_failures_file_is_fed_back_as_it_is(tmp_path: Path, server: FaultServe
 
 
 def test_unknown_rows_of_a_failures_file(tmp_path: Path, server: FaultServer) -> None:
-    """They are rejected, by name, unless --retry-unknown says that they may go."""
+    """Unknown rows of a failures file are rejected unless --retry-unknown is given."""
     server.script(SUCCESS, DROP)
     bench = Bench(tmp_path, server.url, "lead")
     failures = tmp_path / "failures.csv"
@@ -74,7 +74,7 @@ def test_unknown_rows_of_a_failures_file(tmp_path: Path, server: FaultServer) ->
 
 
 def test_unknown_rows_that_were_left_out(tmp_path: Path, server: FaultServer) -> None:
-    """With --skip-invalid they stay unknown in the next failures file, and the way to send them is said."""
+    """Unknown rows skipped with --skip-invalid stay unknown in the next failures file, which can be fed back."""
     server.script(SUCCESS, DROP)
     bench = Bench(tmp_path, server.url, "lead")
     first, second, results = tmp_path / "first.csv", tmp_path / "second.csv", tmp_path / "results.csv"
@@ -96,7 +96,7 @@ def test_unknown_rows_that_were_left_out(tmp_path: Path, server: FaultServer) ->
 
 @pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])
 def test_results_are_complete_however_often_it_runs(tmp_path: Path, server: FaultServer, name: str) -> None:
-    """In pieces, resumed, and when all is done and forgotten: every row is there, with its own columns."""
+    """A results file has every row with its own columns, however often the run was continued."""
     server.script(SUCCESS, NO)
     bench = Bench(tmp_path, server.url)
     results = tmp_path / name
@@ -126,7 +126,7 @@ def test_results_are_complete_however_often_it_runs(tmp_path: Path, server: Faul
 
 
 def test_results_of_a_finished_run_need_its_input(tmp_path: Path, server: FaultServer) -> None:
-    """The journal has forgotten what its rows said: resume says so, rather than write empty cells."""
+    """`runs resume --results` of a finished run is refused, since the row texts are gone."""
     bench = Bench(tmp_path, server.url)
     name = bench.replay(bench.file(sales_csv(range(3)))).run
     assert name is not None
@@ -137,7 +137,7 @@ def test_results_of_a_finished_run_need_its_input(tmp_path: Path, server: FaultS
 
 @pytest.mark.parametrize("flag", ["failures", "results"])
 def test_the_input_is_not_written_over(tmp_path: Path, server: FaultServer, flag: str) -> None:
-    """Neither by the command itself nor by resume."""
+    """An output that is the input is refused, by the command and by resume."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     with pytest.raises(InputError, match="is the input"):
@@ -150,7 +150,7 @@ def test_the_input_is_not_written_over(tmp_path: Path, server: FaultServer, flag
 
 
 def test_invalid_rows_block_and_are_listed(tmp_path: Path, server: FaultServer) -> None:
-    """Nothing is sent, no run is left, and the failures file has them."""
+    """Invalid rows block a replay: nothing is sent, no run is left, and the failures file lists them."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(as_csv(SALE_HEADER, [sale(0), sale(1, amount=-1)]))
     failures = tmp_path / "f.csv"
@@ -162,19 +162,19 @@ def test_invalid_rows_block_and_are_listed(tmp_path: Path, server: FaultServer) 
     assert not server.requests
 
 
-def test_every_row_is_told_of_once(tmp_path: Path, server: FaultServer) -> None:
-    """Rows that need no request too, over all invocations together."""
+def test_every_row_is_reported_once(tmp_path: Path, server: FaultServer) -> None:
+    """Every row is reported once over all invocations, also one that needs no request."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(as_csv(SALE_HEADER, [sale(0), sale(0), sale(1, amount=-1), *map(sale, range(2, 9))]))
-    told: list[int] = []
+    reported: list[int] = []
     for _ in range(4):
         bench.replay(path, skip_invalid=True, limit=3)
-        told += [row.row for row in bench.notes.rows]
-    assert sorted(told) == list(range(1, 11))
+        reported += [row.row for row in bench.notes.rows]
+    assert sorted(reported) == list(range(1, 11))
 
 
 def test_problems_name_their_column_in_every_report(tmp_path: Path, server: FaultServer) -> None:
-    """The first report and a later one say the same of a row."""
+    """A later report names the same problem and column as the first one."""
     bench = Bench(tmp_path, server.url)
     path = bench.file(as_csv(SALE_HEADER, [sale(0), sale(1, amount=-1)]))
     first = bench.replay(path, skip_invalid=True)
@@ -188,7 +188,7 @@ def test_problems_name_their_column_in_every_report(tmp_path: Path, server: Faul
 @pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
 @pytest.mark.parametrize("flag", ["--failures", "--results"])
 def test_the_input_on_stdin_is_not_written_over(online: Program, flag: str, dry_run: tuple[str, ...]) -> None:
-    """`< FILE` is that file, whatever it is called then."""
+    """An output that is the file on standard input is refused."""
     (online.home / "in.csv").write_text(sales_csv(range(3)))
     (online.home / "link.csv").symlink_to("in.csv")
     for name in ("in.csv", "link.csv"):
@@ -210,7 +210,7 @@ def test_the_input_on_stdin_is_not_written_over(online: Program, flag: str, dry_
 def test_resume_writes_over_no_input_from_whatever_folder(
     online: Program, service: FaultServer, piped: bool
 ) -> None:
-    """Nor from a folder with a file of its name, nor where it was moved or came from stdin."""
+    """Resume refuses an output that is the run's input, from any folder and after the input was moved."""
     folders = [online.home / name for name in ("here", "there")]
     for folder in folders:
         folder.mkdir()
@@ -224,7 +224,7 @@ def test_resume_writes_over_no_input_from_whatever_folder(
         begun = online("sale", "--from-csv", "in.csv", *flags, cwd=folders[0])
     resume = ("runs", "resume", begun.json["run"], *flags)
     assert online(*resume, "--failures", "in.csv", cwd=folders[0]).code == 2
-    # A file of that name which is not the input is overwritten, as any file that is named.
+    # Another file of the same name is not the input and is overwritten.
     assert online(*resume, "--failures", "in.csv", cwd=folders[1]).json["counts"]["accepted"] == 2
     (folders[0] / "in.csv").rename(folders[1] / "moved.csv")
     result = online(*resume, "--results", "moved.csv", cwd=folders[1])
@@ -251,7 +251,7 @@ DIALECTS = {
 def test_a_failures_file_is_read_back_by_the_same_command(
     tmp_path: Path, server: FaultServer, dialect: str, encoding: str
 ) -> None:
-    """It has the delimiter, the encoding and the byte order mark of its input, in resume and runs failures too."""
+    """A failures file has the delimiter, encoding and byte order mark of its input."""
     heading, delimiter = DIALECTS[dialect]
     columns = heading.rstrip("\n").split(delimiter)
     rows = [["c", "buy", "u\N{SNOWMAN}", f"i{number}", "100", "EUR"] for number in range(3)]
@@ -272,7 +272,7 @@ def test_a_failures_file_is_read_back_by_the_same_command(
 
 
 def test_what_an_encoding_cannot_hold_is_escaped(tmp_path: Path, server: FaultServer) -> None:
-    """With --encoding the failures file is in it, and the service's own words do not stop it."""
+    """Characters that the input's encoding lacks are escaped in the failures file."""
     shape = Shape(encoding="cp1252", delimiter=";")
     text = as_csv(SALE_HEADER, [sale(0), sale(1, customer="Zoë")]).replace(",", ";")
     server.script(SUCCESS, json_reply(422, {"error": "no \N{SNOWMAN}"}))
@@ -287,7 +287,7 @@ def test_what_an_encoding_cannot_hold_is_escaped(tmp_path: Path, server: FaultSe
 def test_failures_of_json_lines_are_json_lines(
     tmp_path: Path, server: FaultServer, name: str, encoding: str
 ) -> None:
-    """Whatever the file is called, so that --from-jsonl reads it back; runs failures writes the same lines."""
+    """The failures of a JSON Lines file are JSON Lines, whatever the file is called."""
     records = [dict(zip(SALE_HEADER, sale(number, customer="Zoë"))) for number in range(2)]
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     server.script(SUCCESS, json_reply(422, {"error": "no \N{SNOWMAN}"}))
@@ -304,7 +304,7 @@ def test_failures_of_json_lines_are_json_lines(
 @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed elsewhere")
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_results_file_that_is_removed_is_noticed(tmp_path: Path, server: FaultServer, replaced: bool) -> None:
-    """A results file that disappears ends the run with exit 3, and the same command writes it anew."""
+    """A results file removed during the run is exit 3, and the same command writes it again."""
     bench = Bench(tmp_path, server.url)
     results = tmp_path / "r.csv"
     path = bench.file(sales_csv(range(30)))
@@ -329,7 +329,7 @@ def test_a_results_file_that_is_removed_is_noticed(tmp_path: Path, server: Fault
 def test_a_failures_file_without_room_ends_with_its_message(
     online: Program, service: FaultServer, dry_run: bool
 ) -> None:
-    """No traceback follows it, also where the rows are read from the journal just then."""
+    """A full disk under a failures file is exit 3 with one message and no traceback."""
     rows = [sale(number, amount=-1 if number % 200 else 5) for number in range(4000)]
     (online.home / "in.csv").write_text(as_csv(SALE_HEADER, rows))
     sends = ("sale", "--from-csv", "in.csv", "--yes", "--rate", "none", "--skip-invalid")

@@ -1,4 +1,4 @@
-"""Bytes to rows: what is read, and what is refused."""
+"""Bytes to rows: what is read and what is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cms_cli.replay.reading.rows import open_table
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_line_numbers_are_those_of_an_editor(end: str) -> None:
-    """With any line end, through blank lines, quoted line breaks and rows of empty cells."""
+    """Line numbers are those that an editor shows, with any line end and through quoted line breaks."""
     data = end.join(["a,b", "1,2", "", '"x', "", 'y","', '"', ",", "  ", "3,4", "bad", "5,6"])
     found = [(row.row, row.line) for row in table(data)]
     assert found == [(1, 2), (2, 4), (3, 10), (4, 11), (5, 12)]
@@ -26,13 +26,13 @@ def test_line_numbers_are_those_of_an_editor(end: str) -> None:
 
 
 def test_other_separators_do_not_end_a_line() -> None:
-    """Vertical tab, form feed, next line and Unicode's separators are text."""
+    """Vertical tabs, form feeds and Unicode's line separators do not end a line."""
     odd = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
     assert table(f"a,b\n1,{odd}2\n3,4\n") == [SourceRow(1, 2, ["1", f"{odd}2"]), SourceRow(2, 3, ["3", "4"])]
 
 
 def test_ragged_rows_are_problems_with_their_cells() -> None:
-    """The rows around them are read."""
+    """A row with too few or too many cells is a problem that keeps its cells."""
     found = table("a,b,c\n1,2,3\n4,5\n6,7,8,9\n0,1,2\n")
     assert [type(row).__name__ for row in found] == ["SourceRow", "RowProblem", "RowProblem", "SourceRow"]
     few, many = found[1], found[2]
@@ -47,7 +47,7 @@ def test_ragged_rows_are_problems_with_their_cells() -> None:
 
 
 def test_a_nul_is_a_problem_of_its_row() -> None:
-    """Its cells are kept as they are, also on Pythons whose csv knows no NUL; in a header it suggests UTF-16."""
+    """A NUL is a problem of its row, and in a header a hint at UTF-16."""
     found = table("a,b\n1,x\0y\n3,4\n\0,\n")
     assert [row.cells for row in found] == [["1", "x\0y"], ["3", "4"], ["\0", ""]]
     assert [code_of(row) for row in found] == ["nul", "", "nul"]
@@ -56,7 +56,7 @@ def test_a_nul_is_a_problem_of_its_row() -> None:
 
 
 def test_what_stands_in_for_a_nul_is_no_nul_by_itself() -> None:
-    """A file that has U+FDD0 of its own is read as it is, also beside a ragged row; a NUL is given back as one."""
+    """The character that replaces NUL internally is read as itself if a file has it."""
     found = table("a,b\n1,\ufdd0\n2,x,y\n,\ufdd0\n")
     assert [code_of(row) for row in found] == ["", "too_many_cells", ""]
     assert found[0].cells == ["1", "\ufdd0"]
@@ -64,12 +64,12 @@ def test_what_stands_in_for_a_nul_is_no_nul_by_itself() -> None:
 
 
 def test_quotes_inside_text_are_text() -> None:
-    """Only a quote at the beginning of a cell quotes it."""
+    """A quote that does not begin a cell is text."""
     assert cells('a,b\n5" pipe,the "x"\n') == [['5" pipe', 'the "x"']]
 
 
 def test_text_after_a_closing_quote_is_a_problem() -> None:
-    """The cells are shown as they stand in the file, and the next row is read."""
+    """Text after a closing quote is a problem of its row, which keeps its cells as written."""
     found = table('a,b\n"x"y,2\n3,4\n1,"2" \n')
     assert [code_of(row) for row in found] == ["bad_quotes", "", "bad_quotes"]
     assert [row.cells for row in found] == [['"x"y', "2"], ["3", "4"], ["1", '"2" ']]
@@ -77,7 +77,7 @@ def test_text_after_a_closing_quote_is_a_problem() -> None:
 
 
 def test_a_line_of_many_cells_that_is_badly_quoted() -> None:
-    """It is looked through once, whether or not spaces may stand before a quote: no copy is made a cell."""
+    """A badly quoted line of 300,000 cells is checked in one pass."""
     line = '1, "a"b' + ', "c"' * 300_000
     found = table(f'"a", "b"\n{line}\n2, "d"\n')
     assert [code_of(row) for row in found] == ["bad_quotes", ""]
@@ -101,7 +101,7 @@ def test_a_line_of_many_cells_that_is_badly_quoted() -> None:
     ],
 )
 def test_where_a_row_cannot_be_known_to_end_the_file_is_refused(data: str, message: str) -> None:
-    """The error names the line of the quote to blame, read in one piece or byte by byte."""
+    """A quote that leaves the end of its row open is an error that names its line."""
     assert refusal(data).message.startswith(message)
     for size in (1, 2, 5):
         with pieces_of(size):
@@ -109,7 +109,7 @@ def test_where_a_row_cannot_be_known_to_end_the_file_is_refused(data: str, messa
 
 
 def test_an_open_quote_is_found_before_the_file_is_in_memory() -> None:
-    """A quote that swallows the rest of a large file does not take a multiple of its size to say so."""
+    """A quote that is never closed is reported before the rest of a large file is in memory."""
     data = b'a,b\n5,6\n1,"x\n' + b"2,3\n" * 10_000_000
     tracemalloc.start()
     try:
@@ -120,7 +120,7 @@ def test_an_open_quote_is_found_before_the_file_is_in_memory() -> None:
 
 
 def test_cells_may_be_long() -> None:
-    """Beyond csv's own limit of 128 KiB, quoted or not."""
+    """A cell may be longer than the 128 KiB of the csv module's own limit."""
     long = "x\n" * 1_000_000 + '"' * 3
     quoted = '"' + long.replace('"', '""') + '"'
     plain = "y" * 3_000_000
@@ -131,7 +131,7 @@ def test_cells_may_be_long() -> None:
 
 
 def test_a_table_can_be_read_twice_and_says_how_far_it_is() -> None:
-    """Each iteration begins again; the stream's position is the progress."""
+    """A table can be read several times, and its stream's position shows the progress."""
     stream = io.BytesIO(b"a,b\n" + b"1,2\n" * 100_000)
     found = open_table(stream)
     assert sum(1 for _ in found) == sum(1 for _ in found) == 100_000
@@ -165,13 +165,13 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
 def test_what_a_csv_writer_writes_is_read_back(
     written: tuple[list[str], list[list[str]]], dialect: str, codec: str, size: int
 ) -> None:
-    """Any text in any cell, from each standard writer, in each encoding with a mark, in pieces of any size."""
+    """Any cells that a CSV writer writes are read back, in any encoding and in pieces of any size."""
     names, rows = written
     ways: dict[str, dict[str, object]] = {
         "semicolon": {"delimiter": ";"},
         "pipe": {"delimiter": "|"},
         "quote all": {"quoting": csv.QUOTE_ALL},
-        # Before Python 3.10 this writer leaves a CR bare, which ends a line wherever it is read.
+        # Before Python 3.10 this writer does not quote a CR, which ends a line for every reader.
         "lf": {"lineterminator": "\n", "quoting": csv.QUOTE_ALL},
     }
     out = io.StringIO()
@@ -203,7 +203,7 @@ def test_what_a_csv_writer_writes_is_read_back(
 @example(data=b"\x00\n\x80", size=1)
 @settings(max_examples=500)
 def test_arbitrary_bytes_give_rows_or_listed_problems(data: bytes, size: int) -> None:
-    """Nothing but rows of the header's width, problems and InputError, and the same however it is read."""
+    """Any bytes give rows, problems or an InputError, and the same ones in pieces of any size."""
     outcomes = []
     for pieces in (size, 1 << 17):
         with pieces_of(pieces):
@@ -216,7 +216,7 @@ def test_arbitrary_bytes_give_rows_or_listed_problems(data: bytes, size: int) ->
                 assert [row.row for row in read] == list(range(1, len(read) + 1))
                 assert all(first.line < second.line for first, second in zip(read, read[1:]))
             except InputError:
-                # A file may have two faults; larger pieces can meet the later one first.
+                # Of two faults in a file, larger pieces can meet the later one first.
                 outcomes.append(((), [], "refused"))
     assert outcomes[0] == outcomes[1]
 
@@ -225,7 +225,7 @@ def test_arbitrary_bytes_give_rows_or_listed_problems(data: bytes, size: int) ->
     "again", ["id,amount\n", "\ufeffid,amount\n", '"id","amount"\r\n', '\ufeff"id","amount"\n', " id , amount,\n"]
 )
 def test_a_header_that_is_repeated_is_skipped(again: str) -> None:
-    """Files joined one behind the other have their header again, with the byte order mark that each began with."""
+    """A repeated header, as in files joined by `cat`, is skipped, also behind a byte order mark."""
     found = table(f"id,amount\n1,2\n{again}3,4\n")
     assert [type(row) for row in found] == [SourceRow, SkippedRow, SourceRow]
     assert [row.line for row in found] == [2, 3, 4]
@@ -235,7 +235,7 @@ FOOTED = "id,amount,note\n1,2,x\n3,4,y\n\n2,record(s)\nSeller: me\n\n"
 
 
 def test_short_lines_at_the_end_name_the_flag_that_leaves_them_out() -> None:
-    """The hint works as it stands; short lines elsewhere have no such hint."""
+    """Short lines at the end of a file get a hint with the --footer-lines that leaves them out."""
     found = table(FOOTED)
     assert [code_of(row) for row in found] == ["", "", "too_few_cells", "too_few_cells"]
     assert all("--footer-lines 2" in row.problems[0].hint for row in found[2:] if isinstance(row, RowProblem))
@@ -248,12 +248,12 @@ def test_short_lines_at_the_end_name_the_flag_that_leaves_them_out() -> None:
 
 
 def test_a_row_is_never_left_out_as_a_footer() -> None:
-    """A last line with as many cells as the header is a problem, and not dropped."""
+    """A footer line with as many cells as the header is a problem and is not left out."""
     found = table(FOOTED, footer_lines=3)
     assert [(row.line, code_of(row)) for row in found] == [(2, ""), (3, "no_footer")]
 
 
 def test_neither_flag_counts_lines_of_a_failures_file() -> None:
-    """--header-line and --footer-lines do not apply to a failures file that is fed back with the same flags."""
+    """--header-line and --footer-lines do not apply to a failures file fed back."""
     data = "id,amount,_line,_status,_error\n1,2,9,invalid,bad\n"
     assert [row.line for row in table(data, header_line=8, footer_lines=1)] == [2]

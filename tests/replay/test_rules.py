@@ -1,4 +1,4 @@
-"""Mapping files: what they may hold, and what is said of one that is wrong."""
+"""Mapping files: their keys, and the messages for mistakes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ click_id = "ask"
 
 
 def test_every_key_is_read() -> None:
-    """The whole schema, as the module's own words have it."""
+    """Every key of the schema is read and survives being stored."""
     found, content = mapping_file.parse(FULL, "my.toml")
     assert found == Rules(
         event="sale",
@@ -94,8 +94,8 @@ def test_every_key_is_read() -> None:
     assert rules.from_json("") == Rules()
 
 
-def test_the_content_tells_rules_apart_and_not_their_dress() -> None:
-    """Comments, the order of keys and what the file is about make no other run; a column does."""
+def test_comments_and_key_order_are_not_part_of_the_content() -> None:
+    """A file's content, as a run is identified by it, is free of comments, key order and `about`."""
     _, content = mapping_file.parse(FULL, "a")
     _, dressed = mapping_file.parse("# hello\n" + FULL.replace('about = "mine"', 'about = "yours"'), "b")
     _, other = mapping_file.parse(FULL.replace('"Order"', '"Number"'), "c")
@@ -150,7 +150,7 @@ def test_the_content_tells_rules_apart_and_not_their_dress() -> None:
     ],
 )
 def test_what_is_wrong_is_named_by_file_line_and_key(text: str, message: str) -> None:
-    """With the nearest key where one is misspelled, and where to see how such a file is written."""
+    """A mistake is named by file, line and key, with the nearest key and a hint."""
     with pytest.raises(InputError) as caught:
         mapping_file.parse(text, "my.toml")
     assert message in str(caught.value)
@@ -158,7 +158,7 @@ def test_what_is_wrong_is_named_by_file_line_and_key(text: str, message: str) ->
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    """One line each."""
+    """All mistakes of a file are reported together, one per line."""
     with pytest.raises(InputError) as caught:
         mapping_file.parse("x = 1\ny = 2\n[map]\nz = 'A'\n", "my.toml")
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
@@ -167,7 +167,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """One that is missing, a folder, and one in another encoding."""
+    """A file that is missing, a folder or not UTF-8 is named in the error."""
     with pytest.raises(InputError, match=r"none\.toml: No such file"):
         mapping_file.read(tmp_path / "none.toml")
     with pytest.raises(InputError):
@@ -193,13 +193,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_lines_are_found(section: str, key: str, line: int) -> None:
-    """Keys on top, in tables and in lists of tables, quoted or not."""
+    """The line of a key is found at the top, in tables and in lists of tables, quoted or not."""
     text = "a = 1\n# [b]\n[b]\n[b.c]\n'd' = 2\n[b.\"x y\"]\nz = 1\n[[e]]\nf.'g h' = 2\n"
     assert tomltext.line_of(text, section, key) == line
 
 
 def test_any_table_gives_rules_or_what_is_wrong() -> None:
-    """Values of all types, in every place, are refused and never crash."""
+    """Values of any type in any place give rules or a RulesError."""
     values: list[Any] = [1, 1.5, True, None, "", "x", [], [1], ["x"], {}, {"x": 1}, [{"x": 1}], {"x": {"y": "z"}}]
     keys = [
         "event",

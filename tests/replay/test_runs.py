@@ -1,4 +1,4 @@
-"""Runs in the journal: names, locks, which one a command goes on with, and forgetting them."""
+"""Runs in the journal: names, locks, which run a command continues, and pruning."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def known(
 
 
 def sent(journal: Journal, run: Run, *, finished: bool = False) -> Run:
-    """Make a run look as if a row of it had been sent."""
+    """Mark a run as one that has sent a row, and return it."""
     lifecycle.begin_sending(journal, run, 2.0, fresh=False)
     with journal.transaction() as db:
         db.execute(
@@ -48,7 +48,7 @@ def test_the_same_command_goes_on(tmp_path: Path, finished: bool) -> None:
 
 
 def test_another_account(tmp_path: Path) -> None:
-    """An unfinished run of the file under another account is in the way, and named; a finished one is not."""
+    """An unfinished run of the file under another account is an error that names it; a finished one is not."""
     with Journal.open(tmp_path) as journal:
         run = sent(journal, begin_run(journal))
         with pytest.raises(RunConflictError) as caught:
@@ -60,7 +60,7 @@ def test_another_account(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "refused"), [("lead", True), ("sale", False)])
 def test_other_flags(tmp_path: Path, kind: str, refused: bool) -> None:
-    """Leads of the file that were sent under other flags are in the way; sales are not: invoices dedupe them."""
+    """Leads sent from the file under other flags block a new run; sales do not, since invoices are deduplicated."""
     with Journal.open(tmp_path) as journal:
         run = sent(journal, begin_run(journal, kind=kind), finished=True)
         if refused:
@@ -72,15 +72,15 @@ def test_other_flags(tmp_path: Path, kind: str, refused: bool) -> None:
 
 
 def test_other_flags_before_anything_was_sent(tmp_path: Path) -> None:
-    """A run of leads of which nothing left yet is in nobody's way."""
+    """A run of leads that has sent nothing does not block other flags."""
     with Journal.open(tmp_path) as journal:
         run = begin_run(journal, kind="lead")
         lifecycle.begin_sending(journal, run, 2.0, fresh=False)
         assert known(journal, run, shape="other") is None
 
 
-def test_a_fresh_run_under_other_flags_is_gone_on_with(tmp_path: Path) -> None:
-    """Once --fresh has begun a run under other flags, the same command without it goes on with that one."""
+def test_a_fresh_run_under_other_flags_is_continued(tmp_path: Path) -> None:
+    """A run begun with --fresh under other flags is continued by the same command without --fresh."""
     with Journal.open(tmp_path) as journal:
         sent(journal, begin_run(journal, kind="lead"), finished=True)
         other = sent(journal, begin_run(journal, kind="lead", shape="other"))
@@ -89,7 +89,7 @@ def test_a_fresh_run_under_other_flags_is_gone_on_with(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", ["{}", "other"])
 def test_fresh_with_an_unfinished_run(tmp_path: Path, shape: str) -> None:
-    """--fresh does not forget a run that is not finished; it names the command that goes on with it."""
+    """--fresh is refused while a run of the file is unfinished, and names the command that resumes it."""
     with Journal.open(tmp_path) as journal:
         run = sent(journal, begin_run(journal))
         with pytest.raises(RunConflictError) as caught:
@@ -98,7 +98,7 @@ def test_fresh_with_an_unfinished_run(tmp_path: Path, shape: str) -> None:
 
 
 def test_staging_that_was_cut_off_leaves_the_earlier_run_in_place(tmp_path: Path) -> None:
-    """A --fresh that ended before sending has not happened: the finished run is still the one."""
+    """A --fresh that ended before sending leaves the finished run as the file's run."""
     with Journal.open(tmp_path) as journal:
         run = sent(journal, begin_run(journal, kind="lead"), finished=True)
         cut_off = begin_run(journal, kind="lead")
@@ -107,7 +107,7 @@ def test_staging_that_was_cut_off_leaves_the_earlier_run_in_place(tmp_path: Path
 
 
 def test_fresh_takes_over_when_it_begins_to_send(tmp_path: Path) -> None:
-    """From then on the new run is the one that the same command goes on with."""
+    """A --fresh run replaces the old run when it begins to send."""
     with Journal.open(tmp_path) as journal:
         old = sent(journal, begin_run(journal), finished=True)
         new = begin_run(journal)
@@ -131,7 +131,7 @@ with Journal.open(Path(sys.argv[1])) as journal, journal.hold(1, sys.argv[2], "a
 
 @pytest.mark.parametrize(("kind", "other_shape_is_busy"), [("lead", True), ("sale", False)])
 def test_one_process_a_run(tmp_path: Path, kind: str, other_shape_is_busy: bool) -> None:
-    """Another process is kept out; with leads also one with other flags. The lock ends with its holder."""
+    """A second process is kept off a run, and for leads off the file under any flags, until the first one ends."""
     with Journal.open(tmp_path) as journal:
         holder = subprocess.Popen(
             [sys.executable, "-c", _HOLD, str(tmp_path), kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -155,7 +155,7 @@ def test_one_process_a_run(tmp_path: Path, kind: str, other_shape_is_busy: bool)
 
 
 def test_locks_that_cannot_be(tmp_path: Path) -> None:
-    """A folder of locks that cannot be made is a failure of this machine, in words."""
+    """A folder of locks that cannot be created is an error of this machine."""
     with Journal.open(tmp_path) as journal:
         (tmp_path / "locks").write_text("a file")
         with pytest.raises(JournalError, match="locks"), journal.hold(1, "sale", "aa", "{}"):
@@ -163,7 +163,7 @@ def test_locks_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_names(tmp_path: Path) -> None:
-    """A run's name says what it sends, and is short enough to type."""
+    """A run's name begins with its kind and is short enough to type."""
     with Journal.open(tmp_path) as journal:
         names = {begin_run(journal, sha256=str(number)).name for number in range(50)}
     assert len(names) == 50
@@ -171,7 +171,7 @@ def test_names(tmp_path: Path) -> None:
 
 
 def test_prune_takes_what_is_finished_and_what_never_began(tmp_path: Path) -> None:
-    """Unfinished runs stay unless they are named."""
+    """Prune removes finished runs and those that sent nothing; unfinished runs only by name."""
     with Journal.open(tmp_path) as journal:
         finished = sent(journal, begin_run(journal, sha256="1"), finished=True)
         unfinished = sent(journal, begin_run(journal, sha256="2"))
@@ -184,7 +184,7 @@ def test_prune_takes_what_is_finished_and_what_never_began(tmp_path: Path) -> No
 
 
 def test_prune_and_a_run_at_work(tmp_path: Path) -> None:
-    """A run that another process is at work on is left alone, and is an error when it is named."""
+    """Prune skips a run that another process is sending, and refuses to remove it by name."""
     with Journal.open(tmp_path) as journal, Journal.open(tmp_path) as other:
         run = begin_run(journal)
         with other.hold(run.scope, run.kind, run.sha256, run.shape):
@@ -196,7 +196,7 @@ def test_prune_and_a_run_at_work(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ledger", [False, True])
 def test_prune_and_the_ledger(tmp_path: Path, ledger: bool) -> None:
-    """The ledger is cleared only when that is asked for."""
+    """Prune clears the ledger only if asked to."""
     with Journal.open(tmp_path) as journal:
         assert runs.scope_of(journal, "https://host", "account") == 1
         with journal.transaction() as db:
@@ -212,7 +212,7 @@ def test_prune_and_the_ledger(tmp_path: Path, ledger: bool) -> None:
 
 
 def test_prune_says_when_traces_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While another process reads, the log cannot be emptied: that is said, and the next prune does it."""
+    """Prune reports data that it cannot remove while another process reads; the next prune removes it."""
     monkeypatch.setattr(journal_module, "_TIDY_SECONDS", 0.1)
     with Journal.open(tmp_path) as journal:
         with journal.transaction() as db:

@@ -67,13 +67,13 @@ def _events(asked: Shape) -> list[PlannedRow]:
 
 
 def _nameless(row: PlannedRow) -> Any:
-    """Return a row with its condition as it is named wherever it was said."""
+    """Return a row with its condition named the same, wherever it was given."""
     return row._replace(message=row.message.replace("--where", "where")) if isinstance(row, SkippedRow) else row
 
 
 @pytest.mark.parametrize("asked", SHAPES.values(), ids=SHAPES)
 def test_what_was_said_and_found_is_read_back(asked: Shape, tmp_path: Path) -> None:
-    """Columns, unit, zone, formats, conditions and rules; and the flags of the table are there."""
+    """A saved mapping file makes the same events and has the table's flags."""
     path = tmp_path / "saved.toml"
     saved.write(path, settle(EventKind.SALE, HEADER, asked), decimal=".", encoding="cp1252", delimiter="\t")
     again = Shape().under(*mapping_file.read(path))
@@ -84,7 +84,7 @@ def test_what_was_said_and_found_is_read_back(asked: Shape, tmp_path: Path) -> N
 
 
 def test_a_field_that_was_left_out_stays_so(tmp_path: Path) -> None:
-    """A column that is called like it does not bring it back."""
+    """A field that was left out stays left out, even if a column has its name."""
     path = tmp_path / "saved.toml"
     asked = Shape(mapping=(("customer_email", ""),))
     saved.write(path, settle(EventKind.SALE, HEADER, asked), decimal="", encoding="utf-8", delimiter=",")
@@ -92,7 +92,7 @@ def test_a_field_that_was_left_out_stays_so(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """With the flag that named it."""
+    """A place that cannot be written is an error that names --save-mapping."""
     blueprint = settle(EventKind.SALE, HEADER, Shape())
     with pytest.raises(InputError, match="--save-mapping"):
         saved.write(tmp_path / "no" / "x.toml", blueprint, decimal="", encoding="utf-8", delimiter=",")

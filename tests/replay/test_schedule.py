@@ -16,7 +16,7 @@ from cms_cli.replay.sending.schedule import Schedule
 
 
 class Book:
-    """The pending rows, as the journal has them."""
+    """The pending rows of a journal, in memory."""
 
     def __init__(self, customers: list[int]) -> None:
         self.rows = {number: _row(number, customer) for number, customer in enumerate(customers, 1)}
@@ -39,7 +39,7 @@ def _row(number: int, customer: int) -> PendingRow:
 @settings(deadline=None, max_examples=200)
 @given(customers=st.lists(st.integers(1, 4), max_size=40), chunk=st.integers(1, 7), seed=st.integers())
 def test_every_row_once_and_customers_in_order(customers: list[int], chunk: int, seed: int) -> None:
-    """However rows settle and fail, each comes to its end once, a customer's in file order and one at a time."""
+    """Every row ends once, and a customer's rows go one at a time in file order, however rows fail."""
     dice = random.Random(seed)
     book = Book(customers)
     schedule = Schedule(lambda after, _: book.fetch(after, chunk), book.next_of_customer, chunk=chunk)
@@ -75,7 +75,7 @@ def test_every_row_once_and_customers_in_order(customers: list[int], chunk: int,
 
 
 def test_fresh_rows_first() -> None:
-    """While the service is ill, a row that has not failed yet tells more of it than one that has."""
+    """A row that has not failed yet can be asked for before one that has."""
     book = Book([1, 2, 3])
     schedule = Schedule(book.fetch, book.next_of_customer)
     first = schedule.take(0)
@@ -86,7 +86,7 @@ def test_fresh_rows_first() -> None:
 
 
 def test_a_limit_counts_rows_that_were_sent() -> None:
-    """A row that needed no request leaves its place to another one, and one that is sent again takes none."""
+    """A limit counts each row that was sent once, and no row that needed no request."""
     book = Book([1, 2, 3, 4])
     schedule = Schedule(book.fetch, book.next_of_customer, limit=2)
     first, second = schedule.take(0), schedule.take(0)
@@ -104,7 +104,7 @@ def test_a_limit_counts_rows_that_were_sent() -> None:
 
 
 def test_a_customer_who_waits_costs_one_entry() -> None:
-    """Rows behind another of their customer are not held in memory, but read when their turn comes."""
+    """Rows that wait behind another row of their customer are read when their turn comes."""
     book = Book([1] * 2000 + [2])
     schedule = Schedule(book.fetch, book.next_of_customer)
     first = schedule.take(0)
@@ -120,7 +120,7 @@ def test_a_customer_who_waits_costs_one_entry() -> None:
 
 
 def test_a_customer_far_apart(tmp_path: Path) -> None:
-    """A customer's next row is found wherever it lies in a long file."""
+    """A customer's next row is found anywhere in a long file."""
     block = 1 << ROWS_A_BLOCK
     mine = [1, block - 1, block, block + 1, 3 * block + 5]
     rows = [

@@ -1,4 +1,4 @@
-"""Failures on our own side in the midst of sending: a full disk, a results file, a bug; and what others did."""
+"""Failures on this machine while sending, such as a full disk or a bug, and what other runs do meanwhile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cms_python import CMSClient, Outcome, WireEvent
 
 
 def test_what_another_run_sends_meanwhile_is_not_sent_again(tmp_path: Path) -> None:
-    """A row that was staged before another file brought its event is a duplicate when its turn comes."""
+    """A staged row whose event another file has sent since is a duplicate."""
     with sandbox(tmp_path) as server:
         bench = Bench(tmp_path, server.url, "lead")
         path = bench.file(leads_csv(range(6)))
@@ -43,7 +43,7 @@ def test_what_another_run_sends_meanwhile_is_not_sent_again(tmp_path: Path) -> N
 
 
 def test_an_amount_that_another_run_sent_otherwise(tmp_path: Path) -> None:
-    """A sale whose invoice another run had accepted with another amount is a duplicate with a warning."""
+    """A staged sale that another run has sent with another amount is a duplicate with a warning."""
     with sandbox(tmp_path) as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(4)))
@@ -58,7 +58,7 @@ def test_an_amount_that_another_run_sent_otherwise(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_two_files_of_the_same_events_side_by_side(tmp_path: Path, kind: str) -> None:
-    """A run waits for events that another run is sending: nothing dedupes leads, and a sale is to be sent once."""
+    """Two runs of the same events at the same time send each event once."""
     reports: list[dict[str, int]] = []
 
     def go(name: str, numbers: list[int]) -> None:
@@ -80,7 +80,7 @@ def test_two_files_of_the_same_events_side_by_side(tmp_path: Path, kind: str) ->
 
 
 def test_a_sale_that_another_run_sends_again_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its second attempt is in flight as the first one was; once it is answered, nobody waits for it."""
+    """A run waits for another run's retry of the same sale and settles the row by its answer."""
     hurry(monkeypatch)
     reports: list[dict[str, int]] = []
 
@@ -101,7 +101,7 @@ def test_a_sale_that_another_run_sends_again_is_waited_for(tmp_path: Path, monke
 
 
 def test_a_lead_that_a_dead_run_was_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is waited for as long as an answer may take; then it may have arrived, and is not sent unasked."""
+    """A lead that a dead run was sending is unknown once its answer can no longer come."""
     monkeypatch.setattr(turn, "WAITED_FOR", 0.3)
     with sandbox(tmp_path) as server:
         bench = Bench(tmp_path, server.url, "lead")
@@ -114,7 +114,7 @@ def test_a_lead_that_a_dead_run_was_sending(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_an_unknown_lead_learned_while_sending_is_unknown_and_holds_nobody_up(tmp_path: Path) -> None:
-    """Another file has sent it without an answer since: its row is settled, and the customer's others go out."""
+    """A lead that another file has left unknown since staging is unknown, and its customer's others are sent."""
     with FaultServer() as server:
         bench = Bench(tmp_path, server.url, "lead")
         path = bench.file(leads_csv(range(6), customer="cus"))
@@ -126,7 +126,7 @@ def test_an_unknown_lead_learned_while_sending_is_unknown_and_holds_nobody_up(tm
         sent = [received.json["clickId"] for received in server.requests]
         assert sent == ["clk_0", "clk_3", "clk_1", "clk_2", "clk_4", "clk_5"]
         learned = [row for row in bench.settled(report.run) if row.status == "unknown"]
-        # A file that is staged only now says the same of it.
+        # A file that is staged later reports the same.
         again = bench.replay(bench.file(leads_csv([3, 7], customer="cus"), "third.csv"))
         assert (counted(again), again.exit_code) == ({"accepted": 1, "unknown": 1}, ExitCode.UNKNOWN)
         staged = [row for row in bench.settled() if row.status == "unknown"]
@@ -135,7 +135,7 @@ def test_an_unknown_lead_learned_while_sending_is_unknown_and_holds_nobody_up(tm
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_a_row_that_another_process_has_begun_stops_the_replay(tmp_path: Path, kind: str) -> None:
-    """Both believe that they hold the run: the second intent of a row fails, and what was in flight is recorded."""
+    """A replay stops at a row that another process has begun, and records the answers in flight."""
     with sandbox(tmp_path, latency_ms=5) as server, CMSClient("tok", server.url, retries=0) as client:
         bench = Bench(tmp_path, server.url, kind)
         path = bench.file(sales_csv(range(30)) if kind == "sale" else leads_csv(range(30)))
@@ -155,7 +155,7 @@ def test_a_row_that_another_process_has_begun_stops_the_replay(tmp_path: Path, k
 
 
 def test_an_answer_does_not_undo_the_intent_of_another_process(tmp_path: Path) -> None:
-    """A 503 says that this attempt did not arrive; the other process's attempt may have."""
+    """A 503 to one attempt does not cancel the attempt that another process has recorded."""
     with FaultServer() as server:
         bench = Bench(tmp_path, server.url, "lead")
 
@@ -167,7 +167,7 @@ def test_an_answer_does_not_undo_the_intent_of_another_process(tmp_path: Path) -
         path = bench.file(leads_csv(range(4)))
         with pytest.raises(RunBusyError):
             bench.replay(path, concurrency=1)
-        # The next command takes it for sent without an answer.
+        # To the next command the other process's attempt has no answer.
         report = bench.replay(path)
         assert bench.rows(report.run)[2] == "unknown"
         assert [received.json["clickId"] for received in server.requests].count("clk_1") == 1
@@ -176,7 +176,7 @@ def test_an_answer_does_not_undo_the_intent_of_another_process(tmp_path: Path) -
 @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed elsewhere")
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_a_lock_that_is_lost_stops_the_replay(tmp_path: Path, kind: str) -> None:
-    """Nothing more leaves, in plain words; answers to what had left are recorded, since they are facts."""
+    """A replay whose lock was removed sends nothing more and records the answers in flight."""
     with sandbox(tmp_path, latency_ms=20) as server, CMSClient("tok", server.url, retries=0) as client:
         bench = Bench(tmp_path, server.url, kind)
         path = bench.file(sales_csv(range(30)) if kind == "sale" else leads_csv(range(30)))
@@ -196,7 +196,7 @@ def test_a_lock_that_is_lost_stops_the_replay(tmp_path: Path, kind: str) -> None
 
 
 def test_the_time_of_the_first_attempt_stays(tmp_path: Path) -> None:
-    """A sale without an answer is sent again after 23 hours; the one that was sent then is not after 25."""
+    """A sale's age counts from its first unanswered attempt, not from a retry."""
     with FaultServer(default=DROP) as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(1)))
@@ -223,7 +223,7 @@ def test_the_time_of_the_first_attempt_stays(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_clock_set_back_between_two_runs_costs_one_window(tmp_path: Path) -> None:
-    """The second run waits for the window and no longer, and says a time that stays the same."""
+    """A clock set back between two runs costs one window, and the announced time does not move."""
     with FaultServer() as server:
         bench = Bench(tmp_path, server.url)
         bench.replay(bench.file(sales_csv(range(3)), "first.csv"), rate=Rate(3, 3.0))
@@ -235,12 +235,12 @@ def test_a_clock_set_back_between_two_runs_costs_one_window(tmp_path: Path) -> N
     assert second - first >= 3.0
     until = [progress.until for progress in notes.progressed if progress.waiting == "the rate limit"]
     assert max(until) - min(until) < 0.5
-    assert max(until) < second + 1  # not ten hours, not even five minutes
+    assert max(until) < second + 1  # the slots lie ten hours ahead
 
 
 def test_what_an_invoice_was_accepted_with_stays_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A 409 to another amount, which another run was quicker to send, does not become the known amount."""
-    monkeypatch.setattr(turn, "WAITED_FOR", 0.2)  # the other run does not wait for this one's answer for long
+    """A 409 to another amount does not replace the amount that another run was accepted with."""
+    monkeypatch.setattr(turn, "WAITED_FOR", 0.2)  # so that the other run soon stops waiting for this one's answer
     with sandbox(tmp_path) as server, CMSClient("tok", server.url, retries=0) as client:
 
         def overtaken(event: WireEvent) -> Outcome:
@@ -259,7 +259,7 @@ def test_what_an_invoice_was_accepted_with_stays_known(tmp_path: Path, monkeypat
 @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be removed elsewhere")
 @pytest.mark.parametrize("put_back", [True, False])
 def test_a_journal_that_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put_back: bool) -> None:
-    """Nothing is sent that no file would remember; put back in time, it has what was under way."""
+    """A replay whose journal is moved away stops sending, and records the answers if it is put back."""
     monkeypatch.setattr(stopping, "GRACE", 20.0 if put_back else 0.3)
     with sandbox(tmp_path, latency_ms=5) as server, CMSClient("tok", server.url, retries=0) as client:
         bench = Bench(tmp_path, server.url, "lead")
@@ -282,7 +282,7 @@ def test_a_journal_that_is_taken_away(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_many_rows_that_need_no_request(tmp_path: Path) -> None:
-    """They are settled without waiting, and without counting against --limit."""
+    """Rows that need no request are settled without waiting and do not count against --limit."""
     with sandbox(tmp_path) as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(1500)))
@@ -294,7 +294,7 @@ def test_many_rows_that_need_no_request(tmp_path: Path) -> None:
 
 
 def _failing(monkeypatch: pytest.MonkeyPatch, name: str, calls: range) -> None:
-    """Make some writes to the journal fail with a full disk."""
+    """Make some calls that write to the journal fail with a full disk."""
     real: Callable[..., None] = getattr(row_table, name)
     made = 0
 
@@ -313,7 +313,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, name: str, calls: range) -> None:
 def test_a_disk_that_is_full_for_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, where: str, calls: range
 ) -> None:
-    """The run stops, what was under way is still written down, and the same command goes on: nothing in doubt."""
+    """A disk that is full for a moment stops the run, leaves nothing unknown, and the same command continues."""
     with sandbox(tmp_path, latency_ms=5) as server:
         bench = Bench(tmp_path, server.url, kind)
         path = bench.file(sales_csv(range(60)) if kind == "sale" else leads_csv(range(60)))
@@ -327,7 +327,7 @@ def test_a_disk_that_is_full_for_a_moment(
 
 
 def test_a_disk_that_stays_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leads whose answers could not be written are unknown, and never sent again unasked."""
+    """Leads whose answers could not be written are unknown and are not sent again unasked."""
     monkeypatch.setattr(stopping, "GRACE", 0.3)
     with sandbox(tmp_path, latency_ms=5) as server:
         bench = Bench(tmp_path, server.url, "lead")
@@ -343,7 +343,7 @@ def test_a_disk_that_stays_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_results_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The journal is the book: a results file that fails ends the run, and no lead is in doubt for it."""
+    """A results file that cannot be written stops the run and leaves no lead unknown."""
     real = RowFiles.add
     calls = 0
 
@@ -369,7 +369,7 @@ def test_a_results_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize(("kind", "becomes"), [("sale", "accepted"), ("lead", "unknown")])
 def test_a_bug_in_a_worker(tmp_path: Path, kind: str, becomes: str) -> None:
-    """It is raised when all else is written down; its own row is treated as one that was interrupted."""
+    """A bug in a worker is raised after all answers are recorded, and its row counts as interrupted."""
     with sandbox(tmp_path, latency_ms=5) as server:
         bench = Bench(tmp_path, server.url, kind)
         path = bench.file(sales_csv(range(30)) if kind == "sale" else leads_csv(range(30)))
@@ -390,7 +390,7 @@ def test_a_bug_in_a_worker(tmp_path: Path, kind: str, becomes: str) -> None:
 def test_what_waits_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, synchronous: int
 ) -> None:
-    """A lead's intent is on the disk itself (FULL) before it leaves; a sale's need not be, since it is deduped."""
+    """A lead's intent is synced to disk before its request; a sale's is not, since it is deduplicated."""
     real, seen = row_table.intend, []
 
     def watched(db: sqlite3.Connection, *arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""The journal in PostgreSQL: who holds a run, whose clock counts, and what happens when the database is gone."""
+"""The journal in PostgreSQL: leases, the server's clock, and a database that goes away."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HELD = ("sale", "00" * 32, "{}")
 
 
 def test_the_tables_are_made_once(database: str) -> None:
-    """Without them nothing else works; making them again changes nothing, and moving them on neither."""
+    """A journal needs its tables; creating or upgrading them again changes nothing."""
     with pytest.raises(JournalError) as error:
         PostgresJournal(database)
     assert "cms state init" in error.value.hint
@@ -47,7 +47,7 @@ def test_the_tables_are_made_once(database: str) -> None:
 
 
 def test_a_newer_format_is_refused(shared: str) -> None:
-    """Tables of a newer version are not written to."""
+    """Tables of a newer version are refused."""
     with PostgresJournal(shared) as journal, journal.transaction() as db:
         db.execute("UPDATE state SET format = format + 1")
 
@@ -56,7 +56,7 @@ def test_a_newer_format_is_refused(shared: str) -> None:
 
 
 def test_a_run_is_held_by_one_process(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second one is told so once the first has shown that it lives, and gets the run when that has ended."""
+    """A second process is refused a run while its holder renews the lease, and gets it afterwards."""
     monkeypatch.setattr(leases, "RENEWED_AFTER", 0.3)
     with PostgresJournal(shared) as first, PostgresJournal(shared) as second:
         scope = runs.scope_of(first, "http://host", "account")
@@ -67,7 +67,7 @@ def test_a_run_is_held_by_one_process(shared: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_silent_process_loses_its_run(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may write no intent any more when it wakes; what it was answered it may still write."""
+    """A process whose lease has expired can record answers and no new intents."""
     monkeypatch.setattr(leases, "RENEWED_AFTER", 1000.0)
     monkeypatch.setattr(leases, "SECONDS", 1.0)
     with PostgresJournal(shared) as asleep, PostgresJournal(shared) as other:
@@ -82,7 +82,7 @@ def test_a_silent_process_loses_its_run(shared: str, monkeypatch: pytest.MonkeyP
 
 
 def test_the_server_s_clock_counts(shared: str) -> None:
-    """The time of a transaction is the server's, whatever this machine's clock says."""
+    """A transaction's time is the server's."""
     with PostgresJournal(shared) as journal:
         with journal.transaction():
             now = journal.time(-1.0)
@@ -93,7 +93,7 @@ def test_the_server_s_clock_counts(shared: str) -> None:
 
 @pytest.mark.parametrize(("said", "used"), [("off", "on"), ("remote_apply", "remote_apply")])
 def test_a_commit_waits_for_the_disk(shared: str, said: str, used: str) -> None:
-    """An intent survives a crash of a server that is set up to forget; a stricter setting stays."""
+    """A commit waits for the server's disk even if synchronous_commit is off, and keeps a stricter setting."""
     import psycopg
 
     with psycopg.connect(shared, autocommit=True) as db:
@@ -107,7 +107,7 @@ def test_a_commit_waits_for_the_disk(shared: str, said: str, used: str) -> None:
 def test_a_machine_that_stands_still_in_a_turn_does_not_lock_its_account(
     shared: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server ends its transaction: it is idle in it, and not at work, whatever was sent without waiting."""
+    """The server ends the transaction of a machine that stands still, so that its account is not locked."""
     begin = tuple(each.replace("'20s'", "'1s'") for each in postgres_journal._BEGIN)
     monkeypatch.setattr(postgres_journal, "_BEGIN", begin)
     with PostgresJournal(shared) as asleep, PostgresJournal(shared) as other:
@@ -130,7 +130,7 @@ def test_a_machine_that_stands_still_in_a_turn_does_not_lock_its_account(
 def test_machines_share_an_account(
     tmp_path: Path, shared: str, kind: str, milliseconds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two of them with overlapping files, near the database or far: every event is sent once, within the limit."""
+    """Two machines with overlapping files send every event once within the limit, near the database or far."""
     rows, there = sales_csv if kind == "sale" else leads_csv, urlsplit(shared)
     with (
         SlowLine(there.hostname or "", there.port or 5432, milliseconds / 1000) as line,
@@ -153,10 +153,10 @@ def test_machines_share_an_account(
     assert statuses == {200: 60}
 
 
-def test_a_lead_in_flight_on_another_machine_is_none_in_doubt(
+def test_a_lead_in_flight_on_another_machine_is_not_unknown(
     tmp_path: Path, service: FaultServer, shared: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How long ago its request left is told by the server's clock, also where a file is read, and in a dry run."""
+    """The age of another machine's request in flight is measured by the server's clock."""
     monkeypatch.setattr(Engine, "url", shared)
     bench = Bench(tmp_path, service.url, "lead")
     found = []
@@ -179,7 +179,7 @@ def test_a_lead_in_flight_on_another_machine_is_none_in_doubt(
 def test_a_turn_takes_two_round_trips(
     tmp_path: Path, service: FaultServer, shared: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One to read all that it needs, one to write and commit: the account is locked no longer than that."""
+    """A turn takes two round trips: one to read, and one to write and commit."""
     did: list[str] = []
     turns: list[int] = []
 
@@ -212,7 +212,7 @@ def test_a_turn_takes_two_round_trips(
     report = bench.replay(bench.file(text), concurrency=4)
 
     assert counted(report) == {"accepted": 30}
-    # The first one looks through what other runs have left.
+    # The first turn also checks what other runs have left.
     assert set(turns[1:]) == {2}, turns
 
 
@@ -225,7 +225,7 @@ def test_a_database_that_is_restarted_in_mid_run(
     kind: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Answers that came meanwhile are kept and written when it is back: every event is there, and none twice."""
+    """Answers that arrive while the database restarts are recorded once it is back."""
     if not isinstance(postgres, OwnPostgres):
         pytest.skip("the server is not ours to restart")
     monkeypatch.setattr(Engine, "url", shared)
@@ -251,7 +251,7 @@ def test_a_database_that_is_restarted_in_mid_run(
 def test_a_database_that_stays_away(
     tmp_path: Path, service: FaultServer, postgres: Postgres, shared: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is waited for as long as ``max_wait`` says; later the same command goes on, and sends nothing twice."""
+    """A database that is gone is waited for up to ``max_wait``, and the same command continues later."""
     if not isinstance(postgres, OwnPostgres):
         pytest.skip("the server is not ours to stop")
     monkeypatch.setattr(Engine, "url", shared)

@@ -1,4 +1,4 @@
-"""The real program while it runs: stopped by signals, looked at, and started a second time."""
+"""The real program while it runs: stopped by signals, inspected, and started a second time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write(program: Program, kind: str, rows: int) -> Path:
 def test_a_signal_settles_what_is_under_way(
     online: Program, service: FaultServer, kind: str, number: str, code: int
 ) -> None:
-    """Every request that left has its outcome, the command that goes on is printed, and it does."""
+    """A signal lets requests in flight end and prints the command that resumes the run."""
     service.default = SLOW
     path = write(online, kind, 60)
     process = online.start(*command(kind, path))
@@ -70,7 +70,7 @@ def test_a_signal_settles_what_is_under_way(
 def test_a_signal_does_not_wait_for_a_server_that_hangs(
     online: Program, service: FaultServer, kind: str, left: str, twice: bool
 ) -> None:
-    """Five seconds are left, after a second signal none; what was under way is not sent again unasked."""
+    """A signal waits five seconds for requests in flight; unanswered leads are unknown, sales pending."""
     service.script(SUCCESS, *[HANG] * 50)
     path = write(online, kind, 20)
     process = online.start(*command(kind, path, "--timeout", "600"))
@@ -92,7 +92,7 @@ def test_a_signal_does_not_wait_for_a_server_that_hangs(
 def test_an_answer_that_came_while_the_process_was_stopped_counts(
     online: Program, service: FaultServer, kind: str
 ) -> None:
-    """Stopped for longer than --timeout (Ctrl-Z, a laptop's lid), a lead that was answered is not unknown."""
+    """An answer that arrived while the process was stopped for longer than --timeout counts."""
     service.default = SLOW
     path = write(online, kind, 6)
     process = online.start(*command(kind, path, "--timeout", "1", "--concurrency", "3"))
@@ -107,7 +107,7 @@ def test_an_answer_that_came_while_the_process_was_stopped_counts(
 
 
 def test_a_closed_terminal_says_so(online: Program, service: FaultServer) -> None:
-    """SIGHUP ends with 129, as shells count it, and in its own words."""
+    """SIGHUP ends with 129 and a message that names it."""
     service.default = SLOW
     process = online.start(*command("sale", write(online, "sale", 60)))
     assert service.wait_for(lambda: len(service.requests) >= 12)
@@ -120,7 +120,7 @@ def test_a_closed_terminal_says_so(online: Program, service: FaultServer) -> Non
 
 @pytest.mark.parametrize("name", ["HUP", "INT", pytest.param("TERM", marks=pytest.mark.slow)])
 def test_what_was_ignored_stays_ignored(online: Program, service: FaultServer, name: str) -> None:
-    """Under nohup, or in the background of a script, the signal was meant for others: the run goes to its end."""
+    """A signal that was ignored at the start, as under nohup, does not stop the run."""
     service.default = SLOW
     path = write(online, "lead", 24)
     process = subprocess.Popen(
@@ -140,12 +140,12 @@ def test_what_was_ignored_stays_ignored(online: Program, service: FaultServer, n
 
 @pytest.mark.parametrize("kind", [pytest.param("sale", marks=pytest.mark.slow), "lead"])
 def test_a_terminal_that_is_closed(online: Program, service: FaultServer, kind: str) -> None:
-    """A line that drops settles what is under way and leaves the run to be gone on with: no lead is in doubt."""
+    """A terminal that closes lets requests in flight end and leaves a run that can be resumed."""
     service.default = SLOW
     path = write(online, kind, 30)
     import pty
 
-    ours, theirs = pty.openpty()  # it has no size, which is no reason to fail either
+    ours, theirs = pty.openpty()  # a terminal without a size
     process = subprocess.Popen(
         [sys.executable, "-c", OWN_TERMINAL, "-m", "cms_cli", *command(kind, path)],
         stdin=theirs,
@@ -172,7 +172,7 @@ def test_a_terminal_that_is_closed(online: Program, service: FaultServer, kind: 
 
 
 def test_a_signal_before_anything_is_sent(program: Program, tmp_path: Path) -> None:
-    """While the file is being read, the command just ends, and leaves nothing behind."""
+    """A signal while the file is being read ends the command and leaves no run that has sent anything."""
     path = program.home / "sales.csv"
     path.write_text(sales_csv(range(60_000)))
     process = program.start(*command("sale", path, "--sandbox"))
@@ -189,8 +189,8 @@ def test_a_signal_before_anything_is_sent(program: Program, tmp_path: Path) -> N
     assert listed == [] or listed[0]["state"] == "unfinished"
 
 
-def test_looked_at_and_started_again_while_it_runs(online: Program, service: FaultServer) -> None:
-    """`cms runs show` tells how far it has come; a second process on the same run is turned away with 5."""
+def test_a_running_replay_can_be_shown_and_not_started_again(online: Program, service: FaultServer) -> None:
+    """`cms runs show` reports a run in progress, and a second process on it is exit 5."""
     service.default = SLOW
     path = write(online, "sale", 300)
     process = online.start(*command("sale", path))

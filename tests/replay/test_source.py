@@ -1,4 +1,4 @@
-"""The input's bytes: a file or a pipe, known by what is in it."""
+"""The input's bytes, from a file or a pipe, and their hash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cms_cli.replay.staging import stager as staging
 
 
 def test_a_file(tmp_path: Path) -> None:
-    """Its bytes can be read again and again, and their hash is that of the whole."""
+    """A file can be read repeatedly and is identified by the hash of its bytes."""
     path = tmp_path / "in.csv"
     path.write_bytes(b"a,b\n1,2\n")
     with open_source(str(path)) as source:
@@ -29,7 +29,7 @@ def test_a_file(tmp_path: Path) -> None:
 
 
 def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pipe can be read once, and is read as often as a file all the same."""
+    """Standard input can be read repeatedly, as a file can."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n1\n")))
     with open_source("-") as source:
         assert (source.name, source.path) == ("standard input", None)
@@ -51,7 +51,7 @@ def test_a_named_pipe(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing.csv", "."])
 def test_what_cannot_be_read(tmp_path: Path, name: str) -> None:
-    """It is named, with the way out."""
+    """An input that cannot be read is named, with a hint."""
     with pytest.raises(InputError) as caught, open_source(str(tmp_path / name)):
         pass
     assert str(tmp_path / name) in caught.value.message
@@ -60,7 +60,7 @@ def test_what_cannot_be_read(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["grown", "changed"])
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """Nothing is sent of a file that is still being written, and nothing of it is kept."""
+    """A file that changes while it is read is refused, and nothing of it is sent or kept."""
     bench = Bench(tmp_path, "http://127.0.0.1:9")
     path = bench.file(sales_csv(range(50)))
     real = staging.Stager._amend
@@ -82,7 +82,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_gzip_file_is_read_as_it_is(tmp_path: Path) -> None:
-    """From a file, known by its own bytes; one that was cut off says so."""
+    """A gzip file is read unpacked and identified by its own bytes; a damaged one is refused."""
     data = b"id,amount\n" + b"1,2\n" * 10_000
     path = tmp_path / "sales.csv.gz"
     path.write_bytes(gzip.compress(data))

@@ -1,4 +1,4 @@
-"""Staging: every row counted once, repeats and contradictions found, and the tally true to the journal."""
+"""Staging: every row counted once, repeats and contradictions found, and a preview that agrees with the journal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_preview_says_what_the_journal_has(
     skip: bool,
     batch: int,
 ) -> None:
-    """The preview covers the rows that will be sent and no others, in a dry run as well."""
+    """A preview covers exactly the rows that will be sent, in a dry run as well."""
     monkeypatch.setattr(staging, "_BATCH", batch)
     bench = Bench(tmp_path_factory.mktemp("staging"), "http://127.0.0.1:9")
     path = bench.file(as_csv((*SALE_HEADER, "timestamp"), rows))
@@ -72,7 +72,7 @@ def test_the_preview_says_what_the_journal_has(
 
 
 def _outcomes(rows: list[tuple[str, ...]], skip: bool) -> list[str]:
-    """The same, by the rules alone: the first row of an invoice wins, unless its rows contradict each other."""
+    """Return the expected status of each row, by the rules alone."""
     outcomes = []
     good: dict[str, list[tuple[str, ...]]] = {}
     for row in rows:
@@ -91,7 +91,7 @@ def _outcomes(rows: list[tuple[str, ...]], skip: bool) -> list[str]:
 
 
 def _contradicts(rows: list[tuple[str, str, str, str]]) -> bool:
-    """Whether rows with one invoice stand for different things; an amount that cannot be read may be any."""
+    """Return whether rows of one invoice contradict each other; an unreadable amount contradicts any."""
     clicks = {row[0] for row in rows if row[0]}
     unread = len(rows) > 1 and any(row[2] == "x" for row in rows)
     return unread or len(clicks) > 1 or len({row[1:] for row in rows}) > 1
@@ -112,7 +112,7 @@ def _shown(preview: Preview) -> dict[str, object]:
 
 
 def _expected(sent: list[tuple[str, ...]]) -> dict[str, object]:
-    """The same, by the rows that will be sent alone."""
+    """Return what a preview should say of the rows that will be sent."""
     days = [row[6][:10] for row in sent if row[6]]
     undated, future = len(sent) - len(days), days.count(AHEAD[:10])
     times = []
@@ -133,7 +133,7 @@ def _expected(sent: list[tuple[str, ...]]) -> dict[str, object]:
 
 
 def test_leads_that_are_the_same_row(tmp_path: Path) -> None:
-    """With a time, leads are the same when all their fields are; without one, two that are equal are two events."""
+    """Leads with a time repeat each other if all fields are equal; leads without one never do."""
     with FaultServer() as server:
         bench = Bench(tmp_path, server.url, "lead")
         header = (*LEAD_HEADER, "note")
@@ -157,7 +157,7 @@ def test_a_repeated_row_names_the_first(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_leaves_nothing(tmp_path: Path) -> None:
-    """Not even a state folder; and it knows what the ledger knows."""
+    """A dry run creates nothing, and counts what the ledger has."""
     with FaultServer() as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(3)))
@@ -192,7 +192,7 @@ HEADER = (*SALE_HEADER, "timestamp")
 def test_a_row_that_is_invalid_takes_part_in_the_comparison_of_its_invoice(
     tmp_path: Path, bad: dict[str, str], good: dict[str, str], becomes: str, bad_first: bool
 ) -> None:
-    """Its amount may be the right one; what it lacks contradicts nobody, unless that is the amount itself."""
+    """An invalid row's values count when its invoice's rows are compared; missing ones count only for amounts."""
     row = dict(zip(HEADER, [*sale(1), "2026-04-10"]))
     pair = [[*{**row, **bad}.values()], [*{**row, **good}.values()]]
     other = [*sale(2), "2026-04-10"]
@@ -206,7 +206,7 @@ def test_a_row_that_is_invalid_takes_part_in_the_comparison_of_its_invoice(
 
 
 def test_texts_are_compared_as_they_are(tmp_path: Path) -> None:
-    """Customer "u\\n1" with click "c" is not customer "u" with click "1\\nc"."""
+    """Values are compared one by one: "u\\n1" with "c" differs from "u" with "1\\nc"."""
     rows = [
         ["c", "buy", "u\n1", "inv", "100", "EUR"],
         ["1\nc", "buy", "u", "inv", "100", "EUR"],

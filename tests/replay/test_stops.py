@@ -33,7 +33,7 @@ from cms_python import CMSClient, Outcome, WireEvent
 def test_a_wrong_host_or_token_costs_one_request(
     tmp_path: Path, kind: str, reply: Any, stop: Stop, code: ExitCode
 ) -> None:
-    """An answer that would be the same for every row stops the run at the first one, whose row stays pending."""
+    """A wrong host or token stops the run at the first answer, and no row is used up."""
     with FaultServer(default=reply) as server:
         bench = Bench(tmp_path, server.url, kind)
         path = bench.file(sales_csv(range(9)) if kind == "sale" else leads_csv(range(9)))
@@ -50,7 +50,7 @@ def test_a_wrong_host_or_token_costs_one_request(
 def test_a_web_page_in_mid_run_is_waited_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, page: Reply
 ) -> None:
-    """Once the service has accepted an event, a page is a deploy: its row is sent again, and none is in doubt."""
+    """A web page after an accepted event is waited out, and its rows are sent again."""
     hurry(monkeypatch)
     with FaultServer() as server:
         server.script(SUCCESS, *[page] * 5)
@@ -62,7 +62,7 @@ def test_a_web_page_in_mid_run_is_waited_out(
 
 
 def test_a_web_page_that_stays_ends_the_run_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is waited for as long as for a 503, and then its rows are pending."""
+    """A web page that stays stops the run after --max-wait, with its rows pending."""
     hurry(monkeypatch)
     with FaultServer(default=html_reply(200)) as server:
         server.script(SUCCESS)
@@ -73,7 +73,7 @@ def test_a_web_page_that_stays_ends_the_run_in_the_end(tmp_path: Path, monkeypat
 
 
 def test_a_web_page_after_a_refusal_stops(tmp_path: Path) -> None:
-    """A refusal does not show that the host is the API."""
+    """A web page stops the run if the service has only refused events so far."""
     with FaultServer(default=html_reply(200)) as server:
         server.script(json_reply(422, {"error": "no"}))
         bench = Bench(tmp_path, server.url)
@@ -86,7 +86,7 @@ def test_a_web_page_after_a_refusal_stops(tmp_path: Path) -> None:
 @pytest.mark.parametrize("body", ["OK", "null", "[]", '"ok"'])
 @pytest.mark.parametrize(("kind", "left"), [("sale", "pending"), ("lead", "unknown")])
 def test_a_success_that_says_nothing_stops(tmp_path: Path, kind: str, left: str, body: str, before: int) -> None:
-    """Neither a page nor a JSON object: the event may have arrived, so a lead is unknown; no other row follows."""
+    """A success that is neither page nor JSON object stops the run, and a lead that got it is unknown."""
     reply = Reply(200, body.encode(), (("Content-Type", "text/plain" if body == "OK" else "application/json"),))
     with FaultServer(default=reply) as server:
         server.script(*[SUCCESS] * before)
@@ -104,7 +104,7 @@ def test_a_success_that_says_nothing_stops(tmp_path: Path, kind: str, left: str,
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_a_token_that_expires_wastes_no_row(tmp_path: Path, kind: str) -> None:
-    """In the middle of a run too, a rejected token stops it at once, and a new one goes on where it stopped."""
+    """A rejected token stops the run at once, and a new token continues it."""
     with sandbox(tmp_path, token_requests=20) as server:
         bench = Bench(tmp_path, server.url, kind)
         path = bench.file(sales_csv(range(50)) if kind == "sale" else leads_csv(range(50)))
@@ -120,7 +120,7 @@ def test_a_token_that_expires_wastes_no_row(tmp_path: Path, kind: str) -> None:
 
 
 def test_max_failures(tmp_path: Path) -> None:
-    """So many refused and unknown rows stop the run, resumably."""
+    """--max-failures stops the run after that many refused rows, resumably."""
     with sandbox(tmp_path, faults="422") as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(20)))
@@ -130,7 +130,7 @@ def test_max_failures(tmp_path: Path) -> None:
 
 
 def test_a_stop_at_the_last_row_is_none(tmp_path: Path) -> None:
-    """Nothing is left to go on with, and the same command ends with the same code."""
+    """A limit reached with the last row is no stop, and the exit code is that of the finished run."""
     with sandbox(tmp_path, faults="422") as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(3)))
@@ -140,7 +140,7 @@ def test_a_stop_at_the_last_row_is_none(tmp_path: Path) -> None:
 
 
 def test_a_token_that_is_rejected_after_another_stop(tmp_path: Path) -> None:
-    """Of several reasons to stop, the exit code is that of the first in the contract."""
+    """Of several reasons to stop, the one that comes first among the exit codes counts."""
     no, rejected = (json_reply(code, {"error": "no"}, after=after) for code, after in ((422, 0.0), (401, 0.5)))
     with FaultServer() as server:
         both = threading.Event()
@@ -160,7 +160,7 @@ def test_a_token_that_is_rejected_after_another_stop(tmp_path: Path) -> None:
 
 
 def test_max_duration(tmp_path: Path) -> None:
-    """After so many seconds no more is sent; what is under way is waited for."""
+    """--max-duration stops sending after that many seconds and waits for requests in flight."""
     with sandbox(tmp_path, latency_ms=50) as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(400)))
@@ -172,7 +172,7 @@ def test_max_duration(tmp_path: Path) -> None:
 
 
 def test_limit_caps_one_invocation(tmp_path: Path) -> None:
-    """Each invocation sends so many rows, and the last one says that it is done."""
+    """--limit caps the rows of one invocation, and the last invocation finishes the run."""
     with sandbox(tmp_path) as server:
         bench = Bench(tmp_path, server.url)
         path = bench.file(sales_csv(range(10)))
@@ -186,7 +186,7 @@ def test_limit_caps_one_invocation(tmp_path: Path) -> None:
 
 
 def test_max_failures_counts_unknowns(tmp_path: Path) -> None:
-    """A lead without an answer is a failed row, as a refused one is."""
+    """An unknown lead counts as a failure for --max-failures."""
     with FaultServer() as server:
         server.script(SUCCESS, json_reply(422, {"error": "no"}), json_reply(500, {"error": "oops"}))
         bench = Bench(tmp_path, server.url, "lead")
@@ -197,7 +197,7 @@ def test_max_failures_counts_unknowns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 def test_an_interrupt_waits_for_what_is_under_way(tmp_path: Path, kind: str) -> None:
-    """Requests in flight get their outcome, and nothing more is sent."""
+    """An interrupt waits for requests in flight and sends nothing more."""
     notes = Notes()
     with sandbox(tmp_path, latency_ms=150) as server:
         bench = Bench(tmp_path, server.url, kind)
@@ -215,7 +215,7 @@ def test_an_interrupt_waits_for_what_is_under_way(tmp_path: Path, kind: str) -> 
 def test_an_interrupt_leaves_a_server_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, left: str, second: bool
 ) -> None:
-    """After the grace, or at a second signal: a lead under way is unknown, a sale goes again; rows are told."""
+    """An interrupt stops waiting after the grace period or at a second signal, and reports every row."""
     monkeypatch.setattr(stopping, "GRACE", 60.0 if second else 0.3)
     notes = Notes()
     with FaultServer() as server:
@@ -240,7 +240,7 @@ def test_an_interrupt_leaves_a_server_that_hangs(
                 return outcome
 
             report = bench.replay(path, notes=notes, send=send, concurrency=4, results=tmp_path / "r.csv")
-            assert len(ended) == 1, "the four others are still under way"
+            assert len(ended) == 1, "the four others are still in flight"
         thread.join()
     assert report.exit_code == ExitCode.TERMINATED
     assert report.counts["accepted"] == 1

@@ -1,4 +1,4 @@
-"""The likely --map, in the headers of exports that people have."""
+"""The suggested --map, for headers of real exports."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ FIELDS = ("click_id", "customer_external_id", "invoice_id", "amount", "currency"
     ],
 )
 def test_what_is_likely_in_the_exports_of_shops(header: str, likely: tuple[str, ...]) -> None:
-    """A column of totals, of ids, of codes; nothing where no column is one."""
+    """The suggested columns of real exports are totals, ids and codes, or none."""
     assert tuple(likely_column(field, header.split(",")) for field in FIELDS) == likely
 
 
@@ -100,7 +100,7 @@ def test_what_is_likely_in_the_exports_of_shops(header: str, likely: tuple[str, 
     ],
 )
 def test_no_other_sum_is_taken_for_the_amount(column: str) -> None:
-    """Refunds, fees, taxes, discounts, tips, shipping, parts of an order, dates and ids cost money there."""
+    """No refund, fee, tax, discount, tip, partial sum, date or id is suggested as the amount."""
     assert likely_column("amount", [column, "Order ID", "Customer Email", "Currency"]) == ""
 
 
@@ -136,18 +136,18 @@ def test_no_other_sum_is_taken_for_the_amount(column: str) -> None:
     ],
 )
 def test_no_other_column_is_taken_for_an_id(field: str, column: str) -> None:
-    """A date is no invoice, a note no customer, another network's click none of ours."""
+    """No date, note, name or other network's click is suggested as an id."""
     assert likely_column(field, [column]) == ""
 
 
 def test_of_two_totals_none_is_chosen() -> None:
-    """Unless one of them is converted to another currency, which is the other one's."""
+    """Of two totals none is suggested, unless one is a converted sum."""
     assert likely_column("amount", ["Order Total", "Invoice Total"]) == ""
     assert likely_column("amount", ["total_usd", "total"]) == "total"
 
 
 def test_a_sum_in_a_named_currency_says_the_currency_too() -> None:
-    """And is suggested only where nothing else says it."""
+    """A total named after a currency suggests that currency, unless another column gives one."""
     assert suggestions(EventKind.SALE, ["total_usd"], ["amount", "currency"]) == [
         '--map "amount=total_usd"',
         "--currency USD",
@@ -169,7 +169,7 @@ def test_a_sum_in_a_named_currency_says_the_currency_too() -> None:
     ],
 )
 def test_a_file_without_a_header_gets_none_of_its_values_suggested(line: str) -> None:
-    """The message says that the first line seems to be data, and how to name the columns."""
+    """A file without a header is reported as such, and none of its values is suggested."""
     with pytest.raises(InputError) as caught:
         blueprint(line.split(","))
     assert "the first line seems to be data" in caught.value.message
@@ -182,5 +182,5 @@ def test_a_file_without_a_header_gets_none_of_its_values_suggested(line: str) ->
     [BIGCOMMERCE, ETSY, SQUARE, PAYPAL, SQL, "Name,Region,2024", "click_id,2026,2027", "Total (USD),EUR rate", ""],
 )
 def test_names_are_no_values(header: str) -> None:
-    """A year or a currency among the names makes no row of a header."""
+    """A year or a currency among the names does not make a header look like values."""
     assert not looks_like_values(EventKind.SALE, header.split(","))

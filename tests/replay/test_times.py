@@ -1,4 +1,4 @@
-"""Text to an instant, and to the form that goes over the wire."""
+"""Text to an instant, and to its wire form."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def code_of(result: object) -> str:
     ],
 )
 def test_the_forms_that_are_read(text: str, expected: str) -> None:
-    """ISO 8601, the exports' own forms and Unix time become the documented wire form; fractions are cut off."""
+    """ISO 8601, the exports' own forms and Unix time are read, to the millisecond."""
     assert wire(text) == expected
 
 
@@ -149,7 +149,7 @@ def test_the_forms_that_are_read(text: str, expected: str) -> None:
         ("177582449612", "time_bare_number"),
         ("03/04/2026", "time_order_unknown"),
         ("13/04/2026", "time_order_unknown"),
-        ("0104202614", "time_bare_number"),  # an hour of a day, or somebody's telephone: not in 1973
+        ("0104202614", "time_bare_number"),  # a time of day or a telephone number, and no instant of 1973
         ("0001775824496", "time_bare_number"),
         ("3.4.26", "time_order_unknown"),
         ("03-04-2026 10:00", "time_order_unknown"),
@@ -157,7 +157,7 @@ def test_the_forms_that_are_read(text: str, expected: str) -> None:
     ],
 )
 def test_what_is_no_instant_is_refused(text: str, code: str) -> None:
-    """Each is a problem with its own code, a message and a way out; none is guessed."""
+    """A text that is no instant is a problem with a code, a short message and a hint."""
     result = parse_instant(text, UTC)
     assert code_of(result) == code
     assert len(result[1]) < 200  # type: ignore[index]
@@ -182,7 +182,7 @@ def test_what_is_no_instant_is_refused(text: str, code: str) -> None:
     ],
 )
 def test_the_way_out_of_a_shuffled_date_works(text: str, formats: list[str]) -> None:
-    """The problem names formats, each of them is one, and each reads the value."""
+    """The --date-format suggested for an ambiguous date is valid and reads it."""
     problem = parse_instant(text, UTC)
     assert code_of(problem) == "time_order_unknown"
     said = "say " + " or ".join(f'--date-format "{each}"' for each in formats)
@@ -193,7 +193,7 @@ def test_the_way_out_of_a_shuffled_date_works(text: str, formats: list[str]) -> 
 
 
 def test_a_text_of_any_length_is_no_time_at_once() -> None:
-    """No pattern is made of what stands in a cell unless it may be a time."""
+    """A text of megabytes is refused without building a pattern of it."""
     long = "2026-03-12 09:14:00" + "x." * 10_000_000
     before = sys.getsizeof(long)
     tracemalloc.start()
@@ -213,7 +213,7 @@ def test_the_way_out_says_what_it_leaves_out() -> None:
 
 
 def test_a_date_format_goes_before_the_forms_that_leave_nothing_open() -> None:
-    """Its values are read in the zone or by their offset; others only where no format is needed for them."""
+    """--date-format decides ambiguous values, and unambiguous forms are still read."""
     assert wire("03/04/2026", BERLIN, "%d/%m/%Y") == "2026-04-02T22:00:00.000Z"
     assert wire("03/04/2026", UTC, "%m/%d/%Y") == "2026-03-04T00:00:00.000Z"
     assert wire("03/04/2026 10:00 +0530", BERLIN, "%d/%m/%Y %H:%M %z") == "2026-04-03T04:30:00.000Z"
@@ -226,7 +226,7 @@ def test_a_date_format_goes_before_the_forms_that_leave_nothing_open() -> None:
 
 
 def test_several_date_formats_are_tried_in_order() -> None:
-    """A spreadsheet drops 0:00, and one column has two forms; the first that fits is meant."""
+    """Several --date-format are tried in order, and the first that fits is used."""
     formats = ("%m/%d/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y")
     for text, meant in (
         ("03/12/2026", "2026-03-12T00:00:00.000Z"),
@@ -246,7 +246,8 @@ def test_several_date_formats_are_tried_in_order() -> None:
         ("America/Los_Angeles", "Jan 1, 2026 12:03:11 AM PST", "2026-01-01T08:03:11.000Z"),
         ("America/Los_Angeles", "Jul 4, 2026 9:03:11 PM PDT", "2026-07-05T04:03:11.000Z"),
         ("Europe/Berlin", "2026-03-12 10:00 CET", "2026-03-12T09:00:00.000Z"),
-        ("Europe/Berlin", "2026-10-25 02:30 CEST", "2026-10-25T00:30:00.000Z"),  # twice, and told apart by its name
+        # 02:30 occurs twice on this day, and the abbreviation tells which.
+        ("Europe/Berlin", "2026-10-25 02:30 CEST", "2026-10-25T00:30:00.000Z"),
         ("Europe/Berlin", "2026-10-25 02:30 CET", "2026-10-25T01:30:00.000Z"),
         ("Europe/Berlin", "2026-07-12 10:00 GMT", "2026-07-12T10:00:00.000Z"),
         ("Asia/Kolkata", "2026-03-12 10:00:00 IST", "2026-03-12T04:30:00.000Z"),
@@ -256,12 +257,12 @@ def test_several_date_formats_are_tried_in_order() -> None:
 def test_an_abbreviation_is_accepted_when_the_zone_has_it_at_that_moment(
     zone: str, text: str, expected: str
 ) -> None:
-    """Summer and winter in one file, each by its own name."""
+    """An abbreviation is accepted if the zone uses it at that moment."""
     assert wire(text, zoneinfo.ZoneInfo(zone)) == expected
 
 
 def test_an_abbreviation_is_accepted_behind_a_date_format_too() -> None:
-    """PayPal has it in a column of its own, joined to the time."""
+    """An abbreviation is accepted after a time in --date-format."""
     form, zone = "%m/%d/%Y %H:%M:%S", zoneinfo.ZoneInfo("America/Los_Angeles")
     assert wire("06/21/2026 07:22:17 PDT", zone, form) == "2026-06-21T14:22:17.000Z"
     assert wire("12/01/2026 08:00:00 PST", zone, form) == "2026-12-01T16:00:00.000Z"
@@ -277,7 +278,7 @@ def test_an_abbreviation_is_accepted_behind_a_date_format_too() -> None:
     ],
 )
 def test_the_way_out_of_an_abbreviation_of_another_zone_works(zone: str, text: str, way_out: str) -> None:
-    """The zone that is named has it."""
+    """The zone suggested for an abbreviation reads the value."""
     problem = parse_instant(text, zoneinfo.ZoneInfo(zone))
     assert code_of(problem) == "time_other_zone"
     assert problem.hint.endswith(f"such as {way_out}")  # type: ignore[union-attr]
@@ -285,7 +286,7 @@ def test_the_way_out_of_an_abbreviation_of_another_zone_works(zone: str, text: s
 
 
 def test_an_abbreviation_that_its_zone_does_not_have_then_is_no_time() -> None:
-    """Winter's name in summer is an hour off, and nobody can say which of the two is wrong."""
+    """An abbreviation that the zone does not use at that moment is a problem."""
     problem = parse_instant("Jul 4, 2026 9:03 PM PST", zoneinfo.ZoneInfo("America/Los_Angeles"))
     assert code_of(problem) == "time_other_zone"
     assert "has PDT then" in problem.message  # type: ignore[union-attr]
@@ -307,7 +308,7 @@ def test_an_abbreviation_that_its_zone_does_not_have_then_is_no_time() -> None:
     ],
 )
 def test_a_month_that_is_not_english_says_so(text: str, month: str) -> None:
-    """With a date format and without one, and it is never taken for an English one that begins alike."""
+    """A month name that is not English is a problem that names it, with and without --date-format."""
     for date_format in (None, "%d %b %Y %H:%M:%S UTC"):
         problem = parse_instant(text, UTC, date_format=date_format)
         assert code_of(problem) == "time_month_unknown"
@@ -336,7 +337,7 @@ def test_a_day_is_its_first_instant() -> None:
 
 @given(day=st.dates(date(1972, 1, 1), date(2100, 12, 30)), zone=st.sampled_from([*ZONES, "America/Asuncion"]))
 def test_no_instant_of_a_day_is_before_its_first(day: date, zone: str) -> None:
-    """The second before it is another day there."""
+    """The second before a day's first instant belongs to an earlier day."""
     there = zoneinfo.ZoneInfo(zone)
     first = parse_instant(day.isoformat(), there)
     assert isinstance(first, datetime)
@@ -353,7 +354,7 @@ def test_no_instant_of_a_day_is_before_its_first(day: date, zone: str) -> None:
     ],
 )
 def test_the_way_out_of_a_short_year_works(text: str, formats: list[str]) -> None:
-    """eBay's and Oracle's years have two digits, and the formats that are named read them."""
+    """The --date-format suggested for a two-digit year reads it."""
     problem = parse_instant(text, UTC)
     assert code_of(problem) == "time_order_unknown"
     said = "say " + " or ".join(f'--date-format "{each}"' for each in formats)
@@ -364,7 +365,7 @@ def test_the_way_out_of_a_short_year_works(text: str, formats: list[str]) -> Non
 
 
 def test_numbers_that_are_no_unix_time_say_what_they_may_be() -> None:
-    """A spreadsheet's day, a number that it shortened, or a wrong number of digits."""
+    """A number that is no Unix time is a problem that says what it may be."""
     for text, hint in (
         ("46122.524", "a spreadsheet's day number?"),
         ("46122,524", "a spreadsheet's day number?"),
@@ -377,7 +378,7 @@ def test_numbers_that_are_no_unix_time_say_what_they_may_be() -> None:
 
 
 def test_numbers_that_run_together_need_their_zeros() -> None:
-    """1122026 is the 1st of December without its zero, or the 11th of February; nobody guesses."""
+    """Digits without separators must have all their zeros."""
     assert wire("01122026", UTC, "%d%m%Y") == "2026-12-01T00:00:00.000Z"
     assert wire("20261201 0905", UTC, "%Y%m%d %H%M") == "2026-12-01T09:05:00.000Z"
     assert wire("20261201090501.5+0100", UTC, "%Y%m%d%H%M%S.%f%z") == "2026-12-01T08:05:01.500Z"
@@ -395,8 +396,8 @@ def test_numbers_that_run_together_need_their_zeros() -> None:
     assert wire("2026-10-25T02:30:00+02:00", BERLIN, "%Y%m%d") == "2026-10-25T00:30:00.000Z"
 
 
-def test_the_way_out_of_a_time_that_was_there_twice_works_beside_a_date_format() -> None:
-    """Its hint says to write it with its offset, so this form is read in every column; nothing less exact is."""
+def test_the_form_suggested_for_a_repeated_time_works_beside_a_date_format() -> None:
+    """The form that the hint for an ambiguous local time suggests is read beside any --date-format."""
     form = "%d/%m/%Y %H:%M"
     problem = parse_instant("25/10/2026 02:30", BERLIN, date_format=form)
     assert code_of(problem) == "time_twice"
@@ -408,7 +409,7 @@ def test_the_way_out_of_a_time_that_was_there_twice_works_beside_a_date_format()
 
 
 def test_a_date_format_has_to_say_which_day() -> None:
-    """Incomplete formats, unknown directives and %Z are refused before any row is read."""
+    """A --date-format that is incomplete or has unknown directives is refused before any row is read."""
     bad = {
         "%d/%m": "date_format_incomplete",
         "%m/%Y": "date_format_incomplete",
@@ -430,14 +431,14 @@ def test_a_date_format_has_to_say_which_day() -> None:
 
 
 def test_now_is_what_the_caller_says() -> None:
-    """The word is read only where it has a meaning, and then it has one."""
+    """ "now" is the time that the caller gives, beside any --date-format."""
     fixed = datetime(2026, 4, 10, 14, 34, 56, tzinfo=BERLIN)
     assert parse_instant("now", BERLIN, now=fixed) == fixed
     assert parse_instant(" NOW ", UTC, now=fixed, date_format="%d/%m/%Y") == fixed
 
 
 def test_zone_less_times_are_read_in_the_zone() -> None:
-    """Before and after the clocks change; times with a zone of their own ignore it."""
+    """Times without a zone are read in --timezone, in summer and winter; others ignore it."""
     assert wire("2026-01-10 12:00:00", BERLIN) == "2026-01-10T11:00:00.000Z"
     assert wire("2026-07-10 12:00", BERLIN) == "2026-07-10T10:00:00.000Z"
     assert wire("2026-07-10", BERLIN) == "2026-07-09T22:00:00.000Z"
@@ -458,8 +459,8 @@ def test_zone_less_times_are_read_in_the_zone() -> None:
         ("Pacific/Apia", "2011-12-30 12:00:00", "time_skipped"),
     ],
 )
-def test_a_time_that_came_never_or_twice_is_a_problem(zone: str, text: str, code: str) -> None:
-    """Not a guess: the message names the zone. With an offset the same time is fine."""
+def test_a_time_that_is_skipped_or_repeated_is_a_problem(zone: str, text: str, code: str) -> None:
+    """A local time that the zone skips or repeats is a problem that names the zone."""
     found = zone_named(zone)
     assert isinstance(found, tzinfo)
     problem = parse_instant(text, found)
@@ -470,7 +471,7 @@ def test_a_time_that_came_never_or_twice_is_a_problem(zone: str, text: str, code
 
 
 def test_the_edges_of_a_change_are_read() -> None:
-    """The last second before and the first one after."""
+    """The last second before a clock change and the first one after it are read."""
     assert wire("2026-03-29 01:59:59", BERLIN) == "2026-03-29T00:59:59.000Z"
     assert wire("2026-03-29 03:00:00", BERLIN) == "2026-03-29T01:00:00.000Z"
     assert wire("2026-10-25 01:59:59", BERLIN) == "2026-10-24T23:59:59.000Z"
@@ -478,7 +479,7 @@ def test_the_edges_of_a_change_are_read() -> None:
 
 
 def test_zones_are_iana_names() -> None:
-    """An unknown one is a problem that names the nearest; no name reaches outside the database."""
+    """A zone is an IANA name; an unknown one is a problem with the nearest name."""
     assert zone_named("UTC") is UTC
     assert zone_named(" utc ") is UTC
     near = {
@@ -489,7 +490,7 @@ def test_zones_are_iana_names() -> None:
     }
     for name, meant in near.items():
         result = zone_named(name)
-        if isinstance(result, Problem):  # A file system that ignores case finds some of them.
+        if isinstance(result, Problem):  # A file system that ignores case finds some of these names.
             assert code_of(result) == "zone_unknown"
             assert meant in result.hint
     offsets = (
@@ -510,8 +511,8 @@ def test_zones_are_iana_names() -> None:
         assert code_of(zone_named(name)) == "zone_unknown"
 
 
-def test_a_header_that_says_utc_wins() -> None:
-    """Stripe's and Gumroad's headers do; an offset or another word in brackets is not UTC."""
+def test_a_header_that_says_utc_overrides_the_zone() -> None:
+    """A header that says UTC in brackets overrides --timezone."""
     for header in ("Created (UTC)", "Created date (UTC)", "Purchase Time (UTC timezone)", "at (utc)", "( UTC )"):
         assert zone_for_header(header, BERLIN) is UTC
     for header in ("Paid at", "Created (UTC+2)", "Created UTC", "(UTCX)", "Created (local)"):
@@ -519,7 +520,7 @@ def test_a_header_that_says_utc_wins() -> None:
 
 
 def test_a_header_that_names_another_zone() -> None:
-    """It is told from one that says something else in brackets, or UTC."""
+    """A header that names another zone in brackets is recognised."""
     for header in (
         "Date (CET)",
         "Time (UTC+2)",
@@ -556,7 +557,7 @@ instants = st.datetimes(datetime(1972, 1, 1), datetime(2100, 12, 30), timezones=
 def test_what_is_written_with_an_offset_is_read_back(
     instant: datetime, offset: int, between: str, digits: int, style: str, zone: str
 ) -> None:
-    """In any zone, to any number of digits, the same millisecond comes out as went in."""
+    """A time written with an offset is read back to the same millisecond."""
     local = instant.astimezone(timezone(timedelta(minutes=offset)))
     hours, minutes = divmod(abs(offset), 60)
     text = local.strftime(f"%Y-%m-%d{between}%H:%M:%S")
@@ -570,7 +571,7 @@ def test_what_is_written_with_an_offset_is_read_back(
 
 @given(instant=instants, zone=st.sampled_from(ZONES))
 def test_a_zone_less_time_is_its_instant_or_a_problem(instant: datetime, zone: str) -> None:
-    """A local time that a zone has once is read as that instant; one that it has twice never is."""
+    """A local time is read as its instant, or is a problem if the zone repeats it."""
     instant = instant.replace(microsecond=0)
     found = zoneinfo.ZoneInfo(zone)
     local = instant.astimezone(found)
@@ -587,14 +588,14 @@ def test_a_zone_less_time_is_its_instant_or_a_problem(instant: datetime, zone: s
     date_format=st.none() | st.sampled_from(["%d/%m/%Y", "%d.%m.%y %H:%M", "%Y-%m-%d %z"]),
 )
 def test_any_text_is_an_instant_or_a_problem(text: str, date_format: str | None) -> None:
-    """Nothing raises, and every instant has a wire form of one length."""
+    """Any text gives a problem or an instant whose wire form has 24 characters."""
     result = parse_instant(text, BERLIN, date_format=date_format)
     assert isinstance(result, Problem) or len(to_wire(result)) == 24
 
 
 @given(st.text(alphabet="%dmYyHMSzZjcxbBfpI/. -Q", max_size=12))
 def test_a_checked_date_format_never_raises(date_format: str) -> None:
-    """Whatever passes the check can be read with."""
+    """A --date-format that passed the check never raises."""
     if check_date_format(date_format) is None:
         for text in ("03/04/2026", "", "2026-04-03 10:00", date_format):
             parse_instant(text, BERLIN, date_format=date_format)
@@ -631,8 +632,8 @@ endings = st.sampled_from(
     zone=st.sampled_from(ZONES),
     date_format=st.sampled_from([None, None, None, "%Y-%m-%d %H:%M:%S"]),
 )
-def test_a_column_of_times_says_what_each_time_says(texts: list[str], zone: str, date_format: str | None) -> None:
-    """Caching changes no answer, around a change of the clocks, for odd offsets, or for texts that are no times."""
+def test_a_column_of_times_reads_as_each_time_alone(texts: list[str], zone: str, date_format: str | None) -> None:
+    """A column's cache gives the same answers as reading each text alone."""
     found = zoneinfo.ZoneInfo(zone)
     column = TimeColumn(found, date_format=date_format)
     for text in [*texts, *texts]:
@@ -641,7 +642,7 @@ def test_a_column_of_times_says_what_each_time_says(texts: list[str], zone: str,
 
 
 def test_a_column_of_times_remembers_a_bounded_number_of_hours() -> None:
-    """However many the file has."""
+    """A column caches a bounded number of hours."""
     column = TimeColumn(UTC)
     first = datetime(2000, 1, 1, tzinfo=UTC)
     for hour in range(20_000):

@@ -1,4 +1,4 @@
-"""Which rows leave in a turn: decided from what the journal knows, without I/O."""
+"""The rows that leave in a turn, decided from the journal's facts without I/O."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def decided(
 
 @pytest.mark.parametrize(("free", "room", "sent"), [(8, 8, 3), (2, 8, 2), (8, 1, 1), (0, 8, 0)])
 def test_no_more_than_window_and_workers_have_room_for(free: int, room: int, sent: int) -> None:
-    """The first rows leave, in order; the others are kept for a later turn."""
+    """Rows leave in order as far as window and workers have room; the others are kept for a later turn."""
     rows = [row(1), row(2), row(3)]
     found = decided(SALE, *rows, free=free, room=room)
     assert (found.send, found.keep) == (rows[:sent], rows[sent:])
@@ -51,14 +51,14 @@ def test_a_row_that_needs_no_request_leaves_its_place_to_the_next() -> None:
 
 @pytest.mark.parametrize("kind", [LEAD, SALE])
 def test_what_another_run_is_sending_is_waited_for(kind: EventKind) -> None:
-    """For as long as its answer may take, whatever that clock says."""
+    """A row that another run is sending waits as long as an answer may take, whatever the clocks."""
     for left_at in (NOW - WAITED_FOR + 1, NOW, NOW + WAITED_FOR - 1):
         found = decided(kind, row(1), row(2), elsewhere={b"1": left_at})
         assert (found.wait, found.send) == ([row(1)], [row(2)])
 
 
 def test_what_a_dead_run_was_sending() -> None:
-    """A lead is unknown unless somebody said to send it; a sale is sent again, since its invoice dedupes it."""
+    """An event left by a dead run is unknown if it is a lead and sent again if it is a sale."""
     long_ago = {b"1": NOW - WAITED_FOR - 1}
     assert [known.status for known in decided(LEAD, row(1), elsewhere=long_ago).known] == [RowStatus.UNKNOWN]
     assert decided(LEAD, row(1), elsewhere=long_ago, resend_unknown=True).send == [row(1)]
@@ -66,7 +66,7 @@ def test_what_a_dead_run_was_sending() -> None:
 
 
 def test_what_the_ledger_has() -> None:
-    """Settled at once, also while another run has the same event in flight."""
+    """A row that the ledger has is a duplicate, even while another run sends it."""
     busy = {b"1": NOW}
     for kind, ledger, status in (
         (LEAD, {b"1": True}, RowStatus.DUPLICATE),
@@ -77,13 +77,13 @@ def test_what_the_ledger_has() -> None:
 
 
 def test_an_unknown_lead_that_is_being_sent_again_elsewhere_is_waited_for() -> None:
-    """Its answer tells more than that it was unknown."""
+    """An unknown lead that another run is resending waits for that answer."""
     assert decided(LEAD, row(1), ledger={b"1": False}, elsewhere={b"1": NOW}).wait == [row(1)]
     assert [known.status for known in decided(LEAD, row(1), ledger={b"1": False}).known] == [RowStatus.UNKNOWN]
 
 
 def test_a_sale_that_was_sent_too_long_ago() -> None:
-    """The service may have forgotten the invoice: the sale is unknown, and not sent again unasked."""
+    """A sale whose unanswered attempt is too old is unknown and is not sent again unasked."""
     old = row(1, NOW - SAFE_TO_RESEND - 1)
     assert [known.status for known in decided(SALE, old).known] == [RowStatus.UNKNOWN]
     assert decided(SALE, row(1, NOW - SAFE_TO_RESEND + 1)).send

@@ -1,4 +1,4 @@
-"""Runs that were left unfinished are named, and gone on with together; and what a code says of how a run ended."""
+"""Unfinished runs are named and resumed together, and an exit code says how a run ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLAGS = ("--yes", "--rate", "none")
 
 
 def nights(online: Program) -> list[str]:
-    """Begin a run a night, each with rows left; returns their names."""
+    """Begin a run for each of three nights with rows left, and return the runs' names."""
     names = []
     for night in range(3):
         (online.home / f"night{night}.csv").write_text(sales_csv(range(night * 10, night * 10 + 4)))
@@ -25,7 +25,7 @@ def nights(online: Program) -> list[str]:
 
 
 def test_a_replay_names_the_unfinished_runs_that_it_leaves_behind(online: Program) -> None:
-    """With their pending rows, in the report for people, in JSON and in a dry run; not the run itself."""
+    """A replay names other unfinished runs and their pending rows, in reports, JSON and dry runs."""
     names = nights(online)
     (online.home / "last.csv").write_text(sales_csv(range(90, 92)))
     for flags in (("--dry-run",), ()):
@@ -40,10 +40,8 @@ def test_a_replay_names_the_unfinished_runs_that_it_leaves_behind(online: Progra
     assert not [each for each in result.json["warnings"] if f"resume {names[0]}" in each]
 
 
-def test_resume_all_goes_on_with_every_unfinished_run_the_oldest_first(
-    online: Program, service: FaultServer
-) -> None:
-    """Of this account; a finished run and one of another account are left alone."""
+def test_resume_all_resumes_every_unfinished_run_the_oldest_first(online: Program, service: FaultServer) -> None:
+    """`runs resume --all` resumes the unfinished runs of its own account, the oldest first."""
     names = nights(online)
     (online.home / "other.csv").write_text(sales_csv(range(70, 74)))
     other = {"CMS_BEARER_TOKEN": "another_token"}
@@ -64,14 +62,14 @@ def test_resume_all_goes_on_with_every_unfinished_run_the_oldest_first(
 
 
 def test_resume_all_logs_every_request_once(online: Program) -> None:
-    """However many runs come before."""
+    """`runs resume --all -v` logs every request once."""
     nights(online)
     logged = online("runs", "resume", "--all", "-v", *FLAGS).stderr.splitlines()
     assert sum(line.startswith("POST ") for line in logged) == 6
 
 
 def test_resume_all_ends_with_the_code_that_counts(online: Program, service: FaultServer) -> None:
-    """A refused row is 1; a rejected token ends it at once."""
+    """`runs resume --all` ends with the first exit code in the contract's order, at once for a rejected token."""
     nights(online)
     service.script(json_reply(422, {"error": "no"}))
     assert online("runs", "resume", "--all", "--limit", "1", *FLAGS).code == 1
@@ -83,7 +81,7 @@ def test_resume_all_ends_with_the_code_that_counts(online: Program, service: Fau
 
 @pytest.mark.parametrize("arguments", [(), ("sale-x", "--all"), ("--all", "--failures", "f.csv")])
 def test_resume_takes_one_run_or_all(online: Program, arguments: tuple[str, ...]) -> None:
-    """Neither, both, and one output file for many runs are bad usage."""
+    """`runs resume` takes a run or --all, and no output file with --all."""
     result = online("runs", "resume", *arguments)
     assert result.code == 2
     assert "--all" in result.stderr
@@ -93,7 +91,7 @@ def test_resume_takes_one_run_or_all(online: Program, arguments: tuple[str, ...]
 def test_the_code_of_a_sale_without_an_answer_is_that_of_an_unreachable_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: object, lead: int
 ) -> None:
-    """No answer, or a 500: the sale stays pending, and 5 says that the same command goes on; a lead is unknown."""
+    """A sale without an answer stays pending with exit 5, and a lead is unknown with exit 6."""
     hurry(monkeypatch)
     with FaultServer() as server:
         for kind, text, code in (("sale", sales_csv(range(2)), 5), ("lead", leads_csv(range(1)), lead)):
@@ -111,7 +109,7 @@ def test_the_code_of_a_sale_without_an_answer_is_that_of_an_unreachable_service(
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that cannot be read")
 @pytest.mark.parametrize("flags", [(), ("--dry-run",)])
 def test_an_input_that_cannot_be_read_is_named(online: Program, flags: tuple[str, ...]) -> None:
-    """Opened, and then failing: the message says which file, and what is wrong with it."""
+    """An input that fails while it is read is named, with the error."""
     result = online("sale", "--from-csv", "/proc/self/mem", *FLAGS, *flags)
     assert result.code in (2, 3)
     assert "/proc/self/mem: Input/output error" in result.stderr

@@ -36,7 +36,7 @@ def row(sent_at: float | None = None) -> PendingRow:
     ],
 )
 def test_outcomes(kind: EventKind, status: Status, arrived: bool, becomes: str | None) -> None:
-    """An answer settles a row; no answer settles a lead that may have arrived, and nothing else."""
+    """An answer settles a row; no answer settles only a lead that may have arrived."""
     found, outcome, stop = judge(kind, Outcome(status, "m", may_have_arrived=arrived), row(), LEFT, NOW)
     assert outcome == (RowStatus(becomes) if becomes else None)
     assert stop is Stop.NONE
@@ -56,18 +56,18 @@ def test_outcomes(kind: EventKind, status: Status, arrived: bool, becomes: str |
 @pytest.mark.parametrize("kind", [LEAD, SALE])
 @pytest.mark.parametrize("sent_at", [None, NOW - SAFE_TO_RESEND - 1])
 def test_stops(kind: EventKind, outcome: Outcome, stop: Stop, sent_at: float | None) -> None:
-    """An answer that would be the same for every row stops the run, and its own row stays pending."""
+    """An answer that would be the same for every row stops the run, and its row stays pending."""
     assert judge(kind, outcome, row(sent_at), LEFT, NOW)[1:] == (None, stop)
 
 
 def test_a_refusal_that_names_itself_like_one_of_our_own_failures() -> None:
-    """The service may call an error what it likes; only a request that never left tells of our settings."""
+    """An error code of the service is not mistaken for one of our own failures."""
     assert judge(SALE, Outcome(Status.REFUSED, "m", "tls_error", 422), row(), LEFT, NOW).status == "refused"
     assert judge(SALE, Outcome(Status.BUSY, "m", "tls_error", 500), row(), LEFT, NOW).stop is Stop.NONE
 
 
 def test_the_oldest_unanswered_attempt_counts() -> None:
-    """The service may have forgotten that one; a later attempt does not make it younger."""
+    """A sale's age counts from its oldest unanswered attempt."""
     lost = Outcome(Status.UNANSWERED, "m", may_have_arrived=True)
     begin = NOW - SAFE_TO_RESEND
     assert judge(SALE, lost, row(begin + 1), LEFT, NOW)[1] is None
@@ -84,7 +84,7 @@ TAKEN = [Outcome(Status.ACCEPTED, "m", status_code=200), Outcome(Status.DUPLICAT
 
 @pytest.mark.parametrize("before", Trust)
 def test_only_an_event_that_was_taken_shows_that_the_host_is_the_api(before: Trust) -> None:
-    """Any other answer shows that something is there, silence shows nothing, and trust is never lost."""
+    """Only an accepted or duplicate event shows that the host is the API, and trust never decreases."""
     assert [trusted(outcome, before) for outcome in TAKEN] == [Trust.ACCEPTED] * 2
     assert trusted(ANSWERED, before) is max(before, Trust.ANSWERED)
     assert trusted(SILENCE, before) is before
@@ -93,7 +93,7 @@ def test_only_an_event_that_was_taken_shows_that_the_host_is_the_api(before: Tru
 @pytest.mark.parametrize("arrived", [False, True])
 @pytest.mark.parametrize("trust", Trust)
 def test_a_web_page_is_a_deploy_only_where_events_were_taken(trust: Trust, arrived: bool) -> None:
-    """From any other host, or as a success that may have recorded the event, it stops the run."""
+    """A web page stops the run unless the host has accepted events and the page was no success."""
     page = Outcome(Status.NOT_API, "m", status_code=200, may_have_arrived=arrived)
     waited_out = trust is Trust.ACCEPTED and not arrived
     assert judge(SALE, page, row(), LEFT, NOW, trust).stop is (Stop.NONE if waited_out else Stop.NOT_API)
@@ -101,7 +101,7 @@ def test_a_web_page_is_a_deploy_only_where_events_were_taken(trust: Trust, arriv
 
 @pytest.mark.parametrize("trust", Trust)
 def test_a_host_name_that_was_right_before_is_waited_for(trust: Trust) -> None:
-    """Once something has answered, a name that cannot be resolved means that the network is down."""
+    """A host name that stops resolving after an answer is waited for."""
     unresolved = Outcome(Status.UNSENT, "m", "host_not_found")
     expected = Stop.UNREACHABLE if trust is Trust.NONE else Stop.NONE
     assert judge(LEAD, unresolved, row(), LEFT, NOW, trust).stop is expected
