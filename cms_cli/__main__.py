@@ -41,7 +41,7 @@ def _leave(code: int) -> NoReturn:
         try:
             if stream is not None:
                 stream.flush()
-        except OSError:  # nobody listens any more
+        except OSError:  # the reader is gone
             pass
     threading = sys.modules.get("threading")
     waited_for = threading is not None and any(

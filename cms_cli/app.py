@@ -32,7 +32,7 @@ _FOR_REAL = (
     ("cms sale --from-csv sales.csv", "replay a file, safely and only once"),
 )
 
-# What people type who know another tool, or this one half.
+# Commands of similar tools, and near misses of ours.
 _MEANT = {
     "login": "cms auth login",
     "logout": "cms auth logout",
@@ -164,7 +164,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     console = Console(no_color="--no-color" in arguments)
     stdout = sys.stdout
     if "_CMS_COMPLETE" in os.environ:
-        # Typer would load rich to take the markup out of help texts that have none: 80 ms more at each TAB.
+        # Typer would load rich to remove markup that our help texts do not have: 80 ms at each TAB.
         sys.modules["rich"] = None  # type: ignore[assignment]
         shells.join_words()
     try:
@@ -173,14 +173,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return _fail(console, arguments, error.code, error.message, error.hint)
     except typer.Abort:
         if console.draws_on_stderr:
-            write(sys.stderr, "\n")  # the question's line is still open, and the shell would go on behind it
+            write(sys.stderr, "\n")  # end the question's line, or the shell's prompt would follow it
         return _fail(console, arguments, ExitCode.INTERRUPTED, failure.INTERRUPTED)
     except KeyboardInterrupt:
         return _fail(console, arguments, ExitCode.INTERRUPTED, failure.INTERRUPTED)
     except typer.Exit as stop:
         return stop.exit_code
     except SystemExit as stop:
-        if sys.stdout is not stdout:  # Typer's doing when nobody reads a help page to its end (`cms | head`)
+        if sys.stdout is not stdout:  # Typer replaces it when a reader closes the pipe (`cms | head`)
             return ExitCode.OK
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:

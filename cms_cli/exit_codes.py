@@ -70,5 +70,5 @@ def of_event(kind: EventKind, outcome: Outcome) -> ExitCode:
         return ExitCode.AUTH
     if outcome.may_have_arrived and kind is EventKind.LEAD:
         return ExitCode.UNKNOWN
-    # A sale that got no answer can be sent again: the invoice dedupes it.
+    # A sale that got no answer can be sent again: the service deduplicates it by invoice.
     return ExitCode.UNAVAILABLE

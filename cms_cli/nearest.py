@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_MOST = 3  # where more are as good as each other, none is likely
-_ALIKE = 0.66  # ratio of letters in common, from which on a word counts as mistyped: mpa, map
+_MOST = 3  # if more names are equally close, none is suggested
+_ALIKE = 0.66  # ratio of common letters from which a word counts as mistyped: mpa, map
 _HAS_ITS_WORDS = 0.9  # --email, --customer-email; woo, woocommerce
 _IS_PART_OF_IT = 0.75  # --output-format, --output
-_AS_GOOD = 0.05  # names that are this much behind the best one are suggested beside it
+_AS_GOOD = 0.05  # names within this distance of the best one are suggested too
 _LEAST_LETTERS = 3  # of a beginning
 _BETWEEN_WORDS = re.compile(r"[-_/.\s]+")
 

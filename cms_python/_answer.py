@@ -1,4 +1,4 @@
-"""The result of one attempt on the wire, before it is read as what became of an event."""
+"""The result of one attempt on the wire, before it is read as the outcome of an event."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class Answer(NamedTuple):
 
     @property
     def is_web_page(self) -> bool:
-        """Whether this is HTML, by its type or its first character."""
+        """True if this is HTML, by its type or its first character."""
         return "html" in self.content_type or self._first_byte == b"<"
 
     @property
     def says_json(self) -> bool:
-        """Whether the answer claims to be JSON, or begins like it: PHP calls everything HTML unless told."""
+        """True if the answer claims to be JSON, or begins like it: PHP labels everything as HTML by default."""
         first = self._first_byte
         return first in (b"{", b"[") or ("json" in self.content_type and first != b"<")
 

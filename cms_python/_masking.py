@@ -1,4 +1,4 @@
-"""Masks the token in what comes back: errors and logs show what a server or a library says."""
+"""Masks the token in errors and logs, which quote what a server or a library says."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TokenMask:
 
     def in_text(self, text: str) -> str:
         """Return text that came back, without the token, and such that it can be printed."""
-        # What has no form in UTF-8, such as a file's name in another encoding, could be neither printed nor kept.
+        # Text that cannot be encoded as UTF-8, such as a file's name in another encoding, could not be printed.
         return self.in_bytes(text.encode("utf-8", "backslashreplace")).decode()
 
 

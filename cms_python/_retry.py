@@ -1,4 +1,4 @@
-"""May an event be sent again, and after how long? Pure: no clock, no sleep."""
+"""Decides whether an event may be sent again, and after how long. Pure: no clock, no sleep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_BACKOFF = 30.0
 _FOREVER = 1e9
 """The longest ``Retry-After`` that is passed on, in seconds: thirty years, so that no time overflows."""
 
-# Failures of our own settings, which no repeat mends.
+# Failures caused by our own settings, which a retry cannot fix.
 _LASTING = frozenset({"tls_error", "settings_error", "host_not_found"})
 
 
@@ -66,8 +66,8 @@ def pause(
         failures: How many attempts have failed so far.
         elapsed: Seconds since the first attempt began.
         retries: Repeats after the first attempt, a whole number or infinity; with 0 there is none. A 429, and any
-            answer with ``Retry-After``, does not use them up: the service has said that it is alive and when it
-            will listen.
+            answer with ``Retry-After``, does not use them up: the service is up and has said
+            when it accepts requests again.
         total_wait: Seconds within which every attempt begins. The last one has its whole time nonetheless.
         chance: Uniform in [0, 1).
     """

@@ -40,7 +40,7 @@ MOST_IDLE = 64
 LARGEST_ANSWER = 1024 * 1024
 """Bytes of an answer that are read. A longer one is not the API's."""
 
-_REST_OF_ANSWER = 0.05  # seconds in which a body that is there already is read, whatever the deadline
+_REST_OF_ANSWER = 0.05  # seconds to read a body that has already arrived, whatever the deadline
 
 _USER_AGENT = f"cms-python-client/{__version__} Python/{sys.version.split()[0]} ({sys.platform})"
 
@@ -83,7 +83,7 @@ class Transport:
             self._settings = session.merge_environment_settings(host, {}, True, None, None)
         if self._settings["verify"] is True:
             self._settings["verify"] = os.environ.get("SSL_CERT_FILE") or True
-        # An adapter holds one connection. While it is idle it stands here, with the time since when.
+        # Each adapter holds one connection; idle ones are kept here with the time since which they are idle.
         self._idle: list[tuple[HTTPAdapter, float]] = []
         self._process = os.getpid()
         self._closed = False
@@ -103,7 +103,7 @@ class Transport:
                 of the body comes; silence amid the answer may take as long again.
 
         Returns:
-            What came back. Nothing that the network does raises.
+            The result. Nothing that the network does raises.
         """
         event = _Event(body)
         adapter = self._take_adapter()
@@ -117,14 +117,14 @@ class Transport:
     def _exchange(self, adapter: HTTPAdapter, path: str, event: _Event, timeout: float) -> Answer | NoAnswer:
         request = requests.Request("POST", self._host + path, self._headers, data=event).prepare()
         limits = (min(timeout, CONNECT_TIMEOUT), timeout)
-        # The end of the block closes a connection on which something may still come.
+        # Leaving the block closes a connection on which more bytes may arrive.
         with adapter.send(request, timeout=limits, **self._settings) as response:
             status, headers = response.status_code, response.headers
             if status < 200:
                 return NoAnswer(Reason.DROPPED, True, f"an interim answer came as if it were the last ({status})")
             if status == 407:  # a proxy's, never the service's
                 return NoAnswer(Reason.PROXY, False, "it wants a user name and password")
-            # Where this process was stopped beyond the deadline, the whole answer may be there already.
+            # If this process was stopped past the deadline, the whole answer may have arrived already.
             latest = max((event.sent_at or 0.0) + timeout, time.monotonic() + _REST_OF_ANSWER)
             content = _read(response.raw, latest)
         return Answer(
@@ -138,7 +138,7 @@ class Transport:
 
     def _take_adapter(self) -> HTTPAdapter:
         if self._process != os.getpid():
-            # These are our parent's, from before the fork: each of us would read the other's answers.
+            # After a fork, parent and child would read each other's answers on a shared connection.
             self._close_idle()
             self._process = os.getpid()
         with suppress(IndexError):
@@ -169,7 +169,7 @@ class Transport:
         if isinstance(error, requests.exceptions.InvalidSchema):
             detail = 'a SOCKS proxy needs: pip install "requests[socks]"'
         elif reason is Reason.SETTINGS and self._settings["proxies"]:
-            # The error's own words quote the proxy's address up to the first slash, be it half a password.
+            # The error quotes the proxy's address up to the first slash, which may include half a password.
             detail = "the proxy's address cannot be used; in its password, write / ? # @ as %2F %3F %23 %40"
         return NoAnswer(reason, sent, self._mask.in_text(detail))
 
@@ -189,20 +189,20 @@ def _read(raw: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
     while len(content) < LARGEST_ANSWER:
         if time.monotonic() >= deadline:
             raise socket.timeout("timed out")
-        # Unpacked only afterwards: urllib3 would wait for something to unpack, past the deadline.
+        # Unpack only afterwards: urllib3 would wait past the deadline for data to unpack.
         piece = raw.read1(LARGEST_ANSWER, decode_content=False)
         if not piece:
             break
         content += piece
     if "Content-Encoding" not in raw.headers:
         return bytes(content)
-    # Nothing but plain bytes was asked for, and not everybody heeds that.
+    # Servers may compress although only the identity encoding was accepted.
     packed = urllib3.HTTPResponse(io.BytesIO(content), raw.headers, preload_content=False)
     return packed.read(LARGEST_ANSWER, decode_content=True)
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the error at the bottom, which says it shortest; libraries wrap errors in errors."""
+    """Return the innermost error, which has the shortest message; libraries wrap errors in errors."""
     while True:
         nested = [arg for arg in error.args if isinstance(arg, BaseException)]
         inner = nested[-1] if nested else error.__cause__ or error.__context__
@@ -217,12 +217,12 @@ def _reason_for(error: Exception, inner: BaseException, sent: bool) -> Reason:
     if sent:
         return Reason.DROPPED
     if isinstance(inner, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return Reason.REFUSED  # hung up amid the handshake, as a server does that restarts
+        return Reason.REFUSED  # closed during the handshake, as by a server that restarts
     if isinstance(inner, ssl.SSLError) or type(error) is OSError:  # the latter for a CA bundle that is not there
         return Reason.TLS
     if isinstance(error, requests.exceptions.ProxyError) or isinstance(inner, HTTPException):
         return Reason.PROXY  # nobody else answers before the event was sent
     if isinstance(inner, socket.gaierror):
-        # What a resolver answers with "not just now" may work in a minute; "no such name" will not.
+        # A resolver's temporary failure may pass within a minute; "no such name" will not.
         return Reason.DNS if inner.errno == socket.EAI_AGAIN else Reason.HOST_NOT_FOUND
     return Reason.REFUSED if isinstance(error, requests.ConnectionError) else Reason.SETTINGS

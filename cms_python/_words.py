@@ -1,4 +1,4 @@
-"""The service's own words, out of the forms in which services write errors. Pure.
+"""Reads the service's error text out of the forms in which services write errors. Pure.
 
 Known forms are the documented one (``error``, ``type``, ``details``), NestJS's (``message`` as a list beside a bare
 reason phrase), RFC 9457's (``title``, ``detail``) and ``{"errors": [...]}`` with texts or objects in it.
@@ -62,7 +62,7 @@ def details_of(body: Mapping[str, object]) -> dict[str, object]:
 
 
 def _with_python_names(value: object, levels: int = _DEEPEST) -> object:
-    """Name fields as Python does, in whatever way the service groups them."""
+    """Return details under the fields' Python names, however the service groups them."""
     if isinstance(value, Mapping) and levels:
         return {PYTHON_NAMES.get(key, key): _with_python_names(inner, levels - 1) for key, inner in value.items()}
     if isinstance(value, list) and levels:

@@ -204,7 +204,7 @@ class CMSClient:
             event: What to send.
 
         Returns:
-            What became of it, typed; :meth:`~cms_python.Outcome.to_dict` gives the documented dict.
+            The outcome, typed; :meth:`~cms_python.Outcome.to_dict` gives the documented dict.
 
         Raises:
             RuntimeError: The client is closed.
@@ -235,7 +235,7 @@ class CMSClient:
                 return outcome
             _log.info("attempt %d: %s; next in %.1f s", failures, outcome.message, wait)
             time.sleep(wait)
-            if self._closed:  # meanwhile, by another thread: what is known of the event so far is not lost
+            if self._closed:  # closed by another thread meanwhile: return what is known of the event so far
                 return outcome
 
     def attempt(self, event: WireEvent) -> Outcome:

@@ -47,7 +47,7 @@ class Field(NamedTuple):
 
 
 def _is(value: object, kind: type[T]) -> TypeGuard[T]:
-    # isinstance() would believe what a mock or a proxy says of itself, which no JSON writer does.
+    # isinstance() would accept mocks and proxies, which JSON writers do not.
     return issubclass(type(value), kind)
 
 
@@ -80,7 +80,7 @@ def _email(value: object) -> str:
 
 
 def _web_url(value: object) -> str:
-    # Of all texts the one without a limit: signed addresses of pictures take a thousand characters and more.
+    # The only text without a length limit: signed URLs of pictures may exceed a thousand characters.
     text = _text_of(0, sys.maxsize, value)
     if not _WEB_URL.fullmatch(text) or _CONTROL.search(text):
         raise ValueError("must be an http or https URL")
@@ -99,7 +99,7 @@ def _amount(value: object) -> int:
 
 
 def _whole_number(value: object) -> int | None:
-    if _is(value, bool):  # an int to Python, and never an amount to anybody
+    if _is(value, bool):  # a bool is an int in Python, but never an amount
         return None
     if _is(value, int):
         return int.__int__(value)
@@ -107,7 +107,7 @@ def _whole_number(value: object) -> int | None:
         # NumPy's and pandas' integers. A mock has an index as well, and does not equal it.
         number = operator.index(value)  # type: ignore[arg-type]
         return number if value == number else None
-    except Exception:  # other people's code
+    except Exception:  # may raise anything
         return None
 
 
@@ -136,14 +136,14 @@ def wire_time(instant: datetime) -> str:
         ValueError: The time lies outside the years 1 to 9999 once it is turned into UTC, or is none.
     """
     try:
-        # A zone that knows no offset is none: astimezone() would take the machine's own instead.
+        # Without an offset from the zone, astimezone() would use the machine's own zone.
         if instant.utcoffset() is not None:
             instant = instant.astimezone(timezone.utc)
         text = instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
     except OverflowError:
         raise ValueError("must lie within the years 1 to 9999 in UTC") from None
     except Exception as error:
-        # Zones and kinds of datetime are other people's code.
+        # Zones and subclasses of datetime may raise anything.
         raise ValueError(f"must be a datetime that can be turned into UTC ({type(error).__name__})") from None
     if not _WIRE_TIME.fullmatch(text):
         raise ValueError("must be a point in time")  # pandas' NaT is a datetime, too

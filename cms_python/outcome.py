@@ -134,12 +134,12 @@ class Outcome:
 
     @property
     def success(self) -> bool:
-        """Whether the service has the event, and has it from us as far as we know."""
+        """True if the service has the event, and has it from us as far as we know."""
         return self.status is Status.ACCEPTED or (self.status is Status.DUPLICATE and self.may_have_arrived)
 
     @property
     def asks_to_wait(self) -> bool:
-        """Whether the service itself asked to come back later: with a 429, or with ``Retry-After``."""
+        """True if the service itself asked to come back later: with a 429, or with ``Retry-After``."""
         return self.status_code == 429 or self.retry_after is not None
 
     def to_dict(self) -> TrackResult:
@@ -182,7 +182,7 @@ def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
         return _of_rejected_token(answer, body, host)
     if answer.status == 429 or answer.status >= 500 or answer.status == 408:
         outcome = _of_error(Status.BUSY, answer, body)
-        # A 503 and a 429 are said before the work, any other of these may be said after it.
+        # A 503 or a 429 is answered before the event is processed; the others may come afterwards.
         return replace(outcome, may_have_arrived=answer.status not in (429, 503))
     if 200 <= answer.status < 300:
         return _of_success(kind, answer, body, host) if body is not None else _of_2xx_without_object(answer, host)
@@ -214,7 +214,7 @@ def _of_2xx_without_object(answer: Answer, host: str) -> Outcome:
         cut_off = NoAnswer(Reason.DROPPED, sent=True, detail="it ended without a word on its length")
         return _of_no_answer(cut_off, host)
     if answer.says_json and not _is_json(answer.body):
-        # Announced as JSON and cut short or garbled on the way: the service may well have taken the event.
+        # JSON that was cut short or garbled on the way: the service may have recorded the event.
         return _of_no_answer(NoAnswer(Reason.DROPPED, sent=True, detail="its JSON is broken"), host)
     return _of_other_server(answer, host)
 
@@ -251,7 +251,7 @@ def _says_no(body: Mapping[str, object]) -> bool:
     flags = [body[key] for key in ("success", "status") if body.get(key) is not None]
     if body.get("success") == 0 or any(_is_no(flag) for flag in flags):
         return True
-    # Without a flag that says yes, an error or an error's code is a no.
+    # Without a success flag, an error or an error code means a refusal.
     said = body.get("error") or body.get("errors") or _is_error_code(body.get("statusCode"))
     return True not in flags and bool(said)
 
@@ -286,7 +286,7 @@ def _of_error(status: Status, answer: Answer, body: dict[str, object] | None) ->
 def _of_rejected_token(answer: Answer, body: dict[str, object] | None, host: str) -> Outcome:
     outcome = _of_error(Status.UNAUTHORIZED, answer, body)
     if body is None and answer.is_web_page:
-        # It may be the wrong host that says so, not the service.
+        # The answer may come from a wrong host and not from the service.
         return replace(outcome, message=f"{outcome.message}. {_other_hosts(host)}")
     return outcome
 

@@ -1,1 +1,1 @@
-"""Access to the service: whose token, which account, which host, and whether it answers."""
+"""Access to the service: the token, its account, the host, and whether the host answers."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from hashlib import sha256
 
-# What a key begins with says what is known of its account.
+# The prefix of a key tells how the account was identified.
 _JWT, _PROFILE, _TOKEN, _NAME = "jwt ", "profile ", "token ", "account "
 
 
@@ -17,7 +17,7 @@ class Account:
     """An account at the service.
 
     Attributes:
-        key: What tells it from others in journal and ledger: the JWT's issuer and subject, else the profile, else a
+        key: Its identity in journal and ledger: the JWT's issuer and subject, else the profile, else a
             hash of the token. A renewed JWT has the same key. It opens nothing.
         subject: The JWT's ``sub``, or None.
         issuer: The JWT's ``iss``, or None.
@@ -30,7 +30,7 @@ class Account:
     expires_at: datetime | None = None
 
     def expired(self, now: datetime) -> bool:
-        """Return whether the token says of itself that it is over.
+        """True if the token says of itself that it has expired.
 
         Args:
             now: An aware time.
@@ -39,7 +39,7 @@ class Account:
 
 
 def account_of(token: str, profile: str | None) -> Account:
-    """Read the account off a token.
+    """Identify the account of a token.
 
     Args:
         token: The bearer token, a JWT or anything else.
@@ -75,19 +75,19 @@ def shared(account: Account, name: str | None) -> Account | None:
 
 
 def owner_in(key: str) -> str | None:
-    """Return whose an account is: the name that was given to it, or its JWT's ``sub``; None where nobody knows."""
+    """Return the owner in an account's key: the name given to it or its JWT's ``sub``; None if unknown."""
     if key.startswith(_NAME):
         return key[len(_NAME) :]
     return str(json.loads(key[len(_JWT) :])[1]) if key.startswith(_JWT) else None
 
 
 def is_profile(key: str) -> bool:
-    """Return whether an account is known by the profile of its token."""
+    """Return whether an account is identified by the profile of its token."""
     return key.startswith(_PROFILE)
 
 
 def is_token_alone(key: str) -> bool:
-    """Return whether only the token itself tells an account, so that a renewed one seems to be another's."""
+    """Return whether an account is identified by its token only, so that a renewed one looks like another."""
     return key.startswith(_TOKEN)
 
 

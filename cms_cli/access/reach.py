@@ -1,4 +1,4 @@
-"""Does a host answer, and like an API? Asked without the token, and without sending an event."""
+"""Asks whether a host answers, and like an API. Sends neither the token nor an event."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def ask(host: str, timeout: float) -> Reach:
 
 
 def _no_login(request: PreparedRequest) -> PreparedRequest:
-    # Given instead of nothing, so that requests does not look for a password in ~/.netrc.
+    # Without it, requests would look for a password in ~/.netrc.
     return request
 
 
 def _beginning(answer: Response) -> bytes:
-    """Return what comes first of a body; nothing where it breaks off: the host has answered."""
+    """Return the first bytes of a body; b"" if it breaks off, since the host has answered all the same."""
     from urllib3.exceptions import HTTPError
 
     try:

@@ -43,7 +43,7 @@ class Token:
 
     Attributes:
         value: The token itself.
-        origin: Where it came from.
+        origin: Its origin.
         profile: The profile of the config file that it belongs to, or None.
     """
 
@@ -54,7 +54,7 @@ class Token:
 
 @dataclass(frozen=True)
 class TokenSource:
-    """A place that has a token.
+    """A place that may hold a token.
 
     Attributes:
         origin: Which.
@@ -78,12 +78,12 @@ class TokenSource:
 
 
 def checked(text: str, where: str, hint: str = "") -> str:
-    """Return the token in a text, without the blanks and line breaks around it.
+    """Return the token in a text, without the spaces and line breaks around it.
 
     Args:
         text: The text, which no message quotes.
-        where: Where it came from, for messages.
-        hint: Where to get one, if the text is empty.
+        where: Its origin, for messages.
+        hint: The hint if the text is empty.
 
     Raises:
         TokenError: There is none in it, or no HTTP header could carry it.
@@ -158,7 +158,7 @@ def from_command(command: str | list[str], where: str) -> str:
     except subprocess.TimeoutExpired:
         raise TokenError(f"{where}: gave no token within {COMMAND_SECONDS:.0f} s") from None
     finally:
-        process.kill()  # if it has not ended by itself
+        process.kill()  # if it is still running
         process.wait()
     if len(out) > _LONGEST:
         raise TokenError(f"{where}: the command printed more than {_LONGEST // 1024} KiB, which is no token")
@@ -176,7 +176,7 @@ def from_command(command: str | list[str], where: str) -> str:
 
 
 def _outputs_of(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """Read what a command prints, until its end or until that is more than a token can be.
+    """Read what a command prints, until it ends or has printed more than a token can be.
 
     Raises:
         subprocess.TimeoutExpired: It takes longer than a minute.
@@ -193,7 +193,7 @@ def _outputs_of(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
     assert process.stderr is not None
     read_of = [b"", b""]
     streams = enumerate((process.stdout, process.stderr))
-    # Daemons: what the command has started may keep its outputs open for ever.
+    # Daemon threads: processes that the command has started may keep its outputs open for ever.
     readers = [threading.Thread(target=read, args=(stream, at), daemon=True) for at, stream in streams]
     deadline = time.monotonic() + COMMAND_SECONDS
     for reader in readers:

@@ -67,7 +67,7 @@ def _as_given(flags: Mapping[str, str | None]) -> str:
 
 
 def fetch_token(console: Console, settings: Settings) -> Token:
-    """Get the token; where that may take time (a command, a file that is a pipe), say what is waited for.
+    """Fetch the token; if that may take time (a command, a file that is a pipe), show what it waits for.
 
     Raises:
         TokenError: There is none, or it cannot be fetched.

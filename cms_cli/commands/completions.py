@@ -90,14 +90,14 @@ def runs(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def unfinished_runs(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Offer the replays that can be gone on with, the newest first."""
+    """Offer the replays that can be resumed, the newest first."""
     return _runs(ctx, incomplete, unfinished=True)
 
 
 def _runs(ctx: typer.Context, incomplete: str, *, unfinished: bool) -> list[str]:
     try:
         found = [run for folder, url in _places(ctx) for run in _read(folder, url)]
-    except Exception:  # whatever is wrong with config or journal: a shell waits for an answer, not for an error
+    except Exception:  # a shell shows no errors: with a broken config or journal it just offers nothing
         return []
     found.sort(key=lambda run: run.created, reverse=True)
     known = [run.name for run in found if not unfinished or run.state.value == "unfinished"]

@@ -65,7 +65,7 @@ def list_(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> None:
-    """Show every setting that holds, and where it comes from."""
+    """Show every setting and where it comes from."""
     console, settings = begin(
         Flags(config=config, profile=profile, json=json, output=output, quiet=quiet, no_color=no_color)
     )
@@ -83,7 +83,7 @@ def get(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """Show the value of a setting that holds; ends with 1 if there is none.
+    """Show the value of a setting; ends with 1 if it has none.
 
     With profiles.NAME.KEY, what the config file has there. A token is never shown.
     """

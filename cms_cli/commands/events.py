@@ -52,7 +52,7 @@ _HINTS: Mapping[str, str] = {
 
 
 class EventCommand(Command):
-    """A command whose page has the flags that most people need; ``--help-all`` has every one."""
+    """A command whose page has the flags that most people need; ``--help-all`` shows every flag."""
 
     essential = ESSENTIAL
 
@@ -84,7 +84,7 @@ def track_or_replay(request: TrackRequest) -> ExitCode:
 
 
 def track(request: TrackRequest) -> ExitCode:
-    """Check one event, send it and show what became of it.
+    """Check one event, send it and show its outcome.
 
     Raises:
         CommandError: Flags or settings cannot be used, or there is no token; nothing was sent.
@@ -101,7 +101,7 @@ def track(request: TrackRequest) -> ExitCode:
         try:
             output.outcome(console, settings.output, kind, outcome)
         except OSError:
-            # Who reads only that the disk is full sends a lead again that was accepted.
+            # Without it, a full disk would hide that the lead was accepted, and it would be sent again.
             console.error(f"what became of the {kind.value}: {output.headline(kind, outcome)}")
             raise
     return of_event(kind, outcome)
@@ -144,7 +144,7 @@ def read_event(kind: EventKind, flags: EventFlags, zone: str) -> Event:
     try:
         event = LeadEvent(**values) if kind is EventKind.LEAD else SaleEvent(**values)
     except InvalidEventError as error:
-        # What was found above says more than "is required" of the value that is therefore not there.
+        # A problem found above is more specific than "is required".
         problems = {**error.problems, **problems}
     if problems or event is None:
         lines = [f"  --{name.replace('_', '-')} {problems[name]}" for name in values if name in problems]

@@ -45,7 +45,7 @@ _RUNS_COMMAND = re.compile(r"cms (runs (resume|show|failures) (?:lead|sale)-\w+)
 
 
 def replay_file(request: TrackRequest) -> ExitCode:
-    """Replay a file, or rehearse it, and show what became of it.
+    """Replay a file, or rehearse it, and show the report.
 
     Raises:
         CommandError: It cannot be done.
@@ -53,7 +53,7 @@ def replay_file(request: TrackRequest) -> ExitCode:
     console, settings = begin(request.flags)
     shape = shape_of(request, settings)
     (path,) = request.file.inputs.values()
-    if path != "-" and not Path(path).exists():  # said before a token is missed, or a command run to get one
+    if path != "-" and not Path(path).exists():  # before a token is looked for
         raise CommandError(f"{path}: {os.strerror(errno.ENOENT)}", "Check the path, and the folder you are in.")
     delivery = delivery_of(request.delivery, settings, sandbox=request.sandbox)
     sending = not request.dry_run
@@ -88,7 +88,7 @@ def replay_file(request: TrackRequest) -> ExitCode:
 
 
 def require_state(target: Target, console: Console) -> None:
-    """Make sure that what was sent is known, and kept where it was asked for.
+    """Check that the state was initialised if that is required, and warn of an unencrypted database.
 
     Raises:
         JournalError: The folder was not initialised, and has to be; or the database cannot be used.
@@ -107,7 +107,7 @@ def require_state(target: Target, console: Console) -> None:
 
 
 def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
-    """Go on with a run, under the account that it belongs to.
+    """Resume a run under the account that it belongs to.
 
     Raises:
         CommandError: It cannot be done.
@@ -116,7 +116,7 @@ def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
 
 
 def resume_all(asked: ResumeRequest) -> ExitCode:
-    """Go on with every unfinished run of the account, the oldest first.
+    """Resume every unfinished run of the account, the oldest first.
 
     Raises:
         CommandError: It cannot be done.
@@ -185,7 +185,7 @@ def _resume(run: Run, asked: ResumeRequest, *, show: bool) -> ReplayReport:
 
 
 def _check_account(run: Run, target: Target, console: Console) -> None:
-    """Keep one account's sales from being sent as another's, as far as a token tells."""
+    """Refuse a token that names another account than the run's, as far as a token tells."""
     account = target.account
     if account is None or account.key == run.account:
         return
@@ -253,7 +253,7 @@ def view_of(kind: EventKind, target: Target, console: Console, delivery: Deliver
 
 
 def client_for(target: Target, settings: Settings) -> CMSClient:
-    """Make a client whose every repeat is the replay's decision."""
+    """Return a client that never retries on its own, since the replay decides that."""
     try:
         return CMSClient(target.token, target.url, timeout=settings.timeout, retries=0)
     except ValueError as problem:
@@ -262,7 +262,7 @@ def client_for(target: Target, settings: Settings) -> CMSClient:
 
 @contextmanager
 def explained(console: Console) -> Iterator[None]:
-    """Turn what a replay raises into what ends a command; commands in its hints get the flags that they need."""
+    """Turn a replay's errors into command errors, and add the flags that the commands in their hints need."""
     try:
         yield
     except (InputError, RunConflictError) as error:
@@ -305,7 +305,7 @@ def stoppable(view: ReplayView) -> Iterator[None]:
     view.when_stoppable(listen)
     try:
         yield
-    except MachineError as error:  # as a database that is gone; somebody did not wait for it any longer
+    except MachineError as error:  # such as a database that was waited for
         if not received:
             raise
         raise CommandError(error.message, error.hint, ExitCode(128 + received[-1])) from error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EventFlags:
-    """The fields of one event, as text; with a file, the values for rows whose own is missing or empty."""
+    """The fields of one event, as text; with a file, the values for rows that lack their own."""
 
     event_name: str | None
     customer_external_id: str | None

@@ -1,4 +1,4 @@
-"""``cms runs``: earlier replays, and what is left to do of them."""
+"""``cms runs``: earlier replays and their remaining rows."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -94,7 +94,7 @@ def show(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """Show how far a replay has come; also while it runs."""
+    """Show the progress and counts of a replay; also while it runs."""
     from cms_cli.replay.plan import problems_of
     from cms_cli.terminal import runs as render
 
@@ -295,7 +295,7 @@ def prune(
 
 
 def _own_scope(console: Console, settings: Settings, journal: "Journal") -> int:
-    """Return the number of the account whose token is at hand.
+    """Return the number of the account of the token at hand.
 
     Raises:
         CommandError: There is no token, or it does not say whose it is.

@@ -156,7 +156,7 @@ def serve(
             seed=seed,
             answer=answer,
         )
-    # Ctrl-C and SIGTERM are how a server ends: no error, and what is being answered is answered.
+    # Ctrl-C and SIGTERM end a server without an error, after the requests in progress are answered.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server:
         render.serving(console, settings.output, server.url, str(server.db), "anything" if token is None else token)
@@ -169,7 +169,7 @@ def serve(
 
 @contextmanager
 def _explained(console: Console, db: Optional[str], port: int) -> Iterator[None]:
-    """Turn what keeps the server from starting into what ends the command."""
+    """Turn errors that keep the server from starting into command errors."""
     from cms_cli.sandbox import OptionError, StoreError
 
     try:

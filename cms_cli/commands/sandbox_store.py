@@ -1,4 +1,4 @@
-"""The sandbox's store as commands name it, and what helps where it cannot be used."""
+"""The sandbox's store as commands name it, and the hint when it cannot be used."""
 
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -21,5 +21,5 @@ def store_of(settings: Settings, db: Optional[str]) -> Path:
 
 
 def store_error(console: Console, problem: Any, db: Optional[str]) -> CommandError:
-    """Return what ends a command whose store cannot be used."""
+    """Return the command error for a store that cannot be used."""
     return CommandError(str(problem), way_out(problem, console, db), ExitCode.INTERNAL)

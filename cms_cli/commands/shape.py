@@ -54,7 +54,7 @@ def shape_of(request: TrackRequest, settings: Settings) -> Shape:
 
 
 def _check_decimal(text: str | None) -> None:
-    """Refuse a sign that no amount has, also for a file whose amounts have none."""
+    """Refuse an unknown decimal mark, even for a file whose amounts have none."""
     if not text:
         return
     from cms_cli.replay.model import Problem

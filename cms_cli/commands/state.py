@@ -1,4 +1,4 @@
-"""``cms state``: where it is kept what was sent."""
+"""``cms state``: initialise, inspect and upgrade the state, and import it into a database."""
 
 from typing import Annotated, Optional
 
@@ -70,7 +70,7 @@ def init(
 
 
 def _initialise(settings: Settings) -> tuple[str, bool]:
-    """Make the state; returns where it is, for people, and whether there was none."""
+    """Initialise the state; return its place, for people, and whether there was none."""
     if settings.state_url is None:
         from cms_cli.replay.journal import state_mark
 
@@ -124,7 +124,7 @@ def upgrade(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """Move the tables of shared state on to the format of this version, once no older version uses them."""
+    """Upgrade the tables of shared state to this version's format, once no older version uses them."""
     from cms_cli.commands.replay import explained
     from cms_cli.terminal import state as render
 
@@ -164,7 +164,7 @@ def import_(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """Take what this machine has sent, and its unfinished runs, over into the database that CMS_STATE_URL names.
+    """Copy what this machine has sent, and its unfinished runs, into the database that CMS_STATE_URL names.
 
     For the account of the token. From then on the state folder is no longer used for it. Importing once more, after
     an interruption, takes over what is missing.

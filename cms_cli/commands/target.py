@@ -51,7 +51,7 @@ class Target:
     profile: str | None = None
     sandbox: bool = False
 
-    # Only a replay asks for these two, and finding them out loads what a single event can do without.
+    # Computed on demand: only a replay needs these two, and they load modules that a single event does not.
 
     @cached_property
     def state_dir(self) -> Path:
@@ -65,12 +65,12 @@ class Target:
 
     @property
     def state_required(self) -> bool:
-        """Whether the state folder has to be one that was initialised."""
+        """True if the state folder must have been initialised."""
         return self.settings.state_required and not self.sandbox and self.state_url is None
 
     @cached_property
     def account(self) -> Account | None:
-        """Whose token it is; None where there is none.
+        """The account of the token; None if there is no token.
 
         Raises:
             CommandError: The state is shared, and the token does not say whose it is.
@@ -151,7 +151,7 @@ def _service(url: str, settings: Settings, token: Token | None) -> Target:
 
 
 def way_out(error: Exception, console: Console, db: str | None = None) -> str:
-    """Return what helps where a sandbox's store cannot be used: a command that empties it, or another place.
+    """Return the hint for a sandbox store that cannot be used: a command that empties it, or another place.
 
     Args:
         error: Why it cannot be used.

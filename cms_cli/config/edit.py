@@ -56,7 +56,7 @@ def put(document: Any, section: str, key: str, value: object) -> None:
 
 
 def take(document: Any, section: str, key: str) -> bool:
-    """Remove a key; tell whether it was there. A profile stays, even an empty one."""
+    """Remove a key and return whether it was there. A profile stays, even an empty one."""
     table = document if not section else document.get("profiles", {}).get(section, {})
     if key not in table:
         return False

@@ -40,7 +40,7 @@ class ConfigFile:
     """A config file, read and checked.
 
     Attributes:
-        path: Where it is, or would be.
+        path: Its path, whether or not it exists.
         exists: Whether it is there.
         top: The keys on top.
         profiles: The keys of each profile.
@@ -54,7 +54,7 @@ class ConfigFile:
     mappings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     def value(self, key: str, profile: str) -> tuple[Any, str] | None:
-        """Find what a profile has for a key.
+        """Return a profile's value of a key.
 
         Returns:
             The value, checked, and the key's full name (``profiles.shop.host``); None where nothing is said.
@@ -74,7 +74,7 @@ class ConfigFile:
         return name == DEFAULT_PROFILE or name in self.profiles
 
     def secret(self) -> str:
-        """Return what of the file must not be read by others: ``token``, ``password``, or "" for nothing."""
+        """Return the kind of secret in the file: ``token``, ``password``, or "" for none."""
         sections = [self.top, *self.profiles.values()]
         if any("token" in section for section in sections):
             return "token"
@@ -126,7 +126,7 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
 
 
 def _problems(table: Mapping[str, Any], text: str) -> list[tuple[str, str]]:
-    """Everything that is wrong with a file: where (``, line 3``), and what."""
+    """Return everything that is wrong with a file: where (``, line 3``), and what."""
     found = _section_problems({k: v for k, v in table.items() if k not in _TABLES}, "", text)
     for name, section in _tables(table.get("mappings", {})):
         if not isinstance(section, dict):
@@ -188,7 +188,7 @@ def _line(text: str, section: str, key: str) -> str:
 def default_path() -> Path:
     """Return the default path of the config file, in the platform's config directory."""
     if sys.platform == "linux" and not os.environ.keys() & {"XDG_CONFIG_HOME", "ANDROID_DATA"}:
-        # What platformdirs says there, without the 5 ms that loading it takes; a test holds the two together.
+        # The same path as platformdirs', without the 5 ms that loading it takes; a test compares the two.
         return Path("~/.config/cms/config.toml").expanduser()
     import platformdirs
 

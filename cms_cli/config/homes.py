@@ -1,4 +1,4 @@
-"""``~`` at the beginning of a path, also where nobody has a home."""
+"""``~`` at the beginning of a path, also on a system without home folders."""
 
 from __future__ import annotations
 

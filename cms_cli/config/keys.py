@@ -34,11 +34,11 @@ class Key:
     """A setting.
 
     Attributes:
-        help: What it is for: one sentence, for help pages and lists.
+        help: Its purpose in one sentence, for help pages and lists.
         check: Returns the value to use for a value of the config file or for text; raises ValueError with a message
             that continues the name of the setting.
         flag: Its flag; empty if it has none.
-        metavar: What help pages call the flag's value.
+        metavar: The name of the flag's value on help pages.
         variable: Its environment variable; empty if it has none.
         default: Its default; None if there is none, or if it depends on the machine.
         in_profiles: Whether a profile of the config file may have it.

@@ -66,7 +66,7 @@ class Settings:
 
     Attributes:
         flags: The common flags, as given.
-        config_path: Where the config file is, or would be.
+        config_path: The path of the config file, whether or not it exists.
         config: The config file.
         profile: The profile that holds.
 
@@ -155,12 +155,12 @@ class Settings:
 
     @property
     def state_required(self) -> bool:
-        """Whether a replay needs state that `cms state init` made."""
+        """True if a replay needs state that `cms state init` made."""
         return bool(self.get("state_required").value)
 
     @property
     def profile_has_own_state(self) -> bool:
-        """Whether it takes the profile to find the state, and not only to find the token."""
+        """True if the profile decides where the state is, and not only which token is used."""
         origins = {key: self.get(key).origin for key in ("state_dir", "state_url")}
         return any(origin.kind is OriginKind.FILE and origin.name != key for key, origin in origins.items())
 

@@ -25,7 +25,7 @@ def checked(value: object) -> str:
 
 
 def passwords_in(url: str) -> list[str]:
-    """Return the password of a URL, as it is written there and as it is; nothing where there is none."""
+    """Return the password of a URL, as written there and decoded; an empty result if there is none."""
     parts = urlsplit(url)
     written = [text for name, text in parse_qsl(parts.query) if name == "password"]
     # Not parts.password: a port that is a list, as for several hosts, is no reason to show the rest.

@@ -1,4 +1,4 @@
-"""TOML as people write it: parsed, and the line that a key stands on."""
+"""TOML, and the line numbers of its keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def line_of(text: str, section: str, key: str, nth: int = 1) -> int:
         text: The file.
         section: The section's name, ``map``; "" for the top.
         key: A key in it.
-        nth: Which section of this name is meant, where there are several: ``[[skip]]``.
+        nth: The index of the section among those of this name: ``[[skip]]``.
     """
     section, full = _bare(section), _bare(f"{section}.{key}".lstrip("."))
     here, heads = "", 0

@@ -1,4 +1,4 @@
-"""An input, opened: its table, where its fields come from, and its rows as mapping plans them."""
+"""An opened input: its table, the sources of its fields, and its rows as planned by the mapping."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_
 
 
 class Intake:
-    """An input whose rows can be planned. Where its fields come from is looked for when it is asked for.
+    """An input whose rows can be planned. The sources of its fields are found on first use.
 
     Attributes:
         source: Its bytes.
@@ -112,11 +112,11 @@ class Intake:
 
     @property
     def fed_back(self) -> bool:
-        """Whether it is a failures file."""
+        """True if the input is a failures file."""
         return set(ADDED) <= set(self.header)
 
     def planned(self) -> Iterator[PlannedRow]:
-        """Yield what becomes of every row, in file order.
+        """Yield every row as planned, in file order.
 
         Raises:
             InputError: The input cannot be read to its end.
@@ -134,7 +134,7 @@ class Intake:
                 yield left_out(row) or event_of(row)
 
     def save_mapping(self, path: Path) -> None:
-        """Write the mapping file that says all that was found or said.
+        """Write a mapping file with everything that was given or detected.
 
         Raises:
             InputError: It cannot be written.
@@ -149,12 +149,12 @@ class Intake:
         return [row.cells for row in islice(self.table(), count)]
 
     def columns(self, samples: Sequence[Sequence[str]]) -> tuple[MappedColumn, ...]:
-        """Return every field with what it is read from, and values among some rows."""
+        """Return every field with its source and sample values from some rows."""
         return mapped_columns(self.blueprint, samples)
 
 
 def _opener(source: Source, shape: Shape) -> Callable[[], Table]:
-    """Return what opens an input at its beginning."""
+    """Return a function that opens an input at its beginning."""
     encoding = shape.encoding or None
     if shape.format == "jsonl":
         keys: list[tuple[str, ...]] = []  # only the first pass looks for the keys

@@ -1,4 +1,4 @@
-"""The values that the stages of a replay hand to each other.
+"""The values that the stages of a replay exchange.
 
 ``bytes -> SourceRow -> PlannedEvent | RowProblem | SkippedRow -> staged -> outcome -> report``
 
@@ -28,7 +28,7 @@ SURPLUS = "_surplus"
 
 
 class ReplayError(Exception):
-    """A replay cannot begin, or go on.
+    """A replay cannot begin or continue.
 
     Attributes:
         message: What is wrong, in one line.
@@ -46,7 +46,7 @@ class InputError(ReplayError):
 
 
 class MachineError(ReplayError):
-    """This machine fails, not the input or the service: a full disk, a folder's rights. It exits with 3."""
+    """A failure of this machine and not of the input or the service, such as a full disk. Exits with 3."""
 
 
 class SourceRow(NamedTuple):
@@ -68,7 +68,7 @@ class Dialect:
     """The format of a file of rows.
 
     Attributes:
-        delimiter: What separates its cells; means nothing in JSON Lines.
+        delimiter: The delimiter of its cells; unused in JSON Lines.
         encoding: Its encoding.
         marked: Whether it begins with a byte order mark.
         json_lines: Whether it is JSON Lines rather than CSV.
@@ -90,7 +90,7 @@ class Dialect:
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong: with a value, or, once it says where, with a row.
+    """A problem of a value or of a row.
 
     Attributes:
         code: A short constant for programs: ``amount_not_a_number``.
@@ -124,13 +124,13 @@ class Problem(NamedTuple):
 
         Args:
             column: The column's header; None where the value is a constant.
-            name: What the message calls it.
+            name: Its name in the message.
         """
         return self._replace(column=column, message=f"{name} {self.message}")
 
 
 class RowProblem(NamedTuple):
-    """A row that cannot be sent, and why.
+    """A row that cannot be sent, with its problems.
 
     Attributes:
         row: As in :class:`SourceRow`.
@@ -150,7 +150,7 @@ class RowProblem(NamedTuple):
     def of(
         cls, row: int, line: int, cells: list[str], column: str | None, code: str, message: str, hint: str = ""
     ) -> RowProblem:
-        """Make one of a row with a single problem."""
+        """Return a row with a single problem."""
         return cls(row, line, cells, (Problem(code, message, hint, column, row, line),))
 
 
@@ -172,7 +172,7 @@ class PlannedEvent(NamedTuple):
         line: As in :class:`SourceRow`.
         cells: As in :class:`SourceRow`.
         wire: The request's JSON object: wire names, values checked.
-        refunded: How much of the amount was paid back since, in minor units; it is sent in full all the same.
+        refunded: The refunded part of the amount, in minor units; the event is sent in full all the same.
     """
 
     row: int

@@ -1,4 +1,4 @@
-"""``--failures`` and ``--results``: rows with what became of them, written as it goes.
+"""``--failures`` and ``--results``: rows with their outcomes, written during the run.
 
 A kill can cut a write only where the file goes on to its next page. So whole lines are written: those within a page
 together, one that crosses into the next by itself. Should one be cut all the same, the same command writes the file
@@ -33,7 +33,7 @@ from cms_cli.replay.model import (
 )
 from cms_cli.replay.reading.source import Source, sha256_of
 
-# Written here, these unreadable rows would become valid: a missing cell is written as an empty one.
+# Writing these rows would make them valid without their cause being fixed: a missing cell becomes an empty one.
 _CORRECTED_BY_WRITING = ("too_few_cells", "bad_quotes")
 _TO_CORRECT = "(the row {}: correct it and take this cell out)"
 _PAGE = 4096  # bytes; the smallest piece in which a system takes a write
@@ -52,7 +52,7 @@ class Layout:
 
         Args:
             header: The column names.
-            dialect: How the lines are written.
+            dialect: The dialect of the lines.
             to_feed_back: Whether rows must not be taken for corrected when the file is fed back: one that was left
                 out because it may have arrived is marked as unknown, and one that could not be read has a cell too
                 many.
@@ -75,7 +75,7 @@ class Layout:
         return Layout(self._header, dialect, to_feed_back=to_feed_back)
 
     def heading(self) -> str:
-        """Return what comes before the first row: the byte order mark that the input has, and the column names."""
+        """Return the text before the first row: the input's byte order mark and the column names."""
         mark = "\ufeff" if self.dialect.marked else ""
         return mark if self.dialect.json_lines else mark + self._csv([*(name for _, name in self._kept), *ADDED])
 
@@ -114,8 +114,8 @@ class RowFile:
 
         Args:
             path: The file.
-            layout: How rows are written.
-            flag: Which flag named it, for messages.
+            layout: The layout of the rows.
+            flag: The flag that named it, for messages.
 
         Raises:
             InputError: It cannot be written.

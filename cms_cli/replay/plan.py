@@ -1,4 +1,4 @@
-"""The plan of a replay. A dry run ends here, a run goes on from here: both decide by the same code."""
+"""The plan of a replay. A dry run ends with it and a run carries it out, so that both decide by the same code."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ from cms_python import EventKind
 
 @dataclass(frozen=True)
 class Job:
-    """An invocation: what every step of it needs.
+    """An invocation, with everything that its steps need.
 
     Attributes:
-        request: What was asked for.
+        request: The request.
         watcher: Shown what happens.
         journal: The journal; None in a dry run where there is none.
         scope: The number of host and account; None in a dry run where the journal has none.
@@ -66,16 +66,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan: what a replay is about to do.
+    """The plan of an invocation: its run, its preview and its rows.
 
     Attributes:
         run: The run; None in a dry run of an input that has none.
         new: Whether the input was staged just now.
-        preview: What somebody needs to see of it.
+        preview: Its preview.
         problems: The first rows that failed, and why.
         warnings: The preview's warnings, but for those about rows.
         settled: Reads its rows.
-        layout: How its rows are written into output files.
+        layout: The layout of its rows in output files.
         reopened: Statuses whose rows are to be sent again.
         unsettled: Of a run that was staged before, how many rows are pending once those are.
         end: The place at the end of a file of leads that was staged just now; else None.
@@ -99,13 +99,13 @@ class Plan:
 
 
 class Earlier(NamedTuple):
-    """The knowledge that earlier runs have of a file of leads.
+    """The facts that earlier runs give about a file of leads.
 
     Attributes:
         repeats: What to do with leads that look like one that was sent from another file: what ``--repeats`` says,
             or EXEMPT, since the new rows of a file that has only grown are new, and a failures file is fed back on
             purpose.
-        rows: How many rows it had when it was sent last; 0 where it was not.
+        rows: The number of rows that it had when it was last sent; 0 if it was not.
     """
 
     repeats: str = ""
@@ -113,7 +113,7 @@ class Earlier(NamedTuple):
 
 
 def find_run(job: Job) -> Run | None:
-    """Find the run that goes on with the input; None where a new one is to begin.
+    """Return the run that the input continues; None if a new one is to begin.
 
     Raises:
         RunConflictError: What is known of the input forbids to send it like this.
@@ -134,7 +134,7 @@ def find_run(job: Job) -> Run | None:
 
 
 def plan_of_run(job: Job, run: Run) -> Plan:
-    """Preview what is left of a run that was staged before.
+    """Plan the remaining rows of a run that was staged before.
 
     Raises:
         RunConflictError: What is asked for needs the input, or cannot be had of this run.
@@ -171,7 +171,7 @@ def plan_of_run(job: Job, run: Run) -> Plan:
 
 
 def problems_of(journal: Journal, run: Run, planned: Remaining | None = None) -> list[Problem]:
-    """Return the first rows of a run that failed, and why, in file order; as they are, or as they are planned."""
+    """Return the problems of the first failed rows of a run, in file order, as they are or as planned."""
 
     def rows(statuses: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
         return row_table.settled(journal, run, statuses, texts=False)
@@ -181,7 +181,7 @@ def problems_of(journal: Journal, run: Run, planned: Remaining | None = None) ->
 
 
 def _rows_of_run(job: Job, run: Run) -> Settled:
-    """Return what reads a run's rows; the cells that a finished run has dropped come from the input.
+    """Return a reader of a run's rows that takes the cells that a finished run has dropped from the input.
 
     Raises:
         RunConflictError: They are needed, and the input is not at hand.
@@ -199,7 +199,7 @@ def _rows_of_run(job: Job, run: Run) -> Settled:
 
 
 def _refuse_what_was_left_out(journal: Journal, run: Run) -> None:
-    """Rows that may have arrived were not mapped without --retry-unknown: a run cannot send them later.
+    """Refuse --retry-unknown for rows that a run has left out as unknown: it never mapped them.
 
     Raises:
         RunConflictError: There are such rows.
@@ -214,7 +214,7 @@ def _refuse_what_was_left_out(journal: Journal, run: Run) -> None:
 
 
 def plan_of_input(job: Job, stack: ExitStack) -> Plan:
-    """Stage an input, and preview what will be sent.
+    """Stage an input, and plan its rows.
 
     Args:
         job: The invocation; it has an input.
@@ -296,13 +296,13 @@ def _no_rows(_: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
 
 
 def _history(job: Job) -> History:
-    """Return what earlier runs have sent, unless that is to be forgotten."""
+    """Return the lookup of events that earlier runs have sent; an empty one if they are to be forgotten."""
     forgotten = job.request.delivery.fresh
     return History(None if forgotten else job.journal, job.scope, job.request.kind)
 
 
 def _earlier(job: Job, intake: Intake) -> Earlier:
-    """Find out whether a file of leads has grown at its end, or is sent again on purpose."""
+    """Return the facts about a file of leads: whether it has grown at its end or is sent again on purpose."""
     if job.request.delivery.fresh or intake.fed_back:
         return Earlier(EXEMPT)
     ends = _history(job).files()
@@ -311,7 +311,7 @@ def _earlier(job: Job, intake: Intake) -> Earlier:
 
 
 def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) -> tuple[Preview, tuple[str, ...]]:
-    """Preview an input that was staged just now; also returns the warnings that are not about the ledger."""
+    """Preview an input that was just staged; also return the warnings that are not about the ledger."""
     tally = stager.tally
     counts = {status.value: tally.counts[status.value] for status in RowStatus}
     pending = counts[RowStatus.PENDING.value]

@@ -1,4 +1,4 @@
-"""Bad rows, put together so that a page of them can be read: one line for what ails a thousand rows.
+"""Problems of rows, grouped so that a thousand rows with one problem take one line.
 
 ``1,204 rows: amount "n/a" is not a number (lines 17, 20, 31 and 1,201 more)``
 """
@@ -22,7 +22,7 @@ class ProblemGroup(NamedTuple):
 
     Attributes:
         problem: The problem of the first of them.
-        rows: How many rows have it.
+        rows: The number of rows that have it.
         lines: The first few lines, in the order of the file.
         mixed: Whether the rows have different messages: they came after the number of groups had reached its bound.
     """
@@ -65,11 +65,11 @@ class ProblemGroups:
     """
 
     def __init__(self, keep: int = 3, most: int = 100) -> None:
-        """Begin with none.
+        """Begin without groups.
 
         Args:
-            keep: How many line numbers a group remembers.
-            most: How many groups stand by themselves.
+            keep: The number of line numbers that a group keeps.
+            most: The number of groups before the others are put together.
         """
         self._keep = keep
         self._most = most

@@ -18,15 +18,15 @@ from cms_cli.replay.sending.turn import Turns
 
 @dataclass
 class Remaining:
-    """The rows of a run, as an invocation that goes on with it will find them when it has begun to send.
+    """The rows of a run as the invocation that resumes it will find them when it begins to send.
 
     Attributes:
         counts: Rows by outcome; ``pending`` are those that need a request.
         reopened: Statuses whose rows are to be sent again.
         sums: By currency, the minor units of what is pending.
-        free: How many of those rows cost nothing.
-        changed: How many rows have an invoice that was accepted before with another amount, and the first of them.
-        unsettled: How many rows are pending once those are, whether they need a request or not.
+        free: The number of those rows with amount 0.
+        changed: The number of rows whose invoice was accepted before with another amount, and the first of them.
+        unsettled: The number of rows that are pending once those are, whether they need a request or not.
         planned: By row, the status, code and error where they differ from what the journal has.
     """
 
@@ -39,7 +39,7 @@ class Remaining:
     planned: dict[int, tuple[RowStatus, str | None, str | None]] = field(default_factory=dict)
 
     def settled(self, rows: Settled) -> Settled:
-        """Return what reads the rows of a run as they are planned to be, from what reads them as they are."""
+        """Return a reader of a run's rows as planned, given a reader of them as they are."""
 
         def planned(statuses: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
             wanted = {status.value for status in statuses}
@@ -52,7 +52,7 @@ class Remaining:
         return planned
 
     def move(self, row: PendingRow, after: RowStatus, code: str, error: str) -> None:
-        """Count a row that was counted as pending under another status."""
+        """Move a row that was counted as pending to another status."""
         self.counts[RowStatus.PENDING.value] -= 1
         self.counts[after.value] += 1
         self.planned[row.row] = (after, code, error)
@@ -65,7 +65,7 @@ class Remaining:
 
 
 def remaining(journal: Journal, run: Run, how: Delivery, *, dry: bool) -> Remaining:
-    """Find out what is left of a run: every row that is pending, or will be again, is decided as its turn will be.
+    """Decide every row of a run that is pending or will be again, as its turn will decide it.
 
     Args:
         journal: The journal.
@@ -97,7 +97,7 @@ def remaining(journal: Journal, run: Run, how: Delivery, *, dry: bool) -> Remain
     gone = {row.row for row in left}
     for page in row_table.keys_by_row(journal, run, to_send):
         concerned = [row for row in turns.concerned(page, now) if row not in gone]
-        # Sent again, they have left no request behind.
+        # Rows to be sent again count as never sent.
         rows = [row._replace(sent_at=None) for row in row_table.numbered(journal, run, concerned)]
         for each in turns.foresee(rows, now):
             found.move(*each)

@@ -21,13 +21,13 @@ class ReplayReport:
         run: The run's name; None where nothing was staged (a dry run, invalid rows).
         file: The input, as it was named.
         counts: By outcome, over all rows of the input; every outcome is there.
-        seconds: How long this invocation took.
+        seconds: The duration of this invocation.
         problems: The first problems, in file order.
         stop: Why it ended before all rows had an outcome, if it did.
         reason: The same in words.
         finished_before: Whether the run had been finished by an earlier invocation, so that nothing was sent.
         blocked: Whether invalid rows kept everything from being sent.
-        warnings: What a careful person would want to know.
+        warnings: The warnings about input, token and earlier runs.
         new_warnings: Those of them that the preview did not show.
     """
 
@@ -45,7 +45,7 @@ class ReplayReport:
 
     @property
     def total(self) -> int:
-        """The rows read; the counts add up to it."""
+        """The number of rows read, which is the sum of the counts."""
         return sum(self.counts.values())
 
     @property

@@ -12,13 +12,13 @@ from cms_python import EventKind
 
 @dataclass(frozen=True)
 class Request:
-    """A replay, as it was asked for.
+    """A replay as it was asked for.
 
     Attributes:
         kind: Lead or sale.
         path: The input, or ``-`` for stdin; for a run that goes on without it, its name.
-        shape: What shapes the events.
-        delivery: How they are sent.
+        shape: The options that shape the events.
+        delivery: The options for sending them.
         host: The name by which the journal knows the host.
         account: The account's key in the journal; "" where a dry run has no token.
         state_dir: The folder of the journal.

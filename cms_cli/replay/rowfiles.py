@@ -1,4 +1,4 @@
-"""The files of ``--failures`` and ``--results``, filled while a run goes on."""
+"""The files of ``--failures`` and ``--results``, filled during a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RowFiles:
     """The open files of a run."""
 
     def __init__(self, files: list[tuple[RowFile, frozenset[str]]]) -> None:
-        """Take files, each with the outcomes of the rows that go into it."""
+        """Bind files, each with the statuses of the rows that go into it."""
         self._files = files
 
     def add(self, rows: list[SettledRow]) -> None:
@@ -43,12 +43,12 @@ def row_files(
     *,
     pending_too: bool,
 ) -> Iterator[RowFiles]:
-    """Create the files, with the rows in them that have their outcome already.
+    """Create the files, with the rows that already have their outcome.
 
     Args:
         failures: The file for rows that failed, or None.
         results: The file for every row, or None.
-        layout: How rows are written.
+        layout: The layout of the rows.
         settled: Reads the rows of some statuses.
         pending_too: Whether results have the rows that are still to be sent, since nothing will be.
 
@@ -64,7 +64,7 @@ def row_files(
                 continue
             file = RowFile(path, layout.of_file(path, to_feed_back=flag == "--failures"), flag)
             stack.callback(file.close)
-            # Closed here rather than when it is collected: the journal that it reads may be closed by then.
+            # Close it here and not on garbage collection, when the journal that it reads may be closed.
             with closing(settled(statuses)) as rows:
                 file.add(rows)
             files.append((file, frozenset(status.value for status in statuses)))
@@ -74,7 +74,7 @@ def row_files(
 
 
 def layout_of(run: Run, *, to_feed_back: bool = False) -> Layout:
-    """Return how rows of a run are written: as its input was."""
+    """Return the layout of a run's rows, which is that of its input."""
     if run.dialect:
         return Layout(run.header, Dialect.from_json(run.dialect), to_feed_back=to_feed_back)
     shape = Shape.from_json(run.shape)

@@ -35,10 +35,10 @@ _REPORTED_TOGETHER = 1000  # rows that a watcher is called with at once
 
 
 def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
-    """Bring every row of an input to its outcome, or as far as it goes.
+    """Send every row of an input as far as that is possible, and report.
 
     Args:
-        request: What was asked for.
+        request: The request.
         send: Makes one attempt.
         watcher: Shown what happens.
 
@@ -59,14 +59,14 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
         scope = runs.scope_of(journal, request.host, request.account)
         identity = (request.kind.value, source.sha256, request.shape.to_json())
         stack.enter_context(journal.hold(scope, *identity, waiting=watcher.waiting))
-        _check_moved(journal, request)  # with the run held, which an import has held before it copies anything
+        _check_moved(journal, request)  # with the run held, since an import holds it too before it copies anything
         job = Job(request, watcher, journal, scope, Intake(request, source), dry=False, begin=begin)
         plan = _plan(job, stack)
         return _begin(job, journal, plan, send) if plan.new else _go_on(job, journal, plan, send)
 
 
 def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Watcher) -> ReplayReport:
-    """Go on with a run that the journal has; the input itself is not needed.
+    """Resume a run that the journal has; the input itself is not needed.
 
     Raises:
         InputError: A flag cannot be used.
@@ -93,7 +93,7 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
 
 
 def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]:
-    """Decide what a replay would do, and send nothing. Writes nothing but the output files that were asked for.
+    """Plan a replay without sending. Writes nothing but the output files that were asked for.
 
     Raises:
         InputError: The input or a flag cannot be used.
@@ -121,7 +121,7 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
 
 
 def _looked_at(request: Request) -> tuple[Journal | None, warnings.Warnings]:
-    """Open the journal that a dry run reads, if there is one; also returns a warning where it reads none.
+    """Open the journal that a dry run reads, if there is one; also return a warning if it reads none.
 
     Raises:
         JournalError: The journal of the state folder is damaged or of a newer version.
@@ -138,12 +138,12 @@ def _looked_at(request: Request) -> tuple[Journal | None, warnings.Warnings]:
 
 
 def _check_moved(journal: Journal, request: Request, run: Run | None = None) -> None:
-    """Make sure that what this machine has sent before is known to the journal that is used.
+    """Check that the journal in use includes what this machine has sent before.
 
     Args:
         journal: The journal.
-        request: What was asked for.
-        run: The run that is gone on with; a renewed token may have another key than the account that it belongs to.
+        request: The request.
+        run: The run that is resumed; a renewed token may have another key than the account that it belongs to.
 
     Raises:
         InputError: It is not.
@@ -157,7 +157,7 @@ def _check_moved(journal: Journal, request: Request, run: Run | None = None) -> 
 
 
 def _lost_state(request: Request) -> warnings.Warnings:
-    """Warn of a state folder with which the run itself would not begin; a dry run needs none."""
+    """Warn of a state folder that the run itself would refuse; a dry run does not need one."""
     if not request.state_required:
         return ()
     try:
@@ -186,7 +186,7 @@ def _plan(job: Job, stack: ExitStack) -> Plan:
 
 
 def _settle_interrupted(job: Job, journal: Journal, run: Run) -> None:
-    """Write the outcome of rows whose requests an earlier process left without an answer."""
+    """Settle the rows whose requests an earlier process left without an answer."""
     journal.make_durable(against_power_cuts=run.kind == "lead")
     recovered = row_table.recover(journal, run, Clock(journal.ahead).now())
     if recovered and job.watcher.every_row:
@@ -194,12 +194,12 @@ def _settle_interrupted(job: Job, journal: Journal, run: Run) -> None:
 
 
 def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
-    """Ask, and send a run that was staged just now."""
+    """Ask, and send a run that was just staged."""
     request, watcher, run, preview = job.request, job.watcher, plan.run, plan.preview
     assert run is not None
     shown: tuple[str, ...] = ()
     try:
-        _check_moved(journal, request)  # once more: an import looks for runs only that have begun
+        _check_moved(journal, request)  # once more, since an import overlooks runs that have not begun
         if preview.blocked:
             watcher.blocked(preview)
             _report_staged(job, plan)
@@ -212,7 +212,7 @@ def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
         lifecycle.delete(journal, run)
         raise
     if preview.blocked:
-        # Nothing of it is left but the files asked for.
+        # A blocked run leaves nothing but its output files.
         lifecycle.delete(journal, run)
         return _report(job, plan, ())
     how = request.delivery
@@ -225,7 +225,7 @@ def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
 
 
 def _go_on(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
-    """Go on with a run that was staged before."""
+    """Resume a run that was staged before."""
     run = plan.run
     assert run is not None
     shown: tuple[str, ...] = ()
@@ -246,7 +246,7 @@ def _ask(watcher: Watcher, preview: Preview) -> None:
 
 
 def _report_staged(job: Job, plan: Plan) -> None:
-    """Report the rows whose outcome was known when they had been read."""
+    """Report the rows whose outcome was known when they were read."""
     if job.watcher.every_row:
         rows = plan.settled(set(RowStatus) - {RowStatus.PENDING})
         while some := list(islice(rows, _REPORTED_TOGETHER)):
@@ -254,7 +254,7 @@ def _report_staged(job: Job, plan: Plan) -> None:
 
 
 def _files(job: Job, plan: Plan) -> AbstractContextManager[RowFiles]:
-    """Create the output files, with the rows in them that have their outcome already."""
+    """Create the output files, with the rows that already have their outcome."""
     delivery = job.request.delivery
     nothing_sent = job.dry or plan.preview.blocked
     return row_files(delivery.failures, delivery.results, plan.layout, plan.settled, pending_too=nothing_sent)
@@ -287,7 +287,7 @@ def _window(request: Request, run: Run) -> SharedWindow | None:
 def _finish(
     job: Job, journal: Journal, plan: Plan, ended: Ended, shown: tuple[str, ...], *, finished_before: bool
 ) -> ReplayReport:
-    """Write how the invocation ended, and report it."""
+    """Record how the invocation ended, and report it."""
     run = plan.run
     assert run is not None
     counts = row_table.counts(journal, run)
@@ -310,11 +310,11 @@ def _finish(
 
 
 def _report(job: Job, plan: Plan, shown: tuple[str, ...], warned: tuple[str, ...] | None = None) -> ReplayReport:
-    """Report what was planned.
+    """Return the report of a plan.
 
     Args:
         job: The invocation.
-        plan: What it was about to do.
+        plan: Its plan.
         shown: The warnings that the watcher was shown.
         warned: All warnings about the input; those of the preview unless given.
     """

@@ -1,4 +1,4 @@
-"""Temporary files: gone with the process, however it ends, and readable by nobody else."""
+"""Temporary files that vanish with the process, however it ends, and that nobody else can read."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def temporary(folder: Path | None = None) -> IO[bytes]:
 def private_database() -> sqlite3.Connection:
     """Create a database without a name. SQLite moves it to a temporary file once it outgrows a cache of 2 MB."""
     db = sqlite3.connect("", isolation_level=None)
-    db.execute("PRAGMA journal_mode = OFF")  # it is never read again after a failure
+    db.execute("PRAGMA journal_mode = OFF")  # the file is not read again after a failure
     db.execute("BEGIN")
     return db
 
 
 @contextmanager
 def room_for(what: str) -> Iterator[None]:
-    """Explain a full disk: it is a failure of this machine, and not of the input.
+    """Report a full disk as a failure of this machine and not of the input.
 
     Args:
         what: What is written, for the message.

@@ -72,7 +72,7 @@ def about_times(tally: Tally, blueprint: Blueprint) -> Warnings:
 
 
 def about_ids(tally: Tally) -> Warnings:
-    """Warn of ids that a program made numbers of: to the service, 17.0 and 17 are two customers."""
+    """Warn of ids that a program has turned into numbers: to the service, 17.0 and 17 are two customers."""
     return tuple(
         f"every {field} ends in .0, as {shown(example)} does: a program made numbers of these ids, and the service "
         "takes them as they are; read the column as text, and export it again"
@@ -81,10 +81,10 @@ def about_ids(tally: Tally) -> Warnings:
 
 
 def about_mapping(notices: Notices, footers: Sequence[tuple[int, str]]) -> Warnings:
-    """Warn of what was left out of events, of rows that lack something, and of lines that are no rows.
+    """Warn of values left out of events, of rows that lack something, and of lines that are no rows.
 
     Args:
-        notices: What was noticed in the rows.
+        notices: The notices about the rows.
         footers: The lines left out at the end.
     """
     found = [f"left out of {group}; the events are sent without it" for group in notices.left_out.groups()]
@@ -105,11 +105,11 @@ def about_mapping(notices: Notices, footers: Sequence[tuple[int, str]]) -> Warni
 
 
 def about_nothing_left(tally: Tally, selection: Selection, rows: Iterable[Sequence[str]]) -> Warnings:
-    """Warn where every row was left out: a status in another language looks like a day without sales.
+    """Warn if every row was left out: a status in another language looks like a day without sales.
 
     Args:
-        tally: What became of the rows.
-        selection: What left them out.
+        tally: The counts of the rows.
+        selection: The rules and conditions that left them out.
         rows: Their cells, once more.
     """
     skipped = tally.counts[RowStatus.SKIPPED.value]
@@ -124,7 +124,7 @@ def about_nothing_left(tally: Tally, selection: Selection, rows: Iterable[Sequen
 
 
 def suggestion(request: Request, header: Sequence[str]) -> Warnings:
-    """Name the preset that an input looks like it was made for."""
+    """Suggest the preset that an input looks like it was made for."""
     if request.shape.rules or request.kind is not EventKind.SALE:
         return ()
     known = presets.suggested(header)
@@ -142,7 +142,7 @@ def about_changed_amounts(rows: int, first: str) -> Warnings:
 
 
 def about_unfinished_runs(journal: Journal, scope: int, but: str | None) -> Warnings:
-    """Name the unfinished runs of an account, the oldest first.
+    """Warn of the unfinished runs of an account, the oldest first.
 
     Args:
         journal: The journal.

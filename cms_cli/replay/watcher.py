@@ -27,7 +27,7 @@ class Watcher(Listener):
         """Called with rows that got their outcome without being sent; see :attr:`every_row`."""
 
     def confirm(self, preview: Preview) -> bool:
-        """Return whether to go on."""
+        """Return whether to send."""
         del preview
         return True
 

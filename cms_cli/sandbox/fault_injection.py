@@ -1,4 +1,4 @@
-"""Decides which fault strikes which request, and what it does to the answer.
+"""Decides which requests get a fault, and what it does to the answer.
 
 What happens to the n-th attempt at a request depends only on the seed, the request and n: not on the order of
 threads, nor on how long anything takes. So the same client with the same file and the same seed meets the same
@@ -28,10 +28,10 @@ _NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Injection:
-    """The fate of one attempt.
+    """The faults of one attempt.
 
     Attributes:
-        fault: What strikes instead of the rules or after them, if anything.
+        fault: The fault that acts instead of the rules or after them, if any.
         status: The one that the fault sends, if it has one.
         reset: Whether a drop resets the connection (RST) or closes it (FIN); both happen in practice.
         delay: Seconds by which the answer is late.
@@ -51,12 +51,12 @@ class Injection:
 
     @property
     def skips_rules(self) -> bool:
-        """Whether the rules are not applied, and nothing is recorded."""
+        """True if the rules are not applied and nothing is recorded."""
         return self.fault is not None and self.fault.group == "instead"
 
     @property
     def drops(self) -> bool:
-        """Whether the connection ends without an answer."""
+        """True if the connection ends without an answer."""
         return self.kind.startswith("drop")
 
     @property
@@ -166,7 +166,7 @@ class FaultInjector:
         return next((fault for fault in faults if fault.concerns(route)), None)
 
     def _strike(self, faults: list[Fault], key: str, attempt: int) -> Fault | None:
-        """Return the fault that this attempt draws, or one that an earlier attempt drew and that goes on."""
+        """Return the fault that this attempt draws, or one that an earlier attempt drew and that still lasts."""
         exclusive = [fault for fault in faults if fault.group != "beside"]
         for age in range(min(self._longest, attempt)):
             drawn = _draw(key, attempt - age, "strike")

@@ -1,4 +1,4 @@
-"""Says when faults strike: always, for a while, or for some events. Made from options, in code, or of a TOML file.
+"""Decides when faults occur: always, for a while, or for some events. Made from options, in code, or from TOML.
 
 The file (``--scenario``) may have any of these::
 

@@ -59,7 +59,7 @@ class Kind(NamedTuple):
         low, high: The bounds of a value; with ``high`` 0 the kind takes none.
         is_status: Whether the value is a status, and so a whole number.
         never: Statuses within the bounds that are not allowed.
-        why: What is wrong with those.
+        why: The reason why those are wrong.
     """
 
     group: str
@@ -71,7 +71,7 @@ class Kind(NamedTuple):
     why: str = ""
 
     def check(self, value: float) -> str | None:
-        """Return what is wrong with a value, if anything."""
+        """Return the problem of a value, if any."""
         if self.high == 0:
             return "it takes no value"
         if not self.low <= value <= self.high:

@@ -24,7 +24,7 @@ Check = Callable[[object], Optional[str]]
 
 
 class Need(Enum):
-    """Whether an event of some kind has a field."""
+    """The need for a field in a kind of event."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"

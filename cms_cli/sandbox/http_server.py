@@ -124,7 +124,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         """Answer requests until either side closes."""
-        # An error of the socket means that the client is gone or the server is closing: there is nobody to tell.
+        # A socket error means that the client is gone or the server is closing, so there is nobody to answer.
         with contextlib.suppress(OSError):
             super().handle()
 

@@ -84,7 +84,7 @@ class SlidingWindow:
         self._admitted: dict[str, deque[int]] = {}
 
     def admit(self, user: str) -> Admission:
-        """Count a request of ``user``, or tell how long it must wait."""
+        """Count a request of ``user``, or return how long it must wait."""
         rate = self._rate
         if rate is None:
             return Admission(self._clock_ns(), admitted=True)

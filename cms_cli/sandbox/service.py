@@ -47,7 +47,7 @@ class Service:
     """Answers requests from a store. Safe to use from many threads.
 
     Args:
-        store: Where everything is recorded.
+        store: The store that everything is recorded in.
         tokens: Tells callers by their tokens.
         rate_limit: Limits each caller's requests.
         faults: Decides which faults strike.

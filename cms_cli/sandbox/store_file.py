@@ -100,13 +100,13 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def reset(path: Path) -> int:
-    """Forget everything that a store holds; a server that has it open goes on with the empty one.
+    """Delete everything in a store; a server that has it open continues with the empty one.
 
     Args:
         path: The store's file. A missing one has nothing to forget.
 
     Returns:
-        How many events were forgotten (0 for a damaged store, which is removed).
+        The number of events that were forgotten (0 for a damaged store, which is removed).
 
     Raises:
         StoreError: The file is not a sandbox's store (it is left as it is), or cannot be written.
@@ -238,6 +238,6 @@ def _empty(connection: sqlite3.Connection) -> int:
             quoted = table.replace('"', '""')
             connection.execute(f'DROP TABLE "{quoted}"')
         _create_tables(connection)
-    # Empty the log beside the file, too, unless somebody is reading it just now.
+    # Empty the log beside the file, too, unless another process is reading it.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return int(events[0])

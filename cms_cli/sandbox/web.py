@@ -47,7 +47,7 @@ def pages(store: Path) -> dict[str, Page]:
 
 
 def _file(name: str, content_type: str, _query: str) -> Answer:
-    import pkgutil  # not loaded unless somebody looks
+    import pkgutil  # loaded on the first visit
 
     content = pkgutil.get_data("cms_cli.sandbox", f"page/{name}") or b""
     return Answer(200, content, content_type, _HEADERS)

@@ -31,10 +31,10 @@ def in_actions() -> bool:
 
 
 def tell(console: Console, report: ReplayReport, *, sent: bool = True) -> None:
-    """Annotate the lines that have problems, and add to the job's summary; does nothing anywhere else.
+    """Annotate the lines that have problems, and add to the job's summary; do nothing outside GitHub Actions.
 
     Args:
-        console: Where annotations go: stderr, which the runner reads as well as stdout.
+        console: The console to annotate on: stderr, which the runner reads as well as stdout.
         report: The replay's report.
         sent: Whether it was more than a dry run.
     """
@@ -56,7 +56,7 @@ def commands(file: str, problems: Sequence[Problem], failed: bool) -> list[str]:
 
     Args:
         file: The input, as it was named.
-        problems: What is wrong with its rows.
+        problems: The problems of its rows.
         failed: Whether they made the command fail; otherwise they are warnings.
     """
     level = "error" if failed else "warning"
@@ -94,13 +94,13 @@ def summary(report: ReplayReport, *, sent: bool) -> str:
 
 
 def _what(problem: Problem) -> str:
-    """Name a problem without its value; a code that is not of a code's form may be a service's own words."""
+    """Return a problem's name without its value; a code that does not look like one may be a service's text."""
     code = problem.code if _CODE.fullmatch(problem.code or "") else "refused"
     return f"{problem.column}: {code}" if problem.column else code
 
 
 def _in_repository(file: str) -> str:
-    """Return a file's path as the repository has it; "" if it is no file, or outside: GitHub shows no such line."""
+    """Return a file's path in the repository; "" if it is no file or outside, since GitHub shows no such line."""
     if not Path(file).is_file():
         return ""
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()

@@ -22,7 +22,7 @@ class Status:
         profile: The profile, and what chose it.
         host: The host, and what chose it.
         sources: The places that have a token; the first one wins.
-        account: Whose token it is; None where there is no token to use.
+        account: The token's account; None if there is no token.
         jwt: Whether it has a JWT's shape.
         problem: Why there is no token to use.
         reach: Whether the host answers; None where it was not asked.
@@ -52,7 +52,7 @@ def kept(console: Console, profile: str, path: str, account: Account, jwt: bool,
 
 
 def status(console: Console, form: str, found: Status, now: datetime) -> None:
-    """Show what ``cms auth status`` found out."""
+    """Show the result of ``cms auth status``."""
     if form != "table":
         console.document(_document(found, now), form)
         return

@@ -61,11 +61,11 @@ class Console:
 
     @property
     def asks(self) -> bool:
-        """Whether there is somebody to ask: stdin and stderr are both terminals."""
+        """True if a question can be asked: stdin and stderr are both terminals."""
         return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
     def next_command(self, words: str, *, sends: bool = False) -> str:
-        """Return a command to go on with, to be copied: with those flags of this one that it needs as well."""
+        """Return a command to copy, with those flags of this one that it needs too."""
         return f"cms {words}{self._place}{self._account if sends else ''}"
 
     def result(self, text: str) -> None:
@@ -132,11 +132,11 @@ class Console:
             self._say(texts.sentence(hint))
 
     def for_ci(self, command: str) -> None:
-        """Write a command to the CI system that reads this log; its text has been escaped as it asks."""
+        """Write a command to the CI system that reads this log; the text must be escaped already."""
         self._write(sys.stderr, texts.masked(command))
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
-        """Show a spinner while the block takes longer than a moment; on a terminal only."""
+        """Show a spinner if the block takes longer than a moment; on a terminal only."""
         if self.quiet or not self.draws_on_stderr:
             return nullcontext()
         from cms_cli.terminal.spinner import Spinner
@@ -201,7 +201,7 @@ class Console:
         text = texts.masked(texts.shown_lines(f"{label} {text}" if label else text))
         if self._defuses:
             text = texts.defused(text)
-        # Styled last, so that nothing of the text is taken for a style.
+        # Style last, so that no text is read as a style.
         self._write(sys.stderr, self.styled(label, style) + text[len(label) :])
 
     def _write(self, stream: TextIO | None, line: str) -> None:
@@ -259,7 +259,7 @@ def write(stream: TextIO | None, text: str) -> None:
             _stop_writing_to(stream)
         elif stream is sys.stdout:
             raise OSError(error.errno, error.strerror, "the result cannot be written") from error
-        # A log that takes no more does not keep a replay from going on, and there is nobody to tell.
+        # A log that cannot be written does not stop a replay, and the error cannot be shown.
 
 
 def _stop_writing_to(stream: TextIO) -> None:

@@ -1,4 +1,4 @@
-"""A command that ends before it has a result: a message on stderr, and an object on stdout where that is JSON."""
+"""Reports a command that ends before it has a result: on stderr, and as an object on stdout if that is JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def show(console: Console, form: str, code: ExitCode, message: str, hint: str = 
         console: The console to write to.
         form: The format of the result that is not there: ``table``, ``json`` or ``jsonl``.
         code: The exit code.
-        message: What is wrong; empty if nobody has to be told.
+        message: The problem; empty to print nothing.
         hint: What to do about it, or "".
 
     Returns:
@@ -30,7 +30,7 @@ def show(console: Console, form: str, code: ExitCode, message: str, hint: str = 
     if message != INTERRUPTED:
         console.error(message, hint)
     if form == "jsonl" or (form == "json" and not has_document()):
-        # If stdout takes nothing more, that is what the message says, or nobody can be told.
+        # If stdout cannot be written, the message says so or cannot be shown at all.
         with suppress(OSError):
             console.document(
                 {"success": False, "error": message, "exit_code": int(code), "hint": sentence(hint)}, form

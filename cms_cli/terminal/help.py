@@ -90,7 +90,7 @@ def _panel_of(param: Any) -> str:
 
 
 def _takes(command: Any, ctx: Any, flag: str) -> bool:
-    """Return whether a command has a flag, or one of those under it has."""
+    """Return whether a command or one of its subcommands has a flag."""
     if any(flag in param.opts for param in command.params):
         return True
     names = command.list_commands(ctx) if isinstance(command, Group) else ()
@@ -148,7 +148,7 @@ def write_rows(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:
 
 
 class Command(TyperCommand):
-    """A command whose help page is ours; its epilog is its examples."""
+    """A command with our own help page; its epilog holds its examples."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Read the arguments; every mistake in them names the command whose help page there is."""
@@ -174,7 +174,7 @@ class Group(TyperGroup):
         _write_page(self, ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Show the help page where nothing is asked for; take flags of output from before the command."""
+        """Show the help page if no command is given; accept output flags before the command."""
         if not args and not ctx.resilient_parsing:
             args = ["--help"]
         first = [
@@ -210,7 +210,7 @@ class Group(TyperGroup):
         write_rows(formatter, [(styled(name, "cyan"), purpose) for name, purpose in self.summaries(ctx)])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command that is meant, and name the nearest where there is none."""
+        """Return the command that is meant, and suggest the nearest if there is none."""
         name = args[0]
         if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
             self.no_such_command(ctx, name)

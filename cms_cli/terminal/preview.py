@@ -22,10 +22,10 @@ _RESUME = re.compile(r"cms (runs resume (?:(?:lead|sale)-\w+|--all))")
 
 
 def question(preview: Preview, kind: str, target: str) -> str:
-    """Return what is asked before anything is sent.
+    """Return the question that is asked before anything is sent.
 
     Args:
-        preview: What is about to be sent.
+        preview: The preview.
         kind: ``lead`` or ``sale``.
         target: The host and account, for people.
     """
@@ -36,10 +36,10 @@ def question(preview: Preview, kind: str, target: str) -> str:
 
 
 def facts(preview: Preview, rate: str) -> list[tuple[str, list[str]]]:
-    """Return what a preview says without columns, samples and problems: a name, and one line or several.
+    """Return the facts of a preview, without columns, samples and problems, as a name and lines each.
 
     Args:
-        preview: What is about to happen.
+        preview: The preview.
         rate: The rate for people, or "" for no limit.
     """
     pending = preview.counts[RowStatus.PENDING.value]
@@ -126,7 +126,7 @@ def _show_event(console: Console, event: str) -> None:
 
 
 def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
-    """Write what is wrong with rows, grouped, each with its way out."""
+    """Write the problems of rows, grouped, each with its fix."""
     for group in groups:
         console.error(
             shown(str(group)), f"       {sentence(shown(group.problem.hint))}" if group.problem.hint else ""
@@ -134,7 +134,7 @@ def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
 
 
 def show_warnings(console: Console, warnings: Iterable[str]) -> None:
-    """Write warnings; the commands in them get the flags that they need here."""
+    """Write warnings, and add the flags that the commands in them need."""
     for warning in warnings:
         console.warn(_RESUME.sub(lambda found: console.next_command(found[1], sends=True), shown(warning)))
 
@@ -144,7 +144,7 @@ def _sums(sums: dict[str, int]) -> list[str]:
 
 
 def _sample(text: str) -> str:
-    """Quote a value that stands between commas and has one: 19,90 is not two."""
+    """Quote a sample that contains a comma, since samples are separated by commas."""
     return f'"{shown(text)}"' if "," in text else shown(text)
 
 

@@ -33,12 +33,12 @@ _NO_NEWS = (RowStatus.ACCEPTED.value, RowStatus.PENDING.value)
 
 
 class ReplayView(Watcher):
-    """Shows a replay, as a context: on a terminal there is a sign of life from its beginning to its end.
+    """Shows a replay, as a context manager: on a terminal it draws something from beginning to end.
 
     Args:
         console: The console to write to.
         form: ``table``, ``json`` or ``jsonl``.
-        delivery: How rows are sent, for estimates.
+        delivery: The options for sending, for estimates.
         kind: ``lead`` or ``sale``.
         target: The host and account, for the question.
         ask: Whether to ask before sending, if there is somebody to ask.
@@ -82,17 +82,17 @@ class ReplayView(Watcher):
         return str(self._delivery.rate) if self._delivery.rate else ""
 
     def when_stoppable(self, then: Callable[[Callable[[Stop], None]], None]) -> None:
-        """Call ``then`` with what ends the sending, once sending begins."""
+        """Call ``then`` with the function that stops sending, once sending begins."""
         self._interrupt = then
 
     def on_stop(self, interrupt: Callable[[Stop], None]) -> None:
-        """Pass on what ends the sending."""
+        """Pass on the function that stops sending."""
         if self._interrupt is not None:
             self._interrupt(interrupt)
-        self._draw()  # not before Ctrl-C settles what is in flight: the bar is what invites it
+        self._draw()  # the bar invites Ctrl-C, which must settle what is in flight
 
     def waiting(self, seconds: float) -> None:
-        """Show that another process holds the run; where nothing is drawn, once."""
+        """Show that another process holds the run; only once if nothing is drawn."""
         told, self._waiting_until = self._waiting_until, time.monotonic() + seconds
         if not self._draws and not told:
             self._console.note(f"{_HELD}, {duration(seconds)} at most")
@@ -104,7 +104,7 @@ class ReplayView(Watcher):
             self._console.note(f"checking: {rows:,} rows read")
 
     def confirm(self, preview: Preview) -> bool:
-        """Show the preview; on a terminal, ask."""
+        """Show the preview and, on a terminal, ask."""
         self._drawn.close()
         previews.show_problems(self._console, preview.problems)
         previews.show_warnings(self._console, preview.warnings)
@@ -118,12 +118,12 @@ class ReplayView(Watcher):
         return typer.confirm(asked, default=False, err=True, prompt_suffix=" ")
 
     def blocked(self, preview: Preview) -> None:
-        """Show what is wrong."""
+        """Show the problems of the rows."""
         self._drawn.close()
         previews.show_problems(self._console, preview.problems)
 
     def sending(self, run: Run, pending: int) -> None:
-        """Begin to count."""
+        """Begin to count settled rows."""
         del run
         self._pending = pending
         self._begin = self._said = time.monotonic()
@@ -136,14 +136,14 @@ class ReplayView(Watcher):
             self._console.json_line(row_json(row))
 
     def settled(self, rows: list[SettledRow]) -> None:
-        """Count rows, and write each where every row is asked for."""
+        """Count rows, and write each if every row is asked for."""
         for row in rows:
             self._counts[row.status] += 1
             if self._form == "jsonl":
                 self._console.json_line(row_json(row))
 
     def progress(self, progress: Progress) -> None:
-        """Show how far the sending is."""
+        """Show the progress of sending."""
         self._progress = progress
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=progress.settled)
@@ -163,7 +163,7 @@ class ReplayView(Watcher):
         return True
 
     def _draw(self) -> None:
-        """Draw what is going on until the drawing is closed: a spinner while rows are read, then a bar."""
+        """Draw until the drawing is closed: a spinner while rows are read, then a bar."""
         if not self._draws:
             return
         from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task
@@ -210,7 +210,7 @@ class ReplayView(Watcher):
         return "  ".join([f"{progress.settled:,}/{self._pending:,}", *news, *self._pace(progress)])
 
     def _pace(self, progress: Progress) -> list[str]:
-        """Return rate, time left, and what is waited for."""
+        """Return rate, time left, and the reason for waiting."""
         elapsed = time.monotonic() - self._begin
         remaining = self._pending - progress.settled
         parts = []

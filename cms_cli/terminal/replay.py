@@ -79,7 +79,7 @@ def show_rehearsal(console: Console, form: str, preview: Preview, found: ReplayR
 
 
 def show_report(console: Console, form: str, found: ReplayReport) -> None:
-    """Show the result of a replay: the report on stdout, what it means and what to do next on stderr."""
+    """Show the result of a replay: the report on stdout, its meaning and the next command on stderr."""
     if form != "table":
         console.document(found.to_dict(), form)
     else:

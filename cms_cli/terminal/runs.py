@@ -52,7 +52,7 @@ def all_runs(console: Console, form: str, found: Sequence[tuple[Run, Mapping[str
             for run, counts in found
         ]
         columns = _COLUMNS
-        if one_host and console.draws_on_stdout:  # says nothing, and leaves the others more room
+        if one_host and console.draws_on_stdout:  # the column would say the same in every line
             columns, lines = columns[:-1], [line[:-1] for line in lines]
         listing(console, columns, lines, styles=STATES)
 
@@ -105,7 +105,7 @@ def _as_dict(run: Run, counts: Mapping[str, int]) -> dict[str, object]:
 
 
 def _nearby(file: str) -> str:
-    """Return a path as it is written from the current folder, if it is in there."""
+    """Return a path relative to the current folder if it is in there."""
     try:
         return str(Path(file).relative_to(Path.cwd()))
     except (ValueError, OSError):

@@ -79,11 +79,11 @@ def report(console: Console, form: str, found: Report, limit: int | None, store:
     """Show what each click brought, and all of them together.
 
     Args:
-        console: Where to.
+        console: The console to write to.
         form: ``table``, ``json`` or ``jsonl``; the last has a line a click, and the totals on its last.
         found: The book.
         limit: At most so many clicks; the totals are of all.
-        store: Where the book is.
+        store: The path of the store.
     """
     total = found.total()
     if form == "jsonl":

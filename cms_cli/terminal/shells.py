@@ -20,7 +20,7 @@ _NAMES = "Name it: bash, zsh, fish or powershell."
 
 
 def name_shell(arguments: list[str]) -> None:
-    """Add the name of the current shell if one of the flags stands without any.
+    """Add the name of the current shell to a completion flag that has no value.
 
     Raises:
         CommandError: The shell cannot be told.
@@ -36,7 +36,7 @@ def name_shell(arguments: list[str]) -> None:
 
 
 def join_words() -> None:
-    """Put ``--flag=value`` together again in the words to complete: bash makes three of it."""
+    """Join ``--flag=value`` again in the words to complete: bash splits it into three."""
     words, current = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
     if "=" not in words or not current.isdigit():
         return

@@ -17,7 +17,7 @@ MOMENT = 0.5
 
 
 class Spinner:
-    """Shows rich's spinner beside a text, from a moment after the block has begun until it ends.
+    """Shows rich's spinner beside a text while the block runs, after a short delay.
 
     Args:
         console: Writes to stderr.
@@ -58,5 +58,5 @@ class Spinner:
 
 
 def spinner(rich: RichConsole) -> str:
-    """Return the name of a spinner that the terminal's encoding has the characters of."""
+    """Return the name of a spinner whose characters the terminal's encoding has."""
     return "line" if rich.options.ascii_only else "dots"

@@ -1,4 +1,4 @@
-"""The state for people and for programs."""
+"""The state, for people and for programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cms_cli.terminal.table import pairs
 
 
 def initialised(console: Console, form: str, where: str, new: bool) -> None:
-    """Report that the state is there now."""
+    """Report that the state is initialised."""
     if form != "table":
         console.document({"where": where, "initialised": True, "new": new}, form)
     else:
@@ -18,7 +18,7 @@ def initialised(console: Console, form: str, where: str, new: bool) -> None:
 
 
 def upgraded(console: Console, form: str, where: str, before: int, now: int) -> None:
-    """Report which format the shared state had, and has."""
+    """Report the format of the shared state before and after."""
     if form != "table":
         console.document({"where": where, "format_before": before, "format": now}, form)
     elif before == now:
@@ -42,7 +42,7 @@ def status(console: Console, form: str, found: StateReport) -> None:
 
 
 def imported(console: Console, form: str, folder: str, where: str, found: Imported) -> None:
-    """Report what was taken over, and what else is in the folder."""
+    """Report what was imported, and what else is in the folder."""
     if form != "table":
         others = [{"host": host, "account": account} for host, account in found.others]
         console.document({"folder": folder, "where": where, **found._asdict(), "others": others}, form)

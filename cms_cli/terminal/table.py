@@ -83,7 +83,7 @@ def report(
         console: The console to write to.
         columns: Its columns.
         rows: As many cells each, as text from anywhere.
-        totals: How many of the last rows are totals.
+        totals: The number of rows at the end that are totals.
         title: The heading of the drawn table.
         styles: The colour of a cell by its text.
     """
@@ -115,7 +115,7 @@ def listing(
         console: The console to write to.
         columns: Its columns.
         rows: As many cells each, as text from anywhere.
-        totals: How many of the last rows are totals.
+        totals: The number of rows at the end that are totals.
         styles: The colour of a drawn cell by its text.
     """
     if console.draws_on_stdout:

@@ -1,4 +1,4 @@
-"""Text from files, flags and the service, made safe to show: no terminal escapes, no secrets."""
+"""Makes text from files, flags and the service safe to show: no terminal escapes, no secrets."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ def shown(text: str) -> str:
 
 
 def sentence(hint: str) -> str:
-    """Return a hint with a capital letter, unless it begins with a command, a flag or a field's name."""
+    """Capitalise a hint, unless it begins with a command, a flag or a field's name."""
     first = hint.partition(" ")[0]
     return hint[:1].upper() + hint[1:] if first.isalpha() and first != "cms" else hint
 
 
 def shown_lines(text: str) -> str:
-    """Return a message of several lines, each of them as :func:`shown` has it."""
+    """Return a message of several lines, each made safe by :func:`shown`."""
     return "\n".join(shown(line) for line in text.split("\n"))
 
 
 def defused(text: str) -> str:
-    """Return text in which a CI system that reads the log finds no command: ``::error::`` or ``##[add-mask]``."""
+    """Return text without commands to a CI system that reads the log: ``::error::`` or ``##[add-mask]``."""
     if "::" not in text and "##" not in text:
         return text
     return _OLD_COMMAND.sub("\\\\u0023#", _COMMAND.sub(r"\g<blanks>\\u003a:", text))
 
 
 def defused_json(text: str) -> str:
-    """Return JSON that means the same and holds no such command; no line of JSON can begin with ``::``."""
+    """Return the same JSON without such commands; no line of JSON can begin with ``::``."""
     return _OLD_COMMAND.sub("\\\\u0023#", text)
 
 
@@ -67,7 +67,7 @@ def to_json(value: object, *, indent: int | None = None) -> str:
     """Write a value as JSON that a terminal can show; no value changes by it.
 
     Args:
-        value: What :mod:`json` can write.
+        value: A value that :mod:`json` can write.
         indent: Blanks a level, or None for one compact line.
     """
     separators = (",", ":") if indent is None else None

@@ -1,4 +1,4 @@
-"""Mistakes in a command line, said in the program's own words.
+"""Mistakes in a command line, reported in the program's own words.
 
 Typer and Click have a style of their own for each of them: `Got unexpected extra argument(s) (a b)`.
 """
@@ -16,7 +16,7 @@ from cms_cli.nearest import nearest
 
 
 def is_usage_error(error: Exception) -> bool:
-    """Return whether an error is Click's: told by its attributes, since some Typers bring Click along."""
+    """Return whether an error is Click's, by its attributes: some Typers bundle their own Click."""
     return hasattr(error, "exit_code") and hasattr(error, "format_message")
 
 
@@ -24,7 +24,7 @@ def explain(error: Any, arguments: Sequence[str]) -> tuple[str, str]:
     """Return the message and the hint for a mistake.
 
     Args:
-        error: What Click raised.
+        error: Click's exception.
         arguments: The command line.
     """
     ctx = getattr(error, "ctx", None)
@@ -54,7 +54,7 @@ def _message(error: Any, path: str, arguments: Sequence[str]) -> str:
 
 
 def _joined(path: str, arguments: Sequence[str]) -> str:
-    """Return what to type for several files, which a shell makes of ``--from-csv *.csv``; "" where none is read."""
+    """Return advice for several files, which a shell makes of ``--from-csv *.csv``; "" without --from-csv."""
     if "--from-csv" not in arguments:
         return ""
     return f"; --from-csv takes one file, so join several with the same columns: cat *.csv | {path} --from-csv -"
@@ -88,7 +88,7 @@ def _value_after(flags: Sequence[str], arguments: Sequence[str]) -> str:
 
 
 def _wanted(command: Any, name: str) -> str:
-    """Return what a flag's value has to be, as the command's function declares it; Typers keep it differently."""
+    """Return the kind of value that a flag takes, as its function declares it; Typers keep it differently."""
     declared = inspect.signature(inspect.unwrap(command.callback)).parameters[name].annotation
     info = declared.__metadata__[0]
     kind = getattr(declared.__origin__, "__args__", [declared.__origin__])[0]  # of Optional[int], int

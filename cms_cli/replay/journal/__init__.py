@@ -1,1 +1,1 @@
-"""The contents of the state folder: runs and their rows, the ledger, and events in doubt."""
+"""The contents of the state folder: runs and their rows, the ledger, and unanswered events."""

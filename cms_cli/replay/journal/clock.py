@@ -16,10 +16,10 @@ class Clock:
     """
 
     def __init__(self, ahead: Callable[[], float | None] = lambda: None) -> None:
-        """Start it.
+        """Start the clock.
 
         Args:
-            ahead: How far the clock that counts is ahead of this machine's steady one, where it is a server's.
+            ahead: Returns how far a server's clock is ahead of this machine's steady one, or None without a server.
         """
         self._ahead = ahead
         self._offset = time.time() - steady()

@@ -63,14 +63,14 @@ def in_parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
 def insert_together(
     db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]], conflict: str = "DO NOTHING"
 ) -> None:
-    """Insert rows, many in a statement. Part of a transaction.
+    """Insert rows, many in one statement. Part of a transaction.
 
     Args:
         db: The database.
         table: The table.
         columns: Their names, with commas between.
         rows: The values, in the order of the columns.
-        conflict: What follows ``ON CONFLICT``.
+        conflict: The SQL after ``ON CONFLICT``.
     """
     count = columns.count(",") + 1
     left = iter(rows)

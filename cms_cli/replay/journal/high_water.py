@@ -54,6 +54,6 @@ def noted(folder: Path) -> int:
 
 
 def is_behind(db: Database, folder: Path) -> bool:
-    """Whether the journal lacks turns that were committed."""
+    """Return whether the journal lacks turns that were committed."""
     before = noted(folder)  # read first: another process may commit and note a turn between the two
     return int(db.execute("SELECT committed FROM turns").fetchone()[0]) < before

@@ -1,4 +1,4 @@
-"""Which run a command goes on with, and when it must not begin another: events would be counted twice."""
+"""Finds the run that a command continues, and refuses a new one that would count events twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RunConflictError(ReplayError):
 def known_run(
     journal: Journal, *, scope: int, host: str, kind: str, sha256: str, shape: str, fresh: bool, clear: bool = True
 ) -> Run | None:
-    """Find the run that a command goes on with; None where a new one is to begin. Call with the run's lock held.
+    """Return the run that a command continues; None if a new one is to begin. Call with the run's lock held.
 
     Args:
         journal: The journal.
@@ -70,7 +70,7 @@ def known_run(
 
 
 def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[Run]) -> None:
-    """Refuse to send a finished file once more because its token was renewed.
+    """Refuse to send a finished file again only because its token was renewed.
 
     A token that is no JWT and of no profile does not say whose it is, so its ledger is its own: whether the account
     is another one only its owner knows. A young sale's invoice the service still has.
@@ -91,7 +91,7 @@ def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[R
 
 
 def clear_the_way(journal: Journal, run: Run) -> None:
-    """Remove other runs of the same leads, with other flags, of which nothing was sent; ``run`` takes their place.
+    """Remove runs of the same leads under other flags that sent nothing; ``run`` replaces them.
 
     Gone on with later, they would send the leads once more. Call with the run's lock held, before it sends.
     """

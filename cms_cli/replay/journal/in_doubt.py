@@ -1,4 +1,4 @@
-"""Sales of removed runs that were sent without an answer: the service may have them, or have forgotten them.
+"""Sales of removed runs that got no answer: the service may have recorded them, or have forgotten them.
 
 A run that was killed and given up, and the next month's export with the same orders in it: after a day such a sale
 is not sent again unasked.
@@ -22,7 +22,7 @@ def keep(db: Database, scope: int, sales: Iterable[tuple[bytes, float]]) -> None
 
 
 def too_long_ago(db: Database, scope: int, now: float) -> set[bytes]:
-    """Return those that can no longer be repeated; few."""
+    """Return the few sales that are too old to resend."""
     found = db.execute(
         "SELECT invoice FROM sales_in_doubt WHERE scope = ? AND abs(? - sent_at) > ?", (scope, now, SAFE_TO_RESEND)
     )
@@ -36,7 +36,7 @@ def size(db: Database, scope: int) -> int:
 
 
 def forget(db: Database, scope: int, keys: Iterable[bytes]) -> None:
-    """Delete some: somebody said to send them again."""
+    """Delete some sales, because they are to be sent again."""
     db.executemany("DELETE FROM sales_in_doubt WHERE scope = ? AND invoice = ?", ((scope, key) for key in keys))
 
 

@@ -32,7 +32,7 @@ class TextsWriter(Protocol):
 
 
 class TextsReader(Protocol):
-    """Reads what the rows of a run say."""
+    """A reader of the row texts of a run."""
 
     def read(self, place: int, /) -> RowText:
         """Return the row at a place."""
@@ -40,10 +40,10 @@ class TextsReader(Protocol):
 
 
 class Patience(NamedTuple):
-    """The patience with a database that does not answer.
+    """The limits on waiting for a database that does not answer.
 
     Attributes:
-        seconds: How long.
+        seconds: The longest time to wait.
         hurry: Whether to wait no longer.
         tell: Called with what is waited for, now and then.
     """
@@ -102,7 +102,7 @@ class Journal(ABC):
 
     @abstractmethod
     def transaction(self, *, held: bool = True) -> AbstractContextManager[Database]:
-        """Run statements as one, alone among those of the account: all of them happen, or, on an error, none.
+        """Run statements as one transaction, alone among those of the account: all of them happen or none.
 
         Args:
             held: Whether the run must still be held. An answer is a fact, whoever holds the run by now.
@@ -113,7 +113,7 @@ class Journal(ABC):
         """
 
     def repeat(self, work: Callable[[Database], Result], *, held: bool = True) -> Result:
-        """Run a transaction; where the database is gone meanwhile, once more when it is back.
+        """Run a transaction, and repeat it if the database went away meanwhile.
 
         Raises:
             JournalError: As :meth:`transaction`; or the database stays away.
@@ -122,11 +122,11 @@ class Journal(ABC):
             return work(db)
 
     def be_patient(self, patience: Patience) -> None:
-        """Wait from now on for a database that is gone; a file is there or is not."""
+        """Wait from now on for a database that is gone. A journal in a file does nothing."""
         del patience
 
     def ahead(self) -> float | None:
-        """Return how far a server's clock is ahead of this machine's steady one; None where there is no server."""
+        """Return how far a server's clock is ahead of this machine's steady clock; None if there is no server."""
         return None
 
     def time(self, now: float) -> float:
@@ -134,16 +134,16 @@ class Journal(ABC):
         return now
 
     def identity(self) -> str | None:
-        """Return what tells a shared state from that of any other database; None for a state folder."""
+        """Return the unique id of a shared state; None for a state folder."""
         return None
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
-        """Surround what reads several things that have to belong together, while another process may write."""
+        """Make several reads consistent with each other while another process may write."""
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[None]:
-        """Surround what only reads; what goes wrong is a JournalError."""
+        """Wrap reads, so that their errors become JournalError."""
 
     @abstractmethod
     def hold(
@@ -180,7 +180,7 @@ class Journal(ABC):
 
     @abstractmethod
     def row_texts(self, run: Run) -> TextsReader:
-        """Return what the rows of a run say.
+        """Return a reader of a run's row texts.
 
         Raises:
             JournalError: It is missing or damaged.
@@ -192,11 +192,11 @@ class Journal(ABC):
 
     @abstractmethod
     def forget_row_texts(self, run: str, *, keep: str = "") -> None:
-        """Remove what the rows of a run say, under all names but one."""
+        """Remove the row texts of a run, under all names but one."""
 
     @abstractmethod
     def forget_strays(self) -> None:
-        """Remove what a crash left of runs that are not there any more."""
+        """Remove what a crash has left of runs that no longer exist."""
 
     @abstractmethod
     def make_durable(self, *, against_power_cuts: bool) -> None:

@@ -1,4 +1,4 @@
-"""Leases: a run is held by one process of any machine, for as long as that process shows that it is alive.
+"""Leases: a run is held by one process of any machine, for as long as that process renews its lease.
 
 A row instead of a lock of the database's own: such locks belong to sessions, which poolers share, and which outlive
 a vanished machine for hours. Times are the server's.
@@ -22,10 +22,10 @@ _EXTENDED = "until = extract(epoch FROM clock_timestamp()) + ? WHERE id = ? AND 
 
 
 class Lease(NamedTuple):
-    """A lease as it stands.
+    """The current state of a lease.
 
     Attributes:
-        id: What it is for.
+        id: The hash of what it holds.
         epoch: A number that no other holder has had.
         until: When it ends, unless it is renewed.
     """
@@ -42,7 +42,7 @@ def find(db: Database, name: bytes) -> Lease | None:
 
 
 def take(db: Database, name: bytes, now: float) -> Lease:
-    """Take a lease that is free or over. Part of a transaction that holds the account."""
+    """Take a lease that is free or has expired. Part of a transaction that holds the account."""
     lease = Lease(name, secrets.randbits(62), now + SECONDS)
     db.execute(
         "INSERT INTO leases (id, epoch, turn, until) VALUES (?, ?, 0, ?)"
@@ -53,22 +53,22 @@ def take(db: Database, name: bytes, now: float) -> Lease:
 
 
 def renew(db: Database, lease: Lease) -> bool:
-    """Extend a lease by the server's clock; False where it is somebody else's by now."""
+    """Extend a lease by the server's clock; False if another process has taken it."""
     return db.execute(f"UPDATE leases SET {_EXTENDED}", (SECONDS, lease.id, lease.epoch)).rowcount == 1
 
 
 def begin_turn(db: Database, lease: Lease) -> Cursor:
-    """Extend a lease and count a turn of its holder; the number is there where the lease is still held."""
+    """Extend a lease and count a turn of its holder; the result has the number if the lease is still held."""
     return db.execute(
         f"UPDATE leases SET turn = turn + 1, {_EXTENDED} RETURNING turn", (SECONDS, lease.id, lease.epoch)
     )
 
 
 def give_back(db: Database, lease: Lease) -> None:
-    """End a lease. Epochs are drawn anew each time, so nobody takes a later lease for this one."""
+    """End a lease. Each lease has a new epoch, so that a later one is not mistaken for it."""
     db.execute("DELETE FROM leases WHERE id = ? AND epoch = ?", (lease.id, lease.epoch))
 
 
 def delete_ended(db: Database, before: float) -> None:
-    """Delete what machines that died have left."""
+    """Delete the leases of machines that died."""
     db.execute("DELETE FROM leases WHERE until < ?", (before,))

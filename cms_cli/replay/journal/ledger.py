@@ -49,19 +49,19 @@ def known_sales(db: Database, scope: int, keys: Sequence[bytes]) -> dict[bytes, 
 def ask_sales(
     db: Database, scope: int, keys: Sequence[bytes]
 ) -> Callable[[], dict[bytes, tuple[int | None, str | None]]]:
-    """Ask for :func:`known_sales`, and return what reads the answer."""
+    """Ask for :func:`known_sales`, and return a function that reads the answer."""
     query = "SELECT invoice, amount, currency FROM accepted_sales WHERE scope = ? AND invoice IN"
     asked = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
     return lambda: {bytes(key): (amount, currency) for part in asked for key, amount, currency in part}
 
 
 def known_leads(db: Database, scope: int, keys: Sequence[bytes]) -> dict[bytes, bool]:
-    """Return those fingerprints that are in the ledger, and whether the service has said that it has them."""
+    """Return those fingerprints that are in the ledger, and whether each lead is known to have arrived."""
     return ask_leads(db, scope, keys)()
 
 
 def ask_leads(db: Database, scope: int, keys: Sequence[bytes]) -> Callable[[], dict[bytes, bool]]:
-    """Ask for :func:`known_leads`, and return what reads the answer."""
+    """Ask for :func:`known_leads`, and return a function that reads the answer."""
     query = (
         f"SELECT fingerprint, arrived FROM sent_leads WHERE arrived <> {_REFUSED} AND scope = ? AND fingerprint IN"
     )
@@ -70,7 +70,7 @@ def ask_leads(db: Database, scope: int, keys: Sequence[bytes]) -> Callable[[], d
 
 
 def refused_leads(db: Database, scope: int, keys: Sequence[bytes]) -> set[bytes]:
-    """Return those fingerprints whose leads the service has refused, and has not taken since."""
+    """Return the fingerprints of leads that the service has refused and not accepted since."""
     query = f"SELECT fingerprint FROM sent_leads WHERE arrived = {_REFUSED} AND scope = ? AND fingerprint IN"
     asked = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
     return {bytes(key) for part in asked for (key,) in part}
@@ -86,7 +86,7 @@ def add_sale(db: Database, scope: int, key: bytes, amount: int, currency: str) -
 
 
 def add_known_sale(db: Database, scope: int, key: bytes) -> None:
-    """Enter an invoice that the service says it has (409). What is known of its acceptance stays."""
+    """Enter an invoice that the service already has (409). A known amount is kept."""
     db.execute(
         "INSERT INTO accepted_sales (scope, invoice, amount, currency) VALUES (?, ?, NULL, NULL)"
         " ON CONFLICT (scope, invoice) DO NOTHING",
@@ -95,12 +95,12 @@ def add_known_sale(db: Database, scope: int, key: bytes) -> None:
 
 
 def add_lead(db: Database, scope: int, key: bytes, *, arrived: bool) -> None:
-    """Enter a lead that the service has, or may have; one that is known to be there stays so."""
+    """Enter a lead that the service has or may have. A lead that is known to have arrived stays so."""
     _add_lead(db, scope, key, int(arrived))
 
 
 def add_refused_lead(db: Database, scope: int, key: bytes) -> None:
-    """Enter a lead that the service has refused; one that is there, or may be there, stays so."""
+    """Enter a lead that the service has refused. A lead that has or may have arrived stays so."""
     _add_lead(db, scope, key, _REFUSED)
 
 
@@ -112,20 +112,20 @@ def _add_lead(db: Database, scope: int, key: bytes, arrived: int) -> None:
 
 
 def forget(db: Database, scope: int, kind: str, keys: Iterable[bytes]) -> None:
-    """Delete what is known of some events."""
+    """Delete the entries of some events."""
     table, column = ("accepted_sales", "invoice") if kind == "sale" else ("sent_leads", "fingerprint")
     db.executemany(f"DELETE FROM {table} WHERE scope = ? AND {column} = ?", ((scope, key) for key in keys))
 
 
 def forget_unknown_leads(db: Database, scope: int, keys: Iterable[bytes]) -> None:
-    """Delete that some leads may have arrived: somebody said to send them again."""
+    """Delete the unknown leads among some, because they are to be sent again."""
     db.executemany(
         "DELETE FROM sent_leads WHERE arrived = 0 AND scope = ? AND fingerprint = ?", ((scope, key) for key in keys)
     )
 
 
 def sizes(db: Database, scope: int | None = None) -> tuple[int, int]:
-    """Return how many sales and how many leads there are, of one host and account or of all."""
+    """Return the numbers of sales and of leads, of one host and account or of all."""
     where, values = ("1 = 1", ()) if scope is None else ("scope = ?", (scope,))
     (sales,) = db.execute(f"SELECT count(*) FROM accepted_sales WHERE {where}", values).fetchone()
     query = f"SELECT count(*) FROM sent_leads WHERE {where} AND arrived <> {_REFUSED}"
@@ -134,7 +134,7 @@ def sizes(db: Database, scope: int | None = None) -> tuple[int, int]:
 
 
 def copy(source: Database, scope: int, db: Database, to: int) -> None:
-    """Copy the ledger of a host and account into another database. Of what both have, the more is kept."""
+    """Copy the ledger of a host and account into another database. Of two entries the more certain one is kept."""
     sales = source.execute("SELECT invoice, amount, currency FROM accepted_sales WHERE scope = ?", (scope,))
     insert_together(
         db,
@@ -155,6 +155,6 @@ def copy(source: Database, scope: int, db: Database, to: int) -> None:
 
 
 def clear(db: Database, scope: int) -> None:
-    """Forget everything of a host and account."""
+    """Delete all entries of a host and account."""
     for table in ("accepted_sales", "sent_leads"):
         db.execute(f"DELETE FROM {table} WHERE scope = ?", (scope,))

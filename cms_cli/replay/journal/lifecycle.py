@@ -13,7 +13,7 @@ from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
 def begin_sending(
     journal: Journal, run: Run, now: float, *, fresh: bool, unknown_again: bool = False, end: bytes | None = None
 ) -> None:
-    """Make a run the one that the same command goes on with: from here on its rows may be sent.
+    """Make a run the one that the same command continues, and allow its rows to be sent.
 
     Args:
         journal: The journal.
@@ -43,7 +43,7 @@ def begin_sending(
 
 
 def delete(journal: Journal, run: Run) -> None:
-    """Remove a run with its rows; what it wrote into the ledger stays, and what it left in doubt is kept."""
+    """Remove a run with its rows; its ledger entries stay, and its unanswered events are kept."""
     with journal.transaction() as db:
         if run.kind == "lead" or run.latest:  # not a run of sales that --fresh has replaced: those were sent again
             _keep_in_doubt(db, run)
@@ -74,7 +74,7 @@ def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool, sc
         scope: The number of the only host and account whose runs and ledger are meant; None for all.
 
     Returns:
-        How many were removed.
+        The number of runs that were removed.
 
     Raises:
         RunBusyError: Another process is at work on one of those named.

@@ -1,4 +1,4 @@
-"""A run is held by one process at a time, through a lock file that the system frees however the process ends."""
+"""Lock files: a run is held by one process at a time, and the system frees the lock however that process ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class HeldLock:
         self._file = identity_of(path)
 
     def check(self) -> None:
-        """Make sure that the lock file is still the one that was locked.
+        """Check that the lock file is still the one that was locked.
 
         Raises:
             JournalError: Something has removed it, so that another process may hold the run as well.
@@ -36,7 +36,7 @@ class HeldLock:
 
 @contextmanager
 def hold(folder: Path, identity: str) -> Iterator[HeldLock]:
-    """Hold what ``identity`` names for this process.
+    """Hold the lock that ``identity`` names for this process.
 
     Raises:
         RunBusyError: Another process holds it.

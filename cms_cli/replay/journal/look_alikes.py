@@ -1,7 +1,7 @@
-"""Leads without a time of their own: what they say, and the files they came from.
+"""Leads without a time: hashes of their fields, and the files that they came from.
 
-Two of them that look alike may be one event or two. Within its file each is known by its place; a lead of another
-file that looks like one that was sent needs somebody's word. Hashes only, as in the ledger.
+Two leads that look alike may be one event or two. Within its file each is known by its place; a lead of another
+file that looks like one that was sent needs ``--repeats``.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ def add(db: Database, scope: int, look: bytes, run: int, row: int) -> None:
 
 
 def remove(db: Database, scope: int, look: bytes, run: int, row: int) -> None:
-    """Delete the look of a lead that the service surely has not."""
+    """Delete the look of a lead that surely did not arrive."""
     db.execute(
         "DELETE FROM lead_looks WHERE scope = ? AND look = ? AND run = ? AND row = ?", (scope, look, run, row)
     )
 
 
 def sent(db: Database, scope: int, looks: Sequence[bytes]) -> set[bytes]:
-    """Return which of some looks leads have that were sent, or may have been."""
+    """Return those looks whose leads were sent or may have been."""
     return ask(db, scope, looks)()
 
 
 def ask(db: Database, scope: int, looks: Sequence[bytes], *, but: int | None = None) -> Callable[[], set[bytes]]:
-    """Ask for :func:`sent`, and return what reads the answer.
+    """Ask for :func:`sent`, and return a function that reads the answer.
 
     Args:
         db: The database.
@@ -48,7 +48,7 @@ def ask(db: Database, scope: int, looks: Sequence[bytes], *, but: int | None = N
 
 
 def add_file(db: Database, scope: int, end: bytes) -> None:
-    """Enter a file whose leads are about to leave, by the place at its end."""
+    """Enter a file whose leads are about to be sent, by the place at its end."""
     db.execute(
         "INSERT INTO lead_files (scope, place) VALUES (?, ?) ON CONFLICT (scope, place) DO NOTHING", (scope, end)
     )
@@ -63,9 +63,9 @@ def copy(source: Database, scope: int, db: Database, to: int, numbers: Mapping[i
     """Copy everything of a host and account into another database.
 
     Args:
-        source: Where it is.
+        source: The database to copy from.
         scope: The number of host and account there.
-        db: Where it goes.
+        db: The database to copy to.
         to: The number of host and account there.
         numbers: The numbers that runs have there; one that was removed gets 0, which no run has.
     """
@@ -84,6 +84,6 @@ def copy(source: Database, scope: int, db: Database, to: int, numbers: Mapping[i
 
 
 def clear(db: Database, scope: int) -> None:
-    """Forget everything of a host and account."""
+    """Delete everything of a host and account."""
     for table in ("lead_looks", "lead_files"):
         db.execute(f"DELETE FROM {table} WHERE scope = ?", (scope,))

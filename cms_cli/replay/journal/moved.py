@@ -72,7 +72,7 @@ def mark(folder: Path, move: Move) -> None:
 
 
 def unmark(folder: Path, move: Move) -> None:
-    """Remove the mark of an account: nothing was moved.
+    """Remove the mark of an account, because nothing was moved.
 
     Raises:
         JournalError: It cannot be written.
@@ -81,7 +81,7 @@ def unmark(folder: Path, move: Move) -> None:
 
 
 def check(folder: Path, state: str | None, host: str, local: str, account: str) -> None:
-    """Make sure that what this machine has sent for an account is known to the state that a replay uses.
+    """Check that the state that a replay uses includes what this machine has sent for the account.
 
     Args:
         folder: The state folder.
@@ -118,7 +118,7 @@ def check(folder: Path, state: str | None, host: str, local: str, account: str) 
 
 
 def knows(folder: Path, host: str, account: str) -> bool:
-    """Return whether the journal of a state folder has anything of an account.
+    """Return whether a state folder's journal has anything of an account.
 
     Raises:
         JournalError: It cannot be used.
@@ -175,7 +175,7 @@ def _write(folder: Path, moves: list[Move]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the new name on disk: after a power cut the folder must not be open again. Windows has no such call."""
+    """Sync a folder, so that the mark survives a power cut. Windows has no such call."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -37,7 +37,7 @@ class PostgresDatabase:
             self._connection = self.server.connect()
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> _Result:
-        """Run a statement; by itself, where the database is gone, once more when it is back."""
+        """Run a statement; outside of a transaction, repeat it once the database is back."""
         statement, values = translated(sql).encode(), [storable(each) for each in parameters]
         while True:
             by_itself = self._pipeline is None and not self._connection.info.transaction_status
@@ -76,7 +76,7 @@ class PostgresDatabase:
             self._pipeline = self._end_pipeline.__enter__()
 
     def sync(self) -> None:
-        """Wait for the results of what was sent; what went wrong there is raised.
+        """Wait for the results of what was sent, and raise their errors.
 
         By a sync and no mere flush, which would leave the session "active": the server ends only one that is idle
         in a transaction, and a machine that stands still in the middle of a turn would lock its account for good.
@@ -87,14 +87,14 @@ class PostgresDatabase:
                 self._pipeline.sync()
 
     def leave_pipeline(self) -> None:
-        """Wait for all results, and go on one statement at a time."""
+        """Wait for all results, and run one statement at a time from now on."""
         end, self._end_pipeline, self._pipeline = self._end_pipeline, None, None
         if end is not None:
             with self.server.explained():
                 end.__exit__(None, None, None)
 
     def roll_back(self) -> None:
-        """Undo the transaction; a connection that cannot do that is closed, which undoes it as well."""
+        """Undo the transaction; close a connection that cannot do that, which undoes it as well."""
         try:
             with suppress(Exception):  # what had gone wrong in the pipeline is known
                 self.leave_pipeline()

@@ -79,7 +79,7 @@ class PostgresJournal(Journal):
 
     @contextmanager
     def transaction(self, *, held: bool = True) -> Iterator[Database]:
-        """Run statements as one, alone among those of the account.
+        """Run statements as one transaction, alone among those of the account.
 
         Args:
             held: Whether the run must still be held. An answer is a fact, whoever holds the run by now.
@@ -105,7 +105,7 @@ class PostgresJournal(Journal):
             raise
 
     def _begin(self, *, held: bool) -> None:
-        """Lock the account, extend the lease and ask for the time; what came of it is read when it is needed."""
+        """Lock the account, extend the lease and ask for the time; the results are read when needed."""
         for statement in _BEGIN:
             self.db.execute(statement)
         asked = steady()
@@ -127,7 +127,7 @@ class PostgresJournal(Journal):
         self._read_begin = read
 
     def _begun(self) -> None:
-        """Read what came of the beginning of the transaction, once.
+        """Read the results of :meth:`_begin`, once.
 
         Raises:
             RunBusyError: The run has to be held, and is not any more.
@@ -136,7 +136,7 @@ class PostgresJournal(Journal):
             self._read_begin()
 
     def _compare_clocks(self, asked: float) -> None:
-        """Narrow down how far the server's clock is ahead: at most as far as if it had answered at once."""
+        """Update the upper bound of how far the server's clock is ahead of this machine's."""
         seen = steady()
         most = self.now - asked
         if self._ahead is not None:
@@ -144,7 +144,7 @@ class PostgresJournal(Journal):
         self._ahead = most, seen
 
     def ahead(self) -> float:
-        """Return how far the server's clock is ahead of this machine's steady one, and rather more than less."""
+        """Return how far the server's clock is ahead of this machine's steady clock, at most."""
         if self._ahead is None:  # nothing was written yet
             asked = steady()
             (self.now,) = self.db.execute(_CLOCK).fetchone()
@@ -158,9 +158,9 @@ class PostgresJournal(Journal):
         self._database.when_gone = self._wait_until_back
 
     def repeat(self, work: Callable[[Database], Result], *, held: bool = True) -> Result:
-        """Run a transaction; where the database is gone meanwhile, once more when it is back.
+        """Run a transaction, and repeat it if the database went away meanwhile.
 
-        The commit may have happened although nobody heard of it: then it is not repeated.
+        A commit whose confirmation was lost may have happened: then it is not repeated.
         """
         attempted: tuple[int, Result] | None = None
         while True:
@@ -196,19 +196,19 @@ class PostgresJournal(Journal):
                 return
 
     def identity(self) -> str:
-        """Return what tells this state from that of any other database."""
+        """Return the unique id of this state."""
         (found,) = self.db.execute("SELECT id FROM state").fetchone()
         return str(found)
 
     def time(self, now: float) -> float:
-        """Return the server's time: those of machines may be wrong."""
+        """Return the server's time, since the machines' clocks may be wrong."""
         del now
         self._begun()
         return self.now
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Surround what reads several things that have to belong together, while another process may write."""
+        """Make several reads consistent with each other while another process may write."""
         self._database.reconnect()
         self.db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
@@ -218,11 +218,11 @@ class PostgresJournal(Journal):
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Surround what only reads."""
+        """Do nothing: errors are already JournalError."""
         yield
 
     def insert_many(self, db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert many rows, and the texts that were added on the way. Part of a transaction."""
+        """Insert many rows, and the texts that were added meanwhile. Part of a transaction."""
         del db
         if self._writer is None:
             self._database.copy(table, columns, rows)
@@ -231,7 +231,7 @@ class PostgresJournal(Journal):
             self._database.copy(table, columns, rows)
 
     def row_texts(self, run: Run) -> SharedTextsReader:
-        """Return what the rows of a run say."""
+        """Return a reader of a run's row texts."""
         return self._texts.setdefault(run.texts, SharedTextsReader(self.db, run.texts))
 
     @contextmanager
@@ -245,20 +245,20 @@ class PostgresJournal(Journal):
             self._writer = None
 
     def forget_row_texts(self, run: str, *, keep: str = "") -> None:
-        """Delete what the rows of a run say, but for one of its sets of texts."""
+        """Delete the row texts of a run, except for one of its names."""
         postgres_texts.delete(self.db, run, keep)
 
     def forget_strays(self) -> None:
-        """Delete what is left of runs that are not there any more, and of machines that died."""
+        """Delete what is left of runs that no longer exist, and of machines that died."""
         postgres_texts.delete_strays(self.db)
         (now,) = self.db.execute(_CLOCK).fetchone()
         leases.delete_ended(self.db, now - leases.SECONDS)
 
     def make_durable(self, *, against_power_cuts: bool) -> None:
-        """Do nothing: the server has every commit on disk."""
+        """Do nothing: the server writes every commit to disk."""
 
     def compact(self) -> None:
-        """Do nothing: the server cleans up by itself, in its own time."""
+        """Do nothing: the server vacuums its tables."""
 
     @contextmanager
     def hold(
@@ -301,7 +301,7 @@ class PostgresJournal(Journal):
 
 
 class _Heartbeat:
-    """Renews a lease while this process lives, whatever it waits for, on connections of its own."""
+    """Renews a lease while this process lives, over connections of its own."""
 
     def __init__(self, server: Server, lease: Lease) -> None:
         self._server = server

@@ -1,4 +1,4 @@
-"""Connections to the PostgreSQL that machines share: where it is, whether TLS is on, and what went wrong.
+"""Connections to the PostgreSQL that machines share: address, TLS and errors.
 
 The URL is libpq's own, so that ``PGPASSWORD``, ``.pgpass``, ``PGSERVICE`` and the like work as they do for psql.
 """
@@ -24,11 +24,11 @@ _HOW_TO_INSTALL = "Install it: pip install 'cms-python-client[postgres]'"
 
 
 class StateAwayError(JournalError):
-    """The database cannot be reached, or has ended the connection: later it may be there again."""
+    """The database cannot be reached or has ended the connection; it may come back."""
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is a URL that PostgreSQL's own programs take."""
+    """Return whether a text is a URL that PostgreSQL's own programs take."""
     return text.startswith(("postgresql://", "postgres://"))
 
 
@@ -36,7 +36,7 @@ class Server:
     """A database that holds shared state.
 
     Attributes:
-        name: What people call it by: host and database, without a password.
+        name: Its name for people: host and database, without a password.
         plain_text: Whether its URL asks for an unencrypted line to another machine.
 
     Raises:
@@ -48,7 +48,7 @@ class Server:
 
         Args:
             url: As libpq takes it.
-            rights: What to say where the role may not do what is asked of it.
+            rights: The hint if the role lacks a privilege.
         """
         self._psycopg = _driver()
         self._rights = rights
@@ -113,14 +113,14 @@ class Server:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn what the driver says into what a person can act on."""
+        """Turn the driver's errors into errors with a message and a hint."""
         try:
             yield
         except self._psycopg.Error as error:
             raise self.error_of(error) from error
 
     def error_of(self, error: psycopg.Error) -> JournalError:
-        """Return the error that people see for one of the driver's."""
+        """Return the error with message and hint for one of the driver's."""
         state = error.sqlstate or ""
         text = (error.diag.message_primary or str(error)).strip().splitlines()
         what = f"{self.name}: {text[0] if text else type(error).__name__}"
@@ -153,7 +153,7 @@ def _driver() -> Any:
 
 
 def _is_local(known: Mapping[str, str]) -> bool:
-    """Whether every host of a connection is this machine."""
+    """Return whether every host of a connection is this machine."""
     named = known.get("hostaddr") or known.get("host") or ""
     return all(_is_this_machine(host) for host in named.split(","))
 

@@ -1,4 +1,4 @@
-"""Makes the tables of shared state, which nothing else does, and moves older ones on."""
+"""Creates and upgrades the tables of shared state; nothing else does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GRANTS = """
 
 
 def name_of(url: str) -> str:
-    """Return what people call a database by: host and name, without a password.
+    """Return a database's name for people: host and name, without a password.
 
     Raises:
         JournalError: The driver is missing, or the URL cannot be read.
@@ -30,7 +30,7 @@ def name_of(url: str) -> str:
 
 
 def script() -> str:
-    """Return the SQL that makes the tables, for whoever runs the database."""
+    """Return the SQL that creates the tables, for a database administrator."""
     return "BEGIN;\n\n" + "".join(f"{statement};\n\n" for statement in schema()) + "COMMIT;\n" + _GRANTS
 
 
@@ -49,7 +49,7 @@ def is_made(url: str) -> bool:
 
 
 def create(url: str) -> bool:
-    """Make the tables, all or none.
+    """Create the tables, all or none.
 
     Returns:
         Whether there were none.
@@ -74,7 +74,7 @@ def create(url: str) -> bool:
 
 
 def upgrade(url: str) -> tuple[int, int]:
-    """Move the tables on to this version's format.
+    """Upgrade the tables to this version's format.
 
     Returns:
         The format that they had, and the one that they have.

@@ -1,4 +1,4 @@
-"""PostgreSQL's dialect: the shared statements and schema as it takes them.
+"""PostgreSQL's dialect of the shared statements and schema.
 
 Tables are named with their schema, since a search path would be state of the session, which poolers do not keep.
 """
@@ -56,12 +56,12 @@ _TYPES = (
 
 @lru_cache(maxsize=512)
 def translated(sql: str) -> str:
-    """Return a statement of the tables' owners in this dialect."""
+    """Return a shared statement in this dialect."""
     return _NAMED.sub(r"\1 cms.\2", _HINT.sub("", sql)).replace("%", "%%").replace("?", "%s")
 
 
 def schema() -> Iterator[str]:
-    """Yield the statements that make the tables."""
+    """Yield the statements that create the tables."""
     yield "CREATE SCHEMA IF NOT EXISTS cms"
     for statement in (SCHEMA + _ONLY_HERE).split(";"):
         text = statement.strip()
@@ -73,14 +73,14 @@ def schema() -> Iterator[str]:
 
 
 def storable(value: object) -> object:
-    """Return a value as the database can hold it: its texts have neither NUL nor half a character."""
+    """Return a value without the characters that PostgreSQL cannot store: NUL and lone surrogates."""
     if isinstance(value, str) and ("\0" in value or not value.isascii()):
         return value.replace("\0", "�").encode("utf-8", "replace").decode("utf-8")
     return value
 
 
 def check_format(db: Database) -> None:
-    """Make sure that the tables are there, and of this format.
+    """Check that the tables exist and have this version's format.
 
     Raises:
         JournalError: They are not.

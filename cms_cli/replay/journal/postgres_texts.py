@@ -18,10 +18,10 @@ _READ = 200  # texts read together
 
 
 class SharedTextsWriter:
-    """Writes the texts of a run.
+    """A writer of the row texts of a run.
 
     Attributes:
-        size: How many there are.
+        size: Their number.
     """
 
     def __init__(self, database: PostgresDatabase, name: str) -> None:
@@ -41,7 +41,7 @@ class SharedTextsWriter:
 
     @contextmanager
     def beside(self) -> Iterator[None]:
-        """Keep texts back while the rows that they belong to are written, and write them afterwards."""
+        """Keep texts back while their rows are written, and write them afterwards."""
         self._waiting = True
         try:
             yield
@@ -50,14 +50,14 @@ class SharedTextsWriter:
         self.flush()
 
     def flush(self) -> None:
-        """Write what is kept back."""
+        """Write the texts that were kept back."""
         rows, self._buffer = self._buffer, []
         if rows:
             self._database.copy("row_texts", _COLUMNS, rows)
 
 
 class SharedTextsReader:
-    """Reads the texts of a run, a few hundred at a time: the next ones are likely to be asked for as well."""
+    """A reader of the row texts of a run that fetches a few hundred at a time."""
 
     def __init__(self, db: Database, name: str) -> None:
         self._db = db
@@ -78,13 +78,13 @@ class SharedTextsReader:
 
 
 def delete(db: Database, run: str, keep: str = "") -> None:
-    """Delete the texts of a run, under all their names but one."""
+    """Delete the row texts of a run, under all names but one."""
     # "/" follows "." in the order of the bytes.
     db.execute("DELETE FROM row_texts WHERE texts >= ? AND texts < ? AND texts <> ?", (f"{run}.", f"{run}/", keep))
 
 
 def delete_strays(db: Database) -> None:
-    """Delete the texts of runs that are not there any more."""
+    """Delete the row texts of runs that no longer exist."""
     db.execute("DELETE FROM row_texts WHERE split_part(texts, '.', 1) NOT IN (SELECT name FROM runs)")
 
 

@@ -1,4 +1,4 @@
-"""Moves of what rows say: into another journal, and out of their own once their run is finished."""
+"""Moves of row texts: into another journal, and out of their own once the run is finished."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def copy(
 
 
 def drop_personal_data(journal: Journal, run: Run) -> Run:
-    """Forget what the rows say that nothing needs any more: all texts but those of failed rows.
+    """Delete the row texts that are no longer needed: all but those of failed rows.
 
     Returns:
         The run, with the texts that are left.

@@ -1,4 +1,4 @@
-"""The table of rows: staged once, then each moved on from ``pending`` to what became of it."""
+"""The table of rows: staged once, then moved from ``pending`` to an outcome each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SETTLED = "row, line, status, status_code, attempts, code, error, place, fault"
 
 
 def stage(journal: Journal, db: Database, run: Run, rows: Iterable[StagedRow], texts: TextsWriter) -> None:
-    """Write rows. Part of a transaction; their texts are on disk for good once ``texts`` is closed."""
+    """Write rows. Part of a transaction; their texts are synced to disk once ``texts`` is closed."""
     journal.insert_many(
         db,
         "rows",
@@ -87,7 +87,7 @@ def numbered(journal: Journal, run: Run, rows: Sequence[int]) -> list[PendingRow
 
 
 def next_of_customer(journal: Journal, run: Run, before: PendingRow, until: int) -> PendingRow | None:
-    """Return the first row of the same customer after this one that still has to be sent, up to a row number."""
+    """Return the customer's next pending row after this one, up to a row number."""
     for block in range(before.row >> ROWS_A_BLOCK, (until >> ROWS_A_BLOCK) + 1):
         found = journal.db.execute(
             f"SELECT {_PENDING} FROM rows INDEXED BY rows_pending_by_customer WHERE run = ? AND status = 'pending'"
@@ -107,7 +107,7 @@ def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
 
 
 def ask_unchanged(db: Database, run: Run, rows: Sequence[PendingRow]) -> Callable[[], None]:
-    """Ask whether rows are as they were read; returns what reads the answer.
+    """Ask whether rows are as they were read; return a function that checks the answer.
 
     It has to be read before :func:`intend`, in the same transaction. It raises RunBusyError where another process
     has changed one of them, and may have sent it.
@@ -125,7 +125,7 @@ def ask_unchanged(db: Database, run: Run, rows: Sequence[PendingRow]) -> Callabl
 
 
 def intend(db: Database, run: Run, rows: Sequence[PendingRow], now: float) -> None:
-    """Write that requests are about to leave. Part of a transaction that is committed before they do."""
+    """Record that requests are about to leave. Part of a transaction that is committed before they do."""
     for some in in_parts([row.row for row in rows]):
         db.execute(
             "UPDATE rows SET attempts = attempts + 1, sent_at = coalesce(sent_at, ?), status_code = NULL,"
@@ -138,7 +138,7 @@ def intend(db: Database, run: Run, rows: Sequence[PendingRow], now: float) -> No
 
 
 def put_back(db: Database, run: Run, row: PendingRow, status_code: int | None, code: str, error: str) -> None:
-    """Write what an attempt brought that did not settle the row; ``row.sent_at`` as it is now to be.
+    """Record the result of an attempt that did not settle the row; ``row.sent_at`` is its new value.
 
     Only while the row is as that attempt left it: another process may have begun the next one.
     """
@@ -158,7 +158,7 @@ def settle(
     code: str | None,
     error: str | None,
 ) -> None:
-    """Write a row's outcome and, where the service has the event or may have it, its entry in the ledger."""
+    """Write a row's outcome, and its ledger entry if the service has or may have the event."""
     db.execute(
         "UPDATE rows SET status = ?, status_code = ?, code = ?, error = ? WHERE run = ? AND row = ?",
         (status.value, status_code, code, error, run.id, row.row),
@@ -179,7 +179,7 @@ def settle(
 
 
 def interrupted(journal: Journal, run: Run, now: float) -> list[PendingRow]:
-    """Return the few rows that an earlier process left between intent and outcome, and that cannot be sent again.
+    """Return the few rows that an earlier process left between intent and outcome and that cannot be resent.
 
     Of leads all of them; a sale is sent again, unless its request left too long ago.
     """
@@ -193,12 +193,12 @@ def interrupted(journal: Journal, run: Run, now: float) -> list[PendingRow]:
 
 
 def without_answer(run: Run) -> tuple[str, str]:
-    """Return code and error of an interrupted row."""
+    """Return the code and error of an interrupted row."""
     return TOO_LONG_AGO if run.kind == "sale" else INTERRUPTED
 
 
 def recover(journal: Journal, run: Run, now: float) -> list[SettledRow]:
-    """Settle the interrupted rows as unknown, before anything is sent; returns them."""
+    """Settle the interrupted rows as unknown, before anything is sent, and return them."""
     code, error = without_answer(run)
     with journal.transaction() as db:
         rows = interrupted(journal, run, now)
@@ -233,7 +233,7 @@ def reopen(journal: Journal, run: Run, status: RowStatus) -> None:
 
 
 def counts(journal: Journal, run: Run) -> dict[str, int]:
-    """Count the rows by what became of them; every status is there."""
+    """Count the rows by status; every status is there."""
     found = dict(
         journal.db.execute("SELECT status, count(*) FROM rows WHERE run = ? GROUP BY status", (run.id,)).fetchall()
     )
@@ -241,7 +241,7 @@ def counts(journal: Journal, run: Run) -> dict[str, int]:
 
 
 def sums_of(journal: Journal, run: Run, statuses: Sequence[RowStatus]) -> tuple[dict[str, int], int]:
-    """Sum the minor units of the rows of some statuses by currency, and count those that cost nothing."""
+    """Sum the minor units of the rows of some statuses by currency, and count those with amount 0."""
     sums: dict[str, int] = {}
     free = 0
     # In two halves: SQLite's numbers end at 64 bits, which a thousand of the largest amounts exceed.
@@ -259,7 +259,7 @@ def sums_of(journal: Journal, run: Run, statuses: Sequence[RowStatus]) -> tuple[
 def settled(
     journal: Journal, run: Run, statuses: Iterable[RowStatus], *, texts: bool = True
 ) -> Generator[SettledRow, None, None]:
-    """Read the rows of some statuses in file order. Failed ones are found without reading through the others.
+    """Read the rows of some statuses in file order. Failed ones are found by index.
 
     Without ``texts`` body and cells are None; while a run is staged, nothing else can be read of it.
     """
@@ -276,7 +276,7 @@ def settled(
 
 
 def pages(db: Database, run: Run, statuses: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Read rows of some statuses in file order, a page at a time: nothing stays open between two pages."""
+    """Read rows of some statuses in file order, page by page: no statement stays open between two pages."""
     hint = " INDEXED BY rows_by_status" if len(statuses) == 1 else ""
     query = (
         f"SELECT {_SETTLED} FROM rows{hint} WHERE run = ? AND status IN ({marks(statuses)}) AND row > ?"
@@ -298,7 +298,7 @@ def left_in_doubt(journal: Journal, run: Run) -> int:
 
 
 def any_sent(journal: Journal, run: Run) -> bool:
-    """Whether anything of a run may have arrived. What a rejected token or a wrong host got did not."""
+    """Return whether anything of a run may have arrived. A rejected token or a wrong host received nothing."""
     found = journal.db.execute(
         "SELECT 1 FROM rows WHERE run = ? AND (status = 'unknown'"
         " OR attempts > 0 AND (status <> 'pending' OR sent_at IS NOT NULL)) LIMIT 1",
@@ -308,20 +308,20 @@ def any_sent(journal: Journal, run: Run) -> bool:
 
 
 def has_forgotten(journal: Journal, run: Run) -> bool:
-    """Whether rows of a run have lost their texts, because it was finished before."""
+    """Return whether rows of a run have lost their texts, because it was finished before."""
     found = journal.db.execute("SELECT 1 FROM rows WHERE run = ? AND place IS NULL LIMIT 1", (run.id,))
     return found.fetchone() is not None
 
 
 def keys_of(db: Database, run: Run, *, pending_only: bool = False) -> list[bytes]:
-    """Return the keys of a run's events, of all or of those that are pending."""
+    """Return the keys of a run's events, of all or only of the pending ones."""
     where = " AND status = 'pending'" if pending_only else ""
     found = db.execute(f"SELECT key FROM rows WHERE run = ? AND key IS NOT NULL{where}", (run.id,))
     return [bytes(key) for (key,) in found]
 
 
 def unanswered(db: Database, run: Run) -> list[tuple[bytes, float]]:
-    """Return the keys of events that a run has sent without an answer, and when it first did."""
+    """Return the keys of events that a run has sent without an answer, and the times of their first attempts."""
     found = db.execute(
         "SELECT key, sent_at FROM rows INDEXED BY rows_sent WHERE run = ? AND status = 'pending'"
         " AND sent_at IS NOT NULL AND key IS NOT NULL",
@@ -331,7 +331,7 @@ def unanswered(db: Database, run: Run) -> list[tuple[bytes, float]]:
 
 
 def unsent_looks(db: Database, run: Run) -> list[tuple[bytes, int]]:
-    """Return look and number of a run's pending rows that were tried, and surely did not arrive."""
+    """Return look and number of a run's pending rows that were tried and surely did not arrive."""
     found = db.execute(
         "SELECT look, row FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'pending'"
         " AND sent_at IS NULL AND attempts > 0 AND look IS NOT NULL",
@@ -341,7 +341,7 @@ def unsent_looks(db: Database, run: Run) -> list[tuple[bytes, int]]:
 
 
 def unknown(db: Database, run: Run) -> list[tuple[bytes, float]]:
-    """Return the keys of a run's unknown rows, and when they were sent; 0 where another run did that."""
+    """Return the keys of a run's unknown rows and their times; 0 for a row that another run sent."""
     found = db.execute(
         "SELECT key, coalesce(sent_at, 0) FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'unknown'"
         " AND key IS NOT NULL",
@@ -364,7 +364,7 @@ def unknown_leads(journal: Journal, run: Run) -> Iterator[tuple[bytes, str]]:
 def ask_in_flight_elsewhere(
     db: Database, others: runs.Others, keys: Sequence[bytes]
 ) -> Callable[[], dict[bytes, float]]:
-    """Ask when events of other runs left that have some of these keys and no answer yet.
+    """Ask for requests of other runs that have some of these keys and no answer yet.
 
     Returns:
         Reads the answer.
@@ -379,7 +379,7 @@ def ask_in_flight_elsewhere(
 
 
 def too_long_ago_elsewhere(db: Database, others: runs.Others, now: float) -> set[bytes]:
-    """Return the sales of other runs that had no answer and can no longer be repeated; few."""
+    """Return the few unanswered sales of other runs that are too old to resend."""
     found = db.execute(
         "SELECT key FROM rows INDEXED BY rows_by_status WHERE status = 'unknown' AND key IS NOT NULL"
         f" AND run IN {runs.OTHERS} UNION ALL"

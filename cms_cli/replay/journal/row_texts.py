@@ -82,7 +82,7 @@ class RowTextsReader:
 
         Args:
             path: The file.
-            size: How many bytes it must have.
+            size: The number of bytes that it must have.
 
         Raises:
             OSError: It cannot be opened.

@@ -130,14 +130,14 @@ class SettledRow(NamedTuple):
 
     @property
     def invoice_id(self) -> str | None:
-        """The invoice, where the row has one and the journal has not forgotten it. Read when it is asked for."""
+        """The invoice; None if the row has none or the journal no longer has its text. Read on demand."""
         return invoice_in(self.body)
 
 
 def settled_row(
     row: PendingRow, status: RowStatus, status_code: int | None, code: str | None, error: str | None
 ) -> SettledRow:
-    """Return a row as it is reported once it has its outcome."""
+    """Return a pending row as a settled one, for reports."""
     return SettledRow(
         *(row.row, row.line, status.value, row.body, status_code),
         *(row.attempts, code, error, row.cells, None),
@@ -145,13 +145,13 @@ def settled_row(
 
 
 def invoice_in(body: str | None) -> str | None:
-    """Return the invoice of a request's JSON, where it has one."""
+    """Return the invoice of a request's JSON, if it has one."""
     invoice = json.loads(body).get("invoiceId") if body else None
     return invoice if isinstance(invoice, str) else None
 
 
 def is_too_long_ago(row: PendingRow, now: float) -> bool:
-    """Whether a sale's unanswered attempt is so old that it may no longer be repeated."""
+    """Return whether a sale's unanswered attempt is too old to resend it."""
     # In both directions: a time in the future was noted before a wrong clock was corrected; its age is unknown.
     return row.sent_at is not None and abs(now - row.sent_at) > SAFE_TO_RESEND
 
@@ -159,7 +159,7 @@ def is_too_long_ago(row: PendingRow, now: float) -> bool:
 def compared(
     invoice_id: str | None, before: tuple[int | None, str | None], now: tuple[int | None, str | None]
 ) -> tuple[RowStatus, str, str]:
-    """Compare a sale with what the ledger has of its invoice; returns status, code and error.
+    """Compare a sale with the ledger's entry for its invoice; return status, code and error.
 
     Args:
         invoice_id: The invoice.

@@ -40,7 +40,7 @@ class Run:
 
     Attributes:
         id: Its number in the journal.
-        name: What people call it by, ``sale-7kq3m``.
+        name: Its name for people, ``sale-7kq3m``.
         scope: The number of its host and account, to which ledger and rate limit belong.
         host: The API's base URL, or ``sandbox``.
         account: The key of the account.
@@ -49,7 +49,7 @@ class Run:
         shape: The flags that shape events, as :meth:`cms_cli.replay.mapping.shape.Shape.to_json` writes them.
         file: The input's path as it was given, for people.
         header: The input's column names.
-        state: How far it has come.
+        state: Its progress.
         latest: Whether it is the one that the same command goes on with: not before it is staged to its end and
             nobody said no, and not once ``--fresh`` began another.
         created: Seconds since the epoch.
@@ -57,9 +57,9 @@ class Run:
         exit_code: The exit code of the last invocation, or None.
         counts: Of a finished run its rows by outcome, so that nobody has to go through them again; else None.
         texts: The file that holds what its rows say, in the folder of the journal.
-        texts_size: How many bytes it has; 0 while rows are staged.
-        dialect: How its input is written, as JSON; "" where an older version did not record it.
-        repeats: What to do with leads that look like others: "" to ask, ``send``, ``skip`` or EXEMPT.
+        texts_size: The size of those texts in bytes; 0 while rows are staged.
+        dialect: The dialect of its input, as JSON; "" if an older version did not record it.
+        repeats: The treatment of leads that look like others: "" to ask, ``send``, ``skip`` or EXEMPT.
     """
 
     id: int
@@ -84,7 +84,7 @@ class Run:
     repeats: str = ""
 
     def repeats_said(self, now: str) -> str:
-        """Return what to do with its leads that look like others, where ``--repeats`` says this now, or nothing."""
+        """Return the treatment of leads that look like sent ones: that of ``--repeats`` now, else of earlier."""
         return "send" if self.repeats == EXEMPT else now or self.repeats
 
 
@@ -96,7 +96,7 @@ _SELECT = (
 
 
 def scope_of(journal: Journal, host: str, account: str) -> int:
-    """Return the number of a host and account, and make one where there is none."""
+    """Return the number of a host and account, and create one if there is none."""
     with journal.transaction() as db:
         db.execute(
             "INSERT INTO scopes (host, account) VALUES (?, ?) ON CONFLICT (host, account) DO NOTHING",
@@ -166,7 +166,7 @@ def _free_name(db: Database, kind: str) -> str:
 
 
 def find_copy(db: Database, run: Run, scope: int) -> tuple[int, str] | None:
-    """Return number and name of the copy of another journal's run, or None where there is none.
+    """Return number and name of the copy of another journal's run; None if there is none.
 
     Not by its name, which is another one where that was taken.
     """
@@ -200,12 +200,12 @@ def copy(db: Database, run: Run, scope: int) -> tuple[int, str, str]:
 
 
 def by_name(journal: Journal, name: str) -> Run | None:
-    """Return the run of a name, or None."""
+    """Return the run of a name; None if there is none."""
     return next(_runs(journal, "WHERE name = ?", (name,)), None)
 
 
 def of_file(journal: Journal, sha256: str) -> list[Run]:
-    """Return every latest run of an input's bytes, oldest first, whatever its account and shape.
+    """Return every latest run of an input's bytes, the oldest first, whatever its account and shape.
 
     Those whose staging was cut off are among them, for whoever holds their lock to clear away.
     """
@@ -235,12 +235,12 @@ def others(run: Run) -> Others:
 
 
 def any_run(scope: int, kind: str) -> Others:
-    """Return values of :data:`OTHERS` that leave no run out."""
+    """Return values for :data:`OTHERS` that exclude no run."""
     return scope, kind, -1
 
 
 def make_latest(db: Database, run: Run) -> None:
-    """Make a run the one that the same command goes on with."""
+    """Make a run the one that the same command continues."""
     db.execute(
         "UPDATE runs SET latest = 0 WHERE scope = ? AND kind = ? AND sha256 = ? AND shape = ?",
         (run.scope, run.kind, run.sha256, run.shape),
@@ -281,7 +281,7 @@ def staged(journal: Journal, run: Run, size: int) -> Run:
 def end_sending(
     journal: Journal, run: Run, now: float, exit_code: int, counts: dict[str, int], *, finished: bool
 ) -> None:
-    """Write how far a run has come, and how the invocation ended."""
+    """Write a run's counts and state, and the exit code of the invocation."""
     state = RunState.FINISHED if finished else RunState.UNFINISHED
     with journal.transaction() as db:
         db.execute(

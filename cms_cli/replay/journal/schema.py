@@ -1,4 +1,4 @@
-"""The schema of the journal, in the SQL that SQLite and PostgreSQL share but for the types.
+"""The schema of the journal, in the SQL that SQLite and PostgreSQL share except for the types.
 
 A table has one owner, the module that reads and writes it: ``scopes`` and ``runs`` (:mod:`runs`), ``rows``
 (:mod:`row_table`, and for whole runs :mod:`row_moves`), ``accepted_sales`` and ``sent_leads`` (:mod:`ledger`),

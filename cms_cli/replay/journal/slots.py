@@ -39,7 +39,7 @@ def ask_newest(db: Database, scope: int, skip: int, count: int) -> Callable[[], 
 
 
 def add(db: Database, scope: int, slot: Slot, count: int) -> list[int]:
-    """Add the slots of requests that are about to leave together; returns their numbers."""
+    """Add the slots of requests that are about to leave together, and return their numbers."""
     numbers = [secrets.randbits(62) for _ in range(count)]  # made here, so that nothing has to be read
     insert_together(db, "slots", "id, scope, left_at, ends", ((number, scope, *slot) for number in numbers))
     return numbers
@@ -51,7 +51,7 @@ def answered(db: Database, ended: Iterable[tuple[int, float]]) -> None:
 
 
 def correct(db: Database, scope: int, now: float) -> None:
-    """Correct slots that lie in the future, which a clock wrote that has been set back since.
+    """Correct slots that lie in the future because a wrong clock has been set back since.
 
     Such a request was made before now: an answered one counts as answered just now, one without an answer as if it
     left just now.
@@ -79,9 +79,9 @@ def copy(source: Database, scope: int, db: Database, to: int, now: float, ahead:
     """Copy the slots that a limit may still count into another database.
 
     Args:
-        source: Where they are.
+        source: The database to copy from.
         scope: The number of host and account there.
-        db: Where they go.
+        db: The database to copy to.
         to: The number of host and account there.
         now: The time by the clock of the source.
         ahead: Seconds that the other clock is ahead of it.

@@ -1,4 +1,4 @@
-"""The journal's file: made, recognised, prepared, and refused in plain words where it cannot be trusted.
+"""The journal's file: created, recognised, prepared, and refused with a message where it cannot be trusted.
 
 WAL mode, so that ``cms runs show`` reads while a replay writes.
 """
@@ -55,7 +55,7 @@ def private_folder(folder: Path) -> None:
 
 
 def private_file(path: Path) -> None:
-    """Make sure that there is a file that only its owner can read; SQLite gives its -wal and -shm the same mode."""
+    """Create a file that only its owner can read, or make it so; SQLite gives -wal and -shm the same mode."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -71,7 +71,7 @@ def private_file(path: Path) -> None:
 
 
 def refuse_lost(path: Path) -> None:
-    """Refuse a journal that is gone or was cut to nothing: taken for a new one, it would send everything again.
+    """Refuse a journal that is gone or empty although it was used: as a new one it would send everything again.
 
     Raises:
         JournalError: There was one before.
@@ -89,7 +89,7 @@ def refuse_lost(path: Path) -> None:
 
 
 def has_journal(folder: Path) -> bool:
-    """Whether a state folder has a journal, or has lost one."""
+    """Return whether a state folder has a journal, or has lost one."""
     return any((folder / name).exists() for name in (FILE_NAME, high_water.FILE_NAME))
 
 
@@ -110,7 +110,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         if "readonly" not in str(error):
             db.close()
             raise
-        # A process that was killed while it made the file left something to undo, which takes a writer.
+        # A process that was killed while it created the file left a transaction that only a writer can undo.
         with closing(connect(path, read_only=False)) as writer:
             writer.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error:
@@ -129,7 +129,7 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     version_of(db, path)  # before anything of another program's file is changed
     _use_wal(db)
     db.execute("PRAGMA synchronous = NORMAL")
-    # What is deleted is people's names and addresses: overwrite it.
+    # Deleted rows hold names and addresses, so that they have to be overwritten.
     db.execute("PRAGMA secure_delete = ON")
     if version_of(db, path) < SCHEMA_VERSION:
         db.execute("BEGIN IMMEDIATE")
@@ -150,7 +150,7 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
 
 
 def verify(db: sqlite3.Connection, path: Path) -> None:
-    """Make sure that the file is what was written, and all of it.
+    """Check that the file is complete and is what was written.
 
     Raises:
         JournalError: It is damaged.
@@ -165,7 +165,7 @@ def verify(db: sqlite3.Connection, path: Path) -> None:
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one of its name, or None where there is none."""
+    """Return the identity of a file, or None if there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -216,13 +216,13 @@ def version_of(db: sqlite3.Connection, path: Path) -> int:
 
 
 def damaged(what: object) -> JournalError:
-    """Make the error of a file that is not what was written; ``what`` begins with its path."""
+    """Return the error for a damaged file; ``what`` begins with its path."""
     return JournalError(str(what), _DAMAGED)
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the system say into what a person can act on."""
+    """Turn errors of SQLite and the system into errors with a message and a hint."""
     try:
         with sqlite_explained(path):
             yield
@@ -237,7 +237,7 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def sqlite_explained(path: Path) -> Iterator[None]:
-    """The same for what SQLite alone says."""
+    """Turn errors of SQLite alone into errors with a message and a hint."""
     try:
         yield
     except sqlite3.OperationalError as error:

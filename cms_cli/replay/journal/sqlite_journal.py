@@ -71,7 +71,7 @@ class SqliteJournal(Journal):
 
     @classmethod
     def open_folder_to_read(cls, folder: Path) -> SqliteJournal | None:
-        """Open the journal without writing a byte, or return None where there is none yet.
+        """Open the journal without writing a byte, or return None if there is none.
 
         Raises:
             JournalError: The file is damaged, of a newer version, or not ours.
@@ -109,7 +109,7 @@ class SqliteJournal(Journal):
         self._texts.clear()
 
     def row_texts(self, run: Run) -> RowTextsReader:
-        """Return what the rows of a run say; opened once.
+        """Return the reader of a run's row texts, which is opened once.
 
         Raises:
             JournalError: The file is missing or damaged.
@@ -144,7 +144,7 @@ class SqliteJournal(Journal):
             raise
 
     def forget_row_texts(self, run: str, *, keep: str = "") -> None:
-        """Remove what the rows of a run say, in whichever files that is.
+        """Remove the row texts of a run, in all files but one.
 
         Nothing is an error: what cannot be removed now is removed with the next run.
 
@@ -161,7 +161,7 @@ class SqliteJournal(Journal):
                     path.unlink()
 
     def forget_strays(self) -> None:
-        """Remove what a crash left of runs that are not there any more."""
+        """Remove what a crash has left of runs that no longer exist."""
         # The files first: a run is there before its file is.
         found = {path.name.split(".")[0] for path in self.folder.glob(f"*{ENDING}")}
         with self.reading():
@@ -224,7 +224,7 @@ class SqliteJournal(Journal):
             )
 
     def _empty_log(self) -> bool:
-        """Fold the log beside the file into it, so that nothing deleted is left there.
+        """Fold the log beside the file into it, so that no deleted data is left there.
 
         Returns:
             False where another process reads just now: its end, or the next call, will do it.
@@ -243,7 +243,7 @@ class SqliteJournal(Journal):
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Surround what reads several things that have to belong together, while another process may write."""
+        """Make several reads consistent with each other while another process may write."""
         self.db.execute("BEGIN")
         try:
             yield
@@ -253,7 +253,7 @@ class SqliteJournal(Journal):
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Surround what only reads.
+        """Wrap reads, so that their errors become JournalError.
 
         Raises:
             JournalError: The file turns out to be damaged, or cannot be read.
@@ -267,7 +267,7 @@ class SqliteJournal(Journal):
 
     @contextmanager
     def transaction(self, *, held: bool = True) -> Iterator[Database]:
-        """Run statements as one: all of them are on disk afterwards, or, on an error, none.
+        """Run statements as one transaction: all of them are on disk afterwards or, on an error, none.
 
         Args:
             held: Whether the run must still be held. An answer is a fact, whoever holds the run by now.
@@ -284,7 +284,7 @@ class SqliteJournal(Journal):
                 turns = high_water.count_turn(self.db) if self._synced else None
                 self.db.execute("COMMIT")
             except BaseException:
-                # A disk that is full may have ended the transaction already, or may not even let it be undone: then
+                # A full disk may have ended the transaction already, or may prevent its rollback: then
                 # closing the file does that.
                 with suppress(sqlite3.Error):
                     if self._connection.in_transaction:
@@ -294,7 +294,7 @@ class SqliteJournal(Journal):
                 high_water.note(self.folder, turns)
 
     def _check_files(self, *, held: bool) -> None:
-        """Make sure that the journal and the lock are still the files that were opened.
+        """Check that the journal and the lock are still the files that were opened.
 
         Raises:
             JournalError: One of them was removed or replaced.

@@ -1,4 +1,4 @@
-"""Takes over what a state folder knows of an account into the database that machines share.
+"""Copies a state folder's data of an account into the database that machines share.
 
 All of it in one transaction, and repeatable: what is there already stays, so that an import that was interrupted,
 or a second machine that has sent the same files, adds only what is missing.
@@ -38,7 +38,7 @@ class Imported(NamedTuple):
         runs: Runs that it had.
         unfinished: The names of those that still have rows to send, as the database knows them.
         others: Host and account key of what else is in the folder, and was left there.
-        before: Where an earlier import has moved the account to, for people; None where there was none.
+        before: The database of an earlier import of the account, for people; None if there was none.
         again: Whether that was here, so that there was nothing left to do.
     """
 
@@ -52,7 +52,7 @@ class Imported(NamedTuple):
 
 
 def import_state(folder: Path, journal: Journal, *, host: str, local: str, account: str, where: str) -> Imported:
-    """Take over an account.
+    """Import an account.
 
     Args:
         folder: The state folder.
@@ -102,7 +102,7 @@ def import_state(folder: Path, journal: Journal, *, host: str, local: str, accou
 
 
 def _close(folder: Path, move: Move, before: Move | None, own: Journal, scope: int) -> None:
-    """Close the folder for the account: no replay begins, and none is at work.
+    """Close the folder for the account: no replay begins, and none is running.
 
     Whatever goes wrong once something may have been copied, it stays closed until an import gets to its end.
     """
@@ -117,7 +117,7 @@ def _close(folder: Path, move: Move, before: Move | None, own: Journal, scope: i
 
 
 def _settle(own: Journal, scope: int) -> None:
-    """Make sure that no run is at work, and give what a crash has interrupted its outcome.
+    """Check that no run is in progress, and settle the rows that a crash has interrupted.
 
     To have held a run for a moment is enough: whoever holds it next finds the folder closed, and so does whoever
     stages one that is not there yet.
@@ -131,13 +131,13 @@ def _settle(own: Journal, scope: int) -> None:
 
 
 def _runs_of(own: Journal, scope: int) -> list[Run]:
-    """Return the runs of an account, the oldest first, but for those that were never staged to their end."""
+    """Return the runs of an account, the oldest first, except those that were never staged completely."""
     found = [run for run in runs.all_runs(own) if run.scope == scope and run.state is not RunState.STAGING]
     return found[::-1]
 
 
 def _copy(own: Journal, scope: int, journal: Journal, to: int) -> list[tuple[Run, str]]:
-    """Copy everything of an account; returns its runs with their names in the database."""
+    """Copy everything of an account, and return its runs with their names in the database."""
     with journal.hold(to, "import", "", ""), own.snapshot(), journal.transaction() as db:
         numbers: dict[int, int] = {}
         named: list[tuple[Run, str]] = []

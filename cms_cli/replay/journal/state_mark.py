@@ -1,4 +1,4 @@
-"""The mark of a state folder that was initialised: one that was lost looks like one that is new."""
+"""The mark of an initialised state folder, since a folder that was lost looks like a new one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MARK = "initialised"
 
 
 def initialise(folder: Path) -> bool:
-    """Make the journal of a state folder where there is none, and mark the folder.
+    """Create the journal of a state folder if there is none, and mark the folder.
 
     Returns:
         Whether it was not marked before.
@@ -34,12 +34,12 @@ def initialise(folder: Path) -> bool:
 
 
 def is_initialised(folder: Path) -> bool:
-    """Whether a folder is marked, and still has the journal that it had then."""
+    """Return whether a folder is marked and still has the journal that it had then."""
     return (folder / MARK).exists() and (folder / FILE_NAME).exists()
 
 
 def require(folder: Path) -> None:
-    """Make sure that a state folder was initialised.
+    """Check that a state folder was initialised.
 
     Raises:
         JournalError: It was not, or its journal is gone.

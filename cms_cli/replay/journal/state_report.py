@@ -1,4 +1,4 @@
-"""The size of a state, in numbers."""
+"""The size of a state."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cms_cli.replay.journal.state_mark import is_initialised
 
 
 class StateReport(NamedTuple):
-    """A summary of what a state holds.
+    """The numbers of runs, sales and leads in a state.
 
     Attributes:
         where: Its folder or database, for people.
         initialised: Whether ``cms state init`` has made it.
-        runs: How many runs it has.
-        unfinished: How many of them still have rows to send.
+        runs: The number of runs.
+        unfinished: The number of runs with rows left to send.
         sales: Invoices in the ledger.
         leads: Leads in the ledger.
     """

@@ -1,4 +1,4 @@
-"""A clock that is never set, and goes on while the machine sleeps."""
+"""A monotonic clock that runs on while the machine sleeps."""
 
 from __future__ import annotations
 

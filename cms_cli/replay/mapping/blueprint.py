@@ -36,8 +36,8 @@ class Blueprint:
         nothing: By field, the values that stand for nothing.
         required: The fields that an event cannot do without.
         amount_unit: ``minor`` or ``major``; "" for a lead.
-        refunds: Where it says how much was paid back; empty where nothing does.
-        selection: Which rows are left out.
+        refunds: The sources of the refunded amount; empty if there are none.
+        selection: The rules for rows that are left out.
     """
 
     kind: EventKind
@@ -54,7 +54,7 @@ class Blueprint:
 
     @property
     def timestamp_mapped(self) -> bool:
-        """Whether events get their own time, rather than the service's."""
+        """True if events get their own time, rather than the service's."""
         return "timestamp" in self.sources or "timestamp" in self.constants
 
     def read(self, field: str, cells: Sequence[str]) -> tuple[str, AnySource | None]:
@@ -67,12 +67,12 @@ class Blueprint:
 
 
 def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
-    """Find out where everything comes from.
+    """Resolve the source of every field of a file.
 
     Args:
         kind: Lead or sale.
         header: The file's column names.
-        shape: What the flags say, and the preset or mapping file.
+        shape: The shape: flags with preset or mapping file.
 
     Raises:
         InputError: A required field has no source, a column is not there, or a flag cannot be understood.
@@ -122,7 +122,7 @@ def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
 
 
 def fitting(kind: EventKind, header: Sequence[str], shape: Shape) -> int:
-    """Return how many of the columns that are looked for a header has."""
+    """Return how many of the needed columns a header has."""
     ruled = rules.from_json(shape.rules)
     by_rule = {name: rule.expressions for name, rule in ruled.fields}
     own = _mapped(kind, shape)
@@ -157,7 +157,7 @@ def zone_of(shape: Shape) -> tzinfo:
 
 
 def _decimal_mark(shape: Shape) -> str:
-    """Return the decimal mark that somebody said, or ""."""
+    """Return the decimal mark that was given by flag or mapping, or ""."""
     found = AmountColumn().decide(shape.decimal) if shape.decimal else None
     return found.decimal if isinstance(found, AmountFormat) else ""
 
@@ -166,8 +166,8 @@ def amount_unit(sources: Mapping[str, tuple[AnySource, ...]], shape: Shape, *, o
     """Return the unit that amounts are in: ``minor`` or ``major``.
 
     Args:
-        sources: What each field is read from.
-        shape: What the flags say.
+        sources: The sources of each field.
+        shape: The shape.
         ours: Whether the file is plainly one of ours: no required field had to be mapped.
 
     Raises:
@@ -185,7 +185,7 @@ def amount_unit(sources: Mapping[str, tuple[AnySource, ...]], shape: Shape, *, o
 
 
 def _nothing(ruled: Rules, own: Collection[str]) -> dict[str, frozenset[str]]:
-    """Return the values that stand for nothing: those of the rules, and in a column of ids a database's words."""
+    """Return the values that count as empty: those of the rules, and in a column of ids a database's words."""
     found = {name: frozenset(values) for name, values in ruled.nothing if name not in own}
     return {**found, **{name: found.get(name, frozenset()) | NOTHING for name in IDS}}
 

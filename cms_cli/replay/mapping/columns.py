@@ -1,4 +1,4 @@
-"""The columns that an event's fields are read from: by name, or as ``--map FIELD=COLUMN`` says."""
+"""The columns that an event's fields are read from: by name, or as ``--map FIELD=COLUMN`` gives them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Joined(NamedTuple):
     """Several columns that make one value: a date and a time of day, a first name and a last name.
 
     Attributes:
-        parts: Where its parts come from, in order.
+        parts: The sources of its parts, in order.
     """
 
     parts: tuple[Source, ...]
@@ -100,7 +100,7 @@ def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
     Args:
         fields: Those to look among.
         name: The name as somebody wrote it.
-        what: What has these fields: ``a sale``.
+        what: The kind of event that has these fields: ``a sale``.
 
     Raises:
         InputError: There is no such field.
@@ -115,7 +115,7 @@ def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
 
 
 def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tuple[Source, ...]:
-    """Find the column that is called like a field; gives nothing where there is none.
+    """Return the column with a field's name; nothing if there is none.
 
     Raises:
         InputError: Two are.
@@ -135,8 +135,8 @@ def every(header: Sequence[str], expression: str, wanted_by: str) -> tuple[AnySo
 
     Args:
         header: The file's column names. One that is the very expression is meant by it.
-        expression: What was written.
-        wanted_by: Who wrote it, for messages: ``--map amount``.
+        expression: The expression as written.
+        wanted_by: The flag or key that it comes from, for messages: ``--map amount``.
 
     Raises:
         InputError: A column is not there, or none is named.
@@ -179,18 +179,18 @@ def _split(header: Sequence[str], text: str, separator: str) -> list[str]:
 
 
 def _ends_at(text: str, name: str, separator: str) -> bool:
-    """Whether a text begins with a name, and not with a longer one."""
+    """Return whether a text begins with a name, and not with a longer one."""
     return text.startswith(name) and text[len(name) :].lstrip()[:1] in ("", "[", "|", separator)
 
 
 def like(header: Sequence[str], expression: Expression, *, any_spelling: bool = False) -> list[AnySource]:
-    """Find the columns that an expression may mean: its very name, else all that differ from it in spelling only.
+    """Return the columns that an expression may mean: the exact name, else all that differ only in spelling.
 
     Spelling is letter case, blanks, ``-`` and ``_``. A name goes before the same text taken as ``COLUMN[key]``.
 
     Args:
         header: The file's column names.
-        expression: What was written.
+        expression: The expression as written.
         any_spelling: Give the others too, after the very name.
     """
     if not isinstance(expression, str):

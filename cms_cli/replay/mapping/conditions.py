@@ -30,7 +30,7 @@ _HOW = "Write COLUMN=VALUE, COLUMN!=VALUE, COLUMN=A|B, or COLUMN>=NUMBER."
 
 
 class Reader(NamedTuple):
-    """The way cells are read for comparison.
+    """The settings for reading cells that are compared.
 
     Attributes:
         zone: The zone of times without one, and of days.
@@ -66,7 +66,7 @@ class Comparison(NamedTuple):
     text: str
 
     def holds(self, cells: Sequence[str]) -> bool | Problem:
-        """Return whether a row meets the condition, or why that cannot be told."""
+        """Return whether a row meets the condition, or the problem that prevents an answer."""
         text = self.source.read(cells)
         if not text:
             return False
@@ -106,9 +106,9 @@ def read(header: Sequence[str], text: str, flag: str, reader: Reader) -> Conditi
 
     Args:
         header: The file's column names.
-        text: What was written.
+        text: The condition as written.
         flag: Where, for messages: ``--where``.
-        reader: How cells are read where they are compared.
+        reader: The reader of cells that are compared.
 
     Raises:
         InputError: It is none, or its column is not in the file.

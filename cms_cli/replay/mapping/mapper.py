@@ -1,4 +1,4 @@
-"""A row of cells to an event that can be sent, to why it is left out, or to all that is wrong with it. Pure."""
+"""Maps a row of cells to an event, a skipped row or a list of problems. Pure."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ class Mapper:
     """Maps the rows of one file. Made once, when the header and the column formats are known.
 
     Attributes:
-        blueprint: Where everything comes from.
-        notices: What was noticed so far.
-        now: What ``now`` means.
-        amount_format: How amounts of major units are written in this file; None where none are read.
+        blueprint: The resolved mapping.
+        notices: The notices so far.
+        now: The time that ``now`` stands for.
+        amount_format: The format of amounts in major units in this file; None if there are none.
         empty: By column of ids, how many cells had each of a database's words for nothing.
     """
 
@@ -99,7 +99,7 @@ class Mapper:
                 self._steps.append((field.name, field.wire, readers[0], readers[1:]))
 
     def event_of(self, row: SourceRow) -> PlannedRow:
-        """Return what becomes of a row that is not left out by its place or a condition."""
+        """Map a row that was not skipped by its place or a condition."""
         number, line, cells = row.row, row.line, row.cells
         if self._skip_unattributed and not self.blueprint.read("click_id", cells)[0]:
             for click in self.blueprint.sources.get("click_id", ()):

@@ -1,4 +1,4 @@
-"""Mapping files: TOML text, or a table of the config file, to rules; and what is wrong with one, by its line."""
+"""Mapping files: TOML text, or a table of the config file, to rules, with mistakes reported by line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HOW_TO_WRITE_ONE = "cms presets shopify shows what such a file looks like."
 
 
 def read(path: Path) -> tuple[Rules, str]:
-    """Read a mapping file; gives its rules, and what of them shapes events as JSON.
+    """Read a mapping file; return its rules, and the part of them that shapes events as JSON.
 
     Raises:
         InputError: It cannot be read or used; file, line and key are named.
@@ -36,7 +36,7 @@ def parse(text: str, name: str) -> tuple[Rules, str]:
 
     Args:
         text: TOML.
-        name: How it is called in messages.
+        name: Its name in messages.
 
     Raises:
         InputError: It is not TOML, or not what a mapping file holds.
@@ -52,8 +52,8 @@ def checked(table: Mapping[str, Any], name: str, text: str, within: str = "") ->
     """Check the table of a mapping.
 
     Args:
-        table: What it holds.
-        name: What the file is called in messages.
+        table: Its content.
+        name: The file's name in messages.
         text: The whole file, to find lines in.
         within: The table's own name in the file: ``mappings.shop``; "" where it is the file.
 

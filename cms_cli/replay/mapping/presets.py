@@ -1,4 +1,4 @@
-"""The exports that are known by name. Each is one file of :mod:`cms_cli.presets`, and a mapping file as it is."""
+"""The known exports by name, each a mapping file in :mod:`cms_cli.presets`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Preset(NamedTuple):
     """A known export.
 
     Attributes:
-        name: What ``--preset`` takes: the name of its file.
+        name: Its name for ``--preset``, which is that of its file.
         text: The mapping file.
-        rules: What it says.
+        rules: Its rules.
         content: The part of it that shapes events, as JSON.
     """
 
@@ -62,7 +62,7 @@ def preset(name: str) -> Preset:
 
 
 def suggested(header: Sequence[str]) -> Preset | None:
-    """Return the preset whose export a header looks like; None where it looks like none of them."""
+    """Return the preset whose export a header looks like; None if it looks like none."""
     own = {folded(name) for name in header}
     for name in names():
         found = preset(name)

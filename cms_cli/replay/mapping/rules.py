@@ -86,13 +86,13 @@ _KEYS = (
 
 
 class Wrong(NamedTuple):
-    """Something that is wrong in a file of rules.
+    """A mistake in a mapping file.
 
     Attributes:
         section: The section it stands in; "" for the top.
         key: The key it stands under.
-        message: What it is.
-        nth: Which section of this name, where there are several.
+        message: The mistake.
+        nth: The index of the section among those of this name.
     """
 
     section: str
@@ -102,7 +102,7 @@ class Wrong(NamedTuple):
 
 
 class RulesError(Exception):
-    """A file of rules cannot be used.
+    """A mapping file cannot be used.
 
     Attributes:
         wrong: All that is wrong with it.
@@ -145,7 +145,7 @@ def read(table: Mapping[str, Any]) -> Rules:
 
 
 class _Reader:
-    """Reads a table and collects what is wrong with it."""
+    """Reads a table and collects its mistakes."""
 
     def __init__(self) -> None:
         self.wrong: list[Wrong] = []
@@ -327,7 +327,7 @@ class _Reader:
 
 
 def _needed(event: str) -> tuple[str, ...]:
-    """Return the fields that cannot be left out."""
+    """Return the required fields, which cannot be left out."""
     return LEAD_REQUIRED if event == "lead" else SALE_REQUIRED
 
 

@@ -1,4 +1,4 @@
-"""A mapping file that says all that was found or said of an input, so that the next one is read the same way."""
+"""Writes a mapping file with everything that was given or detected, so that the next input is read the same way."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def write(path: Path, blueprint: Blueprint, *, decimal: str, encoding: str, deli
     """Write the mapping file of an input.
 
     Args:
-        path: Where to.
-        blueprint: Where everything comes from.
+        path: The path to write to.
+        blueprint: The resolved mapping.
         decimal: The decimal mark of amounts of major units; "" where none are read.
         encoding: The input's encoding.
-        delimiter: What separates its cells; "" in JSON Lines.
+        delimiter: The delimiter of its cells; "" in JSON Lines.
 
     Raises:
         InputError: The file cannot be written.
@@ -69,7 +69,7 @@ def _nothing(blueprint: Blueprint) -> dict[str, frozenset[str]]:
 
 
 def _expression(sources: Sequence[AnySource], header: Sequence[str]) -> object:
-    """Return sources as ``--map`` has them: each has to be there. As a list where their names forbid that."""
+    """Return sources in the form of ``--map``, or as a list if their names contain its separators."""
     each = [
         [part.label for part in source.parts] if isinstance(source, Joined) else [source.label]
         for source in sources

@@ -1,4 +1,4 @@
-"""Selection of the rows that are left out: further lines of an order, a preset's rules, ``--where``."""
+"""Selects the rows that are left out: line items of an order, a preset's rules, ``--where``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Selection:
             header: The file's column names.
             rules: The preset or mapping file.
             where: Conditions of rows to keep.
-            reader: How cells are read where they are compared.
+            reader: The reader of cells that are compared.
 
         Raises:
             InputError: A column is not in the file, a condition cannot be understood, or no row can meet all.
@@ -58,7 +58,7 @@ class Selection:
             self._folding = by, tuple(empty)
 
     def values_left_out(self, rows: Iterable[Sequence[str]]) -> dict[str, list[str]]:
-        """Return for which values rows were left out by a rule or condition: by column, the most frequent first."""
+        """Return the values whose rows were left out by a rule or condition, by column, the most frequent first."""
         seen: dict[str, Counter[str]] = {}
         for cells in rows:
             by_rule = (rule.source for rule in self._rules if rule.leaves_out(cells))

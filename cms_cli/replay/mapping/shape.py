@@ -14,7 +14,7 @@ class Shape:
     """The options that decide which events a file's bytes become, part of a run's identity as written.
 
     Attributes:
-        format: What the input is: ``csv`` or ``jsonl``.
+        format: The format of the input: ``csv`` or ``jsonl``.
         preset: The name of a known export, or "".
         rules: What the preset or mapping file says, as :func:`~cms_cli.replay.mapping.rules.to_json` has it, or "".
         mapping: Pairs of a field's Python name and the column expression it is read from.
@@ -28,7 +28,7 @@ class Shape:
         encoding: The file's encoding, or "" to find it.
         delimiter: The file's delimiter, or "" to find it.
         header_line: The line that the header is on, or 0 for the first that holds anything.
-        footer_lines: How many lines at the end are no rows.
+        footer_lines: The number of lines at the end that are no rows.
     """
 
     format: str = "csv"
@@ -48,7 +48,7 @@ class Shape:
     footer_lines: int = 0
 
     def under(self, rules: Rules, content: str) -> Shape:
-        """Fill in what a preset or mapping file says and no flag does.
+        """Return the shape with the settings of a preset or mapping file filled in where no flag gives one.
 
         Args:
             rules: The preset or mapping file.

@@ -1,4 +1,4 @@
-"""The likely ``--map`` for fields that have no column, by what the words of a column's name mean.
+"""Suggests ``--map`` for fields that have no column, by the words of a column's name.
 
 Likeness of letters is no sign: "Refund Amount" is nearer to ``amount`` than "Order Total" is. So a column is
 suggested only where every word of its name belongs to one kind of column, and ``COLUMN`` is printed where there is
@@ -21,7 +21,7 @@ from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind
 
 
 class _Meaning(NamedTuple):
-    """A kind of column, told by the words of its name.
+    """A kind of column, recognised by the words of its name.
 
     Attributes:
         needed: Sets of words; the name has one of each.
@@ -99,7 +99,7 @@ def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hint
         kind: Lead or sale.
         header: The file's column names.
         missing: The fields.
-        hints: What a preset or mapping file has to say about a field that its export lacks.
+        hints: The hints of a preset or mapping file for fields that its export lacks.
     """
     what = f"no column for {', '.join(missing)}"
     if looks_like_values(kind, header):
@@ -149,7 +149,7 @@ def suggestions(
 
 
 def likely_column(field: str, header: Sequence[str]) -> str:
-    """Return the column that likely holds a field, as ``--map`` has it; "" where none does.
+    """Return the column that likely holds a field, as ``--map`` takes it; "" if none does.
 
     Args:
         field: A required field's Python name.

@@ -1,1 +1,1 @@
-"""A file's bytes to rows of text: what encoding, what separates cells, where a quoted cell ends."""
+"""A file's bytes to rows of text: encoding, delimiter and quotes."""

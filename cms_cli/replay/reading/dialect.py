@@ -38,7 +38,7 @@ class Head(NamedTuple):
             a column without a name (pandas writes its index that way), which is never the last.
         delimiter: Between cells.
         skip_spaces: Whether a quote after spaces still quotes its cell (``"a", "b"``).
-        lines: How many lines there are up to the end of the header.
+        lines: The number of lines up to the end of the header.
     """
 
     header: tuple[str, ...]
@@ -53,7 +53,7 @@ class _Reading(NamedTuple):
 
 
 def delimiter_named(asked: str) -> str:
-    """The delimiter that the user means: one character, or ``tab``, ``comma``, ``semicolon``, ``pipe``, ``space``.
+    """Return the delimiter of a name: one character, or ``tab``, ``comma``, ``semicolon``, ``pipe``, ``space``.
 
     Raises:
         InputError: For what cannot separate cells.
@@ -97,7 +97,7 @@ def read_head(lines: Iterable[str], delimiter: str | None, header_line: int = 0)
 
 
 class _Replay:
-    """Lines that can be read more than once, and are taken from the file only when somebody wants them."""
+    """Lines that can be read more than once, and are taken from the file on demand."""
 
     def __init__(self, first: str, rest: Iterator[str]) -> None:
         self.seen = [first]
@@ -141,7 +141,7 @@ def _read_header(lines: _Replay, skipped: int, delimiter: str | None) -> Head:
 
 
 def _reading(lines: _Replay, delimiter: str, *, skip_spaces: bool = False) -> _Reading | None:
-    """The header with this delimiter, or None where its quotes make no sense with it."""
+    """Return the header read with this delimiter; None if its quotes are invalid then."""
     reader = csv.reader(iter(lines), delimiter=delimiter, strict=True, skipinitialspace=skip_spaces)
     try:
         return _Reading(next(reader), reader.line_num)
@@ -150,7 +150,7 @@ def _reading(lines: _Replay, delimiter: str, *, skip_spaces: bool = False) -> _R
 
 
 def _choose(readings: dict[str, list[str]]) -> str:
-    """The one delimiter under which the header makes sense."""
+    """Return the one delimiter under which the header makes sense."""
     splitting = [each for each, cells in readings.items() if sum(1 for cell in cells if cell.strip()) > 1]
     if not splitting:
         # One column. A delimiter after its name is still seen.

@@ -1,4 +1,4 @@
-"""Bytes to text: which encoding a file is in, and what to say of one that cannot be read.
+"""Bytes to text: finds a file's encoding, and explains why one cannot be read.
 
 A byte order mark decides. Without one the file is UTF-8, or the user says what it is: nothing in the bytes tells
 Windows from Mac or Cyrillic from Greek, and a guess that is wrong misspells a thousand customers without a word.
@@ -67,7 +67,7 @@ class Encoding(NamedTuple):
 
 
 def find_encoding(stream: BinaryIO, asked: str | None) -> Encoding:
-    """The encoding of a file; the stream is left at its beginning.
+    """Return the encoding of a file, and leave the stream at its beginning.
 
     Args:
         stream: The file, seekable.
@@ -131,7 +131,7 @@ class Text:
         stream.seek(encoding.mark)
 
     def __iter__(self) -> Iterator[str]:
-        """Go on where it stopped.
+        """Continue where the last iteration stopped.
 
         Raises:
             InputError: For bytes that are not in this encoding; it says which, where, and what would read them.
@@ -155,7 +155,7 @@ class Text:
 
 
 def utf16_by_its_zeros(raw: bytes) -> str | None:
-    """The UTF-16 that bytes seem to be, since most of every other one is zero, and no more; else None."""
+    """Return the UTF-16 encoding that bytes seem to have, since most of every other one is zero; else None."""
     first, second = raw[0::2].count(0), raw[1::2].count(0)
     if (first and second) or len(raw) < 8 or max(first, second) <= len(raw) // 4:
         return None
@@ -182,7 +182,7 @@ def _codec_name(asked: str) -> str:
 
 
 def _agrees(name: str, marked: str) -> bool:
-    """Whether a codec reads what the mark says; utf-16 and utf-32 leave the byte order to the mark."""
+    """Return whether a codec is the one that the mark names; utf-16 and utf-32 leave the byte order to the mark."""
     return marked in (name, f"{name}-le", f"{name}-be") or (name, marked) == ("utf-8-sig", "utf-8")
 
 
@@ -211,7 +211,7 @@ def _undecodable(stream: BinaryIO, encoding: Encoding, offset: int, *, cut_off: 
 
 
 def _line_of(stream: BinaryIO, encoding: Encoding, offset: int) -> int:
-    """The number of the line that a byte is on; everything before the byte can be decoded."""
+    """Return the number of the line that a byte is on; everything before the byte can be decoded."""
     stream.seek(encoding.mark)
     decoder = codecs.getincrementaldecoder(encoding.name)("strict")
     line, left, ended_in_return = 1, offset - encoding.mark, False
@@ -226,7 +226,7 @@ def _line_of(stream: BinaryIO, encoding: Encoding, offset: int) -> int:
 
 
 def _readings(before: bytes, after: bytes) -> list[tuple[str, str]]:
-    """Up to three encodings that would read on from here, each with the cell as it would look; likeliest first."""
+    """Return up to three encodings that would read on from here, likeliest first, each with the cell it gives."""
     start = max(before.rfind(bytes((end,))) for end in _CELL_ENDS) + 1
     head = before[max(start, len(before) - _SAMPLE_REACH) :]
     ends = [found for found in (after.find(bytes((end,))) for end in _CELL_ENDS) if found > 0]
@@ -246,7 +246,7 @@ def _readings(before: bytes, after: bytes) -> list[tuple[str, str]]:
 
 
 def _oddness(sample: str) -> int:
-    """A score of how unlike words and amounts a text looks; lower is better.
+    """Return a score of how unlike words and amounts a text looks; lower is better.
 
     Symbols count, and two scripts side by side, a letter without another beside it, a capital in the middle of a
     word, a currency's sign that touches one. Dashes, quotation marks and ``1.234,56 €`` do not.

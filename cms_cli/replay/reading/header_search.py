@@ -1,4 +1,4 @@
-"""Search for the line of the header, where the first line is none."""
+"""Searches for the line of the header if the first line is none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOKED_AT = 50  # lines
 def likely_header_line(
     stream: BinaryIO, encoding: str | None, delimiter: str | None, fitting: Callable[[Sequence[str]], int]
 ) -> int | None:
-    """Return the line with more of the columns that are looked for than the first one; None where none has more.
+    """Return the line with more of the needed columns than the first one; None if none has more.
 
     Args:
         stream: The file, seekable.

@@ -54,11 +54,11 @@ _HINT = 'one JSON object a line, as in {"amount": 4999, "currency": "USD"}'
 
 
 class _Pairs(list[Any]):
-    """The members of an object as they stand there, repeated keys and all."""
+    """The members of an object in their order, repeated keys included."""
 
 
 class _BadLineError(Exception):
-    """A line that is no row; carries the code and message of its problem."""
+    """A line that is no row, with the code and message of its problem."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -67,7 +67,7 @@ class _BadLineError(Exception):
 
 
 def open_lines(stream: BinaryIO, *, encoding: str | None = None, header: tuple[str, ...] | None = None) -> Table:
-    """Read which keys a file of JSON Lines has.
+    """Open a file of JSON Lines, and read which keys it has.
 
     Args:
         stream: The file, seekable; nobody else may move it while the table is iterated over.
@@ -157,7 +157,7 @@ def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
 
 
 def _other_json(begin: str, stream: BinaryIO, encoding: Encoding) -> InputError:
-    """Return the error for a document that is no row, with the way to its rows."""
+    """Return the error for a document of another form, with the way to its rows."""
     if begin == "[":
         return InputError("the file is a JSON array, not JSON Lines", _one_a_line(".[]"))
     head = (_LIST_OF_ROWS.fullmatch(line) for _, line in islice(_lines(stream, encoding), _HEAD))
@@ -229,7 +229,7 @@ def _surplus(cell: str) -> list[str]:
 
 
 def _as_written(line: str) -> list[tuple[str, str]]:
-    """Split an object that holds others; these stay as they are written. It was decoded before."""
+    """Split an object that holds others, and keep these as they are written. It was decoded before."""
     pairs = []
     at = _skip(line, line.index("{") + 1)
     while line[at] != "}":

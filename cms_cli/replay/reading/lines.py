@@ -35,7 +35,7 @@ class Lines:
         self._split = io.StringIO()
 
     def __iter__(self) -> Iterator[str]:
-        """Go through them, once.
+        """Yield the lines, once.
 
         Raises:
             InputError: For bytes that cannot be decoded.

@@ -1,4 +1,4 @@
-"""Search for the end of a quoted cell, or for the faulty quote where it has none.
+"""Finds the end of a quoted cell, or the faulty quote if it has none.
 
 Cells are quoted with ``"``, and a quote inside a quoted cell is doubled. A quote inside a cell that does not begin
 with one is text (``5" pipe``), as it is for csv and for Excel.
@@ -14,7 +14,7 @@ _SPACES = re.compile(" *")
 
 
 class StrayQuote(NamedTuple):
-    """A quote because of which the end of its row is unknown.
+    """A quote that makes the end of its row unknown.
 
     Attributes:
         line: The line that it opens a cell on.
@@ -26,7 +26,7 @@ class StrayQuote(NamedTuple):
 
 
 def find_stray_quote(lines: Iterable[str], first: int, delimiter: str, *, skip_spaces: bool) -> StrayQuote:
-    """The quote that breaks a row, read the way csv reads.
+    """Return the quote that breaks a row, read the way csv reads.
 
     Args:
         lines: The lines from the row's first one on, each with its line end.
@@ -67,7 +67,7 @@ def find_stray_quote(lines: Iterable[str], first: int, delimiter: str, *, skip_s
 
 
 def ends_unquoted(line: str, delimiter: str, *, skip_spaces: bool) -> bool:
-    """Whether a line that csv refuses is surely a row by itself, so that the next line begins the next row.
+    """Return whether a line that csv refuses is a row of its own, so that the next line begins the next row.
 
     It is when its quotes come in pairs, and when no cell is open at its end for a reader that takes text after a
     closing quote as more of the cell.

@@ -40,7 +40,7 @@ TableRow = Union[SourceRow, RowProblem, SkippedRow]
 
 
 class Table(Protocol):
-    """Rows under a header, whatever they are read from.
+    """Rows under a header, in any format.
 
     Each iteration begins again at the first row; two at a time over one file do not work.
     """
@@ -62,7 +62,7 @@ class Table(Protocol):
         """Lines left out as footers in the last iteration: the number and text of each."""
 
     def __iter__(self) -> Iterator[TableRow]:
-        """The rows in the order of the file.
+        """Yield the rows in file order.
 
         Raises:
             InputError: For what makes the rest of the file unreadable.
@@ -85,7 +85,7 @@ def open_table(
         encoding: The user's word, or None for what a byte order mark says, or UTF-8.
         delimiter: The user's word, or None to find it out.
         header_line: The line that the header is on, or 0 for the first that is not blank.
-        footer_lines: How many of the last lines, blank ones aside, are no rows.
+        footer_lines: The number of lines at the end, blank ones aside, that are no rows.
 
     Raises:
         InputError: For a file that cannot be read as a table, and options that mean nothing.
@@ -178,10 +178,10 @@ class _DelimitedTable:
                 yield self._failed(error, row, line, end, lines)
 
     def _failed(self, error: csv.Error, row: int, line: int, end: int, lines: Lines) -> RowProblem:
-        """The problem of a row that csv cannot read; it raises where not even the row's end is sure.
+        """Return the problem of a row that csv cannot read, or raise if the row's end is not certain.
 
         Args:
-            error: What csv raised.
+            error: The exception of the csv module.
             row: The row's number.
             line: The line it starts on.
             end: The line that was read last.
@@ -197,7 +197,7 @@ class _DelimitedTable:
         return _badly_quoted(row, line, text.split(head.delimiter))
 
     def _unusual(self, row: int, line: int, cells: list[str], lines: Lines) -> TableRow | None:
-        """A row that is not simply as long as the header; None for one to ignore."""
+        """Return a row that does not match the header's length; None for one to ignore."""
         width = len(self._head.header)
         if not any(map(str.strip, cells)):
             return None
@@ -231,7 +231,7 @@ class _DelimitedTable:
         )
 
     def _is_header(self, cells: list[str]) -> bool:
-        """Whether a row is the header once more; in a file that began with a byte order mark it has one, too."""
+        """Return whether a row repeats the header, also behind a byte order mark if the file began with one."""
         if cells[0].startswith(_BOM):
             # To csv, a quote behind the mark is text.
             text = self.delimiter.join(cells)[1:]
@@ -240,7 +240,7 @@ class _DelimitedTable:
         return tuple(names[: len(self.header)]) == self.header and not any(names[len(self.header) :])
 
     def _open_quote(self, line: int) -> InputError:
-        """The error for a row, beginning on this line, whose end cannot be known."""
+        """Return the error for a row, beginning on this line, whose end cannot be known."""
         head = self._head
         lines = islice(Lines(self._stream, self._encoding), line - 1, None)
         stray = find_stray_quote(lines, line, head.delimiter, skip_spaces=head.skip_spaces)

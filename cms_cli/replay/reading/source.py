@@ -1,4 +1,4 @@
-"""The input's bytes: a file or a pipe, read from the start as often as needed, and known by their SHA-256."""
+"""The input's bytes, from a file or a pipe, read as often as needed and identified by their SHA-256."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Source:
     """An open input.
 
     Attributes:
-        name: How it was called, for people.
+        name: Its name, for people.
         path: The file, absolute; None for a pipe.
         stream: Its bytes; seekable.
-        file: What the system knows the file by, also where stdin comes from one; None for a pipe.
-        size: How many there are.
+        file: The system's identity of the file, also if stdin comes from one; None for a pipe.
+        size: Their number.
         sha256: The SHA-256 of the input itself, hexadecimal; of a gzip file, before it is unpacked.
         unpacked: Whether the stream is a gzip file's content, in a temporary copy.
     """
@@ -66,7 +66,7 @@ class Source:
 
 
 class _NamedFile(io.FileIO):
-    """A file that is named when it fails, however late that is: a drive that goes away, say."""
+    """A file whose errors name it, however late they come, as from a drive that was removed."""
 
     def readinto(self, buffer: Any) -> Any:
         try:
@@ -133,7 +133,7 @@ def _unpacked(stream: IO[bytes], name: str) -> IO[bytes]:
 
 
 def _regular(stream: IO[bytes]) -> os.stat_result | None:
-    """Return what the system knows a file by; None for what is no regular file."""
+    """Return the system's identity of a regular file; None for any other."""
     try:
         found = os.fstat(stream.fileno())
     except OSError:

@@ -1,1 +1,1 @@
-"""Staged rows to outcomes: which may leave, and when, and what an answer means."""
+"""Staged rows to outcomes: which rows may be sent, when, and how their answers are read."""

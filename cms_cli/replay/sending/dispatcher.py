@@ -1,4 +1,4 @@
-"""Sends what is due. Workers only send; this, in the main thread, owns the journal, the window and the order."""
+"""Sends the rows that are due. Workers only send; the main thread owns the journal, the window and the order."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Dispatcher:
         self._look_alikes = 0  # rows left pending
 
     def interrupt(self, stop: Stop) -> None:
-        """Stop once requests in flight are answered; the second time at once. Safe in a signal handler."""
+        """Stop once requests in flight are answered; a second call stops at once. Safe in a signal handler."""
         self._stopping.interrupt(stop)
 
     def run(self) -> Ended:
@@ -184,11 +184,11 @@ class Dispatcher:
         self._ahead = min(_MOST_AHEAD, self._ahead * 2) if found_nothing_to_send else 1
 
     def _may_send(self, now: float) -> bool:
-        """Whether there is a row that may leave but for the rate window."""
+        """Return whether a row may be sent as far as everything but the rate window is concerned."""
         return not self._is_stopped and now >= self._health.paused_until and self._look_for_rows(now)
 
     def _look_for_rows(self, now: float) -> bool:
-        """Take rows from the schedule for the workers that are free; returns whether there are any."""
+        """Take rows from the schedule for the idle workers; return whether there are any."""
         if self._room <= 0:
             return False
         while len(self._next) < max(self._room, self._ahead):
@@ -241,7 +241,7 @@ class Dispatcher:
             self._health.paced(self._clock.now() - now)
 
     def _take_in(self, seconds: float) -> None:
-        """Wait so long for answers, and judge those that came; the next turn writes them down."""
+        """Wait that long for answers, and judge those that came; the next turn records them."""
         self._returned += self._workers.wait(seconds, self._gathering)
         while self._returned:
             item = self._returned.popleft()
@@ -260,7 +260,7 @@ class Dispatcher:
                 self._schedule.set_aside(row, self._failed(answer, flight))
 
     def _learn(self, answer: Answer, flight: _Flight) -> None:
-        """Act on a row that has its outcome."""
+        """Act on a row that now has its outcome."""
         row, status = answer.row, answer.status
         assert status is not None
         self._follow_ups.learn(row, status)
@@ -287,7 +287,7 @@ class Dispatcher:
     # Leaving before everything has come back
 
     def _leave_in_flight(self, now: float) -> None:
-        """Settle requests still in flight as far as that is certain: a lead's is unknown, a sale may go again."""
+        """Give up requests in flight: a lead is unknown, and a sale may be sent again."""
         self._take_in(_LAST_LOOK)
         self._turn(now)
         if self._kind is EventKind.SALE or not self._in_flight:
@@ -296,9 +296,9 @@ class Dispatcher:
         self._report(self._turns.give_up(rows))
 
     def _write_late_answers(self) -> None:
-        """After a failure of this machine, write down what still comes back, as far as that goes.
+        """Record answers that still arrive after a failure of this machine, as far as possible.
 
-        A full disk has room again, or room for this much; what fails for good keeps its intent on disk.
+        A full disk may have room again; a row whose answer cannot be recorded keeps its intent on disk.
         """
         give_up = self._clock.now() + self._stopping.grace
         self._stopping.end(Stop.INTERRUPTED, "")  # nothing new leaves

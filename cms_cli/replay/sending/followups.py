@@ -1,4 +1,4 @@
-"""Keeps the follow-ups of a customer back while it is unknown whether the customer's deferred set-up arrived.
+"""Holds back a customer's follow-ups while it is unknown whether the deferred set-up arrived.
 
 The service answers 404 to a follow-up that nothing was set up for, and 404 is final: the lead would be lost. Left
 pending, it goes out once the set-up is known to be there.
@@ -22,7 +22,7 @@ class FollowUps:
     """
 
     def __init__(self, journal: Journal, run: Run) -> None:
-        """Look for set-ups that this run or another one of the account has left unknown."""
+        """Find the set-ups that this run or another one of the account has left unknown."""
         self.held: dict[int, str] = {}
         self._run = run.name
         self._unknown: dict[int, str] = {}  # by customer: the run that has sent the set-up
@@ -39,7 +39,7 @@ class FollowUps:
 
     @property
     def reason(self) -> str:
-        """Why rows are left, in words."""
+        """The reason why rows are left, for people."""
         whose = "of 1 customer wait" if len(self.held) == 1 else f"of {len(self.held):,} customers wait"
         run = min(self.held.values())
         return (
@@ -55,7 +55,7 @@ class FollowUps:
             del self._unknown[row.customer]
 
     def holds(self, row: PendingRow) -> bool:
-        """Whether a row is left pending."""
+        """Return whether a row has to stay pending."""
         if row.customer not in self._unknown or "clickId" in json.loads(row.body):
             return False
         self.held[row.customer] = self._unknown[row.customer]

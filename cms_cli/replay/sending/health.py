@@ -1,4 +1,4 @@
-"""Decides whether a row or the service is to blame, how long every row has to wait, and when to give up. Pure."""
+"""Decides whether a row or the service fails, how long all rows wait, and when to give up. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Health:
     """
 
     def __init__(self, max_wait: float, now: float) -> None:
-        """Begin in good health.
+        """Begin without failures.
 
         Args:
             max_wait: Seconds without any row settling after which to give up.
@@ -56,18 +56,18 @@ class Health:
 
     @property
     def alarming(self) -> bool:
-        """Whether the service counts as ill: then one request at a time finds out whether it still is."""
+        """True if the service counts as down, so that one request at a time tests whether it still is."""
         return self._failures >= ALARMING
 
     def progressed(self, row: int, now: float) -> None:
-        """Record that the service has dealt with a row."""
+        """Record that the service has processed a row."""
         self.settled(row)
         self._waiting_since = max(self._waiting_since, now)
         self._progressed = now
         self._failures = self._level = 0
 
     def settled(self, row: int) -> None:
-        """Forget how often a row has failed: it will not be tried again."""
+        """Forget the failures of a row, which will not be tried again."""
         self._tries.pop(row, None)
 
     def paced(self, seconds: float) -> None:
@@ -81,7 +81,7 @@ class Health:
 
         Args:
             row: The row's number.
-            outcome: What became of the attempt.
+            outcome: The outcome of the attempt.
             now: The time.
             chance: Uniform in [0, 1), to spread attempts.
             left_at: When the request left.
@@ -115,7 +115,7 @@ class Health:
         return self.paused_until
 
     def given_up(self, now: float) -> str:
-        """Return why there is no sense in waiting any longer; "" while there is."""
+        """Return the reason to give up; "" if there is none."""
         if not self._failures:
             return ""
         limit = self._waiting_since + self._max_wait

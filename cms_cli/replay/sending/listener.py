@@ -27,7 +27,7 @@ class Progress(NamedTuple):
 
     Attributes:
         settled: Rows that got their outcome in this invocation.
-        waiting: What every row waits for, in words; "" while requests go out.
+        waiting: The reason for waiting, for people; "" while requests go out.
         until: When that ends, by time.monotonic(), which nobody sets; 0 where it is not known.
     """
 

@@ -1,4 +1,4 @@
-"""Decides when the next request may leave: a sliding window that all replays of one account share in the journal.
+"""Decides when the next request may leave, by a sliding window that all replays of one account share.
 
 The service counts requests as they reach it. A request reaches it between the moment it leaves and the moment its
 answer is here, so a slot is taken when it leaves and is free again one window after its answer came: then no window
@@ -69,14 +69,14 @@ def parse_rate(text: str) -> Rate | None:
 
 
 def ideal_seconds(rows: int, rate: Rate | None) -> float:
-    """Return the seconds that a number of requests takes at least: whole windows, the first of which is free."""
+    """Return the least seconds that a number of requests takes: whole windows, the first of which is free."""
     if rate is None or rows <= 0:
         return 0.0
     return (rows - 1) // rate.count * rate.window
 
 
 class Opening(NamedTuple):
-    """The room in the rate window.
+    """The free slots of the rate window.
 
     Attributes:
         free: Requests that may leave now.
@@ -95,7 +95,7 @@ def opening(slots: Sequence[Slot], wanted: int, window: float, now: float) -> Op
     Args:
         slots: Those that stand in the way: with a limit of ``count`` requests, the newest ``count`` slots without
             the first ``count - wanted`` of them, newest first.
-        wanted: How many requests are to leave.
+        wanted: The number of requests that are to leave.
         window: Seconds after its end for which a slot counts.
         now: The time.
     """
@@ -109,7 +109,7 @@ def opening(slots: Sequence[Slot], wanted: int, window: float, now: float) -> Op
 
 
 class SharedWindow:
-    """The slots of one account. Every method is part of a transaction on the journal."""
+    """The rate window of one account. Every method is part of a transaction on the journal."""
 
     def __init__(self, scope: int, rate: Rate | None, timeout: float) -> None:
         """Bind the limit to an account.
@@ -126,7 +126,7 @@ class SharedWindow:
         self._taken = 0
 
     def ask(self, db: Database, wanted: int) -> Callable[[float], Opening]:
-        """Ask how many of ``wanted`` requests may leave; returns what reads the answer, given the time."""
+        """Ask how many of ``wanted`` requests may leave; return a function of the time that reads the answer."""
         if self._rate is None:
             return lambda _: Opening(wanted)
         wanted = min(wanted, self._rate.count)
@@ -143,7 +143,7 @@ class SharedWindow:
         return read
 
     def take(self, db: Database, count: int, now: float) -> list[int]:
-        """Take slots for requests that are about to leave; returns their numbers."""
+        """Take slots for requests that are about to leave, and return their numbers."""
         if self._taken % _TIDY_EVERY < count:
             slots.forget_oldest(db, self._scope)
         self._taken += count

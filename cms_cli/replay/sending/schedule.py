@@ -19,7 +19,7 @@ _MOST_ASIDE = 1000  # rows set aside at most before no fresh ones are begun, so 
 
 
 class Schedule:
-    """The rows of a run that still have to be sent, in the order in which they may go."""
+    """The rows of a run that still have to be sent, in the order in which they may leave."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Schedule:
             fetch: Returns the pending rows beyond a row number, at most so many, in order.
             next_of_customer: Returns the pending row that follows one of the same customer, up to a row number.
             limit: Rows that may be sent in this invocation, or None.
-            chunk: How many rows are read at a time.
+            chunk: The number of rows to read at a time.
         """
         self._size = chunk
         self._fetch = fetch
@@ -58,11 +58,11 @@ class Schedule:
 
     @property
     def limit_reached(self) -> bool:
-        """Whether no row may be begun any more."""
+        """True if no further row may be begun."""
         return self._limit is not None and self._sent + len(self._unsent) >= self._limit
 
     def take(self, now: float, *, fresh_first: bool = False) -> PendingRow | None:
-        """Return the next row that may go now, or None. Its customer's others wait until it is settled.
+        """Return the next row that may leave now, or None. Its customer's others wait until it is settled.
 
         Args:
             now: The time.
@@ -74,7 +74,7 @@ class Schedule:
         return row or self._take_fresh()
 
     def sent(self, row: PendingRow) -> None:
-        """Count a row against the limit: it has left."""
+        """Count a row against the limit, because it has left."""
         if row.row in self._unsent:
             self._unsent.discard(row.row)
             self._sent += 1

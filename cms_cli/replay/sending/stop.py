@@ -1,4 +1,4 @@
-"""Why a replay ends before its rows do."""
+"""The reasons to stop a replay before all rows have their outcomes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Stop(str, Enum):
-    """Why an invocation ended before its rows did; where several hold, the last of them counts."""
+    """The reason why an invocation stopped early; of several, the last one in this order counts."""
 
     NONE = "none"
     LIMIT = "limit"
@@ -21,7 +21,7 @@ class Stop(str, Enum):
     INTERRUPTED = "interrupted"
 
     def outweighs(self, other: Stop) -> bool:
-        """Whether this one counts where both hold."""
+        """Return whether this reason counts if both hold."""
         order = list(Stop)
         return order.index(self) > order.index(other)
 

@@ -1,4 +1,4 @@
-"""Decides whether sending ends before every row has its outcome, and why."""
+"""Decides whether sending stops before every row has its outcome, and why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GRACE = 5.0
 
 
 class Stopping:
-    """The reasons to end the sending; nothing new leaves once something does.
+    """The reasons to stop sending; nothing new leaves once there is one.
 
     Attributes:
         stop: Why sending ends; NONE while it goes on.
@@ -38,11 +38,11 @@ class Stopping:
 
     @property
     def interrupted(self) -> bool:
-        """Whether a signal has come."""
+        """True if a signal has come."""
         return self._signal is not Stop.NONE
 
     def interrupt(self, stop: Stop) -> None:
-        """Stop once requests in flight are answered; the second time at once. Safe in a signal handler."""
+        """Stop once requests in flight are answered; a second call stops at once. Safe in a signal handler."""
         self.hurry = self._signal is not Stop.NONE
         self._signal = stop
         self._wake()
@@ -53,7 +53,7 @@ class Stopping:
             self.stop, self.reason = stop, reason
 
     def count_failure(self) -> None:
-        """Count a row that was refused or is unknown now."""
+        """Count a row that was refused or is now unknown."""
         self._failures += 1
         if self._options.max_failures is not None and self._failures >= self._options.max_failures:
             self.end(Stop.MAX_FAILURES, f"{self._failures} rows failed (--max-failures)")
@@ -71,5 +71,5 @@ class Stopping:
             self.end(Stop.UNREACHABLE, why)
 
     def is_out_of_time(self, now: float) -> bool:
-        """Whether requests in flight are waited for no longer."""
+        """Return whether requests in flight are no longer waited for."""
         return self.stop in BY_SIGNAL and (self.hurry or now >= self.leave_by)

@@ -1,4 +1,4 @@
-"""One turn of the dispatcher, in one transaction: gather what the journal knows, decide, write.
+"""One turn of the dispatcher, in one transaction: read the journal's facts, decide, write.
 
 What came back and what leaves next share the transaction: the outcome is committed before the row counts as
 settled, and the intent to send before the request leaves. Nothing outside the journal changes here, so that a turn
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
     Attributes:
         row: The row, this attempt included.
         status: The row's outcome, or None while it stays pending.
-        outcome: What became of the attempt.
+        outcome: The outcome of the attempt.
         slot: The request's slot in the rate window, or None where it has none.
         at: When the answer came, in the clock's seconds.
     """
@@ -89,13 +89,13 @@ class Known(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """The journal's knowledge of the rows that may leave.
+    """The journal's facts about the rows that may leave.
 
     Attributes:
         ledger: A sale's amount and currency, or whether a lead surely arrived, of those events that it has.
         elsewhere: When other runs' requests for the same events left that have no outcome yet.
         too_old: Sales that other runs sent too long ago to send them again.
-        opening: How far the rate window is open.
+        opening: The opening of the rate window.
         alike: The looks of leads that other runs have sent.
     """
 
@@ -107,14 +107,14 @@ class Facts(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The decision about the rows that might leave.
+    """The decision about the rows that may leave.
 
     Attributes:
         send: They leave now.
         known: Their outcome is known without a request.
         wait: Another run is sending the same event just now.
         keep: They may leave once the rate window opens.
-        opening: How far the rate window was open before.
+        opening: The opening of the rate window before.
         hold: They look like leads that another run has sent meanwhile, and need somebody's word.
     """
 
@@ -141,7 +141,7 @@ def decide(
     Args:
         kind: Lead or sale.
         rows: Those that may leave, in order.
-        facts: What the journal knows of them.
+        facts: The journal's facts about them.
         room: Requests that may be added to those in flight.
         now: The time.
         resend_unknown: Whether what other runs left without an answer is sent all the same.
@@ -173,7 +173,7 @@ def decide(
 
 
 def _known_lead(row: PendingRow, facts: Facts, resend_unknown: bool) -> tuple[RowStatus, str, str] | None:
-    """Nothing at the service dedupes leads: one that another run has begun to send is never sent unasked."""
+    """Return the outcome of a lead that other runs have sent; nothing dedupes leads, so none is resent unasked."""
     arrived = facts.ledger.get(row.key)
     if arrived:
         return IN_LEDGER
@@ -215,16 +215,16 @@ class Turns:
     def take(
         self, answers: Sequence[Answer], rows: Sequence[PendingRow], room: int, now: float
     ) -> tuple[Decision, list[int | None]]:
-        """Write down answers, and the intents of the rows that may leave now.
+        """Record answers, and the intents of the rows that may leave now.
 
         Args:
-            answers: What has come back.
+            answers: The attempts that have returned.
             rows: Rows that may leave, in order.
             room: Requests that may be added to those in flight.
             now: The time.
 
         Returns:
-            What was decided, and the slots of the rows that leave.
+            The decision, and the slots of the rows that leave.
 
         Raises:
             JournalError: It could not be committed: nothing may leave, and the answers are still to be written.
@@ -243,7 +243,7 @@ class Turns:
         return self._journal.repeat(turn, held=bool(rows))
 
     def concerned(self, rows: Iterable[tuple[int, bytes, bytes | None]], now: float) -> list[int]:
-        """Return those rows of which the journal knows anything: number, key and look of each are given."""
+        """Return those rows, given as number, key and look, of which the journal has anything."""
         rows = list(rows)
         looks = [look for _, _, look in rows if look is not None]
         facts = self._ask_known(self._journal.db, [key for _, key, _ in rows], looks)(now)
@@ -261,7 +261,7 @@ class Turns:
         return self._decide(rows, facts, len(rows), now).known
 
     def give_up(self, rows: Sequence[PendingRow]) -> list[SettledRow]:
-        """Write down that leads were sent, and that nothing waits for their answers any more."""
+        """Record that leads were sent whose answers are no longer waited for."""
         known = [Known(row, RowStatus.UNKNOWN, *INTERRUPTED) for row in rows]
 
         def write(db: Database) -> None:
@@ -276,7 +276,7 @@ class Turns:
         return decide(self._kind, rows, facts, room, now, resend_unknown=self._resend_unknown, skip_repeats=skip)
 
     def _ask(self, db: Database, rows: Sequence[PendingRow], room: int) -> Callable[[float], Facts]:
-        """Ask what the journal knows of rows; returns what reads it, for the time it is given.
+        """Ask for the journal's facts about rows; return a function that reads them as of a given time.
 
         All is asked before the first answer is read, and nothing is read once writing begins: over a long line a
         turn takes one round trip to read, and one to write and commit.
@@ -290,7 +290,7 @@ class Turns:
         return lambda now: known(now)._replace(opening=opening(now))
 
     def _ask_known(self, db: Database, keys: Sequence[bytes], looks: Sequence[bytes]) -> Callable[[float], Facts]:
-        """Ask what the journal knows of events; the rate window is left out."""
+        """Ask for the journal's facts about events, without the rate window."""
         run, closed = self._run, Opening(0)
         elsewhere = row_table.ask_in_flight_elsewhere(db, runs.others(run), keys)
         if self._kind is EventKind.LEAD:
@@ -301,7 +301,7 @@ class Turns:
         return lambda now: Facts(sales(), elsewhere(), self._too_old_at(db, now), closed)
 
     def _too_old_at(self, db: Database, now: float) -> set[bytes]:
-        """Return the sales that other runs sent too long ago; looked up now and then."""
+        """Return other runs' unanswered sales that are too old to resend; searched every ten minutes."""
         if not self._resend_unknown and now - self._looked >= _LOOK_AGAIN:
             self._looked = now
             self._too_old = row_table.too_long_ago_elsewhere(db, runs.others(self._run), now)

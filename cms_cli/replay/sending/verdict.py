@@ -1,4 +1,4 @@
-"""Judges what one attempt means for its row, and for the others. Pure."""
+"""Judges what one attempt means for its row and for the whole replay. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SETTLING = {
 
 
 class Trust(IntEnum):
-    """The evidence in this invocation that the host is the API."""
+    """How sure this invocation is that the host is the API."""
 
     NONE = 0
     """Nothing has answered yet: the host's name may be wrong."""
@@ -48,11 +48,11 @@ def judge(
 
     Args:
         kind: Lead or sale.
-        outcome: What became of it.
+        outcome: Its outcome.
         row: The row as it was before.
         left_at: When the request left, seconds since the epoch.
         now: When the answer came.
-        trust: What this invocation has seen of the host before.
+        trust: The trust in the host before.
     """
     # The oldest attempt that may have arrived is the one that the service may have forgotten.
     sent_at = row.sent_at if row.sent_at is not None else left_at if outcome.may_have_arrived else None
@@ -82,7 +82,7 @@ def _stop_for(kind: EventKind, outcome: Outcome, trust: Trust) -> Stop:
 
 
 def trusted(outcome: Outcome, before: Trust) -> Trust:
-    """Return how sure this invocation is of the host, now that it has this outcome too."""
+    """Return the trust in the host after this outcome."""
     if outcome.status in (Status.ACCEPTED, Status.DUPLICATE):
         return Trust.ACCEPTED
     return max(before, Trust.ANSWERED if outcome.status_code is not None else Trust.NONE)

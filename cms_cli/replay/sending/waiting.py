@@ -1,4 +1,4 @@
-"""Says what every row waits for, and until when. Pure."""
+"""Decides what the replay waits for, and until when. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TICK = 1.0
 
 
 class Wait(NamedTuple):
-    """The event that every row waits for.
+    """The thing that the replay waits for.
 
     Attributes:
         reason: In words; "" while requests go out.
@@ -38,13 +38,13 @@ def waiting_for(
     next_row: bool,
     idle: bool,
 ) -> Wait:
-    """Return what every row waits for.
+    """Return what the replay waits for.
 
     Args:
         now: The time.
         stopping: Whether sending ends.
         health: Whether the service is ill.
-        opening: How far the rate window was open when it was read last.
+        opening: The opening of the rate window when it was last read.
         schedule: The rows that were set aside.
         next_row: Whether a row could leave but for the rate window.
         idle: Whether no request is in flight.

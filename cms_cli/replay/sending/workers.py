@@ -1,4 +1,4 @@
-"""Threads that only send. The main thread writes down what they bring back."""
+"""Threads that only send. The main thread records the outcomes that they return."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Returned(NamedTuple):
     """A request that a worker has finished.
 
     Attributes:
-        ticket: Which request this was.
-        outcome: What became of it; None where the worker broke, and ``error`` says how.
+        ticket: The number of the request.
+        outcome: Its outcome; None if the worker failed, with the exception in ``error``.
         error: A bug's exception, to be raised in the main thread.
         at: When it came back, by the clock that the workers were given.
     """
@@ -32,7 +32,7 @@ class Returned(NamedTuple):
 
 
 class Workers:
-    """At most so many requests in flight at once. Threads start when they are first needed."""
+    """A bounded number of requests in flight. Threads start when they are first needed."""
 
     def __init__(self, send: Send, most: int, now: Callable[[], float]) -> None:
         self._send = send
@@ -64,11 +64,11 @@ class Workers:
         self._tasks.put((ticket, event))
 
     def wait(self, seconds: float, others: float = 0.0) -> list[Returned]:
-        """Wait until a request has come back, :meth:`wake` is called or the time is over; return what came back.
+        """Wait until a request returns, :meth:`wake` is called or the time is up; return finished requests.
 
         Args:
-            seconds: How long to wait.
-            others: How long to wait for the others in flight once one has come back.
+            seconds: The longest time to wait.
+            others: Seconds to wait for the others in flight once one has returned.
         """
         came: list[Returned] = []
         until = time.monotonic() + max(0.0, seconds)

@@ -1,4 +1,4 @@
-"""Rows of one file that say the same, and rows that contradict each other, found in flat memory by SQLite.
+"""Finds rows of one file that repeat or contradict each other, in flat memory by SQLite.
 
 Each row has a key (a sale's invoice) and values that must be the same wherever the key occurs (amount, currency,
 customer, click). Rows that cannot be sent are compared too: a wrong amount must not get through because the row
@@ -19,7 +19,7 @@ _MONEY = _COMPARED[:2]
 
 
 class ComparedRow(NamedTuple):
-    """A row as far as it is compared; None for a value that could not be read, or that is not compared.
+    """The compared values of a row; None for one that could not be read or is not compared.
 
     An amount or currency that could not be read may be any: it contradicts every other row with the key.
     """
@@ -40,7 +40,7 @@ _INSERT = f"INSERT INTO rows VALUES ({', '.join('?' * len(ComparedRow._fields))}
 
 
 class Repeat(NamedTuple):
-    """A row that could be sent if it were not for another one.
+    """A row that could be sent but for another one that it repeats or contradicts.
 
     Attributes:
         conflict: True where its key stands for different things; False where it repeats an earlier row.
@@ -117,7 +117,7 @@ class Repeats:
 
 
 def _differ(one: str, other: str) -> str:
-    """Return the SQL for whether two rows differ. What is not money and could not be read differs from nothing."""
+    """Return the SQL for whether two rows differ. An unreadable value differs from nothing, unless it is money."""
     money = [f"{one}.{name} IS NOT {other}.{name}" for name in _MONEY]
     rest = [f"coalesce({one}.{name} <> {other}.{name}, 0)" for name in _COMPARED if name not in _MONEY]
     return f"({' OR '.join(money + rest)})"

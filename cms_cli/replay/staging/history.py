@@ -29,11 +29,11 @@ class History:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the lookup is empty."""
+        """True if the lookup is empty."""
         return self._journal is None or self._scope is None
 
     def known(self, keys: Sequence[bytes]) -> Known:
-        """Return what is known of events: by the ledger, and by runs that had no answer to them."""
+        """Return what the ledger and runs without an answer have of events."""
         if self._journal is None or self._scope is None or not keys:
             return {}
         db, scope, now = self._journal.db, self._scope, Clock(self._journal.ahead).now()
@@ -59,7 +59,7 @@ class History:
             return ledger.refused_leads(self._journal.db, self._scope, keys)
 
     def looks_sent(self, looks: Sequence[bytes]) -> set[bytes]:
-        """Return which of some looks leads have that were sent, or may have been."""
+        """Return those looks whose leads were sent or may have been."""
         if self._journal is None or self._scope is None or not looks:
             return set()
         with self._journal.reading():

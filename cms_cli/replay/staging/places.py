@@ -1,4 +1,4 @@
-"""The place of a row in its file: a digest that runs along the rows, so that it covers all that comes before.
+"""The place of a row in its file: a running digest of all rows up to it.
 
 Rows of a file that has only grown at its end keep their places. Empty cells at a row's end do not count: a file of
 JSON Lines has one more for each key that a later line brings.
@@ -32,9 +32,9 @@ class Places:
 
 
 def rows_known(rows: Iterable[Sequence[str]], ends: set[bytes]) -> int:
-    """Return with how many rows of a file that is known by the place at its end a file begins; 0 for none.
+    """Return the number of rows at the beginning of a file that were sent as a whole file before; 0 if none.
 
-    Where it begins with several of them, the longest counts.
+    If several files match, the longest one counts.
     """
     places = Places()
     return max((number for number, cells in enumerate(rows, 1) if places.after(cells) in ends), default=0)

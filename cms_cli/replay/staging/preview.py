@@ -16,22 +16,22 @@ _PENDING = RowStatus.PENDING.value  # looking up the value of a member takes as 
 
 @dataclass
 class Tally:
-    """Counts rows as they are planned, and corrects itself when one turns out to repeat another.
+    """Counts rows as they are planned, and corrects the counts when one turns out to repeat another.
 
     Attributes:
         counts: Rows by outcome; what can be sent is ``pending``.
         reasons: Skipped and duplicate rows by reason.
         sums: By currency, the minor units of the rows that can be sent.
         currencies: By currency, how many of those there are.
-        free: How many of them cost nothing.
+        free: The number of those with amount 0.
         days: By day in UTC, how many of them have a time on it.
-        future: How many of those lie ahead of now.
-        undated: How many have no time.
+        future: The number of those in the future.
+        undated: The number of those without a time.
         refunds: By currency, the minor units of those rows that were paid back since.
-        refunded: How many rows that were.
-        changed_rows: How many duplicates have another amount than the ledger.
+        refunded: The number of refunded rows.
+        changed_rows: The number of duplicates with another amount than the ledger has.
         first_changed: The line of the first of them, and what is wrong with it.
-        whole_floats: Which ids all end in ``.0``, among rows that can be sent.
+        whole_floats: The ids that all end in ``.0``, among rows that can be sent.
         problems: The first problems, in the order in which they were found.
         groups: All problems, grouped.
     """
@@ -60,7 +60,7 @@ class Tally:
             amount: In minor units.
             currency: Its currency; "" for a lead.
             time: Its time, wire form; "" for a row without one.
-            refunded: What was paid back, in minor units.
+            refunded: The refunded amount, in minor units.
             sign: -1 to take the row back.
         """
         self.counts[_PENDING] += sign
@@ -80,7 +80,7 @@ class Tally:
             self.refunds[currency] += sign * refunded
 
     def take_back(self, amount: int, currency: str, time: str, refunded: int) -> None:
-        """Take back a row that was counted as one that can be sent, and turned out not to be."""
+        """Take back a row that was counted as one that can be sent."""
         self.add(amount, currency, time, refunded, sign=-1)
 
     @property
@@ -94,7 +94,7 @@ class Tally:
         return max(+self.days, default="")
 
     def wrong(self, problems: Iterable[Problem]) -> None:
-        """Count a row that is invalid."""
+        """Count an invalid row."""
         self.counts[RowStatus.INVALID.value] += 1
         for problem in problems:
             self.groups.add(problem)
@@ -106,19 +106,19 @@ class Tally:
             self.problems.append(problem)
 
     def changed(self, line: int, error: str) -> None:
-        """Note a row whose invoice the ledger has with another amount."""
+        """Count a row whose invoice the ledger has with another amount."""
         self.changed_rows += 1
         self.first_changed = self.first_changed or f"line {line}: {error}"
 
     def left_out(self, status: RowStatus, reason: str) -> None:
-        """Count a row that is skipped, or a duplicate."""
+        """Count a skipped row or a duplicate."""
         self.counts[status.value] += 1
         self.reasons[reason] += 1
 
 
 @dataclass(frozen=True)
 class Preview:
-    """The facts a user checks before sending.
+    """The facts that a user checks before sending.
 
     Attributes:
         file: The input, as it was named.
@@ -128,9 +128,9 @@ class Preview:
         reasons: Skipped and duplicate rows by reason.
         empty: By column of ids, how many cells had each of a database's words for nothing; they count as empty.
         sums: By currency, minor units of what would be sent.
-        free: How many of those rows cost nothing.
+        free: The number of those rows with amount 0.
         refunds: By currency, minor units of them that were paid back since; they are sent all the same.
-        refunded: How many rows that were.
+        refunded: The number of refunded rows.
         first: The earliest day among them, in UTC, or "".
         last: The latest.
         limit: How many rows this invocation sends at most, or None.
@@ -138,7 +138,7 @@ class Preview:
         columns: Where every field comes from, with sample values.
         events: The first rows as they would be sent.
         problems: What is wrong, grouped.
-        warnings: What a careful person would want to know.
+        warnings: The warnings about input, token and earlier runs.
         blocked: Whether invalid rows keep everything from being sent.
     """
 

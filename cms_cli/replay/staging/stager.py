@@ -1,4 +1,4 @@
-"""Every row of an input: compared with the ledger and with the other rows, counted, written.
+"""Stages every row of an input: compares it with the ledger and other rows, counts it, writes it.
 
 One pass in constant memory. Which rows repeat or contradict others is known at its end, and amended then.
 """
@@ -123,7 +123,7 @@ class Stager:
 
     @property
     def samples(self) -> list[list[str]]:
-        """The cells of the first rows that can be sent; of the first rows where none can."""
+        """The cells of the first rows that can be sent; of the first rows if none can."""
         return self._good or self._other
 
     @property
@@ -224,7 +224,7 @@ class Stager:
     def _settled_before(
         self, row: PlannedEvent, status: RowStatus, code: str, error: str
     ) -> tuple[RowStatus, str, str]:
-        """Count a row that is not sent because of what an earlier run had of it; returns its outcome."""
+        """Count a row that is not sent because of an earlier run, and return its outcome."""
         reason = error
         if code == AMOUNT_CHANGED:
             self.tally.changed(row.line, error)
@@ -256,7 +256,7 @@ class Stager:
         return Identity((ledger.key_of(place.hex(), body), in_older_ledgers), ledger.key_of("look", body))
 
     def _comparable_lead(self, row: PlannedEvent) -> tuple[Any, ...] | None:
-        """Return what is compared of a lead with the others of its file: the values of a :class:`ComparedRow`."""
+        """Return the values of a lead that are compared within its file, as a :class:`ComparedRow`."""
         time = row.timestamp
         if not time or time == self._now:
             return None  # two equal leads without a time of their own are two events
@@ -302,7 +302,7 @@ def may_have_arrived(row: int, line: int, cells: list[str], column: str) -> RowP
 
 
 def _comparable_sale(row: PlannedEvent) -> tuple[Any, ...]:
-    """Return what is compared of a sale with the others of its file: the values of a :class:`ComparedRow`."""
+    """Return the values of a sale that are compared within its file, as a :class:`ComparedRow`."""
     wire = row.wire
     return (
         row.row,
@@ -327,7 +327,7 @@ def _unsendable(row: RowProblem) -> ComparedRow:
 
 
 def _look_alike(event: PlannedEvent, repeats: str) -> SkippedRow | RowProblem:
-    """Return a lead that looks like one that was sent from another file as what becomes of it."""
+    """Return the row for a lead that looks like one that was sent from another file."""
     code, message = LOOKS_SENT
     if repeats == "skip":
         return SkippedRow(event.row, event.line, event.cells, code, message)

@@ -1,1 +1,1 @@
-"""The text of a cell to a value, exactly: amounts, times, and what else a cell can hold."""
+"""The text of a cell to an exact value: amounts, times, and one value out of several."""

@@ -19,12 +19,12 @@ _NAME_KEYS = ("key", "name")
 
 
 def folded(name: str) -> str:
-    """Return a name as it is compared: letter case, spaces, ``-`` and ``_`` aside."""
+    """Return a name in the form in which names are compared, without letter case, spaces, ``-`` and ``_``."""
     return _NOISE.sub("", name).casefold()
 
 
 def bare(cell: str) -> str:
-    """Return a cell without the white space around it, and without what keeps a spreadsheet off its digits.
+    """Return a cell without white space around it, and without the marks that keep spreadsheets from converting it.
 
     ``="00123"`` and ``'00123`` are how exports say that 00123 is text.
     """

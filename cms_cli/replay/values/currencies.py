@@ -1,4 +1,4 @@
-"""The decimals and signs of currencies. Data, and two functions to look it up.
+"""The decimals and signs of currencies.
 
 The exponents are those of ISO 4217, list one, as published by its maintenance agency (SIX Group) on 2026-01-01; a
 test compares them with the ``iso4217`` package. Codes for which the list says "N.A." (gold, bond units, test
@@ -128,7 +128,7 @@ def exponent(currency: str) -> int | None:
 
 
 def currencies_of(mark: str) -> frozenset[str]:
-    """The currencies that a sign or a code beside a number may mean; empty for what is neither."""
+    """Return the currencies that a sign or a code beside a number may mean; empty if it is neither."""
     found = _BY_SIGN.get(mark.lower())
     if found is None:
         code = mark.upper()

@@ -1,4 +1,4 @@
-"""Times in a form that somebody named: ``--date-format``, as Python's strptime has it."""
+"""Times in a format given with ``--date-format``, in the codes of Python's strptime."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ZONE_BEHIND = re.compile(r" ?(?:[A-Z]{1,5}|(?:UTC|GMT)? ?[+\-\u2212][0-9:]{1,5}
 
 
 def check_date_format(date_format: str | Sequence[str]) -> Problem | None:
-    """Return what is wrong with a ``strptime`` pattern, if anything: it has to name a day, a month and a year.
+    """Return the problem of a ``strptime`` pattern, or None: it must name a day, a month and a year.
 
     Of several, what is wrong with the first that has something wrong.
     """
@@ -60,7 +60,7 @@ def check_date_format(date_format: str | Sequence[str]) -> Problem | None:
 
 
 def read_as(text: str, date_format: str) -> Reading | Problem | None:
-    """Read a time in a form that :func:`check_date_format` has passed; None where it has another one.
+    """Read a time in a format that :func:`check_date_format` has accepted; None if it has another form.
 
     An offset or abbreviation behind the time of day may be there although the form does not name it.
     """
@@ -103,6 +103,6 @@ def _directives(date_format: str) -> frozenset[str]:
 
 @lru_cache(maxsize=16)
 def _digits_of(date_format: str) -> int:
-    """Return how many digits a format has at least whose numbers follow each other without a mark; 0 for others."""
+    """Return the least number of digits of a format whose numbers have no mark between them; 0 for others."""
     plain = date_format.replace("%%", "")
     return sum(_DIGITS.get(each, 0) for each in _DIRECTIVE.findall(plain)) if _RUN_TOGETHER.search(plain) else 0

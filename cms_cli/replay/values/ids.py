@@ -1,4 +1,4 @@
-"""Ids that are none: a database's word for nothing, a number that a spreadsheet shortened."""
+"""Cells that look like ids and are none: a database's word for nothing, a number that a spreadsheet shortened."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def shortened(text: str) -> Problem | None:
 
 
 class WholeFloats:
-    """Finds the fields whose ids all end in ``.0``: a program made numbers of them.
+    """Finds the fields whose ids all end in ``.0``, which a program has turned into numbers.
 
     Attributes:
         examples: By field, its first id, as long as all of them do.
@@ -48,7 +48,7 @@ class WholeFloats:
         self._undecided = dict(zip(IDS, ("clickId", "customerExternalId", "invoiceId")))
 
     def observe(self, wire: Mapping[str, Any]) -> None:
-        """Look at the ids of one event, in its wire form; one that it lacks is ignored."""
+        """Add the ids of one event, in its wire form; missing ones are ignored."""
         if not self._undecided:  # as it is after the first rows of most files
             return
         for field, name in list(self._undecided.items()):
@@ -61,5 +61,5 @@ class WholeFloats:
 
 
 def is_whole_float(text: str) -> bool:
-    """Return whether an id is a number that a program wrote with a decimal: ``1001.0`` for 1001."""
+    """Return whether an id is a whole number that a program wrote with a decimal: ``1001.0`` for 1001."""
     return text.endswith("0") and bool(_WHOLE.fullmatch(text))

@@ -35,8 +35,8 @@ class Reading(NamedTuple):
     """A time as it was written.
 
     Attributes:
-        local: What the clock showed.
-        offset: How far it was ahead of UTC, or None where that was not written.
+        local: The time that the clock showed.
+        offset: Its offset from UTC, or None if that was not written.
         abbreviation: Its zone's short name, as in ``PST``; "" where there is none or an offset says more.
         day: Whether a day alone was written.
     """
@@ -51,8 +51,8 @@ def instant_of(reading: Reading, zone: tzinfo, text: str) -> datetime | Problem:
     """Return the instant, in UTC.
 
     Args:
-        reading: What was written.
-        zone: What a time without an offset is read in.
+        reading: The time as written.
+        zone: The zone of a time without an offset.
         text: The cell, for messages.
     """
     try:
@@ -68,7 +68,7 @@ def instant_of(reading: Reading, zone: tzinfo, text: str) -> datetime | Problem:
 
 
 def in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | Problem:
-    """Return the instant at which a clock in the zone showed this, once and only once."""
+    """Return the instant at which a clock in the zone showed this time, if there is exactly one."""
     if zone is _UTC:
         return checked(local.replace(tzinfo=_UTC), text)
     before, after = _offsets(local, zone)
@@ -81,7 +81,7 @@ def in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | Problem:
 
 
 def checked(instant: datetime, text: str) -> datetime | Problem:
-    """Return the instant, or what is wrong with its year."""
+    """Return the instant, or the problem of its year."""
     if FIRST_YEAR <= instant.year <= LAST_YEAR:
         return instant
     return Problem(
@@ -116,7 +116,7 @@ def _start_of_day(midnight: datetime, zone: tzinfo, text: str) -> datetime | Pro
 
 
 def _abbreviated(local: datetime, abbreviation: str, zone: tzinfo, text: str) -> datetime | Problem:
-    """Return the instant at which the zone's clocks showed this under this name."""
+    """Return the instant at which the zone's clocks showed this time under this abbreviation."""
     if abbreviation in ("UTC", "GMT"):
         return checked(local.replace(tzinfo=_UTC), text)
     names = []

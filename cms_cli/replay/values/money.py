@@ -1,4 +1,4 @@
-"""Text to minor units, exactly: digits are moved, never computed with, and no number here has a fraction.
+"""Text to minor units, exactly: digits are moved, never computed with, and no number is a float.
 
 Two kinds of column:
 
@@ -35,14 +35,14 @@ _DECIMAL_NAMES = {".": ".", ",": ",", "point": ".", "dot": ".", "period": ".", "
 
 
 def plain_minor(text: str) -> int | None:
-    """Read an amount of minor units that is digits alone; None for any other text, and for very large ones."""
+    """Read an amount of minor units that is digits only; None for any other text, and for very large ones."""
     return int(text) if text.isdigit() and text.isascii() and len(text) < _MAX_DIGITS else None
 
 
 def parse_minor(
     text: str, currency: str = "", *, unit_said: bool = False, zero_decimals: bool = False
 ) -> int | Problem:
-    """Read an amount of minor units: the digits 0 to 9, and nothing beside them but white space.
+    """Read an amount of minor units: the digits 0 to 9, with white space around them at most.
 
     ``4999.00`` and ``4,999`` are refused rather than understood: in a column of minor units they are the trace of
     a mistake worth a factor of 100. So is ``+``, which marks a difference and not a price.
@@ -272,7 +272,7 @@ def _factor_of_100(message: str, digits: str, zeros: str, currency: str, unit_sa
 
 
 def _no_amount(text: str) -> Problem | None:
-    """Return why a text is no amount however it is written; None where it could be one."""
+    """Return the problem of a text that is no amount in any format; None if it could be one."""
     number = taken_apart(text)
     if number is None:
         return _not_a_number(text)

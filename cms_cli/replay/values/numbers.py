@@ -1,4 +1,4 @@
-"""A number as people and programs write it, taken apart: digits with what groups them, a sign, and what is beside.
+"""Parses a number as people and programs write it: digits, separators, sign and currency.
 
 What a number says about the decimal mark of its column:
 
@@ -44,7 +44,7 @@ class Number(NamedTuple):
 
     Attributes:
         digits: Its digits, with the marks between them.
-        beside: What stands before and after it: signs and codes of currencies, or what is none.
+        beside: The text before and after it: signs and codes of currencies, or other text.
         negative: Whether it has a minus, or brackets as in accounts.
     """
 
@@ -54,12 +54,12 @@ class Number(NamedTuple):
 
     @property
     def odd(self) -> str:
-        """The text beside it that is no currency, as in ``12,5 %``; "" where there is none."""
+        """The text beside the number that is no currency, as in ``12,5 %``; "" if there is none."""
         return next((each for each in self.beside if not currencies_of(each)), "")
 
 
 def taken_apart(text: str) -> Number | None:
-    """Parse a text; None where it is no number.
+    """Parse a text; None if it is no number.
 
     What a web shop wrote as HTML (``1.249&nbsp;&euro;``) is what a browser shows.
     """
@@ -85,7 +85,7 @@ def is_number(text: str) -> bool:
 
 
 def decimal_mark(digits: str) -> str | None:
-    """Return what a number says of its column's decimal mark: the mark, ``""`` for either, None for nothing."""
+    """Return the decimal mark that a number shows: the mark, ``""`` for either, None if it shows nothing."""
     points, commas = digits.count("."), digits.count(",")
     if not points and not commas:
         return None
@@ -102,7 +102,7 @@ def decimal_mark(digits: str) -> str | None:
 
 
 def split(digits: str, decimal: str) -> tuple[str, str] | None:
-    """Return the digits before and after a decimal mark, ungrouped; None where the number has another form."""
+    """Return the digits before and after a decimal mark, ungrouped; None if the number has another form."""
     whole, mark, fraction = digits.partition(decimal)
     if mark and not fraction.isdigit():
         return None

@@ -13,7 +13,7 @@ def read(text: str, each: str, currency: str, parse: Callable[[str, str], int | 
 
     Args:
         text: The cell: one amount, below zero or not, or ``amount:5.00|reason:late;amount:1.00|reason:broken``.
-        each: What the amounts are called in such a list; "" where the cell is never one.
+        each: The key of the amounts in such a list; "" if the cell is never one.
         currency: The row's.
         parse: Reads an amount as those of the file are written.
 

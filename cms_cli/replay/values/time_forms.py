@@ -1,4 +1,4 @@
-"""The forms of a time that are read without being told: those in which nothing is left open.
+"""The unambiguous forms of a time, which are read without a format.
 
 * ISO 8601 and all that puts the year first: ``2026-04-10T12:34:56Z``, ``2026/3/2 9:14``, ``20260410T123456Z``.
 * Month names in English, which tell the day from the year: ``12-Mar-2026 09:14``, ``Mar 12, 2026 9:14:02 AM``,
@@ -72,7 +72,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a Reading has its offset beside 
 
 
 def read(text: str) -> Reading | None:
-    """Read a time; None where it has none of the forms.
+    """Read a time; None if it has none of the forms.
 
     Args:
         text: The cell, without white space around it.
@@ -99,7 +99,7 @@ def read(text: str) -> Reading | None:
 
 
 def zone_behind(text: str) -> tuple[timedelta | None, str] | None:
-    """Read what stands behind a time of day: an offset or None, and an abbreviation; None for what is no zone.
+    """Read the text after a time of day: an offset or None, and an abbreviation; None if it is no zone.
 
     Raises:
         ValueError: No zone is that far from UTC.

@@ -1,4 +1,4 @@
-"""Text to an instant, exactly, and to the form that goes over the wire: ``2026-04-10T12:34:56.000Z``.
+"""Text to an instant, exactly, and to its wire form: ``2026-04-10T12:34:56.000Z``.
 
 What leaves nothing open is read without being told (:mod:`~cms_cli.replay.values.time_forms`), other forms as
 ``--date-format`` says (:mod:`~cms_cli.replay.values.date_formats`), and ``now`` where the caller says what that is.
@@ -38,10 +38,10 @@ def parse_instant(
 
     Args:
         text: The cell.
-        zone: What a time that names no zone is read in.
+        zone: The zone of times that name none.
         date_format: ``strptime`` patterns that :func:`check_date_format` has passed. They are tried in this order,
             and after them the forms that are read without being told.
-        now: What ``now`` means; without it the word is no time.
+        now: The time that ``now`` stands for; without it the word is no time.
 
     Returns:
         The instant, in UTC, to the microsecond.
@@ -85,7 +85,7 @@ def to_wire(instant: datetime) -> str:
 
 
 class TimeColumn:
-    """Reads the times of a column into their wire form: what parse_instant and to_wire say, in a tenth of the time.
+    """Reads a column of times into their wire form like parse_instant and to_wire, in a tenth of the time.
 
     Rows come in bunches of the same hour, and what an hour is in UTC is the same for all of its minutes, unless the
     clocks change in it or the zone is off by a part of an hour. So hours are remembered, a bounded number of them.
@@ -103,7 +103,7 @@ class TimeColumn:
         self._known: dict[str, str] = {}
 
     def wire(self, text: str) -> str | Problem:
-        """The wire form of one cell."""
+        """Return the wire form of one cell."""
         if self._format is not None:
             return self._known.get(text) or self._slowly(text, text)
         minute = text[13:16]
@@ -133,7 +133,7 @@ class TimeColumn:
         return wire
 
     def _whole_hour(self, key: str) -> str:
-        """The hour in UTC, or nothing where not all of it is, or where the text has no hour in this place."""
+        """Return the hour in UTC; "" if it is not one whole hour there, or if the text has no hour there."""
         if not _TO_THE_SECOND.fullmatch(f"{key[:13]}:00:00"):
             return ""
         first = parse_instant(f"{key[:13]}:00:00{key[13:]}", self._zone)

@@ -1,4 +1,4 @@
-"""The reasons why a text was not read as a time, each with a fix that works."""
+"""Explains why a text was not read as a time, with a fix that works."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _NO_MONTH = re.compile(rf"{WEEKDAY}|[A-Z]+")  # a zone's short name is written i
 
 
 def why(text: str, formats: Sequence[str]) -> Problem:
-    """Return what is wrong with a time that has none of the formats, and no form that is read without being told.
+    """Return the problem of a time that has none of the formats and no unambiguous form.
 
     Args:
         text: The cell, without white space around it.
-        formats: What ``--date-format`` said.
+        formats: The values of ``--date-format``.
     """
     short = text if len(text) <= LONGEST else ""
     month = _other_month(short)
@@ -88,7 +88,7 @@ def why(text: str, formats: Sequence[str]) -> Problem:
 
 
 def _other_month(text: str) -> str:
-    """Return the month's name in a date that has one in another language; "" for all else."""
+    """Return the month's name in a date that has one in another language; "" for any other text."""
     if len(_DIGITS.findall(text)) < 2:
         return ""  # a day and a year at least
     words = (found[1] or found[2] for found in _WORD_BY_A_DAY.finditer(text))
@@ -97,7 +97,7 @@ def _other_month(text: str) -> str:
 
 
 def _clock_format(rest: str) -> str | None:
-    """Return the strptime form of what stands behind a day; None where it has another one."""
+    """Return the strptime format of the text after a day; None if it has another form."""
     clock = _CLOCK.fullmatch(rest)
     if clock is None:
         return "" if not rest else None

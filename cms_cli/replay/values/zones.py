@@ -1,4 +1,4 @@
-"""The time zone of times that name none."""
+"""The time zone of times without one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OFFSET = re.compile(r"(?:utc|gmt)? *([+\-\u2212]) *([0-9]{1,2})(?::?00)?", re.I
 
 
 def zone_named(name: str) -> tzinfo | Problem:
-    """The zone of an IANA name (``Europe/Berlin``), or what is wrong with the name."""
+    """Return the zone of an IANA name (``Europe/Berlin``), or the problem of the name."""
     # Late, since a command without a zone-less time has no use for either.
     import zoneinfo
 
@@ -35,7 +35,7 @@ def zone_named(name: str) -> tzinfo | Problem:
 
 
 def zone_for_header(header: str, default: tzinfo) -> tzinfo:
-    """UTC where the column's header says ``(UTC)`` or ``(UTC timezone)``, else the default."""
+    """Return UTC if the column's header says ``(UTC)`` or ``(UTC timezone)``, else the default."""
     return timezone.utc if _UTC_HEADER.search(header) else default
 
 
