@@ -285,7 +285,7 @@ def _checked_token(token: object) -> str:
     if token.lower().startswith("bearer "):
         raise ValueError('the token must not begin with "Bearer": pass what follows it')
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError("the token has a blank, a line break or another character that no token has")
+        raise ValueError("the token has a space, a line break or another character that no token has")
     return token
 
 
@@ -306,14 +306,14 @@ def _checked_host(host: object) -> str:
         raise ValueError("host must be a URL such as " + DEFAULT_HOST)
     host = host.strip()
     if any(character.isspace() or not character.isprintable() for character in host):
-        raise ValueError("host must not carry a blank, a line break or a control character")
+        raise ValueError("host must not contain a space, a line break or a control character")
     parts = urlsplit(host)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"host must be an http or https URL such as {DEFAULT_HOST}")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("host must not carry a user name or password")
+        raise ValueError("host must not contain a user name or password")
     if "?" in host or "#" in host:
-        raise ValueError("host must not carry a query or a fragment")
+        raise ValueError("host must not contain a query or a fragment")
     try:
         parts.port  # noqa: B018 - asked for the error it may raise
     except ValueError:

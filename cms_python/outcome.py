@@ -42,11 +42,11 @@ _TYPES = {
 
 _MEANINGS = {
     400: "the service could not read the request",
-    401: "the service does not know this token: check that it is whole and has not expired",
+    401: "the service does not accept this token: check that it is complete and has not expired",
     403: "this token may not track events: check which account it belongs to",
     404: "the service knows nothing of this: has a deferred lead been sent for this customer?",
     409: "the service has this event already",
-    422: "the service found the event's values wrong",
+    422: "the service rejected the event's values",
     429: "the service takes no more requests for now (its limit is 60 a minute)",
 }
 
@@ -55,7 +55,7 @@ _REASONS = {
     Reason.HOST_NOT_FOUND: "no such host: check its spelling and the network",
     Reason.DNS: "the host's address could not be looked up just now: check the network",
     Reason.CONNECT_TIMEOUT: "no connection within the time limit",
-    Reason.TLS: "no secure connection: check the clock, the CA bundle (REQUESTS_CA_BUNDLE), and for a proxy",
+    Reason.TLS: "no secure connection: check the clock, the CA bundle (REQUESTS_CA_BUNDLE) and any proxy",
     Reason.PROXY: "the proxy did not let the request through: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
     Reason.SETTINGS: "the connection's settings cannot be used: check the proxy and CA bundle variables",
     Reason.READ_TIMEOUT: "no answer within the time limit",
@@ -71,7 +71,7 @@ class Status(str, Enum):
     DUPLICATE = "duplicate"
     """A sale whose invoice the service has already (409)."""
     REFUSED = "refused"
-    """The service said no to this event; sent again, it would say no again."""
+    """The service refused this event; sent again, it would be refused again."""
     UNAUTHORIZED = "unauthorized"
     """The service does not accept the token (401, 403)."""
     BUSY = "busy"
@@ -211,7 +211,7 @@ def _of_2xx_without_object(answer: Answer, host: str) -> Outcome:
     if not answer.body.strip():
         if answer.says_its_end:
             return Outcome(Status.ACCEPTED, _DEFAULT_MESSAGE, status_code=answer.status)
-        cut_off = NoAnswer(Reason.DROPPED, sent=True, detail="it ended without a word on its length")
+        cut_off = NoAnswer(Reason.DROPPED, sent=True, detail="it ended without stating its length")
         return _of_no_answer(cut_off, host)
     if answer.says_json and not _is_json(answer.body):
         # JSON that was cut short or garbled on the way: the service may have recorded the event.
@@ -271,7 +271,7 @@ def _of_error(status: Status, answer: Answer, body: dict[str, object] | None) ->
     if not text:
         text = _MEANINGS.get(answer.status, f"the service answered {answer.status}")
         if answer.status < 300:
-            text = f"the service said no to this event, and not why (it answered {answer.status}): ask its support"
+            text = f"the service refused this event without a reason (it answered {answer.status}): ask its support"
     said = body or {}
     return Outcome(
         status,

@@ -28,12 +28,12 @@ def checked_host(text: object, *, allow_http: bool = False) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"must be an https URL such as {DEFAULT_HOST}")
     if "@" in parts.netloc:
-        raise ValueError("must not carry a user name, password or token: keep the token with `cms auth login`")
+        raise ValueError("must not contain a user name, password or token: keep the token with `cms auth login`")
     if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise ValueError("must not carry a query or a fragment")
+        raise ValueError("must not contain a query or a fragment")
     if parts.scheme == "http" and not allow_http and not is_this_machine(parts.hostname):
         raise ValueError(
-            f"is plain http ({parts.netloc}): anybody on the way could read the token and the events."
+            f"is plain http ({parts.netloc}): anyone on the network path could read the token and the events."
             " Use https, or --allow-http where the network is trusted"
         )
     return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")

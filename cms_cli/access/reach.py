@@ -49,7 +49,7 @@ def ask(host: str, timeout: float) -> Reach:
             kind = answer.headers.get("Content-Type", "").lower()
             return _read(Answer(answer.status_code, kind, _beginning(answer)))
     except requests.exceptions.SSLError:
-        return Reach(False, None, "no secure connection: check the clock, the CA bundle, and for a proxy")
+        return Reach(False, None, "no secure connection: check the clock, the CA bundle and any proxy")
     except requests.exceptions.ProxyError:
         return Reach(False, None, "the proxy did not let the request through")
     except requests.exceptions.Timeout:

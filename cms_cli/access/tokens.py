@@ -92,7 +92,7 @@ def checked(text: str, where: str, hint: str = "") -> str:
     if not token:
         raise TokenError(f"{where}: the token is empty", hint or HOW_TO_GET_ONE)
     if token.lower().startswith("bearer "):
-        raise TokenError(f'{where}: the token itself is wanted, without "Bearer" before it')
+        raise TokenError(f'{where}: the token must not begin with "Bearer": keep only what follows it')
     if token.startswith(f"{_VARIABLE}="):
         raise TokenError(
             f"{where}: the token begins with {_VARIABLE}=",
@@ -105,7 +105,7 @@ def checked(text: str, where: str, hint: str = "") -> str:
         )
     if not token.isascii() or not token.isprintable() or " " in token:
         raise TokenError(
-            f"{where}: the token has a blank, a line break or another character that no header can carry",
+            f"{where}: the token has a space, a line break or another character that no header can carry",
             "Check that the whole token was copied, and nothing else",
         )
     return token
@@ -170,7 +170,7 @@ def from_command(command: str | list[str], where: str) -> str:
         raise TokenError(f"{where}: the command printed no token{said}")
     if len(out.strip().splitlines()) > 1:
         raise TokenError(
-            f"{where}: the command printed more than one line", "Have it print the token only: | head -n 1"
+            f"{where}: the command printed more than one line", "Make it print the token only: | head -n 1"
         )
     return _decoded(out)
 

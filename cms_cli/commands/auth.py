@@ -31,7 +31,7 @@ cms auth status --json
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, epilog=EXAMPLES)
 
 _ASK_SECONDS = 10.0
-_HOW_TO_STORE = "Run it on a terminal, which asks for the token, or pipe the token in: cms auth login < token.txt"
+_HOW_TO_STORE = "Run it on a terminal to be asked for the token, or pipe the token in: cms auth login < token.txt"
 
 
 @app.callback()
@@ -84,7 +84,7 @@ def login(
     later = Settings(replace(settings.flags, token_file=None), creating=True)  # which was read, and is kept now
     winner = later.token_sources()[0].origin
     if not winner.name.endswith("token"):
-        console.warn(f"{winner} is set as well, and wins")
+        console.warn(f"{winner} is also set, and takes precedence")
 
 
 def _read_token(console: Console, token_file: Any) -> str:
@@ -109,7 +109,7 @@ def logout(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> None:
-    """Drop the token that the config file keeps. Settings and a token_command stay."""
+    """Remove the token from the config file. Settings and a token_command stay."""
     console, settings = begin(Flags(config=config, profile=profile, quiet=quiet, no_color=no_color))
     name, path = settings.profile.value, settings.config_path.value
     dropped: list[bool] = []
@@ -119,7 +119,7 @@ def logout(
 
     if settings.config.exists:
         configfile.change(path, edit)
-    console.note(f"dropped the token of {name} from {path}" if any(dropped) else f"{path} keeps no token of {name}")
+    console.note(f"removed the token of {name} from {path}" if any(dropped) else f"{path} has no token of {name}")
     for source in Settings(settings.flags).token_sources():
         console.warn(f"there is still a token: {source.origin}")
 

@@ -156,7 +156,7 @@ def _tell_what_wins(console: Console, settings: Settings, section: str, name: st
         return
     origin = settings.get(name).origin
     if origin.kind is not OriginKind.FILE:
-        console.warn(f"{origin} is set as well, and wins")
+        console.warn(f"{origin} is also set, and takes precedence")
 
 
 @app.command("unset", cls=Command, epilog="cms config unset timezone\ncms config unset host --profile shop")

@@ -102,7 +102,7 @@ def track(request: TrackRequest) -> ExitCode:
             output.outcome(console, settings.output, kind, outcome)
         except OSError:
             # Without it, a full disk would hide that the lead was accepted, and it would be sent again.
-            console.error(f"what became of the {kind.value}: {output.headline(kind, outcome)}")
+            console.error(f"the outcome of the {kind.value}: {output.headline(kind, outcome)}")
             raise
     return of_event(kind, outcome)
 

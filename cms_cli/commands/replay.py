@@ -39,7 +39,7 @@ from cms_cli.terminal.progress import ReplayView
 from cms_python import CMSClient, EventKind
 
 _ENDS_ALL = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.HUNG_UP, ExitCode.INTERNAL, ExitCode.AUTH)
-"""After these no further run is gone on with."""
+"""After these no further run is resumed."""
 
 _RUNS_COMMAND = re.compile(r"cms (runs (resume|show|failures) (?:lead|sale)-\w+)")
 
@@ -123,8 +123,8 @@ def resume_all(asked: ResumeRequest) -> ExitCode:
     """
     if asked.delivery.failures is not None or asked.delivery.results is not None:
         raise CommandError(
-            "--failures and --results name one file, and --all goes on with many runs",
-            "Go on with one at a time: cms runs resume ID",
+            "--failures and --results name one file, and --all resumes many runs",
+            "Resume one at a time: cms runs resume ID",
         )
     console, settings = begin(asked.flags)
     with explained(console), open_target(settings, console, sandbox=False) as target:
@@ -198,7 +198,7 @@ def _check_account(run: Run, target: Target, console: Console) -> None:
             )
     elif is_profile(account.key) and is_profile(run.account):  # it may have a new name
         console.warn(
-            f"{run.name} was begun with the token of the {run.account}, and goes on with that of the {account.key}"
+            f"{run.name} was begun with the token of the {run.account}, and is resumed with that of the {account.key}"
         )
 
 

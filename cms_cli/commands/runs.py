@@ -275,7 +275,7 @@ def prune(
     )
     if ledger and not yes:
         if not console.asks:
-            raise CommandError("--ledger forgets what was accepted, which asks for --yes where nobody can be asked")
+            raise CommandError("--ledger forgets what was accepted, and needs --yes without a terminal")
         if not typer.confirm("Forget what was accepted? The same sales could then be sent again.", err=True):
             raise typer.Abort
     gone = 0

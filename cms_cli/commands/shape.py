@@ -31,7 +31,7 @@ def shape_of(request: TrackRequest, settings: Settings) -> Shape:
     }
     for flag, value in of_csv.items():
         if lines and value:
-            raise CommandError(f"{flag} means nothing with --from-jsonl")
+            raise CommandError(f"{flag} cannot be used with --from-jsonl")
     _check_decimal(flags.decimal)
     constants = {name: text for name, text in request.event.texts(request.kind).items() if text is not None}
     zone = settings.get("timezone")

@@ -87,8 +87,8 @@ class Target:
         known = shared(account, self.settings.account)
         if known is None:
             raise CommandError(
-                "the token is no JWT, so it does not say whose it is, and the state is shared with other machines",
-                "Name its account, the same on every machine: CMS_ACCOUNT, or cms config set account NAME",
+                "the token is not a JWT, so it names no account, and shared state needs one",
+                "Name it, and the same on every machine: CMS_ACCOUNT, or cms config set account NAME",
             )
         return known
 
@@ -163,7 +163,7 @@ def way_out(error: Exception, console: Console, db: str | None = None) -> str:
     import shlex
 
     named = f" --db {shlex.quote(db)}" if db else ""
-    return f"What it holds cannot be used. This empties it: {console.next_command(f'sandbox reset{named}')}"
+    return f"Its content cannot be used. To empty it: {console.next_command(f'sandbox reset{named}')}"
 
 
 @contextmanager
@@ -184,6 +184,6 @@ def _sandbox(settings: Settings, console: Console, sending: bool) -> Iterator[Ta
         console.note("sandbox: nothing leaves this machine")
         keep_off_proxies(server.url)
         yield Target(server.url, SANDBOX, settings, SANDBOX, sandbox=True)
-        console.note(f"See what came in: {console.next_command('sandbox events')}")
+        console.note(f"See what was received: {console.next_command('sandbox events')}")
     if server.failure is not None:
         raise CommandError(f"the sandbox failed: {server.failure}", code=ExitCode.INTERNAL)

@@ -152,7 +152,7 @@ KEYS: Mapping[str, Key] = {
         variable="CMS_STATE_URL",
     ),
     "account": Key(
-        "Name of the account in a state on PostgreSQL, for tokens that are no JWT.", _text, variable="CMS_ACCOUNT"
+        "Name of the account in shared state, for tokens that are not JWTs.", _text, variable="CMS_ACCOUNT"
     ),
     "state_required": Key(
         "Whether a replay needs state that `cms state init` made: true or false.",

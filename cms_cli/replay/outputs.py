@@ -35,7 +35,7 @@ from cms_cli.replay.reading.source import Source, sha256_of
 
 # Writing these rows would make them valid without their cause being fixed: a missing cell becomes an empty one.
 _CORRECTED_BY_WRITING = ("too_few_cells", "bad_quotes")
-_TO_CORRECT = "(the row {}: correct it and take this cell out)"
+_TO_CORRECT = "(the row {}: correct it and remove this cell)"
 _PAGE = 4096  # bytes; the smallest piece in which a system takes a write
 _PLAIN = Dialect()
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -170,7 +170,7 @@ class RowFile:
         if not there:
             raise MachineError(
                 f"{self._name} was removed or replaced while it was written",
-                "The same command goes on, and writes the file anew.",
+                "The same command resumes the run and writes the file again.",
             )
 
     def close(self) -> None:
@@ -188,7 +188,7 @@ class RowFile:
                 self._file.truncate(self._size)
             raise MachineError(
                 f"{self._name}: {error.strerror or error}",
-                "Make room; the same command then goes on, and writes the file anew.",
+                "Make room; the same command then resumes the run and writes the file again.",
             ) from error
         self._size += size
 

@@ -81,7 +81,7 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
         _check_moved(journal, request, run)
         held = runs.by_name(journal, run.name)
         if held is None:
-            raise RunConflictError(f"{run.name} is not there any more", "See cms runs list.")
+            raise RunConflictError(f"{run.name} was removed meanwhile", "See cms runs list.")
         if held.state is RunState.STAGING:
             raise RunConflictError(
                 f"{run.name} was interrupted while {run.file} was being read, before anything was sent",
@@ -103,7 +103,7 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
     begin = time.monotonic()
     with ExitStack() as stack:
         source = stack.enter_context(_input(request))
-        journal, not_looked_at = _looked_at(request)
+        journal, not_checked = _journal_to_check(request)
         scope = None
         if journal is not None:
             stack.enter_context(journal)
@@ -116,17 +116,17 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
             pass
         if request.save_mapping is not None and job.intake is not None:
             job.intake.save_mapping(request.save_mapping)
-        plan = plan.warning_of(*not_looked_at, *_lost_state(request))
+        plan = plan.warning_of(*not_checked, *_lost_state(request))
         return plan.preview, _report(job, plan, plan.preview.warnings)
 
 
-def _looked_at(request: Request) -> tuple[Journal | None, warnings.Warnings]:
+def _journal_to_check(request: Request) -> tuple[Journal | None, warnings.Warnings]:
     """Open the journal that a dry run reads, if there is one; also return a warning if it reads none.
 
     Raises:
         JournalError: The journal of the state folder is damaged or of a newer version.
     """
-    nobody = () if request.account else (warnings.NOT_LOOKED_AT,)
+    nobody = () if request.account else (warnings.NOT_CHECKED,)
     if request.state_url is None:
         return Journal.open_to_read(request.state_dir), nobody
     if nobody:
@@ -134,7 +134,7 @@ def _looked_at(request: Request) -> tuple[Journal | None, warnings.Warnings]:
     try:
         return Journal.open_to_read(request.state_dir, request.state_url), ()
     except JournalError as error:  # it needs no database
-        return None, (f"what earlier runs left was not looked at: {error.message}",)
+        return None, (f"earlier runs were not checked: {error.message}",)
 
 
 def _check_moved(journal: Journal, request: Request, run: Run | None = None) -> None:
@@ -242,7 +242,7 @@ def _go_on(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
 
 def _ask(watcher: Watcher, preview: Preview) -> None:
     if not watcher.confirm(preview):
-        raise RunConflictError("not sent, as you said", "")
+        raise RunConflictError("nothing was sent: you answered no", "")
 
 
 def _report_staged(job: Job, plan: Plan) -> None:

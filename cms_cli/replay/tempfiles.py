@@ -47,5 +47,5 @@ def room_for(what: str) -> Iterator[None]:
     except (OSError, sqlite3.OperationalError) as error:
         raise MachineError(
             f"a temporary file for {what}: {getattr(error, 'strerror', None) or error}",
-            "Make room for it, or name a folder that has some in TMPDIR.",
+            "Make room for it, or set TMPDIR to a folder that has some.",
         ) from error

@@ -24,7 +24,7 @@ Warnings = tuple[str, ...]
 SHOWN_VALUES = 5
 """Values of a column that a warning names."""
 
-NOT_LOOKED_AT = "without a token it is not known whose earlier runs count: they were not looked at"
+NOT_CHECKED = "without a token the account is not known, so earlier runs were not checked"
 
 
 def seconds_needed(request: Request, rows: int) -> float:
@@ -41,7 +41,9 @@ def about_token(request: Request, rows: int) -> Warnings:
     if left > seconds_needed(request, rows):
         return ()
     when = datetime.fromtimestamp(request.token_expires, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    return (f"the token expires at {when}, before this would end; go on with a new one when it stops",)
+    return (
+        f"the token expires at {when}, before this would end; when it stops, run the same command with a new token",
+    )
 
 
 def about_times(tally: Tally, blueprint: Blueprint) -> Warnings:
@@ -56,7 +58,7 @@ def about_times(tally: Tally, blueprint: Blueprint) -> Warnings:
         found.append(f"{_rows(tally.undated)} without a time: the service will date them now")
     if blueprint.rules.local_times and not blueprint.shape.timezone:
         found.append(
-            "the times of this export are the shop's own and do not say their zone; they are read as UTC: "
+            "the times of this export are in the shop's time zone and do not name it; they are read as UTC: "
             "if that is not the shop's, say --timezone"
         )
     elif not blueprint.shape.timezone:
@@ -74,8 +76,8 @@ def about_times(tally: Tally, blueprint: Blueprint) -> Warnings:
 def about_ids(tally: Tally) -> Warnings:
     """Warn of ids that a program has turned into numbers: to the service, 17.0 and 17 are two customers."""
     return tuple(
-        f"every {field} ends in .0, as {shown(example)} does: a program made numbers of these ids, and the service "
-        "takes them as they are; read the column as text, and export it again"
+        f"every {field} ends in .0, as {shown(example)} does: a program has turned these ids into numbers, "
+        "and they are sent as they are; read the column as text, and export it again"
         for field, example in tally.whole_floats.examples.items()
     )
 
@@ -96,7 +98,7 @@ def about_mapping(notices: Notices, footers: Sequence[tuple[int, str]]) -> Warni
         )
     if notices.without_customer:
         many = "1 row names" if notices.without_customer == 1 else f"{notices.without_customer:,} rows name"
-        found.append(f"{many} no customer: the sale's own id stands for one")
+        found.append(f"{many} no customer: the sale's own id is used instead")
     if footers:
         found.append(
             "left out by --footer-lines: " + "; ".join(f"{shown(text)} (line {line})" for line, text in footers)
@@ -130,7 +132,7 @@ def suggestion(request: Request, header: Sequence[str]) -> Warnings:
     known = presets.suggested(header)
     if known is None:
         return ()
-    return (f"this looks like an export of {known.title}, which --preset {known.name} knows how to read",)
+    return (f"this looks like an export of {known.title}, which --preset {known.name} can read",)
 
 
 def about_changed_amounts(rows: int, first: str) -> Warnings:
@@ -157,7 +159,7 @@ def about_unfinished_runs(journal: Journal, scope: int, but: str | None) -> Warn
                 rows = "1 row" if pending == 1 else f"{pending:,} rows"
                 found.append(f"{run.name} ({run.file}) is not finished, {rows} pending: cms runs resume {run.name}")
     if len(found) > 1:
-        found.append("go on with all unfinished runs, the oldest first: cms runs resume --all")
+        found.append("resume all unfinished runs, the oldest first: cms runs resume --all")
     return tuple(found)
 
 

@@ -89,7 +89,7 @@ def summary(report: ReplayReport, *, sent: bool) -> str:
     elif not sent:
         lines += ["Nothing was sent.", ""]
     elif report.pending:
-        lines += [f"Go on with `cms runs resume {report.run}`.", ""]
+        lines += [f"Resume with `cms runs resume {report.run}`.", ""]
     return "\n".join(lines) + "\n"
 
 

@@ -48,7 +48,7 @@ def kept(console: Console, profile: str, path: str, account: Account, jwt: bool,
         else:
             console.note(f"it expires {_expiry(account, now)}")
     elif not jwt:
-        console.note("it is not a JWT, so it does not say whose it is and how long it is good for")
+        console.note("it is not a JWT, so it names no account and no expiry")
 
 
 def status(console: Console, form: str, found: Status, now: datetime) -> None:
@@ -60,7 +60,7 @@ def status(console: Console, form: str, found: Status, now: datetime) -> None:
     rows.append(("token", str(found.sources[0].origin) if found.sources else "none"))
     rows += [("shadowed", str(source.origin)) for source in found.sources[1:]]
     if found.account is not None:
-        rows.append(("kind", "JWT" if found.jwt else "opaque: it does not say whose it is"))
+        rows.append(("kind", "JWT" if found.jwt else "opaque: it names no account"))
         rows += [(name, value) for name, value in _claims(found.account) if value]
         if found.account.expires_at is not None:
             over = "EXPIRED " if found.account.expired(now) else ""

@@ -17,7 +17,7 @@ from cms_cli.terminal.units import rows
 
 _MEANINGS = {
     RowStatus.ACCEPTED: "the service took them",
-    RowStatus.DUPLICATE: "there already; counted once",
+    RowStatus.DUPLICATE: "already there; counted once",
     RowStatus.REFUSED: "the service said no",
     RowStatus.UNKNOWN: "sent without an answer; they may have arrived",
     RowStatus.PENDING: "still to be sent",
@@ -143,7 +143,7 @@ def _show_next(console: Console, found: ReplayReport) -> None:
         reason = f"stopped: {_BY_SIGNAL.get(found.stop) or shown(found.reason)}"
         console.error(reason) if found.exit_code else console.note(reason)
     if found.pending:
-        console.note(f"{rows(found.pending)} left; go on with: {resume}")
+        console.note(f"{rows(found.pending)} left; resume with: {resume}")
     unknown, refused, invalid = (
         found.counts[status.value] for status in (RowStatus.UNKNOWN, RowStatus.REFUSED, RowStatus.INVALID)
     )

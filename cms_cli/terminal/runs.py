@@ -84,7 +84,7 @@ def details(console: Console, form: str, run: Run, counts: Mapping[str, int], pr
         console.note(f"and {more:,} more: {console.next_command(f'runs failures {run.name}')}")
     if run.state is RunState.UNFINISHED and counts[RowStatus.PENDING.value]:
         resume = console.next_command(f"runs resume {run.name}", sends=True)
-        console.note(f"{rows(counts[RowStatus.PENDING.value])} left; go on with: {resume}")
+        console.note(f"{rows(counts[RowStatus.PENDING.value])} left; resume with: {resume}")
 
 
 def _as_dict(run: Run, counts: Mapping[str, int]) -> dict[str, object]:

@@ -39,7 +39,7 @@ def serving(console: Console, form: str, url: str, db: str, token: str) -> None:
         console.result(url)
     else:
         console.document({"url": url, "db": db}, "jsonl")
-    console.note(f"sandbox: answering at {url}, keeping what comes in {db}")
+    console.note(f"sandbox: listening at {url}, storing events in {db}")
     console.note(f"watch it in a browser: {url}/")
     environment = f"CMS_HOST={url} CMS_BEARER_TOKEN={shlex.quote(token)}"
     console.note(f"use it with: {environment} cms lead ...   (Ctrl-C ends it)")

@@ -32,7 +32,7 @@ def name_shell(arguments: list[str]) -> None:
     try:
         arguments.append(shellingham.detect_shell()[0].replace("pwsh", "powershell"))
     except shellingham.ShellDetectionFailure:
-        raise CommandError(f"{arguments[-1]}: which shell? It cannot be seen from here", _NAMES) from None
+        raise CommandError(f"{arguments[-1]}: the current shell cannot be detected", _NAMES) from None
 
 
 def join_words() -> None:

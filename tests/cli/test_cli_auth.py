@@ -65,7 +65,7 @@ def test_login_tells_what_wins_over_it(program: Program) -> None:
     """A token in the environment that wins over the one just kept is named."""
     result = program("auth", "login", stdin=TOKEN, env={"CMS_BEARER_TOKEN": "other_token"})
 
-    assert "CMS_BEARER_TOKEN is set as well, and wins" in result.stderr
+    assert "CMS_BEARER_TOKEN is also set, and takes precedence" in result.stderr
 
 
 def test_login_from_a_file_has_nothing_to_win_over_it(program: Program) -> None:
@@ -92,7 +92,7 @@ def test_logout_drops_the_token_only(program: Program) -> None:
     assert result.code == 0
     assert "still a token: CMS_BEARER_TOKEN" in result.stderr
     assert again.code == 0
-    assert "keeps no token" in again.stderr
+    assert "has no token" in again.stderr
 
 
 def test_status_tells_which_token_wins(program: Program, service: FaultServer) -> None:

@@ -138,7 +138,7 @@ def test_a_token_that_others_can_read(program: Program) -> None:
         ("# \n[profiles.shop]\nhost = 3\n", "line 3", "profiles.shop.host must be a URL"),
         ("timeout = true\n", "line 1", "timeout must be a number of seconds"),
         ('timezone = "Berlin"\n', "line 1", "Europe/Berlin"),
-        ('host = "https://u:hunter22@a.b"\n', "line 1", "must not carry"),
+        ('host = "https://u:hunter22@a.b"\n', "line 1", "must not contain"),
         ("profiles = 3\n", "line 1", "profiles must be a table"),
         ("[profiles]\nshop = 3\n", "line 2", "profiles.shop must be a table"),
         ('[profiles.shop]\nprofile = "x"\n', "line 2", "unknown key profiles.shop.profile"),
@@ -241,7 +241,7 @@ def test_set_tells_what_wins(program: Program) -> None:
     result = program("config", "set", "host", "https://api.cme.sh", env={"CMS_HOST": "https://a.example"})
 
     assert result.code == 0
-    assert "CMS_HOST is set as well, and wins" in result.stderr
+    assert "CMS_HOST is also set, and takes precedence" in result.stderr
 
 
 @pytest.mark.parametrize("env", [{}, {"CMS_PROFILE": "shpo"}], ids=["flag", "variable"])

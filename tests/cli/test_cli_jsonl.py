@@ -173,7 +173,7 @@ def test_the_format_is_part_of_the_run(online: Program, service: FaultServer) ->
     ("flags", "message"),
     [
         (("--from-csv", "a", "--from-jsonl", "b"), "--from-csv and --from-jsonl contradict each other"),
-        (("--from-jsonl", "b", "--delimiter", ";"), "--delimiter means nothing with --from-jsonl"),
+        (("--from-jsonl", "b", "--delimiter", ";"), "--delimiter cannot be used with --from-jsonl"),
         (("--from-jsonl", "-", "--token-file", "-"), "--from-jsonl - and --token-file - cannot both read stdin"),
         (("--from-jsonl", "array"), "the file is a JSON array, not JSON Lines"),
         (("--from-jsonl", "none"), "none: No such file"),

@@ -85,7 +85,7 @@ def test_a_long_name_leaves_its_value_room(online: Program, service: FaultServer
 def test_a_command_in_a_message_is_whole(program: Program) -> None:
     """A command to copy stays on one line, even if the message around it wraps."""
     sent = program.on_terminal(*LEAD, "--sandbox", size=(24, 70))
-    assert "\nSee what came in: cms sandbox events\n" in sent.text
+    assert "\nSee what was received: cms sandbox events\n" in sent.text
     login = program.on_terminal(*LEAD, size=(24, 24))
     assert "`cms auth login`" in login.text
 
@@ -271,7 +271,7 @@ def test_a_full_disk_under_stdout(online: Program, command: tuple[str, ...]) -> 
 
     assert done.returncode == 3
     assert b"error: the result cannot be written: No space left" in done.stderr
-    assert (b"what became of the lead: accepted" in done.stderr) == (command[0] == "lead")
+    assert (b"the outcome of the lead: accepted" in done.stderr) == (command[0] == "lead")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -92,7 +92,7 @@ def test_the_time_at_the_limit_is_told(program: Program) -> None:
     result = program("sale", "--from-csv", "sales.csv", "--dry-run", "--json")
     assert 179 <= result.json["least_seconds"] <= 181
     assert [warning.split(":")[0] for warning in result.json["warnings"]] == [
-        "without a token it is not known whose earlier runs count"
+        "without a token the account is not known, so earlier runs were not checked"
     ]
 
 

@@ -301,8 +301,8 @@ def test_the_next_command_can_be_copied(program: Program, sales: Path) -> None:
     """The command to resume with repeats the flags that it needs, and works as it stands."""
     folder = ("--state-dir", str(sales.parent / "my state"))
     first = program("sale", "--from-csv", str(sales), "--yes", "--sandbox", "--limit", "1", *folder)
-    left = next(line for line in first.stderr.splitlines() if "go on with: " in line)
-    command = shlex.split(left.partition("go on with: ")[2])
+    left = next(line for line in first.stderr.splitlines() if "resume with: " in line)
+    command = shlex.split(left.partition("resume with: ")[2])
     assert (command[0], *command[-2:]) == ("cms", *folder)
     done = program(*command[1:], "--json")
     assert (done.code, done.json["counts"]["accepted"]) == (0, 5)
@@ -322,8 +322,8 @@ def test_a_row_that_could_not_be_read_is_not_mended_by_being_written(
         assert online(*sale, "--from-csv", source, "--failures", target).code == (1 if flags else 2)
     assert not service.requests
     text = (online.home / "f3.csv").read_text(encoding="utf-8")
-    notes = re.findall(",\\(the row .*: correct it and take this cell out\\)$", text, re.MULTILINE)
-    assert [note[10:-36] for note in notes] == [
+    notes = re.findall(",\\(the row .*: correct it and remove this cell\\)$", text, re.MULTILINE)
+    assert [note[10:-34] for note in notes] == [
         "has 8 cells where the header has 9",
         "has text after a closing quote",
     ]
@@ -347,7 +347,7 @@ def test_a_profile_with_a_state_folder_of_its_own(program: Program, sales: Path)
     assert [command.split()[1:3] for command in copied] == [
         *(["runs", "resume"], ["runs", "failures"], ["sandbox", "events"])
     ]
-    assert fresh.stderr.splitlines()[-1] == f"Go on with it: {copied[0]}"
+    assert fresh.stderr.splitlines()[-1] == f"Resume it: {copied[0]}"
     for command in copied:
         assert program(*shlex.split(command)[1:]).stdout, command
     (run,) = program("runs", "list", "--json", *shop).json

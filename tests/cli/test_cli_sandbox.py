@@ -74,7 +74,7 @@ def test_what_to_copy_finds_the_store_again(program: Program) -> None:
     """The command that shows what came in has the --state-dir that was given."""
     folder = program.home / "another folder"
     result = program(*LEAD, "--click-id", "id_1", "--sandbox", "--state-dir", str(folder))
-    told = result.stderr.partition("See what came in: cms ")[2].splitlines()[0]
+    told = result.stderr.partition("See what was received: cms ")[2].splitlines()[0]
 
     assert len(program(*shlex.split(told), "--json").json) == 1
 

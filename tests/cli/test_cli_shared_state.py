@@ -141,7 +141,7 @@ def test_what_needs_no_database(online: Program, service: FaultServer) -> None:
 
     rehearsed = online("sale", "--from-csv", path, "--dry-run", "--json", env={**env, "CMS_ACCOUNT": "shop"})
     assert rehearsed.code == 0
-    assert any("was not looked at: PostgreSQL at 127.0.0.1" in each for each in rehearsed.json["warnings"])
+    assert any("were not checked: PostgreSQL at 127.0.0.1" in each for each in rehearsed.json["warnings"])
     assert online("sale", "--from-csv", path, "--dry-run", env={**env, "CMS_BEARER_TOKEN": ""}).code == 0
     assert online("sale", *event.split(), env=env).code == 0
     assert online("sale", "--from-csv", path, "--sandbox", "--yes", env=env).code == 0

@@ -89,7 +89,7 @@ def test_a_file_for_two_accounts_that_are_known(online: Program, service: FaultS
     assert len(service.requests) == 8
 
 
-def test_a_run_that_goes_on_with_another_profile(online: Program, service: FaultServer) -> None:
+def test_a_run_that_is_resumed_with_another_profile(online: Program, service: FaultServer) -> None:
     """A run resumed with another profile goes on with a warning, since both may be one account."""
     online.config.write_text("".join(f'[profiles.{name}]\ntoken = "tok_{name}_1234"\n' for name in ("ann", "bob")))
     online.config.chmod(0o600)
@@ -100,7 +100,7 @@ def test_a_run_that_goes_on_with_another_profile(online: Program, service: Fault
     assert (own.code, "was begun with" in own.stderr) == (0, False)
     other = online("runs", "resume", run, "--yes", "--profile", "bob")
     assert other.code == 0
-    said = f"{run} was begun with the token of the profile ann, and goes on with that of the profile bob"
+    said = f"{run} was begun with the token of the profile ann, and resumed with that of the profile bob"
     assert said in " ".join(other.stderr.split())
 
 

@@ -118,7 +118,7 @@ def test_leads_under_other_flags_when_none_arrived(tmp_path: Path, server: Fault
     in_vain = len(server.requests)
     server.default = SUCCESS
     mended = Shape(constants=(("customer_name", "x"),))
-    with pytest.raises(RunConflictError, match="as you said"):
+    with pytest.raises(RunConflictError, match="you answered no"):
         bench.replay(path, mended, notes=Notes(yes=False))
     assert [run.name for run in bench.runs()] == [first.run]
     second = bench.replay(path, mended, limit=1)
@@ -135,7 +135,7 @@ def test_no_at_the_question_leaves_no_trace(tmp_path: Path, server: FaultServer,
     """Answering no leaves the journal as it was, and a later yes sends the file."""
     bench = Bench(tmp_path, server.url, kind)
     path = bench.file(sales_csv(range(3)) if kind == "sale" else leads_csv(range(3)))
-    with pytest.raises(RunConflictError, match="as you said"):
+    with pytest.raises(RunConflictError, match="you answered no"):
         bench.replay(path, notes=Notes(yes=False))
     assert bench.runs() == []
     assert counted(bench.replay(path)) == {"accepted": 3}
@@ -330,7 +330,7 @@ def test_answering_no_to_a_retry_changes_nothing(tmp_path: Path, server: FaultSe
     bench = Bench(tmp_path, server.url, "lead")
     path = bench.file(leads_csv(range(3)))
     first = bench.replay(path)
-    with pytest.raises(RunConflictError, match="as you said"):
+    with pytest.raises(RunConflictError, match="you answered no"):
         bench.replay(path, notes=Notes(yes=False), **{flag: True})
     assert bench.notes.previews[0].counts["pending"] == 1
     assert bench.replay(path).counts == first.counts
@@ -486,6 +486,6 @@ def test_going_on_with_amounts_that_add_up_to_more_than_64_bits(tmp_path: Path, 
     path = bench.file(sales_csv(range(1100), amount=most))
     bench.replay(path, limit=1)
     notes = Notes(yes=False)
-    with pytest.raises(RunConflictError, match="as you said"):
+    with pytest.raises(RunConflictError, match="you answered no"):
         bench.replay(path, notes=notes)
     assert notes.previews[0].sums == {"EUR": 1099 * most}

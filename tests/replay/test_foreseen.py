@@ -41,7 +41,7 @@ def agreed(bench: Bench, path: Path, **how: Any) -> ReplayReport:
     results.unlink()
     notes = Notes(yes=False)
     if preview.pending:
-        with pytest.raises(RunConflictError, match="as you said"):
+        with pytest.raises(RunConflictError, match="you answered no"):
             bench.replay(path, notes=notes, **how)
         [shown] = notes.previews
         assert (shown.counts, shown.sums, shown.free) == (preview.counts, preview.sums, preview.free)

@@ -42,7 +42,7 @@ def dry(bench: Bench, path: Path, shape: Shape | None = None, **how: object) -> 
 def shown_by_the_run(bench: Bench, path: Path, **how: object) -> Preview:
     """Return the preview of the real run, which is then declined."""
     notes = Notes(yes=False)
-    with pytest.raises(RunConflictError, match="as you said"):
+    with pytest.raises(RunConflictError, match="you answered no"):
         bench.replay(path, notes=notes, **how)
     found = notes.previews[0]
     assert isinstance(found, Preview)
@@ -163,9 +163,9 @@ def test_without_a_token_it_says_what_was_not_looked_at(tmp_path: Path, server: 
     bench = Bench(tmp_path, server.url)
     path = bench.file(sales_csv(range(3)))
     bench.replay(path)
-    assert "not looked at" not in " ".join(dry(bench, path).warnings)
+    assert "not checked" not in " ".join(dry(bench, path).warnings)
     bench.account = ""
     preview, report = rehearse(bench.request(path), Watcher())
     assert preview.pending == 3
-    assert [warning for warning in preview.warnings if "earlier runs" in warning and "not looked at" in warning]
+    assert [warning for warning in preview.warnings if "earlier runs" in warning and "not checked" in warning]
     assert report.warnings == preview.warnings

@@ -318,7 +318,7 @@ def test_a_results_file_that_is_removed_is_noticed(tmp_path: Path, server: Fault
 
     with pytest.raises(MachineError, match=r"--results .*r.csv was removed or replaced") as caught:
         bench.replay(path, results=results, notes=Removes())
-    assert "anew" in caught.value.hint
+    assert "writes the file again" in caught.value.hint
     assert counted(bench.replay(path, results=results))["accepted"] == 30
     assert len(read_results(results)) == 30
     assert len(server.requests) == 30

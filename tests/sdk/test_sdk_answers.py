@@ -196,7 +196,7 @@ ERRORS: dict[str, tuple[Reply, dict[str, Any]]] = {
     "an empty object": (
         json_reply(422, {}),
         {
-            "error": "the service found the event's values wrong",
+            "error": "the service rejected the event's values",
             "status_code": 422,
             "type": "validation_error",
         },

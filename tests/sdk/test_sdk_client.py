@@ -163,8 +163,8 @@ def test_bad_token(token: Any) -> None:
         (5, "not int"),
         ("Bearer cms_live_0123", 'must not begin with "Bearer"'),
         ("BEARER cms_live_0123", 'must not begin with "Bearer"'),
-        ("cms_live 0123", "has a blank"),
-        ("cms_live_0123\n", "has a blank"),
+        ("cms_live 0123", "has a space"),
+        ("cms_live_0123\n", "has a space"),
     ],
 )
 def test_what_is_wrong_with_a_token_is_said(token: Any, why: str) -> None:

@@ -257,4 +257,4 @@ def test_a_no_without_a_reason(server: FaultServer, client: CMSClient, kind: str
     answer = track(client, kind)
     assert answer["success"] is False
     assert answer["status_code"] == 200
-    assert "the service said no" in answer["error"]
+    assert "the service refused this event" in answer["error"]

@@ -86,13 +86,13 @@ OWN_WORDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
     ),
     "errors in errors": (
         json.loads('{"error":' * 400 + '{"message":"deep"}' + "}" * 400),
-        "the service found the event's values wrong",
+        "the service rejected the event's values",
         "validation_error",
         {},
     ),
     "nothing but blanks": (
         {"error": " ", "message": [], "errors": [{}, None, 5], "detail": {}},
-        "the service found the event's values wrong",
+        "the service rejected the event's values",
         "validation_error",
         {"errors": [{}, None, 5]},
     ),

@@ -47,13 +47,13 @@ def known_run(
     if fresh and unfinished is not None:
         raise RunConflictError(
             f"{unfinished.name}, a run of this file, is not finished, and --fresh would forget what it has sent",
-            f"Go on with it: cms runs resume {unfinished.name}",
+            f"Resume it: cms runs resume {unfinished.name}",
         )
     others = next((run for run in alike if run.scope != scope and run.state is RunState.UNFINISHED), None)
     if others is not None:
         raise RunConflictError(
-            f"{others.name}, a run of this very file under another account, is not finished",
-            f"Go on with it under a renewed token: cms runs resume {others.name}",
+            f"{others.name}, a run of this file under another account, is not finished",
+            f"Resume it under a renewed token: cms runs resume {others.name}",
         )
     if not fresh:
         _refuse_what_another_token_sent(journal, scope, [run for run in alike if run.scope != scope])
@@ -61,10 +61,10 @@ def known_run(
         sent = next((run for run in ours if any_sent(journal, run)), None)
         if sent is not None:
             raise RunConflictError(
-                f"leads of this very file were sent with other flags in {sent.name}, and nothing dedupes leads",
-                f"Go on with it: cms runs resume {sent.name}"
+                f"leads of this file were sent with other flags in {sent.name}, and would be counted twice",
+                f"Resume it: cms runs resume {sent.name}"
                 if sent.state is RunState.UNFINISHED  # which --fresh does not take
-                else f"See cms runs show {sent.name}; to send them again all the same, pass --fresh.",
+                else f"See cms runs show {sent.name}; to send them again anyway, pass --fresh.",
             )
     return None
 
@@ -84,7 +84,7 @@ def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[R
         lasting = run.kind == "sale" and abs(Clock(journal.ahead).now() - run.touched) <= SAFE_TO_RESEND
         if unclear and not lasting and any_sent(journal, run):
             raise RunConflictError(
-                f"{run.name} has sent this very file with another token, which may be of the same account",
+                f"{run.name} has sent this file with another token, which may be of the same account",
                 f"It is finished: see cms runs show {run.name}; with --retry-refused or --retry-unknown use "
                 f"cms runs resume {run.name}. If the account is another one, pass --fresh.",
             )

@@ -30,7 +30,7 @@ class HeldLock:
         if identity_of(self._path) != self._file:
             raise JournalError(
                 f"{self._path} was removed while this run was at work, so another process may take the run over",
-                "Keep whatever cleans up temporary files away from the state folder. The same command goes on.",
+                "Exclude the state folder from clean-up jobs. The same command resumes the run.",
             )
 
 

@@ -243,9 +243,9 @@ def sqlite_explained(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         text = str(error)
         if "full" in text or "disk I/O" in text or "too big" in text:
-            hint = "Make room on the disk; the same command then goes on where this one stopped."
+            hint = "Make room on the disk; the same command then resumes where this one stopped."
         elif "locked" in text or "busy" in text:
-            hint = "Another cms holds it for long; try again when that one has ended."
+            hint = "Another cms is using it; try again when that one has ended."
         else:
             hint = "Check that the folder exists and can be written, or name another with --state-dir."
         raise JournalError(f"{path}: {text}", hint) from error

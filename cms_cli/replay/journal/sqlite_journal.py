@@ -303,7 +303,7 @@ class SqliteJournal(Journal):
             # Data written to an unlinked file is lost when the process ends, and sent events would be sent again.
             raise JournalError(
                 f"{self._path} was removed or replaced while it was in use",
-                "Put it back if you can: it knows what was sent. Nothing more was sent without it.",
+                "Put it back if you can: it records what was sent. Nothing more was sent without it.",
             )
         if held and self._held is not None:
             self._held.check()

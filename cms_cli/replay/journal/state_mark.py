@@ -52,7 +52,6 @@ def require(folder: Path) -> None:
             "Restore the folder from a backup. If nothing was sent from it, run: cms state init",
         )
     raise JournalError(
-        f"{folder} was never initialised, and CMS_STATE_REQUIRED asks for that: it may be in the place of one that "
-        "was lost",
+        f"{folder} was never initialised, which CMS_STATE_REQUIRED demands: it may replace one that was lost",
         "Restore it. If it is meant to be new, run once: cms state init",
     )
