@@ -1,4 +1,4 @@
-"""Fixtures of the tests of commands: machines that move their state into a shared database."""
+"""Fixtures for tests in which a machine moves its state into a shared database."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from program import TOKEN, Program
 
 @pytest.fixture
 def moving(online: Program, shared: str) -> Program:
-    """A machine that has kept its state in a folder; ``shared_of`` has what to add to name the database."""
+    """Return a machine that keeps its state in a folder; ``shared_of`` has the variables that name the database."""
     online.shared = {"CMS_STATE_URL": shared, "CMS_ACCOUNT": "shop"}  # type: ignore[attr-defined]
     return online
 
 
 @pytest.fixture
 def other(tmp_path: Path, moving: Program, service: FaultServer) -> Program:
-    """Another machine, which has the database from the beginning."""
+    """Return another machine, which has used the database from the start."""
     home = tmp_path / "other"
     home.mkdir()
     program = Program(home)

@@ -1,4 +1,4 @@
-"""Reading an account off a token."""
+"""The account that a token belongs to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def jwt(claims: object) -> str:
 
 
 def test_a_renewed_jwt_is_the_same_account() -> None:
-    """Issuer and subject make the account; expiry and profile do not."""
+    """A JWT's issuer and subject identify the account; its expiry and the profile do not."""
     old = account_of(jwt({"iss": "cms", "sub": "u1", "exp": 1}), None)
     new = account_of(jwt({"iss": "cms", "sub": "u1", "exp": 4_000_000_000}), "shop")
 
@@ -30,12 +30,12 @@ def test_a_renewed_jwt_is_the_same_account() -> None:
 
 @pytest.mark.parametrize("other", [{"iss": "cms", "sub": "u2"}, {"iss": "x", "sub": "u1"}, {"sub": "u1"}])
 def test_another_subject_or_issuer_is_another_account(other: dict[str, str]) -> None:
-    """No two pairs of issuer and subject share a key."""
+    """JWTs that differ in issuer or subject belong to different accounts."""
     assert account_of(jwt(other), None).key != account_of(jwt({"iss": "cms", "sub": "u1"}), None).key
 
 
 def test_an_opaque_token_goes_by_its_profile_or_a_hash() -> None:
-    """Without a subject the profile is the account, else a hash that does not give the token away."""
+    """An opaque token's account is its profile, or else a hash that does not contain the token."""
     assert account_of("opaque", "shop") == account_of("renewed", "shop")
     lone = account_of("opaque", None)
     assert lone.key != account_of("other", None).key
@@ -44,18 +44,18 @@ def test_an_opaque_token_goes_by_its_profile_or_a_hash() -> None:
 
 
 @pytest.mark.parametrize("exp", ["soon", True, 1e300, float("nan"), None, [1]])
-def test_an_expiry_that_is_none(exp: object) -> None:
-    """An exp that is no time is no expiry."""
+def test_an_exp_claim_that_is_not_a_time_is_ignored(exp: object) -> None:
+    """A JWT whose exp claim is not a time counts as one without an expiry."""
     assert account_of(jwt({"sub": "a", "exp": exp}), None).expires_at is None
 
 
 def test_a_subject_may_be_a_number() -> None:
-    """Issuers that number their users are understood."""
+    """A numeric subject is read as text."""
     assert account_of(jwt({"sub": 42}), None).subject == "42"
 
 
 @given(st.one_of(st.text(), st.builds(lambda a, b, c: f"{a}.{b}.{c}", st.text(), st.text(), st.text())))
 def test_any_text_has_an_account(token: str) -> None:
-    """No token makes it raise, and the same token is the same account."""
+    """Any text yields an account without raising, and the same token always yields the same one."""
     assert account_of(token, None) == account_of(token, None)
     assert is_jwt(token) in (True, False)

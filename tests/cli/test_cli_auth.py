@@ -1,4 +1,4 @@
-"""Keeping a token, dropping it, and telling which one is used."""
+"""``cms auth``: storing a token, removing it, and reporting which one is used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def jwt(**claims: object) -> str:
 
 
 def test_login_keeps_a_token_from_stdin(program: Program) -> None:
-    """Without a terminal the token is read from stdin; it is kept in a file of mode 0600, and not shown."""
+    """Without a terminal, login reads the token from stdin, stores it with mode 0600 and does not show it."""
     result = program("auth", "login", stdin=f"{TOKEN}\n")
 
     assert (result.code, result.stdout) == (0, "")
@@ -33,7 +33,7 @@ def test_login_keeps_a_token_from_stdin(program: Program) -> None:
 
 
 def test_login_makes_a_profile(program: Program) -> None:
-    """--profile keeps the token in a profile, made where it is missing, with its host; the rest stays."""
+    """``--profile`` stores token and host in a profile, creates it if missing, and keeps the rest of the file."""
     program.config.write_text('# mine\noutput = "json"\n')
 
     result = program("auth", "login", "--profile", "shop", "--host", "https://api.cme.sh/", stdin=TOKEN)
@@ -45,7 +45,7 @@ def test_login_makes_a_profile(program: Program) -> None:
 
 
 def test_login_says_whose_a_jwt_is_and_until_when(program: Program) -> None:
-    """A JWT's subject, issuer and expiry are told; one that is over gets a warning."""
+    """Login shows a JWT's subject, issuer and expiry, and warns about an expired one."""
     soon = program("auth", "login", stdin=jwt(sub="user_1", iss="cms", exp=time.time() + 5 * 86400 + 60))
     over = program("auth", "login", stdin=jwt(sub="user_1", exp=1_700_000_000))
 
@@ -56,20 +56,20 @@ def test_login_says_whose_a_jwt_is_and_until_when(program: Program) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "two words", "Bearer abc"])
 def test_login_checks_the_shape(program: Program, text: str) -> None:
-    """A text that cannot be a token is not stored; the command ends with exit 4."""
+    """A text that cannot be a token is not stored; login exits with 4."""
     assert program("auth", "login", stdin=text).code == 4
     assert not program.config.exists()
 
 
 def test_login_tells_what_wins_over_it(program: Program) -> None:
-    """A token in the environment that wins over the one just kept is named."""
+    """Login says that a token in the environment takes precedence over the one just stored."""
     result = program("auth", "login", stdin=TOKEN, env={"CMS_BEARER_TOKEN": "other_token"})
 
     assert "CMS_BEARER_TOKEN is also set, and takes precedence" in result.stderr
 
 
 def test_login_from_a_file_has_nothing_to_win_over_it(program: Program) -> None:
-    """The file that the token was just read from is not said to win over it."""
+    """Login does not warn that the file it just read the token from takes precedence."""
     (program.home / "token.txt").write_text(TOKEN)
 
     result = program("auth", "login", "--token-file", "token.txt")
@@ -79,7 +79,7 @@ def test_login_from_a_file_has_nothing_to_win_over_it(program: Program) -> None:
 
 
 def test_logout_drops_the_token_only(program: Program) -> None:
-    """Logout removes the token of its profile, keeps the rest, and tells of tokens that are still there."""
+    """Logout removes the profile's token, keeps all other settings, and names tokens that are still set."""
     program.config.write_text(
         'token = "a_token"\nhost = "https://api.cme.sh"\n[profiles.shop]\ntoken = "b_token"\n'
     )
@@ -96,7 +96,7 @@ def test_logout_drops_the_token_only(program: Program) -> None:
 
 
 def test_status_tells_which_token_wins(program: Program, service: FaultServer) -> None:
-    """status names the source that won and those it shadows, the host, the JWT's claims; the keys are fixed."""
+    """Status reports the token in use, those it shadows, the host and the JWT's claims, under fixed JSON keys."""
     program.config.write_text('token = "from_file"\n')
     program.config.chmod(0o600)
     token = jwt(sub="user_1", iss="cms", exp=4_000_000_000)
@@ -129,7 +129,7 @@ def test_status_tells_which_token_wins(program: Program, service: FaultServer) -
 
 
 def test_status_sends_neither_event_nor_token(program: Program, service: FaultServer) -> None:
-    """The host is asked with a GET that carries no token, not even one from ~/.netrc."""
+    """Status probes the host with a GET that carries no token and no password from ~/.netrc."""
     netrc = program.home / ".netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     netrc.chmod(0o600)
@@ -152,7 +152,7 @@ def test_status_sends_neither_event_nor_token(program: Program, service: FaultSe
 def test_status_tells_what_answers(
     program: Program, service: FaultServer, answer: Reply, like_api: bool | None, said: str
 ) -> None:
-    """A host that answers like a web site is told apart from one that answers like an API."""
+    """Status distinguishes a host that answers like a website from one that answers like an API."""
     service.script(answer)
 
     host = program("auth", "status", "--json", env={"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": service.url}).json[
@@ -175,7 +175,7 @@ def test_status_tells_what_answers(
     ids=["broken", "endless"],
 )
 def test_status_of_a_host_that_breaks_off(program: Program, service: FaultServer, answer: Reply, said: str) -> None:
-    """A host whose answer breaks off or never ends has answered all the same, and that is no bug of the program."""
+    """A host whose answer is malformed or never ends counts as answering, and status exits with 0."""
     service.script(answer)
 
     result = program("auth", "status", env={"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": service.url})
@@ -192,8 +192,8 @@ def test_status_of_a_host_that_breaks_off(program: Program, service: FaultServer
     ],
     ids=["dropped", "no HTTP"],
 )
-def test_status_of_what_gives_no_answer(program: Program, service: FaultServer, answer: Reply, said: str) -> None:
-    """Somebody who hangs up is told apart from nobody."""
+def test_status_of_a_host_that_hangs_up(program: Program, service: FaultServer, answer: Reply, said: str) -> None:
+    """Status reports a connection that was dropped or speaks another protocol, and exits with 5."""
     service.script(answer)
 
     result = program("auth", "status", env={"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": service.url})
@@ -203,7 +203,7 @@ def test_status_of_what_gives_no_answer(program: Program, service: FaultServer, 
 
 
 def test_status_with_a_ca_bundle_that_is_not_there(program: Program) -> None:
-    """A variable that names no file is said to be wrong, and not the host."""
+    """A CA bundle variable that names a missing file is blamed, rather than the host."""
     env = {"CMS_BEARER_TOKEN": TOKEN, "CMS_HOST": "https://127.0.0.1:1", "REQUESTS_CA_BUNDLE": "/nowhere.pem"}
     result = program("auth", "status", env=env)
 
@@ -212,7 +212,7 @@ def test_status_with_a_ca_bundle_that_is_not_there(program: Program) -> None:
 
 
 def test_status_codes(program: Program) -> None:
-    """status ends with 4 without a token or with one that is over, and with 5 where nothing answers."""
+    """Status exits with 4 if the token is missing or expired, and with 5 if the host does not answer."""
     dead = {"CMS_HOST": "http://127.0.0.1:1"}
     none = program("auth", "status", "--offline")
     over = program("auth", "status", "--offline", env={"CMS_BEARER_TOKEN": jwt(sub="a", exp=1)})
@@ -225,7 +225,7 @@ def test_status_codes(program: Program) -> None:
 
 
 def test_status_runs_a_token_command(program: Program) -> None:
-    """A token command that fails is told by status, with what it wrote to stderr, and ends with 4."""
+    """Status shows what a failing token command wrote to stderr, and exits with 4."""
     program.config.write_text('token_command = "echo locked >&2; exit 1"\n')
 
     result = program("auth", "status", "--offline", "--json")
@@ -236,7 +236,7 @@ def test_status_runs_a_token_command(program: Program) -> None:
 
 
 def test_login_without_a_token_says_how_to_give_one(program: Program) -> None:
-    """With an empty stdin login does not advise itself, and its page names no variable that it does not read."""
+    """With an empty stdin, login says how to pipe a token in, and suggests no variable that it ignores."""
     result = program("auth", "login")
 
     assert result.code == 4

@@ -1,4 +1,4 @@
-"""At home in a CI job: annotations, a summary, no question, and no command that somebody else has written."""
+"""``cms`` in a CI job: annotations, a summary, no questions, and no injected workflow commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def line(number: int, amount: object = 100, email: str = "") -> str:
 
 @pytest.fixture
 def job(online: Program) -> Program:
-    """The program in a step of a GitHub workflow, in a folder of its repository."""
+    """Return the program as a step of a GitHub workflow runs it, in a folder of its repository."""
     online.env.update(
         GITHUB_ACTIONS="true",
         GITHUB_STEP_SUMMARY=str(online.home / "summary.md"),
@@ -37,7 +37,7 @@ def job(online: Program) -> Program:
 
 
 def test_problems_are_annotated_on_their_lines(job: Program) -> None:
-    """Each bad row gets an error on its line, by column and code, without a cell's value; stdout is pure."""
+    """Each bad row is annotated on its line with column and code, without its value; stdout holds only JSON."""
     path = job.home / "exports" / "sales, 50%.csv"
     path.parent.mkdir()
     path.write_text(HEADER + line(1) + line(2, "jane@example.com") + line(3, "secret-name"), encoding="utf-8")
@@ -57,7 +57,7 @@ def test_problems_are_annotated_on_their_lines(job: Program) -> None:
 
 
 def test_a_file_outside_of_the_repository_is_not_annotated(job: Program) -> None:
-    """GitHub can show no line of such a file: the annotation has the line in its text, and no path with ../."""
+    """The annotation for a file outside the repository has the line in its text and no path with ".."."""
     outside = job.home.parent / f"{job.home.name} outside.csv"
     outside.write_text(HEADER + line(1, "x"), encoding="utf-8")
 
@@ -70,7 +70,7 @@ def test_a_file_outside_of_the_repository_is_not_annotated(job: Program) -> None
 
 
 def test_no_more_annotations_than_are_shown(job: Program) -> None:
-    """GitHub shows ten of a step: the tenth tells how many more there are."""
+    """At most ten annotations are written, as many as GitHub shows; the tenth counts the remaining rows."""
     (job.home / "sales.csv").write_text(HEADER + "".join(line(n, "x") for n in range(25)), encoding="utf-8")
 
     result = job("sale", "--from-csv", "sales.csv", "--dry-run")
@@ -80,8 +80,8 @@ def test_no_more_annotations_than_are_shown(job: Program) -> None:
     assert "16 more rows" in commands[-1]
 
 
-def test_what_is_left_out_on_request_is_a_warning(job: Program, service: FaultServer) -> None:
-    """Rows that the service refused are errors on their lines; the service's own words are not repeated there."""
+def test_refused_rows_are_annotated_on_their_lines(job: Program, service: FaultServer) -> None:
+    """A row that the service refused is annotated on its line, without the service's own words."""
     service.script(json_reply(422, {"success": False, "error": "no Jane Doe here", "type": "Jane Doe"}))
     (job.home / "sales.csv").write_text(HEADER + line(1), encoding="utf-8")
 
@@ -94,7 +94,7 @@ def test_what_is_left_out_on_request_is_a_warning(job: Program, service: FaultSe
 
 
 def test_the_summary_is_a_table(job: Program) -> None:
-    """The job's page gets the counts and the kinds of problems as Markdown tables, with no value of any cell."""
+    """The job summary shows counts and kinds of problems as Markdown tables, without any cell's value."""
     name = "a|b <b>`x`.csv"
     (job.home / name).write_text(HEADER + line(1) + line(2, "jane@example.com"), encoding="utf-8")
 
@@ -111,7 +111,7 @@ def test_the_summary_is_a_table(job: Program) -> None:
 
 
 def test_a_summary_that_cannot_be_written_is_a_warning(job: Program) -> None:
-    """The replay's result does not depend on the job's page."""
+    """A summary that cannot be written is a warning and does not change the exit code."""
     (job.home / "sales.csv").write_text(HEADER + line(1), encoding="utf-8")
 
     result = job("sale", "--from-csv", "sales.csv", "--rate", "none", env={"GITHUB_STEP_SUMMARY": "/nowhere/x.md"})
@@ -120,8 +120,8 @@ def test_a_summary_that_cannot_be_written_is_a_warning(job: Program) -> None:
     assert "summary cannot be written" in result.stderr
 
 
-def test_elsewhere_nothing_of_it_happens(online: Program) -> None:
-    """Without GITHUB_ACTIONS there is neither an annotation nor a summary."""
+def test_outside_of_github_nothing_is_annotated(online: Program) -> None:
+    """Without GITHUB_ACTIONS there are no annotations and no summary."""
     (online.home / "sales.csv").write_text(HEADER + line(1, "x"), encoding="utf-8")
 
     result = online("sale", "--from-csv", "sales.csv", env={"GITHUB_STEP_SUMMARY": str(online.home / "s.md")})
@@ -135,7 +135,7 @@ ORDERS = "::error::owned\n::stop-commands::x\r\n \u00a0::add-mask::y\n##[add-mas
 
 @pytest.mark.parametrize("flags", [(), ("-v",), ("--json",), ("-v", "--output", "jsonl")], ids=" ".join)
 def test_no_command_comes_from_the_service(job: Program, service: FaultServer, flags: tuple[str, ...]) -> None:
-    """An answer's text is never a workflow command: not in a table, an error, JSON or the log of -v."""
+    """The service's text never becomes a workflow command, in tables, errors, JSON or the log of ``-v``."""
     service.script(
         json_reply(200, {"success": True, "message": ORDERS, "data": {ORDERS: ORDERS}}),
         json_reply(422, {"success": False, "error": ORDERS, "type": ORDERS, "details": {ORDERS: [ORDERS]}}),
@@ -149,7 +149,7 @@ def test_no_command_comes_from_the_service(job: Program, service: FaultServer, f
 
 
 def test_no_command_comes_from_a_file_or_an_argument(job: Program, service: FaultServer) -> None:
-    """Cells, headers, file names, profiles and flags are no workflow commands; the failures stay as they are."""
+    """Cells, headers, file names and flags never become workflow commands; a failures file keeps them as is."""
     bad = '"::error::a","##[error]b\n::warning::c",u,"::i",x,USD,\n'
     name = "::notice::f.csv"
     (job.home / name).write_text("::error::h," + HEADER + "1," + bad, encoding="utf-8")
@@ -176,7 +176,7 @@ def test_no_command_comes_from_a_file_or_an_argument(job: Program, service: Faul
 
 
 def test_failures_in_a_log_hold_no_command(job: Program, service: FaultServer) -> None:
-    """`cms runs failures` is defused where a log may read it, and exact where it goes into a file."""
+    """``cms runs failures`` escapes workflow commands in a log, and writes them unchanged into a file."""
     service.default = json_reply(422, {"success": False, "error": "no"})
     (job.home / "s.csv").write_text(HEADER + line(1).replace("clk_1", "::error::clk"), encoding="utf-8")
     run = job("sale", "--from-csv", "s.csv", "--rate", "none", "--json").json["run"]
@@ -190,7 +190,7 @@ def test_failures_in_a_log_hold_no_command(job: Program, service: FaultServer) -
 
 
 def test_no_question_without_a_terminal(online: Program, service: FaultServer) -> None:
-    """Neither a replay nor a prune waits for an answer where nobody can give one."""
+    """Without a terminal neither a replay nor ``runs prune`` waits for an answer."""
     (online.home / "sales.csv").write_text(HEADER + line(1), encoding="utf-8")
 
     assert online("sale", "--from-csv", "sales.csv", stdin="n\n").code == 0
@@ -201,7 +201,7 @@ def test_no_question_without_a_terminal(online: Program, service: FaultServer) -
 
 
 def scripts(value: Any) -> list[str]:
-    """Every shell script in a workflow."""
+    """Return every shell script in a workflow."""
     if isinstance(value, list):
         return [text for each in value for text in scripts(each)]
     if not isinstance(value, dict):
@@ -217,7 +217,7 @@ def scripts(value: Any) -> list[str]:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_a_workflow_that_is_offered_works(path: Path, online: Program, request: pytest.FixtureRequest) -> None:
-    """Each example is YAML, its steps are shell, and every cms command in it succeeds as it stands."""
+    """Each example workflow is valid YAML and shell, and every cms command in it succeeds unchanged."""
     text = path.read_text(encoding="utf-8")
     found = scripts(yaml.safe_load(text))
     (online.home / "exports").mkdir()
@@ -234,23 +234,23 @@ def test_a_workflow_that_is_offered_works(path: Path, online: Program, request: 
         assert result.code == 0, result.stderr
     assert "CMS_BEARER_TOKEN" in text
     assert ("CMS_STATE_URL" if with_database else "CMS_STATE_DIR") in text
-    # What the package index has by that name is another program without a command line.
+    # The package of that name on the index is another program, without a command line.
     assert all(
         "cms-python-client @ https" in each or "[postgres] @ https" in each for each in found if "pip" in each
     )
 
 
 def test_the_examples_are_for_github_and_gitlab() -> None:
-    """There is one for each, with its state in a cache or in a database, and the parts that each needs."""
+    """GitHub and GitLab each have an example with a cache and one with a database, complete with its parts."""
     found = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in WORKFLOWS}
     assert set(found) == {"github", "github-database", "gitlab", "gitlab-database"}
     github, gitlab = found["github"], found["gitlab"]
 
     assert set(github["jobs"]) == {"check", "send"}
-    assert {"pull_request", "push", "schedule"} <= set(github[True])  # YAML reads `on` as a truth
+    assert {"pull_request", "push", "schedule"} <= set(github[True])  # YAML reads the key `on` as a boolean
     for each in (github, found["github-database"]):
         assert all(step.keys() & {"uses", "run"} for job in each["jobs"].values() for step in job["steps"])
-    # At the top it would be the checks' as well, and GitHub cancels what waits in a group when more comes.
+    # At the top level it would cover the checks too, and GitHub cancels a waiting job when another one queues up.
     assert "concurrency" not in github
     assert [name for name, each in github["jobs"].items() if "concurrency" in each] == ["send"]
     assert all("script" in gitlab[name] for name in ("check-sales", "send-sales"))
@@ -260,22 +260,22 @@ def test_the_examples_are_for_github_and_gitlab() -> None:
 
 @pytest.fixture
 def homeless(program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """The program in a container, under a number that no account has, and without HOME."""
+    """Return the program as it runs in a container: a user id without an account, and no HOME."""
     import pwd
 
-    def nobody(key: object) -> None:
+    def no_account(key: object) -> None:
         raise KeyError(key)
 
-    monkeypatch.setattr(pwd, "getpwuid", nobody)
-    monkeypatch.setattr(pwd, "getpwnam", nobody)
+    monkeypatch.setattr(pwd, "getpwuid", no_account)
+    monkeypatch.setattr(pwd, "getpwnam", no_account)
     for name in [name for name in program.env if name.startswith(("XDG_", "CMS_")) or name == "HOME"]:
         del program.env[name]
     return program
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such accounts")
-def test_without_a_home_an_event_is_sent_and_folders_are_where_docker_has_them(homeless: Program) -> None:
-    """A command that needs no folder works without a home; others name the folder in ``/`` that they need."""
+def test_without_a_home_events_work_and_folders_are_below_the_root(homeless: Program) -> None:
+    """Without HOME, commands that need no folder work, and the default folders are below ``/``."""
     result = homeless(*LEAD, "--dry-run", "--json")
     assert result.code == 0, result.stderr
     assert result.json["body"]["clickId"] == "id_1"
@@ -295,7 +295,7 @@ def test_without_a_home_an_event_is_sent_and_folders_are_where_docker_has_them(h
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file")
 def test_a_home_that_is_no_folder(homeless: Program) -> None:
-    """With HOME=/dev/null what needs no folder works; what does is told which flag names another one."""
+    """With HOME=/dev/null, commands that write exit with 3 and name the flag for another folder."""
     env = {"HOME": "/dev/null"}
     (homeless.home / "s.csv").write_text(
         "click_id,event_name,customer_external_id,invoice_id,amount,currency\nc,e,u,i,1,USD\n", encoding="utf-8"
@@ -318,8 +318,8 @@ def test_a_home_that_is_no_folder(homeless: Program) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such accounts")
-def test_a_tilde_before_a_name_that_nobody_has_is_part_of_the_path(homeless: Program) -> None:
-    """As in a shell: such a file is missing, or found, and neither is a bug of the program."""
+def test_a_tilde_before_an_unknown_user_is_part_of_the_path(homeless: Program) -> None:
+    """``~name`` of an unknown user is taken literally, as in a shell, and never ends in an internal error."""
     for flag, code in (("--config", 2), ("--token-file", 4)):
         result = homeless(*LEAD, flag, "~nobody/x")
         assert result.code == code, result.stderr

@@ -1,4 +1,4 @@
-"""Completions: the scripts that are kept, and what a shell is offered."""
+"""Shell completion: the shipped scripts, and what is offered after TAB."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
 
 
 def complete(program: Program, line: str, shell: str = "bash", **env: str) -> list[str]:
-    """Return what a shell is offered at the end of a line."""
+    """Return the completions of a command line."""
     words = line.split(" ")
     asked = {
         "_CMS_COMPLETE": f"complete_{shell}",
@@ -36,8 +36,8 @@ def complete(program: Program, line: str, shell: str = "bash", **env: str) -> li
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_kept_scripts_are_the_program_s(program: Program, shell: str) -> None:
-    """--show-completion writes the very script that is shipped."""
+def test_the_shipped_scripts_are_those_of_show_completion(program: Program, shell: str) -> None:
+    """``--show-completion`` writes exactly the script that is shipped."""
     result = program("--show-completion", shell)
 
     assert (result.code, result.stderr) == (0, "")
@@ -45,8 +45,8 @@ def test_the_kept_scripts_are_the_program_s(program: Program, shell: str) -> Non
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_scripts_are_the_shell_s_language(shell: str) -> None:
-    """Each script is read by its shell without a complaint."""
+def test_each_script_is_valid_for_its_shell(shell: str) -> None:
+    """Each shipped script parses without errors in its shell."""
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here")
     flag = "--no-execute" if shell == "fish" else "-n"
@@ -56,7 +56,7 @@ def test_the_scripts_are_the_shell_s_language(shell: str) -> None:
 
 @pytest.mark.parametrize(("shell", "made"), [("zsh", ".zfunc/_cms"), ("bash", ".bash_completions/cms.sh")])
 def test_install_completion(program: Program, shell: str, made: str) -> None:
-    """--install-completion takes a shell's name and puts the very script there; stdout stays empty."""
+    """``--install-completion SHELL`` installs the shipped script and writes nothing to stdout."""
     result = program("--install-completion", shell)
 
     assert (result.code, result.stdout) == (0, "")
@@ -65,8 +65,8 @@ def test_install_completion(program: Program, shell: str, made: str) -> None:
     assert script.strip() == (COMPLETIONS / SHELLS[shell]).read_text(encoding="utf-8").strip()
 
 
-def test_an_unknown_shell_is_told_the_known_ones(program: Program) -> None:
-    """A shell that is not known ends with 2 and the names of those that are."""
+def test_an_unknown_shell_names_the_known_ones(program: Program) -> None:
+    """An unknown shell exits with 2 and names the known ones."""
     result = program("--show-completion", "tcsh")
 
     assert (result.code, result.stdout) == (2, "")
@@ -74,7 +74,7 @@ def test_an_unknown_shell_is_told_the_known_ones(program: Program) -> None:
 
 
 def test_values_are_offered(program: Program) -> None:
-    """Profiles, currencies, zones, modes, keys and the values of choices are offered after their flags."""
+    """Profiles, zones, modes, units, shells, keys and flags are completed."""
     program.config.write_text('[profiles.shop]\nhost = "https://shop.example"\n', encoding="utf-8")
     other = program.home / "other.toml"
     other.write_text('[profiles.staging]\nhost = "https://s.example"\n', encoding="utf-8")
@@ -90,7 +90,7 @@ def test_values_are_offered(program: Program) -> None:
 
 
 def test_mappings_are_offered(program: Program) -> None:
-    """--mapping offers the config file's mappings, but no name that a shell would run or break; else files."""
+    """``--mapping`` completes the mappings of the config file whose names are safe in a shell."""
     program.config.write_text(
         '[mappings.shop.map]\na = "b"\n[mappings."$(touch owned)"]\n[mappings."two words"]\n[mappings.site]\n',
         encoding="utf-8",
@@ -105,7 +105,7 @@ def test_mappings_are_offered(program: Program) -> None:
 
 
 def test_runs_are_offered(online: Program) -> None:
-    """`show` offers every run, the newest first; `resume` those that are not finished; both know --state-dir."""
+    """``runs show`` completes all runs, ``runs resume`` unfinished ones; both respect ``--state-dir``."""
     rows = [f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in range(3)]
     (online.home / "s.csv").write_text(HEADER + "".join(rows), encoding="utf-8")
     replay = ("sale", "--from-csv", "s.csv", "--rate", "none", "--json")
@@ -120,7 +120,7 @@ def test_runs_are_offered(online: Program) -> None:
 
 
 def test_runs_of_other_machines_are_offered(online: Program, shared: str) -> None:
-    """Those of a shared database, and none where it does not answer."""
+    """Runs of a shared database are completed; if it does not answer, none are."""
     online.env.update(CMS_STATE_URL=shared, CMS_ACCOUNT="shop")
     (online.home / "s.csv").write_text(HEADER + "c,buy,u,i,100,USD\n", encoding="utf-8")
     run = online("sale", "--from-csv", "s.csv", "--json").json["run"]
@@ -131,8 +131,8 @@ def test_runs_of_other_machines_are_offered(online: Program, shared: str) -> Non
 
 
 @pytest.mark.parametrize("broken", ["config", "journal", "folder"])
-def test_nothing_that_is_broken_is_heard_of(program: Program, broken: str) -> None:
-    """A broken config file or journal offers nothing, and says nothing into the middle of a command line."""
+def test_broken_files_complete_to_nothing(program: Program, broken: str) -> None:
+    """A broken config file or journal yields no completions and no output in the command line."""
     if broken == "config":
         program.config.write_text("not toml", encoding="utf-8")
     elif broken == "journal":
@@ -146,7 +146,7 @@ def test_nothing_that_is_broken_is_heard_of(program: Program, broken: str) -> No
 
 
 def test_a_flag_and_its_value_in_one_word(program: Program) -> None:
-    """bash breaks --output=js into three words; what is offered is the value."""
+    """The value in ``--output=js``, which bash splits into three words, is completed."""
     words = {"_CMS_COMPLETE": "complete_bash", "COMP_WORDS": "cms\nlead\n--output\n=\njs", "COMP_CWORD": "4"}
     assert program.spawn(env=words).stdout.splitlines() == ["json", "jsonl"]
     words.update(COMP_WORDS="cms\nlead\n--output\n=", COMP_CWORD="3")
@@ -154,7 +154,7 @@ def test_a_flag_and_its_value_in_one_word(program: Program) -> None:
 
 
 def test_nothing_from_a_file_is_evaluated_by_zsh(program: Program) -> None:
-    """zsh evaluates only names of our own, whatever the config file says."""
+    """A profile name from the config file is never handed to zsh for evaluation."""
     program.config.write_text('[profiles."$(touch owned)"]\nhost = "https://a.b"\n', encoding="utf-8")
 
     assert "owned" not in "\n".join(complete(program, "cms sale --profile ", "zsh"))
@@ -162,7 +162,7 @@ def test_nothing_from_a_file_is_evaluated_by_zsh(program: Program) -> None:
 
 @pytest.mark.imports
 def test_a_tab_loads_only_what_it_needs(program: Program) -> None:
-    """Offering flags loads neither requests nor rich, sqlite3, csv or a TOML parser."""
+    """Completing flags imports neither requests nor rich, sqlite3, csv or a TOML parser."""
     env = {"_CMS_COMPLETE": "complete_bash", "COMP_WORDS": "cms\nsale\n--", "COMP_CWORD": "2"}
     result = program.spawn(env=env, python=("-X", "importtime"))
     names = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
@@ -183,7 +183,7 @@ def test_a_tab_loads_only_what_it_needs(program: Program) -> None:
 
 @pytest.fixture
 def home(program: Program) -> Program:
-    """The program under its name on the PATH, in a folder with a file, for a shell that has just begun."""
+    """Return the program as ``cms`` on the PATH, in a folder with a CSV file, for an interactive shell."""
     tools = program.home / "bin"
     tools.mkdir()
     (tools / "cms").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cms_cli "$@"\n', encoding="utf-8")
@@ -194,7 +194,7 @@ def home(program: Program) -> Program:
 
 
 def typed_into(shell: list[str], home: Program, keys: list[tuple[str, str]]) -> None:
-    """Type into a shell on a terminal, and wait each time until it shows what it should."""
+    """Type into a shell on a terminal, and wait after each step until the expected text appears."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         shell, stdin=theirs, stdout=theirs, stderr=theirs, env=home.env, cwd=home.home, start_new_session=True
@@ -222,7 +222,7 @@ def typed_into(shell: list[str], home: Program, keys: list[tuple[str, str]]) -> 
     ],
 )
 def test_in_a_real_bash(home: Program, typed: str, shown: str) -> None:
-    """In an interactive bash TAB completes commands, flags, values and, after --from-csv, files."""
+    """In an interactive bash, TAB completes commands, flags, values and, after ``--from-csv``, files."""
     sourced = f"source '{COMPLETIONS / 'cms.bash'}'; echo rea''dy\n"
     typed_into(["bash", "--noprofile", "--norc", "-i"], home, [(sourced, "\nready"), (typed, shown)])
 
@@ -233,7 +233,7 @@ CLEAR = "\x15"  # Ctrl-U
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
 @pytest.mark.parametrize("how", ["linked", "sourced", "installed"])
 def test_in_a_real_zsh(home: Program, how: str) -> None:
-    """In an interactive zsh every TAB is answered, from the first one on: commands, flags, values and files."""
+    """In an interactive zsh, TAB completes commands, flags, values and files from its first press on."""
     begin = "autoload -Uz compinit; compinit -u"
     if how == "linked":
         folder = home.home / "functions"
@@ -262,13 +262,13 @@ def test_in_a_real_zsh(home: Program, how: str) -> None:
 @pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
 @pytest.mark.parametrize("how", ["linked", "installed"])
 def test_in_a_real_fish(home: Program, how: str) -> None:
-    """fish finds the script by its name, and completes commands, flags, values and files."""
+    """fish loads the script by its name and completes commands, flags, values and files."""
     if how == "linked":
         folder = home.home / "xdg-config" / "fish" / "completions"
         folder.mkdir(parents=True)
         (folder / "cms.fish").symlink_to(COMPLETIONS / "cms.fish")
     else:
-        del home.env["XDG_CONFIG_HOME"]  # Typer installs into ~/.config, whatever it says
+        del home.env["XDG_CONFIG_HOME"]  # Typer installs into ~/.config and ignores this variable
         assert home("--install-completion", "fish").code == 0
     for line, shown in [
         ("cms sa", "sandbox"),
@@ -283,7 +283,7 @@ def test_in_a_real_fish(home: Program, how: str) -> None:
 
 
 def test_a_shell_that_is_not_there(program: Program) -> None:
-    """PowerShell is asked where its profile is; where there is none, the way out is told."""
+    """Without PowerShell, installing its completion exits with 2 and names the command that shows the script."""
     result = program("--install-completion", "powershell", env={"PATH": str(program.home)})
 
     assert result.code == 2

@@ -1,4 +1,4 @@
-"""The config file: where it is, what it may hold, and how it is changed."""
+"""The config file: its location, its contents, and how commands change it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEAD = ("lead", "--event-name", "a", "--customer-external-id", "b", "--click-id"
 
 
 def test_path_is_where_it_would_be(program: Program) -> None:
-    """`cms config path` names the file that --config, CMS_CONFIG or the platform says, in that order."""
+    """``cms config path`` names the file given by ``--config``, CMS_CONFIG or the platform, in that order."""
     assert program("config", "path").stdout == f"{program.config}\n"
     assert program("config", "path", "--config", "other.toml").stdout == "other.toml\n"
     del program.env["CMS_CONFIG"]
@@ -21,7 +21,7 @@ def test_path_is_where_it_would_be(program: Program) -> None:
 
 
 def test_a_flag_wins_over_a_variable_over_the_file_over_the_default(program: Program) -> None:
-    """Each setting is the strongest that is said, and `cms config list` tells where it comes from."""
+    """A setting comes from its flag, its variable, the profile, the file or the default, in that order."""
 
     def host(*flags: str, **env: str) -> str:
         return str(program(*LEAD, *flags, env=env).json["url"]).replace("/track/lead", "")
@@ -36,7 +36,7 @@ def test_a_flag_wins_over_a_variable_over_the_file_over_the_default(program: Pro
 
 
 def test_list_tells_every_origin(program: Program) -> None:
-    """`cms config list --json` has a fixed set of keys, each with its value and where it comes from."""
+    """``cms config list --json`` has fixed keys, each with its value and origin, and shows no token."""
     program.config.write_text(
         'profile = "shop"\ntoken = "tok_on_top"\n'
         '[profiles.shop]\nhost = "https://shop.example"\ntoken = "tok_in_shop"\n'
@@ -64,7 +64,7 @@ def test_list_tells_every_origin(program: Program) -> None:
 
 
 def test_set_get_unset(program: Program) -> None:
-    """A setting that is set holds, can be read back, and is gone when it is unset; comments and the rest stay."""
+    """``set``, ``get`` and ``unset`` change and read one setting, and keep comments and all other lines."""
     program.config.write_text('# mine\noutput = "jsonl"  # for jq\n')
 
     assert program("config", "set", "host", "https://api.cme.sh").code == 0
@@ -82,7 +82,7 @@ def test_set_get_unset(program: Program) -> None:
 
 
 def test_get_of_what_is_not_set(program: Program) -> None:
-    """A setting that nothing says and that has no default is an empty answer, and ends with 1 as git's does."""
+    """``config get`` of a setting without a value prints nothing and exits with 1, as git does."""
     result = program("config", "get", "token_command")
 
     assert (result.code, result.stdout, result.stderr) == (1, "", "")
@@ -91,7 +91,7 @@ def test_get_of_what_is_not_set(program: Program) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 def test_files_are_written_for_their_owner_only(program: Program) -> None:
-    """A config file is made, and made again, with mode 0600, in a folder of mode 0700; a link stays a link."""
+    """A config file is written with mode 0600 in a folder of mode 0700, and a symlink stays one."""
     folder = program.home / "new"
     target = folder / "cms.toml"
     link = program.home / "link.toml"
@@ -110,7 +110,7 @@ def test_files_are_written_for_their_owner_only(program: Program) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 def test_a_token_that_others_can_read(program: Program) -> None:
-    """A file that holds a token and that others can read gets one warning; not without a token, nor with -q."""
+    """A config file with a token that others can read gets one warning; with ``-q`` or without a token, none."""
     program.config.write_text('token = "tok_12345"\n')
     program.config.chmod(0o644)
     warned, quiet = program(*LEAD), program(*LEAD, "-q")
@@ -151,7 +151,7 @@ def test_a_token_that_others_can_read(program: Program) -> None:
 def test_a_wrong_config_file_is_told_by_file_line_and_key(
     program: Program, text: str, where: str, what: str
 ) -> None:
-    """A config file with a mistake ends every command that reads it with 2, naming file, line and key."""
+    """A mistake in the config file exits with 2 and names file, line and key, but no password."""
     program.config.write_text(text)
 
     result = program(*LEAD)
@@ -164,7 +164,7 @@ def test_a_wrong_config_file_is_told_by_file_line_and_key(
 
 
 def test_all_mistakes_of_a_file_are_told_at_once(program: Program) -> None:
-    """Every wrong key of a config file is named, not only the first."""
+    """Every wrong key of a config file is named at once."""
     program.config.write_text('hots = "a"\noutptu = "b"\n')
 
     stderr = program(*LEAD).stderr
@@ -174,7 +174,7 @@ def test_all_mistakes_of_a_file_are_told_at_once(program: Program) -> None:
 
 
 def test_a_misspelled_key_can_be_removed(program: Program) -> None:
-    """`cms config unset` mends a file that no other command takes."""
+    """``cms config unset`` works on a file that every other command rejects."""
     program.config.write_text('hots = "a"\n')
 
     assert program("config", "unset", "hots").code == 0
@@ -197,7 +197,7 @@ def test_a_misspelled_key_can_be_removed(program: Program) -> None:
     ],
 )
 def test_what_cannot_be_set(program: Program, arguments: tuple[str, ...], said: str) -> None:
-    """A wrong key or value ends with 2, and the file is not made."""
+    """An unknown key or invalid value exits with 2, and no config file is created."""
     result = program("config", *arguments)
 
     assert (result.code, result.stdout) == (2, "")
@@ -207,7 +207,7 @@ def test_what_cannot_be_set(program: Program, arguments: tuple[str, ...], said: 
 
 @pytest.mark.parametrize("text", ["Bearer abc", "two words", ""])
 def test_set_checks_a_token_as_login_does(program: Program, text: str) -> None:
-    """`config set token -` does not store a text that cannot be a token either; it ends with exit 4."""
+    """``config set token -`` exits with 4 and stores nothing if the text cannot be a token."""
     assert program("config", "set", "token", "-", stdin=text).code == 4
     assert not program.config.exists()
 
@@ -215,7 +215,7 @@ def test_set_checks_a_token_as_login_does(program: Program, text: str) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes stdin")
 @pytest.mark.parametrize(("key", "code"), [("token", 4), ("host", 2)])
 def test_set_from_a_stdin_that_is_closed(program: Program, key: str, code: int) -> None:
-    """A closed stdin is an empty value, and no bug of the program."""
+    """A closed stdin counts as an empty value and causes no internal error."""
     command = f'"{sys.executable}" -m cms_cli config set {key} - <&-'
     done = subprocess.run(
         ["sh", "-c", command], env=program.env, cwd=program.home, capture_output=True, text=True, timeout=60
@@ -226,7 +226,7 @@ def test_set_from_a_stdin_that_is_closed(program: Program, key: str, code: int) 
 
 
 def test_set_tells_that_a_profile_is_still_to_be_made(program: Program) -> None:
-    """A profile that is not there yet can be chosen, with a word on what is left to do."""
+    """A profile that does not exist yet can be selected, with a hint how to create it."""
     chosen = program("config", "set", "profile", "shop")
     made = program("auth", "login", "--profile", "shop", stdin="tok_12345")
     again = program("config", "set", "profile", "shop")
@@ -237,7 +237,7 @@ def test_set_tells_that_a_profile_is_still_to_be_made(program: Program) -> None:
 
 
 def test_set_tells_what_wins(program: Program) -> None:
-    """Setting what a variable overrides says so."""
+    """Setting a key that a variable overrides says so."""
     result = program("config", "set", "host", "https://api.cme.sh", env={"CMS_HOST": "https://a.example"})
 
     assert result.code == 0
@@ -246,7 +246,7 @@ def test_set_tells_what_wins(program: Program) -> None:
 
 @pytest.mark.parametrize("env", [{}, {"CMS_PROFILE": "shpo"}], ids=["flag", "variable"])
 def test_no_such_profile(program: Program, env: dict[str, str]) -> None:
-    """A profile that is not in the file ends with 2, naming the file and the nearest one."""
+    """An unknown profile exits with 2, naming the config file and the closest profile."""
     program.config.write_text('[profiles.shop]\nhost = "https://shop.example"\n')
 
     result = program(*LEAD, *(() if env else ("--profile", "shpo")), env=env)
@@ -257,7 +257,7 @@ def test_no_such_profile(program: Program, env: dict[str, str]) -> None:
 
 
 def test_a_named_config_file_that_is_not_there(program: Program) -> None:
-    """--config with a file that does not exist ends with 2."""
+    """``--config`` with a missing file exits with 2 and names it."""
     result = program(*LEAD, "--config", "nowhere.toml")
 
     assert result.code == 2
@@ -265,8 +265,8 @@ def test_a_named_config_file_that_is_not_there(program: Program) -> None:
 
 
 @pytest.mark.parametrize("flag", ["--config", "--profile", "--host", "--token-file", "--state-dir", "--timezone"])
-def test_an_empty_flag_is_none_that_was_left_out(program: Program, flag: str) -> None:
-    """A variable that a script forgot to set is an error, and does not mean the default account or host."""
+def test_an_empty_flag_value_is_an_error(program: Program, flag: str) -> None:
+    """An empty value, as from an unset shell variable, is an error rather than the default account or host."""
     program.config.write_text('token = "tok_12345"\n')
 
     result = program(*LEAD[:-2], "--host", "http://127.0.0.1:1", flag, "")
@@ -277,7 +277,7 @@ def test_an_empty_flag_is_none_that_was_left_out(program: Program, flag: str) ->
 
 
 def test_a_wrong_variable_is_named(program: Program) -> None:
-    """A variable with a value that cannot be ends with 2, named."""
+    """An environment variable with an invalid value exits with 2 and is named."""
     result = program(*LEAD[:-1], env={"CMS_OUTPUT": "xml"})
 
     assert result.code == 2
@@ -285,12 +285,12 @@ def test_a_wrong_variable_is_named(program: Program) -> None:
 
 
 def test_two_forms_of_output_contradict(program: Program) -> None:
-    """--json with another --output ends with 2."""
+    """``--json`` together with another ``--output`` exits with 2."""
     assert program(*LEAD, "--output", "jsonl").code == 2
 
 
 def test_changes_at_once_are_all_kept(program: Program) -> None:
-    """Several processes that change the file at the same time lose none of each other's changes."""
+    """Processes that change the config file at the same time lose none of each other's changes."""
     names = [f"shop{number}" for number in range(5)]
     running = [program.start("config", "set", "output", "json", "--profile", name) for name in names]
     for process in running:
@@ -302,7 +302,7 @@ def test_changes_at_once_are_all_kept(program: Program) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs /dev/null")
 def test_what_is_no_file_is_never_replaced(program: Program) -> None:
-    """A config file that is a device or a folder is not written over."""
+    """A device given as config file is not overwritten."""
     result = program("config", "set", "output", "json", "--config", "/dev/null")
 
     assert result.code == 2

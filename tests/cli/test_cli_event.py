@@ -1,4 +1,4 @@
-"""One event, from the command line to the wire and back."""
+"""A single event: from the command line to the request, and from the answer to the exit code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def refusal(status: int, text: str = "no", **more: object) -> Reply:
 
 
 def test_a_lead_reaches_the_service_with_its_wire_names(online: Program, service: FaultServer) -> None:
-    """Every flag of a lead is sent under its wire name, with the token, and nothing that was not given."""
+    """A lead is sent with the token and exactly the given fields, under their wire names."""
     result = online(
         *LEAD,
         *(
@@ -52,7 +52,7 @@ def test_a_lead_reaches_the_service_with_its_wire_names(online: Program, service
 
 
 def test_a_sale_reaches_the_service_with_its_wire_names(online: Program, service: FaultServer) -> None:
-    """A sale's amount goes out as an integer of minor units, and its currency in upper case."""
+    """A sale is sent with its amount as an integer in minor units and its currency in upper case."""
     assert online(*SALE).code == 0
 
     (request,) = service.requests
@@ -68,13 +68,13 @@ def test_a_sale_reaches_the_service_with_its_wire_names(online: Program, service
 
 
 def test_deferred_is_short_for_its_mode(online: Program, service: FaultServer) -> None:
-    """--deferred sends mode: deferred."""
+    """``--deferred`` sends ``mode: deferred``."""
     assert online(*LEAD, "--deferred").code == 0
     assert service.requests[0].json["mode"] == "deferred"
 
 
 def test_json_is_the_dict_of_the_sdk(online: Program) -> None:
-    """With --json, stdout holds the SDK's dict and nothing else, and stderr is silent."""
+    """``--json`` writes exactly the SDK's dict to stdout, and nothing to stderr."""
     result = online(*LEAD, "--json")
 
     assert result.json == {"success": True, "message": "Event tracked successfully", "data": {"id": "evt_1"}}
@@ -85,7 +85,7 @@ def test_json_is_the_dict_of_the_sdk(online: Program) -> None:
     ("arguments", "env"), [(("--output", "jsonl"), {}), ((), {"CMS_OUTPUT": "jsonl"})], ids=["flag", "variable"]
 )
 def test_json_lines_is_one_line(online: Program, arguments: tuple[str, ...], env: dict[str, str]) -> None:
-    """--output jsonl, or CMS_OUTPUT, writes the dict on one line."""
+    """``--output jsonl`` and CMS_OUTPUT=jsonl write the dict on one line."""
     result = online(*LEAD, *arguments, env=env)
 
     assert result.stdout.count("\n") == 1
@@ -93,14 +93,14 @@ def test_json_lines_is_one_line(online: Program, arguments: tuple[str, ...], env
 
 
 def test_a_table_in_a_pipe_is_aligned_plain_text(online: Program) -> None:
-    """Without --json a pipe gets names and values, in columns and without escapes."""
+    """Without ``--json`` a pipe receives aligned plain text without escapes."""
     result = online(*LEAD)
 
     assert result.stdout == "lead     accepted\nmessage  Event tracked successfully\nid       evt_1\n"
 
 
 def test_dry_run_sends_nothing_and_needs_no_token(program: Program, service: FaultServer) -> None:
-    """--dry-run shows the request, with wire names, and makes none."""
+    """``--dry-run`` shows URL and body of the request and sends nothing."""
     result = program(*SALE, "--dry-run", "--json", "--host", service.url + "/")
 
     assert result.code == 0, result.stderr
@@ -120,7 +120,7 @@ def test_dry_run_sends_nothing_and_needs_no_token(program: Program, service: Fau
 
 
 def test_a_dry_run_shows_a_table_as_well(program: Program) -> None:
-    """Without --json, a dry run shows the URL and the body's fields."""
+    """Without ``--json`` a dry run shows the URL and the fields of the body."""
     result = program(*LEAD, "--dry-run")
 
     assert result.stdout.splitlines()[0].split() == ["POST", "https://www.cutmeshort.com/track/lead"]
@@ -129,7 +129,7 @@ def test_a_dry_run_shows_a_table_as_well(program: Program) -> None:
 
 
 def test_a_dry_run_runs_no_token_command(program: Program) -> None:
-    """--dry-run needs no token, so it does not run a command to get one."""
+    """A dry run does not run the token command."""
     program.config.write_text('token_command = "touch ran"\n')
 
     assert program(*LEAD, "--dry-run").code == 0
@@ -137,7 +137,7 @@ def test_a_dry_run_runs_no_token_command(program: Program) -> None:
 
 
 def test_everything_missing_is_named_at_once(online: Program, service: FaultServer) -> None:
-    """Missing flags end with 2, all of them named, on stderr and with --json on stdout, and nothing sent."""
+    """Missing flags exit with 2; all of them are named in the message and in the JSON, and nothing is sent."""
     result = online("sale", "--json")
 
     assert result.code == 2
@@ -151,7 +151,7 @@ def test_everything_missing_is_named_at_once(online: Program, service: FaultServ
 
 
 def test_every_broken_rule_is_named_at_once(online: Program, service: FaultServer) -> None:
-    """Values that break a rule end with 2, named by their flags beside those that are missing."""
+    """Invalid values and missing flags are all named at once; the command exits with 2 and sends nothing."""
     result = online(
         *("sale", "--click-id", "", "--event-name", "e" * 256, "--invoice-id", "inv_1", "--amount", "49.99"),
         *("--currency", "US", "--customer-email", "ada", "--customer-avatar", "ftp://a/b", "--timestamp", "soon"),
@@ -170,7 +170,7 @@ def test_every_broken_rule_is_named_at_once(online: Program, service: FaultServe
 @pytest.mark.parametrize("unit", ["minor", "major"])
 @pytest.mark.parametrize("text", ["", "abc", "-5", "4,99", "1.234", "9" * 20])
 def test_the_way_out_of_a_wrong_amount(program: Program, unit: str, text: str) -> None:
-    """A message about a single event's amount names no column, and no flag that a single event does not take."""
+    """The message about a single event's amount names no column and no flag that only a file has."""
     sale = [*SALE, "--dry-run", "--amount-unit", unit, f"--amount={text}"]
     result = program(*sale)
 
@@ -182,7 +182,7 @@ def test_the_way_out_of_a_wrong_amount(program: Program, unit: str, text: str) -
     "text", ["", "soon", "04/05/2026", "30/13/2026", "45123", "2026-02-30", "2026-03-29 02:30"]
 )
 def test_the_way_out_of_a_wrong_time(program: Program, text: str) -> None:
-    """Nor does what is said of its time."""
+    """The message about a single event's time names no column and no flag that only a file has."""
     result = program(*LEAD, "--dry-run", "--timezone", "Europe/Berlin", "--timestamp", text)
 
     assert result.code == 2
@@ -191,7 +191,7 @@ def test_the_way_out_of_a_wrong_time(program: Program, text: str) -> None:
 
 
 def test_a_deferred_lead_needs_its_click(online: Program) -> None:
-    """--deferred without --click-id is a problem of --click-id."""
+    """``--deferred`` without ``--click-id`` exits with 2 and names ``--click-id``."""
     result = online("lead", "--event-name", "a", "--customer-external-id", "b", "--deferred")
 
     assert result.code == 2
@@ -203,7 +203,7 @@ def test_a_deferred_lead_needs_its_click(online: Program) -> None:
     [("49.99", "USD", 4999), ("4999", "JPY", 4999), ("1.5", "kwd", 1500), ("0", "EUR", 0)],
 )
 def test_major_units_are_converted_exactly(program: Program, amount: str, currency: str, minor: int) -> None:
-    """--amount-unit major moves the point by the currency's own number of decimals."""
+    """``--amount-unit major`` is converted exactly, by the currency's number of decimals."""
     flags = ("--amount", amount, "--currency", currency, "--amount-unit", "major")
     result = program(*SALE[:-4], *flags, "--dry-run", "--json")
 
@@ -212,7 +212,7 @@ def test_major_units_are_converted_exactly(program: Program, amount: str, curren
 
 @pytest.mark.parametrize(("amount", "currency"), [("49.999", "USD"), ("1.5", "JPY"), ("1,50", "EUR"), ("1", "XXQ")])
 def test_major_units_are_never_rounded_or_guessed(program: Program, amount: str, currency: str) -> None:
-    """More decimals than the currency has, a comma, or an unknown currency: exit 2, naming --amount."""
+    """Too many decimals, a comma or an unknown currency exit with 2 and name ``--amount``."""
     flags = ("--amount", amount, "--currency", currency, "--amount-unit", "major")
     result = program(*SALE[:-4], *flags, "--dry-run")
 
@@ -230,12 +230,12 @@ def test_major_units_are_never_rounded_or_guessed(program: Program, amount: str,
     ids=["date", "unix seconds", "zone"],
 )
 def test_times_are_read_as_people_write_them(program: Program, flags: tuple[str, ...], wire: str) -> None:
-    """--timestamp takes a date, Unix seconds, and a time without a zone, which is read in --timezone."""
+    """``--timestamp`` takes a date, Unix seconds, or a local time in ``--timezone``."""
     assert program(*LEAD, *flags, "--dry-run", "--json").json["body"]["timestamp"] == wire
 
 
 def test_now_is_a_time(program: Program) -> None:
-    """--timestamp now is the present, in UTC."""
+    """``--timestamp now`` is the current time in UTC."""
     stamp = program(*LEAD, "--timestamp", "now", "--dry-run", "--json").json["body"]["timestamp"]
 
     assert stamp[:13] in {time.strftime("%Y-%m-%dT%H", time.gmtime(time.time() - back)) for back in (0, 60)}
@@ -243,7 +243,7 @@ def test_now_is_a_time(program: Program) -> None:
 
 
 def test_an_unknown_zone_is_an_error(program: Program) -> None:
-    """--timezone with a name that is no zone ends with 2 and names the nearest."""
+    """An unknown ``--timezone`` exits with 2 and names the closest one."""
     result = program(*LEAD, "--timestamp", "2026-04-10", "--timezone", "Berlin", "--dry-run")
 
     assert result.code == 2
@@ -269,7 +269,7 @@ def test_an_unknown_zone_is_an_error(program: Program) -> None:
 def test_what_the_service_says_becomes_the_exit_code(
     online: Program, service: FaultServer, command: tuple[str, ...], answer: Reply, code: int
 ) -> None:
-    """A refusal, a rejected token, a wrong host and an unknown outcome have their exit codes; nothing is resent."""
+    """Each kind of answer has its exit code, and the event is sent once."""
     service.script(answer)
 
     result = online(*command, "--json")
@@ -286,7 +286,7 @@ def test_what_the_service_says_becomes_the_exit_code(
 def test_a_sale_that_may_have_arrived_can_be_sent_again(
     online: Program, service: FaultServer, answer: Reply
 ) -> None:
-    """The invoice dedupes it, so a sale without an answer ends with 5, not with 6 as a lead does."""
+    """A sale without a clear answer exits with 5, since its invoice makes it safe to send again."""
     service.default = answer
 
     result = online(*SALE, "--json", "--max-wait", "1")
@@ -296,7 +296,7 @@ def test_a_sale_that_may_have_arrived_can_be_sent_again(
 
 
 def test_a_lead_with_a_success_that_says_nothing_is_unknown(online: Program, service: FaultServer) -> None:
-    """It may have been recorded: exit 6, and it is not sent again."""
+    """A lead answered by 200 with ``null`` may have been recorded: exit 6, and it is not sent again."""
     service.default = Reply(200, b"null")
 
     result = online(*LEAD, "--json", "--max-wait", "1")
@@ -306,7 +306,7 @@ def test_a_lead_with_a_success_that_says_nothing_is_unknown(online: Program, ser
 
 
 def test_a_refusal_in_words(online: Program, service: FaultServer) -> None:
-    """Without --json a refusal is a table on stdout, and on stderr it is said with its details and the way out."""
+    """Without ``--json`` a refusal is a table on stdout, and a message with details and next step on stderr."""
     service.script(refusal(422, "Validation failed", details={"eventName": "unknown event"}))
 
     result = online(*LEAD)
@@ -326,7 +326,7 @@ def test_a_refusal_in_words(online: Program, service: FaultServer) -> None:
 
 
 def test_a_duplicate_sale_is_told_and_fine(online: Program, service: FaultServer) -> None:
-    """A sale that the service has already ends with 0 and says duplicate."""
+    """A sale that the service already has is reported as a duplicate and exits with 0."""
     service.script(refusal(409, "exists already"))
 
     result = online(*SALE)
@@ -337,7 +337,7 @@ def test_a_duplicate_sale_is_told_and_fine(online: Program, service: FaultServer
 
 
 def test_a_wait_for_a_retry_is_told_on_stderr(online: Program, service: FaultServer) -> None:
-    """While it waits for a retry, a line on stderr says so; the result is the same as without."""
+    """Waiting for a retry is reported on stderr; stdout holds the final result."""
     service.script(json_reply(503, {"error": "busy"}, ("Retry-After", "0")))
 
     result = online(*LEAD, "--json")
@@ -350,7 +350,7 @@ def test_a_wait_for_a_retry_is_told_on_stderr(online: Program, service: FaultSer
 
 
 def test_quiet_says_nothing_when_all_is_well(online: Program, service: FaultServer) -> None:
-    """-q leaves retries and the table out; JSON that was asked for still shows, and so do errors."""
+    """``-q`` hides retries and the table, but neither requested JSON nor errors."""
     service.script(json_reply(503, {"error": "busy"}, ("Retry-After", "0")))
     quiet = online(*LEAD, "-q")
     with_json = online(*LEAD, "-q", "--json")
@@ -363,7 +363,7 @@ def test_quiet_says_nothing_when_all_is_well(online: Program, service: FaultServ
 
 
 def test_giving_up_after_max_wait(online: Program, service: FaultServer) -> None:
-    """--max-wait bounds the waiting: a service that asks for more is given up at once, with 5."""
+    """A Retry-After beyond ``--max-wait`` ends the command at once with exit 5."""
     service.script(json_reply(429, {"error": "slow down"}, ("Retry-After", "3600")))
 
     result = online.spawn(*LEAD, "--max-wait", "1800")
@@ -374,7 +374,7 @@ def test_giving_up_after_max_wait(online: Program, service: FaultServer) -> None
 
 
 def test_timeout_bounds_a_request(online: Program, service: FaultServer) -> None:
-    """--timeout is the limit of a request: a lead without an answer by then is unknown."""
+    """A lead without an answer within ``--timeout`` is unknown: exit 6."""
     service.default = json_reply(200, {"success": True}, after=5.0)
 
     result = online(*LEAD, "--timeout", "0.5")
@@ -384,7 +384,7 @@ def test_timeout_bounds_a_request(online: Program, service: FaultServer) -> None
 
 
 def test_nothing_answers(program: Program) -> None:
-    """A refused connection ends with 5 once --max-wait is over, and says that nothing was recorded."""
+    """A refused connection exits with 5 after ``--max-wait`` and says that nothing was recorded."""
     result = program(*LEAD, "--max-wait", "0.1", env={"CMS_HOST": "http://127.0.0.1:1", "CMS_BEARER_TOKEN": "t"})
 
     assert result.code == 5
@@ -392,7 +392,7 @@ def test_nothing_answers(program: Program) -> None:
 
 
 def test_verbose_shows_requests_but_not_the_token(online: Program, service: FaultServer) -> None:
-    """-v shows request and answer on stderr; a token in either, even one the service quotes, is masked."""
+    """``-v`` shows request and answer on stderr; the token is masked even if the service quotes it."""
     token = online.env["CMS_BEARER_TOKEN"]
     service.script(refusal(401, f"token {token} is not known"))
 
@@ -405,7 +405,7 @@ def test_verbose_shows_requests_but_not_the_token(online: Program, service: Faul
 
 
 def test_no_redirect_is_followed(online: Program, service: FaultServer) -> None:
-    """A redirected event goes nowhere else, and the other documented hosts are named."""
+    """A redirect is not followed: exit 5, and the other documented hosts are named."""
     with FaultServer() as elsewhere:
         service.script(Reply(307, headers=(("Location", elsewhere.url),)))
         result = online(*LEAD)
@@ -416,7 +416,7 @@ def test_no_redirect_is_followed(online: Program, service: FaultServer) -> None:
 
 
 def test_no_proxy_sees_what_stays_on_this_machine(online: Program, service: FaultServer) -> None:
-    """Plain http to this machine does not go through HTTP_PROXY, which would see the token in clear."""
+    """Plain http to this machine bypasses HTTP_PROXY, so that no proxy reads the token."""
     with FaultServer() as proxy:
         result = online(*LEAD, env={"HTTP_PROXY": proxy.url, "http_proxy": proxy.url})
 

@@ -1,4 +1,4 @@
-"""Files as the field has them, by the real program: where the table is, which rows count, what is saved."""
+"""Files as people have them: where the table begins and ends, which rows count, and saved mappings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _pending(result: Result) -> int:
 def test_the_line_of_a_header_below_text_is_named_and_works(
     program: Program, before: str, flags: tuple[str, ...]
 ) -> None:
-    """The flag that the error says is typed as it is printed; lines stay those of the file."""
+    """The error about a header below text names the ``--header-line`` that works; line numbers stay the file's."""
     content = f"{before}{HEAD}{FIRST}bad,buy,u,i3,x,USD\n"
     refused = _dry(program, content, *flags)
     assert refused.code == 2
@@ -49,7 +49,7 @@ def test_the_line_of_a_header_below_text_is_named_and_works(
 
 
 def test_columns_named_by_map_tell_where_the_header_is(program: Program) -> None:
-    """An export whose own names are no fields is found by the columns that --map names."""
+    """The columns named by ``--map`` help to find a header that names no field."""
     content = "Sales of 2026\nby region\nOrder,Who,Sum,Click\ni1,u1,9.99,c1\n"
     flags = (
         *("--map", "invoice_id=Order", "--map", "customer_external_id=Who", "--map", "amount=Sum"),
@@ -61,7 +61,7 @@ def test_columns_named_by_map_tell_where_the_header_is(program: Program) -> None
 
 
 def test_footers_are_named_with_the_flag_that_leaves_them_out(program: Program) -> None:
-    """Footer lines that were left out are shown, and a data row is never taken for one."""
+    """The error about footer lines names the ``--footer-lines N`` that works; a data row is never a footer."""
     content = f"{HEAD}{FIRST}{SECOND}\n2,record(s) downloaded\nSeller: me\n"
     refused = _dry(program, content)
     assert refused.code == 2
@@ -73,20 +73,20 @@ def test_footers_are_named_with_the_flag_that_leaves_them_out(program: Program) 
 
 
 def test_joined_files_repeat_their_header(program: Program) -> None:
-    """With a byte order mark before it or not, it is a row that is skipped."""
+    """A header repeated inside the file, with or without a byte order mark, is a skipped row."""
     result = _dry(program, f"\ufeff{HEAD}{FIRST}\ufeff{HEAD}{SECOND}{HEAD}")
     assert _pending(result) == 2
     assert result.json["counts"]["skipped"] == 2
 
 
 def test_a_day_without_sales_and_a_download_that_failed(program: Program) -> None:
-    """A header alone is fine, no bytes at all are not."""
+    """A file with only a header is fine; an empty file exits with 2."""
     assert _pending(_dry(program, HEAD)) == 0
     assert _dry(program, "").code == 2
 
 
 def test_conditions_that_exclude_each_other_say_how_to_mean_either(program: Program) -> None:
-    """The condition in the hint keeps the rows of both."""
+    """The hint about conditions that exclude each other is a condition that keeps the rows of both."""
     content = HEAD.replace("\n", ",State\n") + FIRST.replace("\n", ",paid\n") + SECOND.replace("\n", ",sent\n")
     refused = _dry(program, content, "--where", "State=paid", "--where", "State=sent")
     assert refused.code == 2
@@ -95,7 +95,7 @@ def test_conditions_that_exclude_each_other_say_how_to_mean_either(program: Prog
 
 
 def test_corrections_are_left_out_by_their_sign(program: Program) -> None:
-    """As the hint of a negative amount says; what is no number is a problem of its row."""
+    """The hint about negative amounts is a condition that skips them; a cell that is no number is a problem."""
     content = HEAD + FIRST + SECOND.replace("200", "-200") + "c3,buy,u3,i3,(3),USD\n"
     refused = _dry(program, content)
     assert {each["code"] for each in refused.json["problems"]} == {"amount_negative"}
@@ -106,12 +106,12 @@ def test_corrections_are_left_out_by_their_sign(program: Program) -> None:
 
 
 def test_a_gzip_file_is_read_as_it_is(program: Program) -> None:
-    """No pipe is needed."""
+    """A gzip file is read without unpacking it first."""
     assert _pending(_dry(program, gzip.compress((HEAD + FIRST).encode()), name="sales.csv.gz")) == 1
 
 
 def test_two_unused_columns_of_one_name_are_fine(program: Program) -> None:
-    """The same name is an error where it is read."""
+    """Two columns of one name are an error only if one of them is used."""
     content = HEAD.replace("\n", ",Tax,Tax\n") + FIRST.replace("\n", ",1,2\n")
     assert _pending(_dry(program, content)) == 1
     refused = _dry(program, content, "--map", "customer_name=Tax", "--amount-unit", "minor")
@@ -119,7 +119,7 @@ def test_two_unused_columns_of_one_name_are_fine(program: Program) -> None:
 
 
 def test_a_date_and_a_time_of_day_are_joined_by_flag(program: Program) -> None:
-    """--map "timestamp=Day+Hour", in the zone of the shop."""
+    """``--map "timestamp=Day+Hour"`` joins two columns and reads them in ``--timezone``."""
     content = HEAD.replace("\n", ",Day,Hour\n") + FIRST.replace("\n", ",2026-03-12,09:14\n")
     flags = ("--map", "timestamp=Day+Hour", "--timezone", "Europe/Berlin")
     (program.home / "sales.csv").write_text(content)
@@ -128,7 +128,7 @@ def test_a_date_and_a_time_of_day_are_joined_by_flag(program: Program) -> None:
 
 
 def test_leads_without_a_click_are_counted_or_left_out(program: Program) -> None:
-    """They are follow-ups, which the service knows only after a deferred lead."""
+    """Leads without a click get a warning with their number; ``--skip-unattributed`` skips them."""
     (program.home / "leads.csv").write_text(
         "event_name,customer_external_id,click_id\nup,u1,c1\nup,u2,\nup,u3,NULL\n"
     )
@@ -139,7 +139,7 @@ def test_leads_without_a_click_are_counted_or_left_out(program: Program) -> None
 
 
 def test_a_saved_mapping_is_one_short_command(program: Program) -> None:
-    """A saved mapping repeats everything detected or given, and leads to the same run; only a dry run writes it."""
+    """A saved mapping repeats all flags of a dry run; only a dry run writes one, and never over its input."""
     rows = "c1;i1;u1;1.249,50;12/03/2026;paid\nc2;i2;u2;3,00;13/03/2026;open\n"
     content = f"Shop export\nClick;Order;Who;Sum;Day;State\n{rows}"
     flags = (

@@ -1,4 +1,4 @@
-"""Text that means harm, and the token: what is never written anywhere."""
+"""Hostile text and the token: neither escapes nor secrets are written anywhere."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def write_csv(path: Path, *rows: dict[str, str], header: list[str] | None = None
 
 
 def assert_harmless(text: str, what: object) -> None:
-    """Nothing in a text makes a terminal do anything but show it."""
+    """Assert that a text holds nothing that a terminal would interpret."""
     assert not UNSEEN.search(text), (what, UNSEEN.search(text))
 
 
 @posix
 def test_every_cell_is_shown_as_text(online: Program, service: FaultServer) -> None:
-    """Whatever field of a file has control characters: none reaches stdout or stderr, sent, refused or invalid."""
+    """Control characters in any field are escaped in every output, for rows sent, refused and invalid."""
     service.default = json_reply(422, {"success": False, "error": HARM, "type": HARM, "details": {HARM: HARM}})
     rows = [{**GOOD, "invoice_id": f"i{at}", name: HARM} for at, name in enumerate(SALE_COLUMNS)]
     rows += [{**GOOD, "invoice_id": f"s{at}"} for at in range(2)]
@@ -68,8 +68,8 @@ def test_every_cell_is_shown_as_text(online: Program, service: FaultServer) -> N
 
 
 @posix
-def test_on_a_terminal_too(online: Program, service: FaultServer) -> None:
-    """The preview, the drawn tables, the bar and the failures on a terminal hold no escape that is not ours."""
+def test_a_terminal_gets_no_escapes_from_a_file(online: Program, service: FaultServer) -> None:
+    """Preview, tables, bar and failures on a terminal contain no escapes from a file or an answer."""
     service.default = json_reply(422, {"success": False, "error": HARM, "type": "no"}, after=0.3)
     rows = [{**GOOD, "invoice_id": f"{HARM}{at}", "customer_name": HARM} for at in range(4)]
     write_csv(online.home / f"{HARM.replace('/', '')}.csv", *rows)
@@ -89,7 +89,7 @@ def test_on_a_terminal_too(online: Program, service: FaultServer) -> None:
 
 @posix
 def test_headers_flags_and_settings_are_text(online: Program) -> None:
-    """Headers, arguments, variables and config values that mean harm are shown escaped in every error."""
+    """Control characters in headers, arguments, variables and settings are escaped in every error."""
     bad_header = write_csv(online.home / "h.csv", GOOD, header=[HARM, *SALE_COLUMNS[1:]])
     harm = HARM.replace("\x00", "")
     tries: list[tuple[tuple[str, ...], dict[str, str]]] = [
@@ -122,7 +122,7 @@ def test_headers_flags_and_settings_are_text(online: Program) -> None:
 @posix
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")
 def test_bytes_that_are_no_text_in_names_and_flags(online: Program, service: FaultServer) -> None:
-    """A file from an old archive, named in Latin-1, is read and told; a flag of such bytes is told for each row."""
+    """A file with a Latin-1 name is read and shown; a flag that is not UTF-8 is reported as a problem."""
     name = os.fsdecode(b"M\xe4rz.csv")
     write_csv(online.home / name, GOOD)
     assert online("sale", "--from-csv", name, "--yes", "--rate", "none").code == 0
@@ -151,7 +151,7 @@ def test_bytes_that_are_no_text_in_names_and_flags(online: Program, service: Fau
 
 
 def test_a_config_file_is_text(online: Program) -> None:
-    """Escapes in the config file's keys and values do not reach a terminal."""
+    """Escapes in keys and values of the config file do not reach the terminal."""
     for line in ('"\\u001b[31mx" = 1', 'host = "\\u001b[31m"', '[profiles."\\u001b]0;"]\nhost = "https://a.b"'):
         online.config.write_text(line, encoding="utf-8")
         result = online("config", "list")
@@ -162,7 +162,7 @@ def test_a_config_file_is_text(online: Program) -> None:
 
 
 def test_headers_of_an_answer_are_text(online: Program, service: FaultServer) -> None:
-    """Headers and pages of a gateway are shown as text, with -v as without."""
+    """Headers and web pages of a gateway are shown escaped with ``-v``."""
     page = f"<html><title>{HARM}</title></html>".encode()
     service.default = Reply(
         502, page, headers=(("Content-Type", "text/html"), ("Retry-After", "\x1b[31m"), ("Server", "\x9b2J"))
@@ -172,7 +172,7 @@ def test_headers_of_an_answer_are_text(online: Program, service: FaultServer) ->
 
 
 def test_formulas_in_our_columns_are_harmless(online: Program, service: FaultServer) -> None:
-    """A message that a spreadsheet would run is kept from it; the input's own columns are left as they are."""
+    """An error that a spreadsheet would run as a formula is defused; the input's own columns stay unchanged."""
     service.default = json_reply(422, {"success": False, "error": '=HYPERLINK("http://evil")', "type": "x"})
     write_csv(online.home / "s.csv", {**GOOD, "customer_name": "=1+1"})
     run = online(
@@ -192,7 +192,7 @@ def everything_under(folder: Path) -> bytes:
 
 
 def test_the_token_is_written_nowhere(online: Program, service: FaultServer) -> None:
-    """A service that quotes the token in every answer: it is on no stream and in no file, with -v and CMS_DEBUG."""
+    """The token is in no output and no file, even if every answer quotes it, with ``-v`` and CMS_DEBUG."""
     said = f"bad token Bearer {TOKEN}"
     answers = [
         json_reply(200, {"success": True, "message": said, "data": {"token": TOKEN}}),
@@ -226,7 +226,7 @@ def test_the_token_is_written_nowhere(online: Program, service: FaultServer) -> 
 
 @pytest.mark.parametrize("flags", [(), ("--from-csv", "s.csv", "--rate", "none")], ids=["event", "replay"])
 def test_the_token_is_in_no_traceback(online: Program, flags: tuple[str, ...]) -> None:
-    """A crash says what failed and where to report it; CMS_DEBUG=1 shows the place, without values or token."""
+    """A crash exits with 3 and says where to report it; CMS_DEBUG=1 adds a traceback without the token."""
     (online.home / "sitecustomize.py").write_text(
         "import cms_python\n"
         "def fail(self, *args, **more):\n"
@@ -248,7 +248,7 @@ def test_the_token_is_in_no_traceback(online: Program, flags: tuple[str, ...]) -
 
 
 def test_a_token_with_quotes_is_masked_in_json(online: Program, service: FaultServer) -> None:
-    """A token is recognized also where JSON writes it with escapes."""
+    """A token that JSON has to escape is masked as well."""
     token = 'quo"ted\\token'
     service.default = json_reply(422, {"success": False, "error": token})
 
@@ -259,7 +259,7 @@ def test_a_token_with_quotes_is_masked_in_json(online: Program, service: FaultSe
 
 
 def test_a_config_file_that_others_can_read_is_warned_about(online: Program) -> None:
-    """A token in a file that others can read gets a warning with the way to mend it; 0600 gets none."""
+    """A config file with a token gets a warning with the chmod to run, unless its mode is 0600."""
     if sys.platform == "win32":
         pytest.skip("Windows has no such modes")
     online.config.write_text('token = "tok_in_file"\n', encoding="utf-8")

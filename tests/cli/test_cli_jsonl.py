@@ -1,4 +1,4 @@
-"""JSON Lines as the input of a replay: the same mapping, checks, runs and files of failures."""
+"""JSON Lines as the input of a replay: mapping, checks, runs and failures files as for CSV."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FLAGS = (
 
 
 def test_nested_objects_are_mapped(program: Program) -> None:
-    """COLUMN[key] goes into objects and into WooCommerce's metadata; numbers arrive with their very digits."""
+    """``COLUMN[key]`` reads nested objects and WooCommerce metadata; numbers keep their digits."""
     _write(program.home / "orders.jsonl", ORDERS)
     result = program("sale", "--from-jsonl", "orders.jsonl", *FLAGS, "--sandbox", "--json")
     assert result.code == 0, result.stderr
@@ -68,7 +68,7 @@ def test_nested_objects_are_mapped(program: Program) -> None:
 
 
 def test_amounts_are_exact(program: Program) -> None:
-    """An amount that a float cannot hold is sent, or refused, exactly as it is written."""
+    """An amount that a float cannot hold is read digit by digit, or refused."""
     _write(
         program.home / "sales.jsonl",
         '{"click_id":"c","event_name":"e","customer_external_id":"u","invoice_id":"1","amount":90071992547409.91,"currency":"USD"}',
@@ -82,7 +82,7 @@ def test_amounts_are_exact(program: Program) -> None:
 
 
 def test_a_pipe_of_json_lines_is_read(online: Program, service: FaultServer) -> None:
-    """`--from-jsonl -` reads stdin and knows the same bytes again."""
+    """``--from-jsonl -`` reads stdin and sends the same bytes only once."""
     data = "".join(json.dumps(_sale(number)) + "\n" for number in range(3))
     for _ in range(2):
         assert online("sale", "--from-jsonl", "-", "--rate", "none", stdin=data).code == 0
@@ -90,7 +90,7 @@ def test_a_pipe_of_json_lines_is_read(online: Program, service: FaultServer) -> 
 
 
 def test_bad_lines_are_problems_with_their_numbers(online: Program, service: FaultServer) -> None:
-    """A line that is no JSON, or no object, is invalid like any bad row, and nothing is sent."""
+    """A line that is not a JSON object is an invalid row with its line number, and nothing is sent."""
     _write(online.home / "sales.jsonl", _sale(0), "not json", "", "[1]", _sale(1, amount="x"))
     result = online("sale", "--from-jsonl", "sales.jsonl", "--json")
     assert result.code == 2
@@ -103,8 +103,8 @@ def test_bad_lines_are_problems_with_their_numbers(online: Program, service: Fau
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv"])
-def test_failures_are_mended_and_fed_back(online: Program, service: FaultServer, ending: str) -> None:
-    """Failures of JSON Lines are JSON Lines, whatever the ending, and read back as they are, nested or not."""
+def test_failures_are_fixed_and_fed_back(online: Program, service: FaultServer, ending: str) -> None:
+    """Failures of JSON Lines are written as JSON Lines, whatever the file's ending, and can be fed back."""
     note = {"gift": True, "n": 1}
     _write(online.home / "sales.jsonl", _sale(0, note=note), _sale(1, note=note), "broken")
     service.script(json_reply(422, {"success": False, "error": "no such click", "statusCode": 422}))
@@ -125,7 +125,7 @@ def test_failures_are_mended_and_fed_back(online: Program, service: FaultServer,
 
 
 def test_what_did_not_fit_its_row_is_not_fed_back_unseen(online: Program, service: FaultServer) -> None:
-    """Neither a line that was no JSON nor too long a row of CSV is a good row because a file of failures has it."""
+    """A row that was not JSON or had too many cells stays invalid in a failures file until it is fixed."""
     last = json.dumps(_sale(2))[:-1]
     _write(online.home / "in.jsonl", _sale(1), last)
     flags = ("--skip-unattributed", "--skip-invalid", "--rate", "none", "--yes")
@@ -145,13 +145,13 @@ def test_what_did_not_fit_its_row_is_not_fed_back_unseen(online: Program, servic
     assert (kept["invoice_id"], kept["customer_name"], kept["_surplus"]) == ("i9", "Doe", [" John"])
     assert len(service.requests) == 1
     del kept["_surplus"]
-    _write(online.home / "mended.jsonl", {**kept, "customer_name": "Doe, John"})
-    assert online("sale", "--from-jsonl", "mended.jsonl", *flags).code == 0
+    _write(online.home / "fixed.jsonl", {**kept, "customer_name": "Doe, John"})
+    assert online("sale", "--from-jsonl", "fixed.jsonl", *flags).code == 0
     assert service.requests[-1].json["customerName"] == "Doe, John"
 
 
-def test_a_key_of_ones_own_that_is_called_so_is_data(online: Program) -> None:
-    """A key that holds anything but a list of texts does not mark a failures file."""
+def test_a_key_of_ones_own_named_surplus_is_data(online: Program) -> None:
+    """A ``_surplus`` key that is not a list of texts is data and does not mark a failures file."""
     _write(
         online.home / "in.jsonl", *(_sale(at, _surplus=own) for at, own in enumerate((3, "[x", [], [[1]], None)))
     )
@@ -159,7 +159,7 @@ def test_a_key_of_ones_own_that_is_called_so_is_data(online: Program) -> None:
 
 
 def test_the_format_is_part_of_the_run(online: Program, service: FaultServer) -> None:
-    """Bytes that are both CSV and JSON Lines are two runs; leads sent as the one are not sent as the other."""
+    """The same bytes read as CSV are another run, and leads already sent as JSON Lines are not sent again."""
     line = '{"event_name":"signup","customer_external_id":"u"}\n'
     (online.home / "leads").write_text(line, encoding="utf-8")
     assert online("lead", "--from-jsonl", "leads", "--rate", "none").code == 0
@@ -180,8 +180,8 @@ def test_the_format_is_part_of_the_run(online: Program, service: FaultServer) ->
         (("--preset", "stripe"), "--preset: only with --from-csv or --from-jsonl"),
     ],
 )
-def test_flags_that_make_no_sense_are_told(online: Program, flags: tuple[str, ...], message: str) -> None:
-    """Exit code 2, and nothing else happens."""
+def test_contradicting_flags_exit_with_2(online: Program, flags: tuple[str, ...], message: str) -> None:
+    """Flags that contradict each other or the file exit with 2 and are named."""
     (online.home / "array").write_text('[\n{"a": 1}\n]', encoding="utf-8")
     result = online("sale", *flags)
     assert result.code == 2
@@ -189,7 +189,7 @@ def test_flags_that_make_no_sense_are_told(online: Program, flags: tuple[str, ..
 
 
 def test_leads_come_as_json_lines_too(online: Program, service: FaultServer) -> None:
-    """With presets' own form of a mapping file, and keys in any spelling."""
+    """Leads are read from JSON Lines with a mapping file, and keys match fields in any spelling."""
     (online.home / "m.toml").write_text('[map]\ncustomer_external_id = "user[id]"\n', encoding="utf-8")
     _write(online.home / "leads.jsonl", {"eventName": "signup", "user": {"id": "u1"}, "Click ID": "c1"})
     result = online("lead", "--from-jsonl", "leads.jsonl", "--mapping", "m.toml", "--json")

@@ -1,4 +1,4 @@
-"""Terminals, pipes, and text that means harm."""
+"""Output on terminals and in pipes: colour, width, escapes, closed streams and encodings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX termin
 
 
 def test_text_from_the_service_is_text(online: Program, service: FaultServer) -> None:
-    """Control characters from the service are shown escaped, in tables, errors and JSON; JSON means the same.
+    """Control characters from the service are shown escaped; JSON keeps their meaning.
 
-    But for half a character, which nobody can write: it is U+FFFD.
+    A lone surrogate, which no encoding can hold, becomes U+FFFD.
     """
     service.script(
         json_reply(200, {"success": True, "message": HARM, "data": {HARM: HARM}}),
@@ -40,7 +40,7 @@ def test_text_from_the_service_is_text(online: Program, service: FaultServer) ->
 
 @posix
 def test_a_terminal_gets_text_as_text(online: Program, service: FaultServer) -> None:
-    """A drawn table shows markup and emoji codes from the service as they are, and no escape of theirs."""
+    """A drawn table shows the service's markup and emoji codes literally, and none of its escapes."""
     service.script(json_reply(200, {"success": True, "message": HARM, "data": {}}))
 
     screen = online.on_terminal(*LEAD, size=(24, 200))
@@ -54,7 +54,7 @@ def test_a_terminal_gets_text_as_text(online: Program, service: FaultServer) -> 
 @posix
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_a_table_fits_the_terminal(online: Program, service: FaultServer, columns: int) -> None:
-    """A drawn table is as wide as the terminal at most, and nothing is cut off it."""
+    """A drawn table is at most as wide as the terminal, and no text is cut off."""
     words = " ".join(f"word{number}" for number in range(40))
     service.script(json_reply(200, {"success": True, "message": words, "data": {"id": "x" * 150}}))
 
@@ -69,7 +69,7 @@ def test_a_table_fits_the_terminal(online: Program, service: FaultServer, column
 @posix
 @pytest.mark.parametrize("columns", [60, 200])
 def test_a_long_name_leaves_its_value_room(online: Program, service: FaultServer, columns: int) -> None:
-    """A key of the service that is as long as the terminal is wide hides no value, its own or another's."""
+    """A very long key in the service's data hides no value."""
     service.script(
         json_reply(200, {"success": True, "message": "m", "data": {"k" * 90: "v" * 90, "id": "order 1"}})
     )
@@ -83,7 +83,7 @@ def test_a_long_name_leaves_its_value_room(online: Program, service: FaultServer
 
 @posix
 def test_a_command_in_a_message_is_whole(program: Program) -> None:
-    """A command to copy stays on one line, even if the message around it wraps."""
+    """A command to copy stays on one line even if the text around it wraps."""
     sent = program.on_terminal(*LEAD, "--sandbox", size=(24, 70))
     assert "\nSee what was received: cms sandbox events\n" in sent.text
     login = program.on_terminal(*LEAD, size=(24, 24))
@@ -93,7 +93,7 @@ def test_a_command_in_a_message_is_whole(program: Program) -> None:
 @pytest.mark.slow
 @posix
 def test_a_slow_token_command_is_told_once(online: Program) -> None:
-    """A token_command that takes its time is named; nothing is drawn over what it may ask on the terminal."""
+    """A slow token command is announced once on a terminal, so that its own prompt stays readable."""
     del online.env["CMS_BEARER_TOKEN"]
     online.config.write_text('token_command = "sleep 1.5; echo tok_of_a_command"\n', encoding="utf-8")
     online.config.chmod(0o600)
@@ -114,7 +114,7 @@ def test_a_slow_token_command_is_told_once(online: Program) -> None:
 def test_no_colour_where_none_is_wanted(
     online: Program, service: FaultServer, arguments: tuple[str, ...], env: dict[str, str]
 ) -> None:
-    """NO_COLOR, TERM=dumb and --no-color leave no colour in results, errors and help."""
+    """NO_COLOR, TERM=dumb and ``--no-color`` turn colour off in results, errors and help."""
     service.script(json_reply(200, {"success": True}), json_reply(422, {"error": "no"}))
 
     for command in ((*LEAD, *arguments), (*LEAD, *arguments), ("lead", "--help", *arguments)):
@@ -126,7 +126,7 @@ def test_no_colour_where_none_is_wanted(
 
 @posix
 def test_colour_means_something(online: Program, service: FaultServer) -> None:
-    """On a terminal an error is red."""
+    """Errors are red on a terminal."""
     service.script(json_reply(422, {"error": "no"}))
 
     assert "\x1b[1;31merror:\x1b[0m" in online.on_terminal(*LEAD).raw
@@ -134,7 +134,7 @@ def test_colour_means_something(online: Program, service: FaultServer) -> None:
 
 @posix
 def test_a_long_wait_shows_a_sign_of_life(online: Program, service: FaultServer) -> None:
-    """On a terminal a request of more than half a second shows that it is waited for, and leaves no trace of it."""
+    """A slow request shows a spinner on a terminal, which is erased afterwards; a fast one shows none."""
     service.script(json_reply(200, {"success": True}, after=1.2))
 
     slow = online.on_terminal(*LEAD)
@@ -147,7 +147,7 @@ def test_a_long_wait_shows_a_sign_of_life(online: Program, service: FaultServer)
 
 @posix
 def test_asking_the_host_shows_a_sign_of_life(online: Program, service: FaultServer) -> None:
-    """`cms auth status` shows that it waits for a slow host."""
+    """``cms auth status`` shows a spinner while it waits for a slow host."""
     service.script(json_reply(404, {"error": "no"}, after=1.2))
 
     screen = online.on_terminal("auth", "status")
@@ -159,7 +159,7 @@ def test_asking_the_host_shows_a_sign_of_life(online: Program, service: FaultSer
 
 @posix
 def test_the_wait_for_a_retry_shows_a_sign_of_life(online: Program, service: FaultServer) -> None:
-    """While one event waits as long as the service has asked for, a spinner moves below the line that says so."""
+    """While an event waits for a retry, a spinner moves below the line that gives the reason."""
     service.script(
         json_reply(429, {"error": "slow down"}, ("Retry-After", "2")), json_reply(200, {"success": True})
     )
@@ -173,7 +173,7 @@ def test_the_wait_for_a_retry_shows_a_sign_of_life(online: Program, service: Fau
 
 @posix
 def test_login_asks_without_showing(program: Program) -> None:
-    """On a terminal `cms auth login` asks for the token and does not echo it."""
+    """``cms auth login`` asks for the token on a terminal and does not echo it."""
     screen = program.on_terminal("auth", "login", typed=[("Token", "tok_typed_in\n")])
 
     assert screen.code == 0
@@ -183,7 +183,7 @@ def test_login_asks_without_showing(program: Program) -> None:
 
 @posix
 def test_login_asks_the_terminal_where_stderr_is_none(program: Program) -> None:
-    """With stderr in a file the token is still asked for, and still not echoed."""
+    """With stderr in a file, login still asks on the terminal without echoing the token."""
     redirect = "import os; os.dup2(os.open('err.log', os.O_WRONLY | os.O_CREAT), 2)"
     (program.home / "sitecustomize.py").write_text(redirect)
     path = os.pathsep.join([str(program.home), program.env["PYTHONPATH"]])
@@ -197,7 +197,7 @@ def test_login_asks_the_terminal_where_stderr_is_none(program: Program) -> None:
 @posix
 @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
 def test_ctrl_c_at_the_prompt(program: Program, key: str) -> None:
-    """Ctrl-C at the prompt ends with 130 on a line of its own, and nothing is kept."""
+    """Ctrl-C or Ctrl-D at the prompt exits with 130 on a new line, and nothing is stored."""
     screen = program.on_terminal("auth", "login", typed=[("Token", key)])
 
     assert screen.code == 130
@@ -208,7 +208,7 @@ def test_ctrl_c_at_the_prompt(program: Program, key: str) -> None:
 
 @posix
 def test_ctrl_c_while_sending(online: Program, service: FaultServer) -> None:
-    """Ctrl-C while a lead is on its way ends with 130 and says that its fate is unknown."""
+    """Ctrl-C while a lead is in flight exits with 130 and says that it may have been recorded."""
     service.script(json_reply(200, {"success": True}, after=20.0))
 
     screen = online.on_terminal(*LEAD, typed=[("sending to", "\x03")])
@@ -222,7 +222,7 @@ def test_ctrl_c_while_sending(online: Program, service: FaultServer) -> None:
 @pytest.mark.parametrize("env", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["", "unbuffered"])
 @pytest.mark.parametrize("command", [LEAD, ("lead", "--help"), (), ("--version",), ("config", "list")])
 def test_a_closed_pipe_is_no_error(online: Program, command: tuple[str, ...], env: dict[str, str]) -> None:
-    """Nobody reading stdout changes neither the exit code nor stderr, also where a container has no buffers."""
+    """A closed stdout changes neither the exit code nor stderr, with or without buffering."""
     read, write = os.pipe()
     os.close(read)
     try:
@@ -244,7 +244,7 @@ def test_a_closed_pipe_is_no_error(online: Program, command: tuple[str, ...], en
 
 @posix
 def test_streams_that_are_closed_from_the_start(online: Program, service: FaultServer) -> None:
-    """With stdin, stdout and stderr closed an event is sent all the same."""
+    """An event is sent even if stdin, stdout and stderr are closed."""
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "cms_cli", *LEAD],
         env=online.env,
@@ -258,7 +258,7 @@ def test_streams_that_are_closed_from_the_start(online: Program, service: FaultS
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("command", [(*LEAD, "--json"), ("--version",), ("config", "list")])
 def test_a_full_disk_under_stdout(online: Program, command: tuple[str, ...]) -> None:
-    """A result that cannot be written ends with 3 and says why."""
+    """A result that cannot be written exits with 3 and says why, and what became of the lead."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "cms_cli", *command],
@@ -277,7 +277,7 @@ def test_a_full_disk_under_stdout(online: Program, command: tuple[str, ...]) -> 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize(("command", "code"), [((*LEAD, "-v", "--json"), 0), (("lead",), 2), (("nope",), 2)])
 def test_a_full_disk_under_stderr(online: Program, command: tuple[str, ...], code: int) -> None:
-    """A log that takes nothing changes neither what is done nor the exit code."""
+    """A stderr on a full disk changes neither the result nor the exit code."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "cms_cli", *command],
@@ -293,7 +293,7 @@ def test_a_full_disk_under_stderr(online: Program, command: tuple[str, ...], cod
 
 
 def test_an_encoding_that_lacks_characters(online: Program, service: FaultServer) -> None:
-    """A character that stdout cannot take is escaped, and JSON stays JSON."""
+    """A character that stdout cannot encode is escaped, and JSON stays valid."""
     service.default = json_reply(
         200, {"success": True, "message": "gr\u00fc\u00dfe \u4f60\u597d \U0001f600", "data": {}}
     )
@@ -307,7 +307,7 @@ def test_an_encoding_that_lacks_characters(online: Program, service: FaultServer
 
 @posix
 def test_arguments_that_are_no_text(program: Program) -> None:
-    """Bytes in an argument that are no UTF-8 are a problem of that flag, not a crash."""
+    """An argument that is not UTF-8 exits with 2 and names its flag."""
     done = subprocess.run(
         [
             sys.executable.encode(),
@@ -327,7 +327,7 @@ def test_arguments_that_are_no_text(program: Program) -> None:
 
 
 def test_stdin_is_not_read_unasked(online: Program) -> None:
-    """A command in a `while read` loop leaves the loop's input alone."""
+    """An event on the command line leaves stdin unread."""
     script = (
         "import subprocess, sys\n"
         f"subprocess.run([sys.executable, '-m', 'cms_cli', *{LEAD!r}, '-q'], check=True)\n"
@@ -341,7 +341,7 @@ def test_stdin_is_not_read_unasked(online: Program) -> None:
 
 
 def test_json_survives_a_round_trip(online: Program, service: FaultServer) -> None:
-    """--json prints the service's `data` unchanged."""
+    """``--json`` prints the service's ``data`` unchanged."""
     data = {"nested": [1, 2.5, None, True, {"a": 'b\nc\t"d" \\ \u00e9 \u2028'}], "big": 2**53}
     service.script(json_reply(200, {"success": True, "message": "m", "data": data}))
 

@@ -1,4 +1,4 @@
-"""In a pipe and in a loop: what is on stdout, what is read from stdin, and who may stop listening."""
+"""Pipes and loops: what goes to stdout, what is read from stdin, and readers that stop early."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sales(program: Program, count: int = 3, name: str = "sales.csv") -> str:
 
 
 def test_stdin_has_one_reader(online: Program, service: FaultServer) -> None:
-    """The file and the token cannot both come from stdin: exit 2 that names both flags, nothing read or sent."""
+    """File and token cannot both come from stdin: exit 2, both flags named, nothing sent."""
     result = online("sale", "--from-csv", "-", "--token-file", "-", stdin=HEADER)
 
     assert (result.code, result.stdout) == (2, "")
@@ -56,7 +56,7 @@ def test_stdin_has_one_reader(online: Program, service: FaultServer) -> None:
     ids=" ".join,
 )
 def test_stdin_is_left_alone(online: Program, command: tuple[str, ...]) -> None:
-    """A command in a `while read` loop leaves the loop its input; only - and a login read it."""
+    """Commands leave stdin to the surrounding ``while read`` loop unless they are told to read it."""
     sales(online)
     script = (
         "import subprocess, sys\n"
@@ -76,7 +76,7 @@ def test_stdin_is_left_alone(online: Program, command: tuple[str, ...]) -> None:
 
 @posix
 def test_a_reader_that_has_seen_enough(online: Program, service: FaultServer) -> None:
-    """`| head -1` gets its line from every command that writes many, without an error, a trace or a code."""
+    """``| head -1`` gets its line from every command with long output; the command exits with 0 and no error."""
     service.default = json_reply(422, {"success": False, "error": "no"})
     sales(online, 300)
     run = online("sale", "--from-csv", "sales.csv", "--rate", "none", "--json").json["run"]
@@ -107,7 +107,7 @@ def test_a_reader_that_has_seen_enough(online: Program, service: FaultServer) ->
 
 @posix
 def test_a_replay_goes_on_when_nobody_listens(online: Program, service: FaultServer) -> None:
-    """A reader of JSON Lines that goes away keeps no row from being sent."""
+    """A replay sends every row even if the reader of its JSON Lines goes away."""
     sales(online, 20)
     command = f'"{sys.executable}" -m cms_cli sale --from-csv sales.csv --rate none --output jsonl | head -1'
     subprocess.run(["bash", "-c", command], capture_output=True, env=online.env, cwd=online.home, timeout=60)
@@ -135,7 +135,7 @@ def test_a_replay_goes_on_when_nobody_listens(online: Program, service: FaultSer
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
 )
 def test_stdout_is_json_or_nothing(online: Program, command: tuple[str, ...], code: int, form: str) -> None:
-    """With JSON asked for, stdout is one document or JSON Lines, whatever happens; an error may leave it empty."""
+    """With JSON output, stdout holds only JSON, whatever the command's outcome."""
     sales(online)
     (online.home / "bad.csv").write_text(HEADER + "c,buy,u,i,n/a,USD\n", encoding="utf-8")
 
@@ -160,7 +160,7 @@ def test_stdout_is_json_or_nothing(online: Program, command: tuple[str, ...], co
     ids=["refused", "token", "a page"],
 )
 def test_an_error_leaves_stdout_to_the_result(online: Program, service: FaultServer, answer: Reply) -> None:
-    """An event or a replay that fails has its JSON on stdout, and its message on stderr alone."""
+    """A failing event or replay writes its JSON to stdout and its message to stderr."""
     service.default = answer
     sales(online)
 
@@ -177,7 +177,7 @@ RUN_KEYS = [
 
 
 def test_the_keys_of_every_document(online: Program) -> None:
-    """The keys that scripts read keep their names: those of runs, settings and the sandbox's events."""
+    """The JSON keys of runs, settings and sandbox events, which scripts rely on, stay the same."""
     sales(online)
     online("sale", "--from-csv", "sales.csv", "--rate", "none")
     online(*LEAD, "--sandbox")
@@ -204,7 +204,7 @@ def test_the_keys_of_every_document(online: Program) -> None:
 
 
 def test_problems_have_these_keys(online: Program, service: FaultServer) -> None:
-    """A row that failed is told by row, line, column, code and message, in a report as in `cms runs show`."""
+    """A failed row has row, line, column, code and message, in the report and in ``cms runs show``."""
     service.default = json_reply(422, {"success": False, "error": "no"})
     sales(online, 1)
     report = online("sale", "--from-csv", "sales.csv", "--rate", "none", "--json").json
@@ -215,7 +215,7 @@ def test_problems_have_these_keys(online: Program, service: FaultServer) -> None
 
 
 def test_results_go_to_stdout_and_words_to_stderr(online: Program) -> None:
-    """A table in a pipe has its rows on stdout; previews, warnings and advice are on stderr."""
+    """In a pipe the table goes to stdout, and previews, warnings and hints go to stderr."""
     sales(online)
     result = online("sale", "--from-csv", "sales.csv", "--rate", "none")
 
@@ -229,7 +229,7 @@ def test_results_go_to_stdout_and_words_to_stderr(online: Program) -> None:
 
 @posix
 def test_output_that_is_closed_from_the_start(online: Program, service: FaultServer) -> None:
-    """A replay with stdout and stderr closed sends its rows."""
+    """A replay with all standard streams closed sends its rows."""
     sales(online)
     command = ["sale", "--from-csv", "sales.csv", "--rate", "none"]
     done = subprocess.run(
@@ -243,7 +243,7 @@ def test_output_that_is_closed_from_the_start(online: Program, service: FaultSer
 
 
 def test_json_is_utf8_and_complete(online: Program) -> None:
-    """A file's name of any language comes out of JSON as it is, also where the locale has no such letters."""
+    """A file name in any script is kept in the JSON, whatever the locale's encoding."""
     if os.name == "nt":
         pytest.skip("the console's code page decides")
     name = sales(online, 1, "\u4f60\u597d \u00e9.csv")
@@ -254,7 +254,7 @@ def test_json_is_utf8_and_complete(online: Program) -> None:
 
 @posix
 def test_a_stdin_that_is_closed(program: Program) -> None:
-    """`--from-csv -` with a closed stdin is bad usage in words, and no bug of the program."""
+    """``--from-csv -`` with a closed stdin exits with 2 and says so."""
     command = f'"{sys.executable}" -m cms_cli sale --from-csv - --dry-run <&-'
     done = subprocess.run(
         ["sh", "-c", command], env=program.env, cwd=program.home, capture_output=True, text=True, timeout=60
@@ -268,7 +268,7 @@ def test_a_stdin_that_is_closed(program: Program) -> None:
 def test_a_variable_that_is_empty_does_not_take_the_next_flag_for_a_value(
     online: Program, service: FaultServer, flag: str
 ) -> None:
-    """`--customer-name $NAME --dry-run` must not send an event for a customer called --dry-run."""
+    """An empty ``$NAME`` in ``--customer-name $NAME --dry-run`` is an error; ``--flag=value`` is literal."""
     lead = ("lead", "--event-name", "signup", "--customer-external-id", "u", "--click-id", "c")
     result = online(*lead, "--customer-name", flag)
     assert result.code == 2
@@ -299,7 +299,7 @@ def test_a_variable_that_is_empty_does_not_take_the_next_flag_for_a_value(
 def test_a_failure_is_an_object_where_the_output_is_json(
     online: Program, arguments: tuple[str, ...], env: dict[str, str], code: int
 ) -> None:
-    """A command that ends before it has a result writes one object, and says the same on stderr."""
+    """With JSON output, a command that fails early writes one JSON object, and the same error to stderr."""
     result = online(*arguments, env=env)
 
     assert (result.code, result.json["exit_code"]) == (code, code)
@@ -309,7 +309,7 @@ def test_a_failure_is_an_object_where_the_output_is_json(
 
 
 def test_a_failure_is_an_object_where_the_config_file_says_json(online: Program) -> None:
-    """The config file's format holds for failures too, but not for a command that writes no JSON."""
+    """JSON set in the config file covers failures too, except of commands that write no JSON."""
     online.config.write_text('output = "json"\n')
 
     assert online("runs", "show", "sale-xxxxx").json["exit_code"] == 2

@@ -1,4 +1,4 @@
-"""From a shop's export to the events that arrive, by the real program and its sandbox."""
+"""Presets and mapping files: from a shop's export to the events that reach the sandbox."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = sorted(path.stem for path in Path(cms_cli.presets.__file__).parent.glob(
 
 
 def _replayed(program: Program, file: str, *flags: str) -> tuple[Result, list[dict[str, Any]]]:
-    """Replay a fixture into the sandbox; return the result, and the events in the order of their invoices."""
+    """Replay a fixture into the sandbox; return the result and the events, ordered by invoice."""
     result = program("sale", "--from-csv", str(FIXTURES / file), "--sandbox", "--json", *flags)
     events = [each["event"] for each in program("sandbox", "events", "--json").json]
     return result, sorted(events, key=lambda event: event["invoiceId"])
@@ -53,7 +53,7 @@ def _preview(program: Program, file: str, *flags: str) -> dict[str, Any]:
 
 
 def test_stripe(program: Program) -> None:
-    """Paid payments with their own amounts, currencies and ids; all others skipped, each with its reason."""
+    """Paid Stripe payments are sent with their amounts, currencies and ids; others are skipped with a reason."""
     result, events = _replayed(program, "stripe.csv", "--preset", "stripe")
     assert result.code == 0, result.stderr
     assert events == [
@@ -102,7 +102,7 @@ def test_stripe(program: Program) -> None:
 
 
 def test_stripe_payments_in_test_mode_are_no_sales(program: Program, tmp_path: Path) -> None:
-    """Nobody paid them: they are skipped with a reason, and the others are sent."""
+    """Stripe payments in test mode are skipped with a reason."""
     lines = (FIXTURES / "stripe.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     assert ",Live,pi_3Qa1," in lines[1]
     lines[1] = lines[1].replace(",Live,", ",Test,")
@@ -114,7 +114,7 @@ def test_stripe_payments_in_test_mode_are_no_sales(program: Program, tmp_path: P
 
 
 def test_stripe_of_2020(program: Program) -> None:
-    """Older headers, the API's own statuses, and commas for decimals; what was refunded since is not sent."""
+    """A Stripe export of 2020, with its older headers, statuses and decimal commas, is read."""
     result, events = _replayed(program, "stripe_2020.csv", "--preset", "stripe", "--event-name", "renewal")
     assert result.code == 0, result.stderr
     first = _event(
@@ -134,7 +134,7 @@ def test_stripe_of_2020(program: Program) -> None:
 
 
 def test_stripe_of_2024(program: Program) -> None:
-    """A dispute that was lost took the money back, one that was won did not; a guest is known by the payment."""
+    """A lost dispute is skipped and a won one is sent; a Stripe guest is identified by the payment."""
     result, events = _replayed(program, "stripe_2024.csv", "--preset", "stripe")
     assert result.code == 0, result.stderr
     assert [(event["invoiceId"], event["customerExternalId"], event["amount"]) for event in events] == [
@@ -147,7 +147,7 @@ def test_stripe_of_2024(program: Program) -> None:
 
 
 def test_shopify_of_2025(program: Program) -> None:
-    """Cancelled orders are none, customers without an address are known by telephone, yen have no decimals."""
+    """Shopify's cancelled orders are skipped, a phone number identifies a customer, and yen have no decimals."""
     result, events = _replayed(program, "shopify_2025.csv", "--preset", "shopify")
     assert result.code == 0, result.stderr
     assert [(event["invoiceId"], event["customerExternalId"], event["amount"]) for event in events] == [
@@ -160,7 +160,7 @@ def test_shopify_of_2025(program: Program) -> None:
 
 
 def test_paypal(program: Program) -> None:
-    """Only completed incoming payments are sales; PDT and PST are read; the click may stand among other values."""
+    """Only completed incoming PayPal payments are sent; PDT and PST are read, and clicks picked from a list."""
     flags = ("--preset", "paypal", "--date-format", "%m/%d/%Y %H:%M:%S", "--timezone", "America/Los_Angeles")
     result, events = _replayed(program, "paypal.csv", *flags)
     assert result.code == 0, result.stderr
@@ -175,7 +175,7 @@ def test_paypal(program: Program) -> None:
 
 
 def test_paypal_names_what_it_cannot_know(program: Program) -> None:
-    """The order of day and month, then the zone: each message leads to the next, and all of them to sales."""
+    """Each error about a PayPal export names the flag that leads on: first the date format, then the zone."""
     command = ("sale", "--from-csv", str(FIXTURES / "paypal.csv"), "--preset", "paypal", "--dry-run")
     order = program(*command)
     assert order.code == 2
@@ -189,7 +189,7 @@ def test_paypal_names_what_it_cannot_know(program: Program) -> None:
 
 
 def test_paypal_of_2017(program: Program) -> None:
-    """A header with blanks in it, no Balance Impact, and items of a cart that are no payments."""
+    """A PayPal export of 2017 is read despite blanks in its header; items of a cart are not payments."""
     flags = ("--preset", "paypal", "--date-format", "%m/%d/%Y %H:%M:%S", "--timezone", "America/New_York")
     result, events = _replayed(program, "paypal_2017.csv", *flags)
     assert result.code == 0, result.stderr
@@ -200,7 +200,7 @@ def test_paypal_of_2017(program: Program) -> None:
 
 
 def test_chargebee(program: Program) -> None:
-    """Paid invoices with their totals, in the site's own zone; what was voided, unpaid or paid back is none."""
+    """Chargebee's paid invoices are sent in the site's zone; voided, unpaid and refunded ones are skipped."""
     flags = ("--preset", "chargebee", "--timezone", "Europe/Berlin")
     result, events = _replayed(program, "chargebee.csv", *flags)
     assert result.code == 0, result.stderr
@@ -216,7 +216,7 @@ def test_chargebee(program: Program) -> None:
 
 
 def test_advanced_order_export(program: Program) -> None:
-    """An order with several items has a row for each, and is one sale."""
+    """An order of Advanced Order Export with several item rows is one sale."""
     flags = ("--preset", "woocommerce", "--timezone", "Europe/Berlin")
     result, events = _replayed(program, "woocommerce_advanced.csv", *flags)
     assert result.code == 0, result.stderr
@@ -230,7 +230,7 @@ def test_advanced_order_export(program: Program) -> None:
 
 
 def test_shopify(program: Program) -> None:
-    """One event an order, however many line items it has; paid ones only, free ones too, in their own time."""
+    """A paid Shopify order is one sale at its own time, however many line items it has; free orders count."""
     result, events = _replayed(program, "shopify.csv", "--preset", "shopify", "--skip-unattributed")
     assert result.code == 0, result.stderr
     ada = {"customerEmail": "ada@example.com", "customerName": "Ada Example"}
@@ -256,7 +256,7 @@ def test_shopify(program: Program) -> None:
 
 
 def test_shopify_orders_without_a_click_are_told_and_lines_are_right(program: Program) -> None:
-    """Without --skip-unattributed nothing is sent, and the order is named by the line that an editor shows."""
+    """Without ``--skip-unattributed``, a Shopify order without a click is a problem that names its line."""
     result, events = _replayed(program, "shopify.csv", "--preset", "shopify")
     assert (result.code, events) == (2, [])
     text = (FIXTURES / "shopify.csv").read_text(encoding="utf-8").splitlines()
@@ -267,7 +267,7 @@ def test_shopify_orders_without_a_click_are_told_and_lines_are_right(program: Pr
 
 
 def test_every_row_of_an_order_has_an_outcome(program: Program, tmp_path: Path) -> None:
-    """Folded rows are rows: they are in --results as skipped, with their reason, and the counts add up."""
+    """Further line items of an order are in ``--results`` as skipped rows, and the counts add up."""
     file = tmp_path / "results.jsonl"
     result, _ = _replayed(
         program, "shopify.csv", "--preset", "shopify", "--skip-unattributed", "--results", str(file)
@@ -283,7 +283,7 @@ def test_every_row_of_an_order_has_an_outcome(program: Program, tmp_path: Path) 
 
 
 def test_shopify_of_2012(program: Program) -> None:
-    """Older headers lack ids and refunds, and read the same."""
+    """A Shopify export of 2012, without ids and refunds, is read."""
     result, events = _replayed(program, "shopify_2012.csv", "--preset", "shopify")
     assert result.code == 0, result.stderr
     more = {"customerEmail": "ina@example.com", "customerName": "Ina"}
@@ -294,7 +294,7 @@ def test_shopify_of_2012(program: Program) -> None:
 
 
 def test_woocommerce(program: Program) -> None:
-    """Guests by their address, times in the shop's zone, refunds out of a list of pieces."""
+    """WooCommerce guests are identified by email, times are in the shop's zone, and refunds are recognized."""
     flags = ("--preset", "woocommerce", "--timezone", "Europe/Berlin")
     result, events = _replayed(program, "woocommerce.csv", *flags)
     assert result.code == 0, result.stderr
@@ -315,7 +315,7 @@ def test_woocommerce(program: Program) -> None:
 
 
 def test_times_of_a_shop_are_not_taken_for_utc_without_a_word(program: Program) -> None:
-    """A zone-less export without --timezone gets a warning; one that was said, UTC too, gets none."""
+    """Times without a zone get a warning unless ``--timezone`` is given, be it UTC."""
     warned = program(
         "sale", "--from-csv", str(FIXTURES / "woocommerce.csv"), "--preset", "woocommerce", "--dry-run"
     )
@@ -326,7 +326,7 @@ def test_times_of_a_shop_are_not_taken_for_utc_without_a_word(program: Program) 
 
 
 def test_woocommerce_of_2016_and_what_it_lacks(program: Program) -> None:
-    """The currency is the shop's own, and a flag says it."""
+    """A WooCommerce export without a currency is an error until ``--currency`` gives it."""
     without = program(
         "sale", "--from-csv", str(FIXTURES / "woocommerce_2016.csv"), "--preset", "woocommerce", "--sandbox"
     )
@@ -339,11 +339,13 @@ def test_woocommerce_of_2016_and_what_it_lacks(program: Program) -> None:
 
 
 def test_the_analytics_export_suffices_with_flags(program: Program) -> None:
-    """Flags supply the columns that it lacks, and the net amounts have to be chosen explicitly."""
+    """WooCommerce's analytics export is sent once flags supply the customer, the amount and the click."""
     export = str(FIXTURES / "woocommerce_analytics.csv")
     lacking = program("sale", "--from-csv", export, "--preset", "woocommerce", "--dry-run")
     assert lacking.code == 2
-    assert '--map "customer_external_id=COLUMN" --map "amount=COLUMN"' in lacking.stderr  # and not "Customer type"
+    assert (
+        '--map "customer_external_id=COLUMN" --map "amount=COLUMN"' in lacking.stderr
+    )  # "Customer type" is not suggested
 
     flags = ("--preset", "woocommerce", "--timezone", "UTC", "--currency", "EUR", "--map", "amount=N. Revenue")
     result, events = _replayed(
@@ -360,7 +362,7 @@ def test_the_analytics_export_suffices_with_flags(program: Program) -> None:
 
 
 def test_gumroad(program: Program) -> None:
-    """Dollars by the header, time from two columns, the totals and what was not paid left out."""
+    """Gumroad's sales are in dollars, with their time in two columns; totals and unpaid rows are skipped."""
     result, events = _replayed(program, "gumroad.csv", "--preset", "gumroad")
     assert result.code == 0, result.stderr
     ada = {"customerEmail": "ada@example.com", "customerName": "Ada"}
@@ -395,7 +397,7 @@ def test_gumroad(program: Program) -> None:
 
 
 def test_gumroad_of_2017(program: Program) -> None:
-    """The time of day alone in its column, and read as UTC whatever --timezone says, since the header does."""
+    """A Gumroad time is UTC, as its header says, whatever ``--timezone`` says."""
     result, events = _replayed(program, "gumroad_2017.csv", "--preset", "gumroad", "--timezone", "Asia/Tokyo")
     assert result.code == 0, result.stderr
     more = {"customerEmail": "ina@example.com", "customerName": "Ina"}
@@ -403,7 +405,7 @@ def test_gumroad_of_2017(program: Program) -> None:
 
 
 def test_the_failures_of_a_preset_are_fed_back_as_they_are(program: Program, tmp_path: Path) -> None:
-    """Mended, with the same flags: the columns added to it are no columns of the shop."""
+    """A corrected failures file of a preset is sent with the same flags."""
     text = (FIXTURES / "stripe.csv").read_text(encoding="utf-8")
     (tmp_path / "payments.csv").write_text(text.replace("clk_ada", ""), encoding="utf-8")
     flags = ("--preset", "stripe", "--where", "status!=Uncaptured", "--sandbox", "--json")
@@ -413,15 +415,15 @@ def test_the_failures_of_a_preset_are_fed_back_as_they_are(program: Program, tmp
         *flags,
     )
     assert _counts(result) == {"accepted": 3, "invalid": 1, "skipped": 5}
-    mended = failures.read_text(encoding="utf-8").replace("in_1Qa1,,", "in_1Qa1,,clk_ada")
-    failures.write_text(mended, encoding="utf-8")
+    fixed = failures.read_text(encoding="utf-8").replace("in_1Qa1,,", "in_1Qa1,,clk_ada")
+    failures.write_text(fixed, encoding="utf-8")
     result = program("sale", "--from-csv", str(failures), *flags)
     assert result.code == 0, result.stderr
     assert _counts(result) == {"accepted": 1}
 
 
 def test_a_run_of_a_preset_is_gone_on_with(program: Program) -> None:
-    """By its name, which needs no preset again, and by the same command: each order is sent once."""
+    """A preset's run is resumed by its id or by the same command, and each order is sent once."""
     flags = ("--preset", "shopify", "--skip-unattributed")
     first, _ = _replayed(program, "shopify.csv", *flags, "--limit", "1")
     assert _counts(first) == {"accepted": 1, "pending": 2, "skipped": 8}
@@ -435,7 +437,7 @@ def test_a_run_of_a_preset_is_gone_on_with(program: Program) -> None:
 
 
 def test_a_preset_is_suggested_and_never_applied(program: Program) -> None:
-    """A header that looks like an export gets a hint, whether it fails or would do without."""
+    """A header that matches a preset gets a hint, and the preset is not applied."""
     result = program("sale", "--from-csv", str(FIXTURES / "shopify.csv"), "--dry-run")
     assert result.code == 2
     assert "--preset shopify" in result.stderr
@@ -450,7 +452,7 @@ def test_a_preset_is_suggested_and_never_applied(program: Program) -> None:
 
 
 def test_presets_are_listed(program: Program) -> None:
-    """As a table and as JSON, each with what it reads."""
+    """``cms presets`` lists all presets as a table and as JSON."""
     result = program("presets")
     assert result.code == 0
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["preset", *NAMES]
@@ -460,7 +462,7 @@ def test_presets_are_listed(program: Program) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_preset_is_shown_ready_to_copy(program: Program, name: str) -> None:
-    """`cms presets NAME > mine.toml` is a mapping file that finds the very same events."""
+    """The output of ``cms presets NAME`` is a mapping file that yields the same events."""
     shown = program("presets", name)
     assert (shown.code, shown.stderr) == (0, "")
     copy = program.home / "mine.toml"
@@ -474,8 +476,8 @@ def test_a_preset_is_shown_ready_to_copy(program: Program, name: str) -> None:
     assert "click_id" in as_json["map"]
 
 
-def test_a_preset_that_is_none_is_told(program: Program) -> None:
-    """By `cms presets` and by --preset, with the nearest name."""
+def test_an_unknown_preset_names_the_closest(program: Program) -> None:
+    """An unknown preset exits with 2 and names the closest one."""
     for command in (("presets", "strpie"), ("sale", "--from-csv", "x.csv", "--preset", "strpie")):
         result = program(*command)
         assert result.code == 2
@@ -484,7 +486,7 @@ def test_a_preset_that_is_none_is_told(program: Program) -> None:
 
 
 def test_a_preset_is_for_sales(program: Program) -> None:
-    """A lead is not made of an order by mistake."""
+    """A preset for sales is refused for leads."""
     result = program("lead", "--from-csv", str(FIXTURES / "shopify.csv"), "--preset", "shopify", "--dry-run")
     assert result.code == 2
     assert "the preset shopify is for sales" in result.stderr
@@ -509,7 +511,7 @@ currency = "EUR"
 
 @pytest.fixture
 def shop(program: Program) -> Program:
-    """A file of sales under other names, and a mapping for it, in a file and in the config file."""
+    """Return the program with a file of sales, and a mapping for it as a file and in the config file."""
     (program.home / "sales.csv").write_text(SALES, encoding="utf-8")
     (program.home / "mine.toml").write_text(MAPPING, encoding="utf-8")
     table = MAPPING.replace("[map]", "[mappings.shop.map]").replace("[defaults]", "[mappings.shop.defaults]")
@@ -519,7 +521,7 @@ def shop(program: Program) -> Program:
 
 @pytest.mark.parametrize("mapping", ["mine.toml", "./mine.toml", "shop"])
 def test_a_mapping_makes_a_daily_job_one_short_command(shop: Program, mapping: str) -> None:
-    """--mapping takes a file, or the name of one kept in the config file."""
+    """``--mapping`` takes a file or the name of a mapping in the config file."""
     result = shop("sale", "--from-csv", "sales.csv", "--mapping", mapping, "--sandbox", "--json")
     assert result.code == 0, result.stderr
     (event,) = [each["event"] for each in shop("sandbox", "events", "--json").json]
@@ -535,7 +537,7 @@ def test_a_mapping_makes_a_daily_job_one_short_command(shop: Program, mapping: s
 
 
 def test_flags_override_single_fields_of_a_mapping(shop: Program) -> None:
-    """--map one field, an event flag one default; the rest stays."""
+    """``--map`` overrides one field of a mapping and an event flag one default; the rest stays."""
     result = shop(
         *("sale", "--from-csv", "sales.csv", "--mapping", "shop", "--dry-run", "--json"),
         *("--map", "invoice_id=Who", "--currency", "USD", "--where", "Bill!=b2"),
@@ -559,8 +561,8 @@ def test_flags_override_single_fields_of_a_mapping(shop: Program) -> None:
         (("--mapping", "mine.toml", "--preset", "stripe"), "--preset and --mapping contradict each other"),
     ],
 )
-def test_a_mapping_that_cannot_be_used_is_told(shop: Program, flags: tuple[str, ...], message: str) -> None:
-    """By file, line and key; nothing is sent."""
+def test_an_unusable_mapping_names_file_line_and_key(shop: Program, flags: tuple[str, ...], message: str) -> None:
+    """An unusable mapping exits with 2, naming file, line and key."""
     (shop.home / "bad.toml").write_text('[map]\namuont = "A"\n', encoding="utf-8")
     if "bad" in flags:
         shop.config.write_text("[mappings.bad]\n[mappings.bad.map]\nx = 'A'\n", encoding="utf-8")
@@ -571,7 +573,7 @@ def test_a_mapping_that_cannot_be_used_is_told(shop: Program, flags: tuple[str, 
 
 
 def test_a_mapping_in_the_config_file_has_to_be_a_table(program: Program) -> None:
-    """Anything else is told by every command, as other mistakes in the file are."""
+    """A mapping in the config file that is not a table is an error of every command."""
     program.config.write_text("[mappings]\nshop = 'x'\n", encoding="utf-8")
     result = program("config", "list")
     assert result.code == 2
@@ -579,7 +581,7 @@ def test_a_mapping_in_the_config_file_has_to_be_a_table(program: Program) -> Non
 
 
 def test_the_content_of_a_mapping_is_part_of_the_run(shop: Program, service: FaultServer) -> None:
-    """The same content under another name goes on with the run; other columns make another one."""
+    """The same mapping under another name continues the run; another mapping starts a new one."""
     shop.env.update(CMS_HOST=service.url, CMS_BEARER_TOKEN="tok_1")
     command = ("sale", "--from-csv", "sales.csv", "--rate", "none", "--json", "--mapping")
     first = shop(*command, "mine.toml")

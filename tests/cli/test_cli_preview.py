@@ -1,4 +1,4 @@
-"""The preview: complete in a pipe, fitted to a terminal, and the same for programs."""
+"""The preview of a replay: complete in a pipe, fitted to a terminal, and as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOPIFY = ("sale", "--from-csv", str(FIXTURES / "shopify.csv"), "--preset", "sho
 
 
 def test_a_pipe_gets_the_whole_preview(program: Program) -> None:
-    """Each field with its column and values, first events, skips, sums, refunds, dates, time; nothing is cut."""
+    """In a pipe the preview shows mapping, events, skips, sums, refunds, dates and time, without cuts."""
     result = program(*SHOPIFY, "--dry-run")
     assert result.code == 0
     shown = result.stderr
@@ -39,7 +39,7 @@ def test_a_pipe_gets_the_whole_preview(program: Program) -> None:
 
 
 def test_a_terminal_gets_one_that_fits(program: Program) -> None:
-    """80 columns hold every line; long columns and values are cut, events are broken between words."""
+    """On a terminal every line of the preview fits into 80 columns, and long values are cut."""
     question = "Send 3 sales to the sandbox? [y/N]"
     screen = program.on_terminal(*SHOPIFY, "--sandbox", typed=[(question, "y\n")])
     assert screen.code == 0
@@ -52,7 +52,7 @@ def test_a_terminal_gets_one_that_fits(program: Program) -> None:
 
 
 def test_programs_get_it_as_json(program: Program) -> None:
-    """The keys that scripts may rely on, with events as objects and sums in minor units."""
+    """The JSON preview has fixed keys, events as objects and sums in minor units."""
     found = program(*SHOPIFY, "--dry-run", "--json", "--currency", "EUR").json
     assert list(found)[-13:] == [
         *("seconds", "problems", "warnings", "mapping", "events", "skipped", "empty", "sums", "free", "refunded"),
@@ -64,7 +64,7 @@ def test_programs_get_it_as_json(program: Program) -> None:
 
 
 def test_a_run_without_a_terminal_sums_it_up(program: Program) -> None:
-    """No preview and no question in a log: the summary alone, a line each."""
+    """Without a terminal a replay writes the summary only, without a preview or a question."""
     result = program(*SHOPIFY, "--sandbox")
     assert result.code == 0
     assert "  to send: 3 rows\n  skipped: 8 rows\n  left out: further line item of an order: 4\n" in result.stderr
@@ -72,20 +72,20 @@ def test_a_run_without_a_terminal_sums_it_up(program: Program) -> None:
 
 
 def test_without_a_limit_the_time_is_what_the_service_takes(program: Program) -> None:
-    """Nothing is said to go at once, however many rows there are."""
+    """Without a rate limit the preview says "as fast as the service answers"."""
     result = program(*SHOPIFY, "--dry-run", "--rate", "none")
     assert "time: as fast as the service answers\n" in result.stderr
     assert "at once" not in result.stderr
 
 
 def test_values_with_commas_are_told_apart(program: Program) -> None:
-    """The amounts of a German account among the samples."""
+    """Sample values are quoted, so that decimal commas do not read as separators."""
     result = program("sale", "--from-csv", str(FIXTURES / "stripe_2020.csv"), "--preset", "stripe", "--dry-run")
     assert '"19,90", "1.200,00"\n' in result.stderr
 
 
 def test_the_time_at_the_limit_is_told(program: Program) -> None:
-    """A file that does not fit into one window takes as long as the limit makes it take."""
+    """The estimated time of a file that exceeds one window follows from the rate limit."""
     head = "click_id,event_name,customer_external_id,invoice_id,amount,currency,timestamp\n"
     rows = "".join(f"c,e,u{number},i{number},1,USD,2026-01-01\n" for number in range(181))
     (program.home / "sales.csv").write_text(head + rows, encoding="utf-8")
@@ -97,7 +97,7 @@ def test_the_time_at_the_limit_is_told(program: Program) -> None:
 
 
 def test_a_limit_is_told(program: Program) -> None:
-    """With --limit the preview counts the whole file and this invocation, at first and when the run is resumed."""
+    """With ``--limit`` the preview counts all pending rows and those of this invocation, also when it resumes."""
     head = "click_id,event_name,customer_external_id,invoice_id,amount,currency,timestamp\n"
     rows = "".join(f"c,e,u{number},i{number},1,USD,2026-01-01\n" for number in range(9))
     (program.home / "sales.csv").write_text(head + rows, encoding="utf-8")
@@ -108,7 +108,7 @@ def test_a_limit_is_told(program: Program) -> None:
 
 
 def test_samples_and_events_are_of_what_is_sent(program: Program) -> None:
-    """Three of each, however far apart they stand in the file; none of a row that repeats another."""
+    """Samples and events are the first three that will be sent, wherever they are in the file."""
     head = "click_id,event_name,customer_external_id,invoice_id,amount,currency,timestamp\n"
     rows = [f"{'' if number % 300 else number // 300},e,u,{number},5,USD,2026-01-01\n" for number in range(1201)]
     text = head + "".join([*rows, rows[0].replace("2026-01-01", "2020-01-01"), rows[300]])
@@ -121,7 +121,7 @@ def test_samples_and_events_are_of_what_is_sent(program: Program) -> None:
 
 
 def test_rows_without_a_time_are_counted(program: Program) -> None:
-    """A column of times with holes is told: the service would date those sales today."""
+    """Rows without a time get a warning with their number, since the service dates them now."""
     head = "click_id,event_name,customer_external_id,invoice_id,amount,currency,timestamp\n"
     text = f"{head}c,e,u,i,1,USD,\nc,e,u,j,1,USD,2026-01-01\n"
     (program.home / "sales.csv").write_text(text, encoding="utf-8")
@@ -130,7 +130,7 @@ def test_rows_without_a_time_are_counted(program: Program) -> None:
 
 
 def test_terminal_escapes_in_a_file_are_shown_as_text(program: Program) -> None:
-    """Column names and values of a file cannot draw on the terminal."""
+    """Escapes in column names and values are shown as text in the preview."""
     text = "click_id,event_name,customer_external_id,invoice_id,amount,currency,\x1b[31mx\nc,e,\x1b[2Ju,i,1,USD,y\n"
     (program.home / "sales.csv").write_text(text, encoding="utf-8")
     result = program("sale", "--from-csv", "sales.csv", "--dry-run", "--map", "customer_name=\x1b[31mx")

@@ -1,4 +1,4 @@
-"""The docs' list of commands is the program's, and the wheel puts the completions where the docs say."""
+"""The docs' command list, exit codes and completion paths match the program and the wheel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """Every command that does something, with the name that it is called by."""
+    """Yield each command with the name that it is called by."""
     for name, entry in app.info.cls.entries.items():  # type: ignore[union-attr]
         command = typer.main.get_command(import_module(entry.module).app)
         under = getattr(command, "commands", None)
@@ -31,7 +31,7 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def reference() -> str:
-    """The table as it has to stand in the docs."""
+    """Return the table of commands that the docs must contain."""
     lines = ["| command | what it does |", "| --- | --- |"]
     for name, command in commands():
         required = [param for param in command.params if param.param_type_name == "argument"]
@@ -40,8 +40,8 @@ def reference() -> str:
     return "\n".join(lines)
 
 
-def test_the_list_of_commands_is_the_program_s() -> None:
-    """The docs name every command, what it takes and what it is for, in the words of its help."""
+def test_the_docs_list_every_command() -> None:
+    """The docs list every command with its arguments and the purpose that its help gives."""
     text = (DOCS / "commands.md").read_text(encoding="utf-8")
     found = re.search(r"^\| command .*?\|$(?=\n\n)", text, re.MULTILINE | re.DOTALL)
 
@@ -50,7 +50,7 @@ def test_the_list_of_commands_is_the_program_s() -> None:
 
 
 def test_the_code_that_counts_is_the_first_of_the_docs() -> None:
-    """Of two codes that hold, the one that the docs name first is the exit code."""
+    """If several exit codes hold, the one that the docs name first is used."""
     section = (DOCS / "guarantees.md").read_text(encoding="utf-8").split("## Exit codes\n")[1].split("\n## ")[0]
     order = [int(code) for code in re.findall(r"\d+", section.partition("Where several hold, the first of")[2])]
 
@@ -61,7 +61,7 @@ def test_the_code_that_counts_is_the_first_of_the_docs() -> None:
 
 
 def test_the_wheel_brings_the_completions() -> None:
-    """Every completion script is in the wheel, under the name and in the folder where its shell looks."""
+    """The wheel installs every completion script at the place that the docs name."""
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     table = project.split("[tool.hatch.build.targets.wheel.shared-data]\n")[1].split("\n[")[0]
     placed = dict(re.findall(r'"(.+)" = "(.+)"', table))

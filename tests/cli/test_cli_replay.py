@@ -1,4 +1,4 @@
-"""A replay as a command: what is on stdout, what on stderr, what is asked, and how it ends."""
+"""``cms sale`` and ``cms lead`` with a file: output, questions, exit codes, and what ``cms runs`` shows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
 
 
 def row(number: int, **changes: object) -> str:
-    """Return one good line of sales, with changes."""
+    """Return a valid CSV line of a sale, with some values changed."""
     values = {
         "click_id": f"clk_{number}",
         "event_name": "purchase",
@@ -37,14 +37,14 @@ def row(number: int, **changes: object) -> str:
 
 @pytest.fixture
 def sales(tmp_path: Path) -> Path:
-    """A file of five good sales."""
+    """Return a file of five valid sales."""
     path = tmp_path / "sales.csv"
     path.write_text(HEADER + "".join(row(number) for number in range(5)), encoding="utf-8")
     return path
 
 
 def test_the_json_report_has_these_keys(online: Program, sales: Path) -> None:
-    """stdout of --json is one object with the keys that scripts rely on, and nothing else."""
+    """``--json`` writes one report object with the documented keys, and nothing else."""
     result = online("sale", "--from-csv", str(sales), "--json", "--rate", "none")
     assert result.code == 0, result.stderr
     assert list(result.json) == [
@@ -72,7 +72,7 @@ def test_the_json_report_has_these_keys(online: Program, sales: Path) -> None:
 
 
 def test_json_lines_have_these_keys(online: Program, sales: Path) -> None:
-    """--output jsonl writes a row as it settles, and the summary last."""
+    """``--output jsonl`` writes an object per row as it settles, and the summary last."""
     result = online("sale", "--from-csv", str(sales), "--output", "jsonl", "--rate", "none")
     *rows, summary = result.json_lines
     assert [list(each) for each in rows] == [
@@ -86,7 +86,7 @@ def test_json_lines_have_these_keys(online: Program, sales: Path) -> None:
 
 
 def test_the_example_is_tracked_in_the_sandbox(program: Program) -> None:
-    """The main job of the README: 40 sales are recorded, the repeated one once, and a table says so."""
+    """The README's example records 40 sales and reports the repeated one as a duplicate."""
     result = program("sale", "--from-csv", str(EXAMPLES / "sales.csv"), "--sandbox")
     assert result.code == 0, result.stderr
     assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [
@@ -102,7 +102,7 @@ def test_the_example_is_tracked_in_the_sandbox(program: Program) -> None:
 def test_everything_wrong_is_said_at_once_and_nothing_is_sent(
     online: Program, service: FaultServer, tmp_path: Path
 ) -> None:
-    """A file with bad rows is refused as a whole: each problem with its lines, nothing sent, nothing kept."""
+    """A file with bad rows exits with 2, names every problem with its lines, and sends nothing."""
     path = tmp_path / "bad.csv"
     bad = [row(1, amount="n/a"), row(2, currency="dollars"), row(3), row(4, amount="n/a"), row(5, click_id="")]
     path.write_text(HEADER + "".join(bad), encoding="utf-8")
@@ -124,7 +124,7 @@ def test_everything_wrong_is_said_at_once_and_nothing_is_sent(
 
 
 def test_the_good_rows_go_on_request(online: Program, service: FaultServer, tmp_path: Path) -> None:
-    """--skip-invalid sends what is good, and the exit code still tells of the rest."""
+    """``--skip-invalid`` sends the good rows and exits with 1."""
     path = tmp_path / "mixed.csv"
     path.write_text(HEADER + row(1, amount="-5") + row(2), encoding="utf-8")
     result = online("sale", "--from-csv", str(path), "--json", "--skip-invalid", "--rate", "none")
@@ -136,7 +136,7 @@ def test_the_good_rows_go_on_request(online: Program, service: FaultServer, tmp_
 def test_a_finished_run_sends_nothing_and_repeats_its_code(
     online: Program, service: FaultServer, sales: Path
 ) -> None:
-    """The same command again says that it is done, and ends as it did."""
+    """Repeating the command of a finished run sends nothing and exits with the same code."""
     first = online("sale", "--from-csv", str(sales), "--rate", "none")
     sent = len(service.requests)
     again = online("sale", "--from-csv", str(sales), "--rate", "none")
@@ -146,7 +146,7 @@ def test_a_finished_run_sends_nothing_and_repeats_its_code(
 
 
 def test_a_dry_run_needs_no_token_and_leaves_no_trace(program: Program, sales: Path) -> None:
-    """--dry-run shows mapping, sums and time, sends nothing, and writes nothing."""
+    """A dry run needs no token, reports counts and sums, and creates no state folder."""
     result = program("sale", "--from-csv", str(sales), "--dry-run", "--json")
     assert result.code == 0, result.stderr
     assert result.json["dry_run"] is True
@@ -157,7 +157,7 @@ def test_a_dry_run_needs_no_token_and_leaves_no_trace(program: Program, sales: P
 
 
 def test_a_terminal_is_asked_and_no_means_no(online: Program, service: FaultServer, sales: Path) -> None:
-    """On a terminal the preview comes with a question; without a yes nothing is sent and nothing kept."""
+    """On a terminal a replay asks; after "n" it exits with 2, and nothing is sent or stored."""
     screen = online.on_terminal("sale", "--from-csv", str(sales), typed=[("[y/N]", "n\n")])
     assert re.search("to send +5 rows", screen.text)
     host = online.env["CMS_HOST"].partition("//")[2]
@@ -168,7 +168,7 @@ def test_a_terminal_is_asked_and_no_means_no(online: Program, service: FaultServ
 
 
 def test_ctrl_c_at_the_question(online: Program, service: FaultServer, sales: Path) -> None:
-    """Ctrl-C where the preview asks ends with 130 on a line of its own; nothing is sent and nothing kept."""
+    """Ctrl-C at the question exits with 130 on a new line; nothing is sent or stored."""
     screen = online.on_terminal("sale", "--from-csv", str(sales), typed=[("[y/N]", "\x03")])
 
     assert screen.code == 130
@@ -178,39 +178,39 @@ def test_ctrl_c_at_the_question(online: Program, service: FaultServer, sales: Pa
 
 
 def test_a_terminal_that_says_yes_sees_the_table(online: Program, service: FaultServer, sales: Path) -> None:
-    """After a yes the rows go out and the report is drawn."""
+    """After "y" the rows are sent and the report is drawn."""
     screen = online.on_terminal("sale", "--from-csv", str(sales), "--rate", "none", typed=[("[y/N]", "y\n")])
     assert screen.code == 0
     assert "accepted" in screen.text
     assert len(service.requests) == 5
 
 
-def test_a_pipe_is_read_only_when_asked_for(online: Program, service: FaultServer, sales: Path) -> None:
-    """`--from-csv -` reads stdin, and knows the same bytes again."""
+def test_the_same_bytes_on_stdin_are_sent_once(online: Program, service: FaultServer, sales: Path) -> None:
+    """``--from-csv -`` reads stdin and sends the same bytes only once."""
     data = sales.read_bytes()
     assert online("sale", "--from-csv", "-", "--rate", "none", stdin=data).code == 0
     assert online("sale", "--from-csv", "-", "--rate", "none", stdin=data).code == 0
     assert len(service.requests) == 5
 
 
-def test_what_was_refused_can_be_mended_and_fed_back(online: Program, service: FaultServer, sales: Path) -> None:
-    """`cms runs failures` gives the refused rows in the input's own columns, and the file is taken as it is."""
+def test_refused_rows_can_be_fed_back(online: Program, service: FaultServer, sales: Path) -> None:
+    """``cms runs failures`` writes refused rows in the input's columns, and they can be fed back."""
     service.script(json_reply(422, {"success": False, "error": "no such click", "statusCode": 422}))
     result = online("sale", "--from-csv", str(sales), "--json", "--rate", "none", "--concurrency", "1")
     assert result.code == 1
     assert result.json["problems"][0]["message"] == "no such click"
     failures = online("runs", "failures", result.json["run"])
     assert failures.stdout.splitlines()[0] == HEADER.strip() + ",_line,_status,_error"
-    mended = online.home / "mended.csv"
-    mended.write_text(failures.stdout, encoding="utf-8")
-    again = online("sale", "--from-csv", str(mended), "--json", "--rate", "none")
+    fixed = online.home / "fixed.csv"
+    fixed.write_text(failures.stdout, encoding="utf-8")
+    again = online("sale", "--from-csv", str(fixed), "--json", "--rate", "none")
     assert again.json["counts"]["accepted"] == 1
     assert again.json["total"] == 1
 
 
 @pytest.mark.parametrize("encoding", ["", "cp1252", "utf-16"])
 def test_failures_are_written_as_the_input_is_read(online: Program, service: FaultServer, encoding: str) -> None:
-    """The flags that read the input read `cms runs failures ID > FILE`, whatever the locale: no name is garbled."""
+    """``cms runs failures`` writes in the encoding of the input, whatever the locale."""
     service.script(json_reply(422, {"success": False, "error": "größer \u2192"}))
     text = HEADER.replace("\n", ",customer_name\n") + row(1, currency="EUR,Jürgen")
     (online.home / "in.csv").write_text(text, encoding=encoding or "utf-8")
@@ -224,12 +224,12 @@ def test_failures_are_written_as_the_input_is_read(online: Program, service: Fau
 
 
 def test_a_run_whose_file_is_still_being_read(online: Program) -> None:
-    """It can be looked at, and so can what a kill left of it; no journal is called damaged for it."""
+    """``cms runs show`` shows the problems found so far of a run whose file is still being read."""
     bad = "".join(row(number, currency="EURO") for number in range(7))
     (online.home / "in.csv").write_text(HEADER + bad + row(9))
     name = online("sale", "--from-csv", "in.csv", "--skip-invalid", "--json").json["run"]
     with closing(sqlite3.connect(online.state / "journal.sqlite3")) as db, db:
-        # As it is until all rows are written: how long the file beside the journal will be is not known yet.
+        # Until all rows are staged, the journal does not hold the final size of the file with the row texts.
         db.execute("UPDATE runs SET state = 'staging', latest = 0, counts = NULL, texts_size = 0")
     shown = online("runs", "show", name)
     assert shown.code == 0, shown.stderr
@@ -243,7 +243,7 @@ def test_a_run_whose_file_is_still_being_read(online: Program) -> None:
 
 
 def test_runs_are_listed_shown_and_pruned(online: Program, sales: Path) -> None:
-    """`cms runs` knows what was replayed, and forgets it when told to."""
+    """``cms runs`` lists and shows finished runs, and ``prune`` removes them."""
     name = online("sale", "--from-csv", str(sales), "--json", "--rate", "none").json["run"]
     assert [run["run"] for run in online("runs", "list", "--json").json] == [name]
     shown = online("runs", "show", name, "--json").json
@@ -254,7 +254,7 @@ def test_runs_are_listed_shown_and_pruned(online: Program, sales: Path) -> None:
 
 
 def test_a_decimal_sign_that_is_none_is_refused(program: Program, sales: Path) -> None:
-    """--decimal is checked by its own name, also for a file of whole numbers that would not show it."""
+    """An invalid ``--decimal`` is an error, even for a file of whole numbers."""
     wrong = program("sale", "--from-csv", str(sales), "--decimal", "x", "--dry-run")
     right = program("sale", "--from-csv", str(sales), "--decimal", ",", "--dry-run")
 
@@ -263,7 +263,7 @@ def test_a_decimal_sign_that_is_none_is_refused(program: Program, sales: Path) -
 
 
 def test_flags_of_a_file_are_for_a_file(online: Program) -> None:
-    """A replay's flag without a file is an error that names it."""
+    """Replay flags without a file exit with 2 and are named."""
     result = online("sale", "--limit", "5", "--fresh")
     assert result.code == 2
     assert "--limit, --fresh" in result.stderr
@@ -271,7 +271,7 @@ def test_flags_of_a_file_are_for_a_file(online: Program) -> None:
 
 @pytest.mark.parametrize("flags", [("--failures",), ("--results",)])
 def test_the_input_is_never_written_to(online: Program, sales: Path, flags: tuple[str, ...]) -> None:
-    """An output path that is the input is refused, also by another name."""
+    """An output path that is the input, however it is spelled, exits with 2."""
     link = sales.with_name("link.csv")
     shutil.copy(sales, link)
     before = sales.read_bytes()
@@ -281,7 +281,7 @@ def test_the_input_is_never_written_to(online: Program, sales: Path, flags: tupl
 
 
 def test_leads_of_a_file_keep_their_order(online: Program, service: FaultServer, tmp_path: Path) -> None:
-    """`cms lead --from-csv` sends a deferred set-up before the follow-ups of its customer."""
+    """A customer's deferred lead is sent before the follow-ups of the same file."""
     path = tmp_path / "leads.csv"
     lines = ["event_name,customer_external_id,click_id,mode,timestamp"]
     for customer in range(6):
@@ -298,7 +298,7 @@ def test_leads_of_a_file_keep_their_order(online: Program, service: FaultServer,
 
 
 def test_the_next_command_can_be_copied(program: Program, sales: Path) -> None:
-    """The command to resume with repeats the flags that it needs, and works as it stands."""
+    """The printed resume command repeats the flags that it needs and works when copied."""
     folder = ("--state-dir", str(sales.parent / "my state"))
     first = program("sale", "--from-csv", str(sales), "--yes", "--sandbox", "--limit", "1", *folder)
     left = next(line for line in first.stderr.splitlines() if "resume with: " in line)
@@ -309,10 +309,10 @@ def test_the_next_command_can_be_copied(program: Program, sales: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--skip-invalid",)])
-def test_a_row_that_could_not_be_read_is_not_mended_by_being_written(
+def test_an_unreadable_row_stays_invalid_in_a_failures_file(
     online: Program, service: FaultServer, flags: tuple[str, ...]
 ) -> None:
-    """A failures file fed back as it is: what was too short for its header, or ill quoted, is so still."""
+    """A row that is too short or badly quoted stays invalid in a failures file until it is fixed."""
     broken = ["c,buy,u,i1,100,USD,2026-01-01,Jo\n", 'c,"buy"er,u,i2,100,USD,2026-01-01,Jo,\n']
     (online.home / "in.csv").write_text(
         HEADER.strip() + ",timestamp,customer_name,note\n" + "".join(broken), encoding="utf-8"
@@ -327,15 +327,15 @@ def test_a_row_that_could_not_be_read_is_not_mended_by_being_written(
         "has 8 cells where the header has 9",
         "has text after a closing quote",
     ]
-    for unmended, mended in [*((note, "") for note in notes), ('"""buy""er"', "buyer")]:
-        text = text.replace(unmended, mended)
-    (online.home / "mended.csv").write_text(text, encoding="utf-8")
-    assert online(*sale, "--from-csv", "mended.csv").code == 0
+    for broken_text, fixed_text in [*((note, "") for note in notes), ('"""buy""er"', "buyer")]:
+        text = text.replace(broken_text, fixed_text)
+    (online.home / "fixed.csv").write_text(text, encoding="utf-8")
+    assert online(*sale, "--from-csv", "fixed.csv").code == 0
     assert [each.json["eventName"] for each in service.requests] == ["buy", "buyer"]
 
 
 def test_a_profile_with_a_state_folder_of_its_own(program: Program, sales: Path) -> None:
-    """Every command that looks into the state folder takes --profile, and what is to be copied has it."""
+    """Every command that uses the state folder takes ``--profile``, and printed commands repeat it."""
     program.config.write_text('[profiles.shop]\nstate_dir = "shop-state"\ntoken = "tok_12345"\n')
     del program.env["CMS_STATE_DIR"]
     shop = ("--profile", "shop")
@@ -359,7 +359,7 @@ def test_a_profile_with_a_state_folder_of_its_own(program: Program, sales: Path)
 
 
 def test_quiet_leaves_only_the_exit_code(online: Program, sales: Path) -> None:
-    """A dry run and a replay print nothing with -q; --json prints its document all the same."""
+    """``-q`` leaves a dry run and a replay without output, unless ``--json`` is given."""
     for flags in (("--dry-run",), ("--yes",)):
         result = online("sale", "--from-csv", str(sales), *flags, "-q")
         assert (result.code, result.stdout, result.stderr) == (0, "", "")

@@ -1,4 +1,4 @@
-"""The stand-in from the command line: inside a command, and as a server."""
+"""The sandbox on the command line: ``--sandbox`` inside a command, and ``cms sandbox`` as a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SALE = (
 
 
 def test_a_deferred_lead_and_its_follow_up(program: Program) -> None:
-    """--sandbox needs no token, keeps its store between commands, and resolves a follow-up to the first click."""
+    """``--sandbox`` needs no token, and its store connects a follow-up to an earlier deferred lead."""
     first = program(*LEAD, "--click-id", "id_1", "--deferred", "--sandbox", "--json")
     second = program(*LEAD, "--sandbox", "--json")
     stranger = program("lead", "--event-name", "a", "--customer-external-id", "nobody", "--sandbox", "--json")
@@ -38,7 +38,7 @@ def test_a_deferred_lead_and_its_follow_up(program: Program) -> None:
 
 
 def test_an_invoice_counts_once(program: Program) -> None:
-    """The same sale twice is one event: the second is a duplicate, which is fine."""
+    """A sale sent twice is recorded once; the second is answered 409 and exits with 0."""
     first, second = program(*SALE, "--sandbox"), program(*SALE, "--sandbox", "--json")
 
     assert (first.code, second.code) == (0, 0)
@@ -47,13 +47,13 @@ def test_an_invoice_counts_once(program: Program) -> None:
 
 
 def test_a_dry_run_leaves_the_sandbox_alone(program: Program) -> None:
-    """--dry-run with --sandbox starts nothing and writes nothing."""
+    """``--dry-run --sandbox`` sends nothing and creates no state folder."""
     assert program(*SALE, "--sandbox", "--dry-run").code == 0
     assert not program.state.exists()
 
 
 def test_events_are_shown_and_filtered(program: Program) -> None:
-    """`cms sandbox events` shows a table, filtered by what it is asked for; nothing is no error."""
+    """``cms sandbox events`` lists events, filtered by kind or click; an empty list exits with 0."""
     empty = program("sandbox", "events")
     program(*SALE, "--sandbox")
     program(*LEAD, "--click-id", "id_2", "--sandbox")
@@ -71,7 +71,7 @@ def test_events_are_shown_and_filtered(program: Program) -> None:
 
 
 def test_what_to_copy_finds_the_store_again(program: Program) -> None:
-    """The command that shows what came in has the --state-dir that was given."""
+    """The printed ``cms sandbox events`` command repeats the given ``--state-dir``."""
     folder = program.home / "another folder"
     result = program(*LEAD, "--click-id", "id_1", "--sandbox", "--state-dir", str(folder))
     told = result.stderr.partition("See what was received: cms ")[2].splitlines()[0]
@@ -80,7 +80,7 @@ def test_what_to_copy_finds_the_store_again(program: Program) -> None:
 
 
 def test_reset_forgets_events_and_replays(program: Program) -> None:
-    """`cms sandbox reset` empties the store and removes the journal that lies beside it, and nothing above."""
+    """``cms sandbox reset`` empties the store and removes its journal, but not the one of real replays."""
     program(*SALE, "--sandbox")
     journal, kept = program.state / "sandbox" / "journal.sqlite3", program.state / "journal.sqlite3"
     for file in (journal, kept):
@@ -95,7 +95,7 @@ def test_reset_forgets_events_and_replays(program: Program) -> None:
 
 
 def test_reset_forgets_nothing_else(program: Program) -> None:
-    """The sandbox's folder may be that of a project (--state-dir .): what cms has not written there stays."""
+    """``cms sandbox reset`` removes only files that cms wrote, since the folder may be a project's."""
     folder = program.state / "sandbox"
     folder.mkdir(parents=True)
     theirs = [
@@ -115,7 +115,7 @@ def test_reset_forgets_nothing_else(program: Program) -> None:
 
 
 def test_a_store_that_is_none(program: Program) -> None:
-    """A file that is no store is left as it is: exit 3, naming it."""
+    """A file that is not a store exits with 3, is named, and stays unchanged."""
     other = program.home / "notes.txt"
     other.write_text("not a database" * 20)
 
@@ -128,7 +128,7 @@ def test_a_store_that_is_none(program: Program) -> None:
 
 @pytest.mark.parametrize("named", [True, False], ids=["--db", "the usual one"])
 def test_a_store_of_another_version(program: Program, named: bool) -> None:
-    """The way out that is named is of this store, and not of another one that is still good."""
+    """A store of another version exits with 3 and names the reset command for that very store."""
     program(*LEAD, "--click-id", "id_1", "--sandbox")
     usual = program.state / "sandbox" / "sandbox.sqlite3"
     store = program.home / "other store.sqlite3" if named else usual
@@ -159,7 +159,7 @@ def finish(server: subprocess.Popen[str], number: int) -> tuple[str, str]:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_serve_answers_until_it_is_told_to_end(program: Program, number: int) -> None:
-    """The first line of stdout is the URL, and it answers there; Ctrl-C or SIGTERM is its normal end, exit 0."""
+    """``serve`` prints its URL first and answers there until Ctrl-C or SIGTERM, which exit with 0."""
     server = program.start("sandbox", "serve", "--port", "0")
     try:
         assert server.stdout is not None
@@ -174,7 +174,7 @@ def test_serve_answers_until_it_is_told_to_end(program: Program, number: int) ->
 
 
 def look(url: str) -> int:
-    """The status of what the page asks for again and again."""
+    """Return the status of the page's request for news."""
     with closing(http.client.HTTPConnection(url.partition("//")[2], timeout=30)) as connection:
         connection.request("GET", "/_sandbox/overview")
         return connection.getresponse().status
@@ -182,7 +182,7 @@ def look(url: str) -> int:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_server_that_is_watched_shares_its_store_with_commands(program: Program) -> None:
-    """Nothing is lost when a command comes to the store and goes while somebody looks at the server's page."""
+    """Commands and a server share a store without losing an event while the page is open."""
     server = program.start("sandbox", "serve", "--port", "0")
     try:
         assert server.stdout is not None
@@ -205,8 +205,8 @@ def test_a_server_that_is_watched_shares_its_store_with_commands(program: Progra
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_serve_is_cruel_on_request(program: Program) -> None:
-    """Its faults and limits are flags; --json tells URL and store on one line."""
+def test_serve_takes_faults_and_limits(program: Program) -> None:
+    """``serve`` takes faults and limits as flags; ``--json`` prints the URL on one line."""
     server = program.start(
         "sandbox", "serve", "--port", "0", "--fault", "lead.422", "--rate-limit", "1/m", "--json"
     )
@@ -225,8 +225,8 @@ def test_serve_is_cruel_on_request(program: Program) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_serve_is_choosy_about_tokens(program: Program) -> None:
-    """--token accepts one alone, and --token-requests lets it expire; what is told to copy has the token."""
+def test_serve_checks_and_expires_tokens(program: Program) -> None:
+    """``--token`` rejects all other tokens, ``--token-requests`` lets it expire, and the printed command has it."""
     server = program.start("sandbox", "serve", "--port", "0", "--token", "t$1", "--token-requests", "2")
     try:
         assert server.stdout is not None
@@ -260,8 +260,8 @@ def test_serve_is_choosy_about_tokens(program: Program) -> None:
         (("--port", "70000"), 2),
     ],
 )
-def test_what_serve_cannot_do(program: Program, flags: tuple[str, ...], code: int) -> None:
-    """A wrong option ends at once, before anything answers, in words that say how to write it."""
+def test_wrong_options_of_serve(program: Program, flags: tuple[str, ...], code: int) -> None:
+    """An invalid option of ``serve`` exits with 2 before the server starts."""
     result = program("sandbox", "serve", *flags)
 
     assert (result.code, result.stdout) == (code, "")
@@ -269,7 +269,7 @@ def test_what_serve_cannot_do(program: Program, flags: tuple[str, ...], code: in
 
 
 def test_a_port_that_is_taken(program: Program) -> None:
-    """A port that somebody else has ends with 3 and names the way out."""
+    """A port in use exits with 3 and suggests ``--port 0``."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -1,4 +1,4 @@
-"""State that machines share in PostgreSQL, as people see it: the real program, a state folder for each machine."""
+"""State shared in PostgreSQL, seen by the user of the real program; each machine has its own state folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def jwt(subject: str) -> str:
 
 @pytest.fixture
 def machines(tmp_path: Path, service: FaultServer, shared: str) -> tuple[Program, Program]:
-    """Two machines that share an account, and the database of its state."""
+    """Return two machines that share an account through a database."""
     found = []
     for name in ("one", "two"):
         home = tmp_path / name
@@ -47,7 +47,7 @@ def machines(tmp_path: Path, service: FaultServer, shared: str) -> tuple[Program
 def test_what_one_machine_sent_the_other_does_not(
     machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
 ) -> None:
-    """The same file is finished, an overlapping one sends its new rows, and neither folder holds a journal."""
+    """Sales that one machine has sent are not sent by another, and neither writes a local journal."""
     one, two = machines
     first, second = sales(tmp_path, range(3)), sales(tmp_path, range(1, 5), "more.csv")
 
@@ -62,7 +62,7 @@ def test_what_one_machine_sent_the_other_does_not(
 def test_a_run_is_gone_on_with_on_another_machine(
     machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
 ) -> None:
-    """Without its file, by its ID or with all others; ``runs list`` shows it on both."""
+    """A run is listed and resumed on another machine, without its file."""
     one, two = machines
     path = Path(sales(one.home, range(4)))
     assert one("sale", "--from-csv", str(path), "--yes", "--limit", "1").code == 0
@@ -80,7 +80,7 @@ def test_a_run_is_gone_on_with_on_another_machine(
 def test_a_token_that_is_no_jwt_needs_a_name_for_its_account(
     machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
 ) -> None:
-    """Two machines may call different accounts ``default``; a JWT says itself whose it is, whatever its name."""
+    """An opaque token needs CMS_ACCOUNT; a JWT is an account by itself, whatever that variable says."""
     one, two = machines
     path = sales(tmp_path, range(2))
     for command in (("sale", "--from-csv", path, "--yes"), ("sale", "--from-csv", path, "--dry-run")):
@@ -101,7 +101,7 @@ def test_a_token_that_is_no_jwt_needs_a_name_for_its_account(
 def test_a_run_of_another_account_is_not_gone_on_with(
     machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
 ) -> None:
-    """Neither under another name nor under another JWT."""
+    """Resuming a run of another account exits with 2 and names its account."""
     one, two = machines
     assert one("sale", "--from-csv", sales(tmp_path, range(2)), "--yes", "--limit", "1").code == 0
     (run,) = one("runs", "list", "--json").json
@@ -114,7 +114,7 @@ def test_a_run_of_another_account_is_not_gone_on_with(
 
 
 def test_a_database_that_is_not_there(online: Program, service: FaultServer) -> None:
-    """Exit 3, nothing sent, nothing kept in the folder instead; the password is in no message."""
+    """An unreachable database exits with 3; nothing is sent, no local state is made, no password shown."""
     path = sales(online.home, range(2))
     env = {"CMS_STATE_URL": NOWHERE, "CMS_ACCOUNT": "shop"}
     for command in (
@@ -134,7 +134,7 @@ def test_a_database_that_is_not_there(online: Program, service: FaultServer) -> 
 
 
 def test_what_needs_no_database(online: Program, service: FaultServer) -> None:
-    """A dry run says that it did not look; a single event and the sandbox do not ask."""
+    """A dry run, a single event and the sandbox work without the database; the dry run warns."""
     path = sales(online.home, range(2))
     env = {"CMS_STATE_URL": NOWHERE}
     event = "--click-id c --event-name e --customer-external-id u --invoice-id i --amount 1 --currency eur"
@@ -148,7 +148,7 @@ def test_what_needs_no_database(online: Program, service: FaultServer) -> None:
 
 
 def test_a_dry_run_decides_by_what_other_machines_sent(machines: tuple[Program, Program], tmp_path: Path) -> None:
-    """And writes nothing into the database."""
+    """A dry run counts other machines' sales as duplicates and writes nothing into the database."""
     one, two = machines
     one("sale", "--from-csv", sales(tmp_path, range(3)), "--yes")
 
@@ -159,7 +159,7 @@ def test_a_dry_run_decides_by_what_other_machines_sent(machines: tuple[Program, 
 
 
 def test_the_tables_are_made_once_and_by_init_only(online: Program, service: FaultServer, database: str) -> None:
-    """A replay before is exit 3 and names the command; the status says so, before and after."""
+    """Only ``cms state init`` creates the tables, once; before that a replay exits with 3 and names it."""
     path = sales(online.home, range(2))
     env = {"CMS_STATE_URL": database, "CMS_ACCOUNT": "shop"}
 
@@ -179,7 +179,7 @@ def test_the_tables_are_made_once_and_by_init_only(online: Program, service: Fau
 
 
 def test_a_database_administrator_may_make_the_tables(online: Program, database: str) -> None:
-    """``--print`` shows SQL that makes them, and the rights that a replay needs; these alone are enough."""
+    """``--print`` shows the SQL for the tables and the grants, which suffice for replays."""
     import psycopg
 
     script = online("state", "init", "--print").stdout
@@ -201,14 +201,14 @@ def test_a_database_administrator_may_make_the_tables(online: Program, database:
             db.execute(grants)
             assert online("sale", "--from-csv", path, "--yes", env=env).code == 0
             assert online("runs", "prune", env=env).code == 0
-            assert online("state", "init", env=env).code == 0  # there is nothing to do
+            assert online("state", "init", env=env).code == 0  # the tables exist already
         finally:
             db.execute(f"DROP OWNED BY {role}")
             db.execute(f"DROP ROLE {role}")
 
 
 def test_init_without_the_right_to_make_tables(online: Program, database: str) -> None:
-    """It says whom to ask, and for what."""
+    """``init`` without the right to create tables exits with 3 and suggests ``--print`` for an administrator."""
     import psycopg
 
     role = f"guest_{urlsplit(database).path[-12:]}"
@@ -224,10 +224,10 @@ def test_init_without_the_right_to_make_tables(online: Program, database: str) -
     assert "cms state init --print" in refused.stderr
 
 
-def test_prune_forgets_one_s_own_account_only(
+def test_prune_keeps_other_accounts(
     machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
 ) -> None:
-    """Others' runs and ledgers in the same database stay."""
+    """``prune --ledger`` removes runs and ledger of its own account and keeps those of others."""
     one, two = machines
     two.env["CMS_ACCOUNT"] = "other"
     path = sales(tmp_path, range(2))
@@ -237,7 +237,7 @@ def test_prune_forgets_one_s_own_account_only(
     assert "1 run removed" in one("runs", "prune", "--ledger", "--yes").stderr
     assert len(one("runs", "list", "--json").json) == 1
     assert one("sale", "--from-csv", path, "--yes").code == 0
-    assert len(service.requests) == 6  # which "shop" had forgotten
+    assert len(service.requests) == 6  # sent again, since the ledger of "shop" is gone
 
     assert two("runs", "prune").code == 0
     assert two("sale", "--from-csv", path, "--yes", "--json").json["counts"]["duplicate"] == 2
@@ -246,7 +246,7 @@ def test_prune_forgets_one_s_own_account_only(
 
 @pytest.mark.parametrize("value", ["mysql://host/db", "host", "postgresql"])
 def test_a_url_that_is_none(online: Program, service: FaultServer, value: str) -> None:
-    """The error names the variable and an example, and not the value, which may hold a password."""
+    """An invalid CMS_STATE_URL exits with 2 and names the variable."""
     result = online("sale", "--from-csv", sales(online.home, range(1)), "--yes", env={"CMS_STATE_URL": value})
 
     assert result.code == 2
@@ -257,7 +257,7 @@ def test_a_url_that_is_none(online: Program, service: FaultServer, value: str) -
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no bytes in its environment")
 @pytest.mark.parametrize("value", ["postgresql://u:s3cret@h/d\udcff", "postgresql://u:s3%zzcret@h/d"])
 def test_a_url_that_the_driver_cannot_read(online: Program, service: FaultServer, value: str) -> None:
-    """It is no failure of the program, and the password in it is not shown."""
+    """A URL that the driver rejects exits with 3, and its password is not shown."""
     result = online("sale", "--from-csv", sales(online.home, range(1)), "--yes", env={"CMS_STATE_URL": value})
 
     assert result.code == 3
@@ -267,7 +267,7 @@ def test_a_url_that_the_driver_cannot_read(online: Program, service: FaultServer
 
 
 def test_the_config_file_names_the_database(machines: tuple[Program, Program], shared: str, tmp_path: Path) -> None:
-    """Of a profile too; its password is shown nowhere, and others may not read it."""
+    """``state_url`` in the config file is used; its password is masked, and a readable file gets a warning."""
     one, _ = machines
     del one.env["CMS_STATE_URL"], one.env["CMS_ACCOUNT"]
     with_password = shared.replace("cms@", "cms:p%C3%A4ssword-of-mine@")
@@ -290,7 +290,7 @@ def test_the_config_file_names_the_database(machines: tuple[Program, Program], s
 
 
 def test_a_plain_line_to_another_machine_gets_a_warning(online: Program, service: FaultServer) -> None:
-    """``sslmode=disable`` is obeyed, and said; a name that nobody has stands for the other machine."""
+    """``sslmode=disable`` with a remote database is obeyed and gets a warning."""
     url = "postgresql://cms@db.invalid/cms?sslmode=disable"
     result = online(
         "sale",
@@ -310,7 +310,7 @@ def test_a_plain_line_to_another_machine_gets_a_warning(online: Program, service
 def test_a_run_whose_machine_died_is_waited_for_visibly(
     machines: tuple[Program, Program], service: FaultServer, shared: str, terminal: bool
 ) -> None:
-    """Whether its lease is renewed takes a while to see: meanwhile another one says what it waits for."""
+    """A replay says that it waits for the lease of a killed machine, and then sends the rest."""
     import psycopg
 
     one, two = machines
@@ -319,7 +319,7 @@ def test_a_run_whose_machine_died_is_waited_for_visibly(
     with one.start("sale", "--from-csv", path, "--yes") as process:
         assert service.wait_for(lambda: len(service.requests) == 1)
         process.kill()
-    with psycopg.connect(shared) as db:  # sooner than in half a minute
+    with psycopg.connect(shared) as db:  # shortens the lease, which would last 30 s
         db.execute("UPDATE cms.leases SET until = extract(epoch FROM clock_timestamp()) + 4")
 
     command = ("sale", "--from-csv", path, "--yes")
@@ -339,7 +339,7 @@ def test_a_run_whose_machine_died_is_waited_for_visibly(
 def test_ctrl_c_while_the_database_is_gone(
     machines: tuple[Program, Program], service: FaultServer, postgres: Postgres
 ) -> None:
-    """The terminal says what is waited for; Ctrl-C ends it with 130, and the same command sends the rest."""
+    """Ctrl-C during a database outage exits with 130, and the same command sends the rest later."""
     if not isinstance(postgres, OwnPostgres):
         pytest.skip("the server is not ours to stop")
     one, two = machines
@@ -360,4 +360,4 @@ def test_ctrl_c_while_the_database_is_gone(
     assert two("sale", "--from-csv", path, "--yes", "--rate", "none").code == 0
     invoices = Counter(request.json["invoiceId"] for request in service.requests)
     assert len(invoices) == 40
-    assert sum(invoices.values()) <= 41  # an answer that could not be written is asked for again, and deduped
+    assert sum(invoices.values()) <= 41  # a sale whose answer was not stored is sent again

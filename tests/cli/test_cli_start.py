@@ -1,4 +1,4 @@
-"""The first screen, help, wrong commands, and what starting costs."""
+"""The first screen, help pages, mistyped commands, and the imports at start-up."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ PAGES = [
 
 
 def test_version(program: Program) -> None:
-    """`cms --version` and -V name the version, whatever comes after."""
+    """``cms --version`` and ``-V`` print the version and ignore what follows."""
     assert program.spawn("--version").stdout == program("-V").stdout == f"cms {__version__}\n"
     assert program("--version", "lead").stdout == f"cms {__version__}\n"
 
 
 def test_the_first_screen_says_where_to_begin(program: Program) -> None:
-    """`cms` alone is `cms --help`: a command to try and every other, in 80x24, and no error."""
+    """``cms`` alone shows every command and a first one to try, within 80x24, and exits with 0."""
     result = program()
 
     assert program("--help") == program("-h") == program("help") == result
@@ -52,7 +52,7 @@ def test_the_first_screen_says_where_to_begin(program: Program) -> None:
 
 
 def test_the_first_screen_can_be_followed(program: Program) -> None:
-    """From `cms`, by what the screens themselves say, to a lead and a sale that the sandbox has."""
+    """The commands on the first screen and the sale page lead to a lead and a sale in the sandbox."""
     tried = [
         line.split()[1:] for line in program().stdout.partition("Then for real")[0].splitlines() if "  cms " in line
     ]
@@ -71,7 +71,7 @@ def test_the_first_screen_can_be_followed(program: Program) -> None:
 
 @pytest.mark.parametrize("name", ["lead", "sale"])
 def test_the_examples_of_a_page_can_be_sent(program: Program, name: str) -> None:
-    """Every example of an event on a help page passes its checks as it stands there."""
+    """Every example of a single event on a help page passes all checks."""
     page = program(name, "--help").stdout.partition("Examples:")[2].replace("\\\n", " ")
     examples = [
         line.split()[1:] for line in page.splitlines() if line.startswith("  cms ") and "--from" not in line
@@ -84,7 +84,7 @@ def test_the_examples_of_a_page_can_be_sent(program: Program, name: str) -> None
 
 @pytest.mark.parametrize("page", PAGES, ids=" ".join)
 def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
-    """Help in a pipe is plain text that fits 80 columns: usage first, every flag explained, examples last."""
+    """A help page in a pipe is plain text of 80 columns: usage, an explanation per flag, examples."""
     result = program(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help")
 
     assert (result.code, result.stderr) == (0, "")
@@ -98,7 +98,7 @@ def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
 
 
 def test_help_names_the_defaults_that_hold(program: Program) -> None:
-    """A default named on a help page is the one that the program uses."""
+    """The defaults on the help page are those that the program uses."""
     page = " ".join(program("sale", "--help-all").stdout.split())
 
     assert f"Requests in flight at once, {Delivery().concurrency} by default." in page
@@ -110,7 +110,7 @@ def test_help_names_the_defaults_that_hold(program: Program) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page and page not in GROUPS], ids=" ".join)
 def test_every_command_takes_the_flags_of_output(program: Program, page: tuple[str, ...]) -> None:
-    """A script may give -q and --no-color to whatever it runs."""
+    """Every command takes ``-q`` and ``--no-color``."""
     flags = program(*page, "--help-all" if page in (("lead",), ("sale",)) else "--help").stdout
 
     assert "-q, --quiet" in flags
@@ -118,26 +118,26 @@ def test_every_command_takes_the_flags_of_output(program: Program, page: tuple[s
 
 
 def test_short_help(program: Program) -> None:
-    """-h works wherever --help does."""
+    """``-h`` works like ``--help``."""
     assert program("lead", "-h").stdout == program("lead", "--help").stdout
     assert program("sandbox", "serve", "-h").code == 0
 
 
 @pytest.mark.parametrize("group", ["auth", "config", "sandbox"])
 def test_a_group_alone_shows_its_page(program: Program, group: str) -> None:
-    """A command that needs another after it shows its help, and that is no error."""
+    """A command group without a subcommand shows its help."""
     assert program(group) == program(group, "--help")
 
 
 @pytest.mark.parametrize("arguments", [*((name, "--help") for name in COMMANDS), ("leed",)], ids=" ".join)
 def test_a_process_of_its_own_changes_nothing(program: Program, arguments: tuple[str, ...]) -> None:
-    """Started as a process, every command says and ends with what it does within the process of these tests."""
+    """The program answers the same as a process and inside the test process."""
     assert program.spawn(*arguments) == program(*arguments)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_purposes_agree(name: str) -> None:
-    """The purpose on the first screen is the first line of the command's own help."""
+    """A command's purpose on the first screen is the first line of its help."""
     assert (LOADED[name].help or "").partition("\n\n")[0].replace("\n", " ") == ENTRIES[name].purpose
 
 
@@ -168,7 +168,7 @@ def test_purposes_agree(name: str) -> None:
     ids=" ".join,
 )
 def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: str) -> None:
-    """A wrong command or flag ends with 2; stderr says what is wrong, what is meant and where to look."""
+    """A mistyped command or flag exits with 2 and says what is wrong, what was meant and where to look."""
     result = program(*arguments)
 
     assert (result.code, result.stdout) == (2, "")
@@ -189,7 +189,7 @@ def test_what_is_mistyped(program: Program, arguments: tuple[str, ...], said: st
     ids=str,
 )
 def test_a_flag_before_its_command(program: Program, arguments: tuple[str, ...], page: str) -> None:
-    """A flag that other tools take in front is told its place, and nothing else is guessed."""
+    """A flag before its command exits with 2, and the error shows where it goes."""
     result = program(*arguments)
 
     flag = next(word for word in arguments if word.startswith("-"))
@@ -199,14 +199,14 @@ def test_a_flag_before_its_command(program: Program, arguments: tuple[str, ...],
 
 @pytest.mark.parametrize("first", [["--json"], ["-q", "--json"], ["--json", "--no-color"]], ids=str)
 def test_flags_of_output_before_the_command(program: Program, first: list[str]) -> None:
-    """--json and its like work before the command, and between a group and its command, as after it."""
+    """``--json``, ``-q`` and ``--no-color`` also work before a command and after a group."""
     event = ("lead", "--event-name", "a", "--customer-external-id", "b", "--dry-run")
     assert program(*first, *event).json == program(*event, "--json").json
     assert program(*first, "config", "list").json == program("config", *first, "list").json
 
 
 def test_help_shows_what_most_need(program: Program) -> None:
-    """--help of lead and sale has the event's flags and a dozen more; --help-all has all of them."""
+    """``--help`` of lead and sale shows the common flags, ``--help-all`` every flag."""
     for name in ("lead", "sale"):
         short, every = (
             set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", program(name, flag).stdout, re.MULTILINE))
@@ -219,7 +219,7 @@ def test_help_shows_what_most_need(program: Program) -> None:
 
 
 def test_help_with_topics(program: Program) -> None:
-    """`cms help` has the page of every command, and topics: exit codes, variables and files as they are."""
+    """``cms help`` shows every command's page and the topics exit-codes, environment and files."""
     assert program("help", "runs", "resume") == program("runs", "resume", "--help")
     assert program("help", "sale") == program("sale", "--help")
     codes = program("help", "exit-codes").stdout
@@ -234,7 +234,7 @@ def test_help_with_topics(program: Program) -> None:
 
 
 def test_a_file_without_its_flag(program: Program) -> None:
-    """A file behind `cms sale` is told the flag that it wants; what is no file is not."""
+    """An existing file without its flag gets the suggestion of ``--from-csv`` or ``--from-jsonl``."""
     (program.home / "my sales.csv").write_text("a\n")
     (program.home / "leads.jsonl").write_text("{}\n")
 
@@ -245,7 +245,7 @@ def test_a_file_without_its_flag(program: Program) -> None:
 
 
 def complete(program: Program, line: str, shell: str = "bash") -> list[str]:
-    """Return what a shell is offered at the end of a line."""
+    """Return the completions of a command line."""
     words = line.split(" ")
     env = {"_CMS_COMPLETE": f"complete_{shell}", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     result = program.spawn(env={**env, "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"})
@@ -254,7 +254,7 @@ def complete(program: Program, line: str, shell: str = "bash") -> list[str]:
 
 
 def test_a_shell_completes_flags_and_values(program: Program) -> None:
-    """TAB offers flags, the values of those that have a few, profiles, currencies and keys."""
+    """Flags, choices, profiles, currencies and config keys are completed."""
     program.config.write_text('[profiles.shop]\nhost = "https://shop.example"\n')
 
     assert complete(program, "cms lead --customer-e") == ["--customer-external-id", "--customer-email"]
@@ -267,7 +267,7 @@ def test_a_shell_completes_flags_and_values(program: Program) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_every_shell_completes_commands(program: Program, shell: str) -> None:
-    """TAB offers every command, in every shell."""
+    """Every shell completes every command."""
     offered = " ".join(complete(program, "cms ", shell))
 
     for name in COMMANDS:
@@ -276,14 +276,14 @@ def test_every_shell_completes_commands(program: Program, shell: str) -> None:
 
 @pytest.mark.imports
 def test_completion_loads_no_rich(program: Program) -> None:
-    """TAB is answered without rich, whose loading would be felt."""
+    """Completion does not import rich, which would make TAB noticeably slower."""
     names = imported(program, env={"_CMS_COMPLETE": "complete_fish", "_TYPER_COMPLETE_ARGS": "cms "})
 
     assert "rich" not in names
 
 
 def test_show_completion(program: Program) -> None:
-    """`cms --show-completion` writes a script for the shell."""
+    """``cms --show-completion bash`` writes a completion script."""
     result = program("--show-completion", "bash")
 
     assert (result.code, result.stderr) == (0, "")
@@ -303,13 +303,13 @@ NOT_FOR_ONE_EVENT = {
     *("asyncio", "concurrent.futures", "multiprocessing", "unittest"),
     "cms_cli.access.account",
 }
-"""Modules that one event is sent without; on Python 3.9 Typer brings click."""
+"""Modules that sending one event does not import; on Python 3.9 Typer imports click."""
 
 NETWORK = {
     *("socket", "ssl", "http.client", "email", "requests", "urllib3", "certifi", "idna", "zoneinfo", "decimal"),
     *("csv", "importlib.metadata"),
 }
-"""Modules that a dry run of one event does without as well."""
+"""Modules that a dry run of one event does not import either."""
 
 EVENT = ("lead", "--event-name", "a", "--customer-external-id", "b", "--json")
 
@@ -322,7 +322,7 @@ def not_needed(names: set[str]) -> set[str]:
 
 @pytest.mark.imports
 def test_a_dry_run_imports_no_network(program: Program) -> None:
-    """A dry run loads neither sockets nor anything that only a replay, a table or the sandbox needs."""
+    """A dry run of one event imports no sockets and nothing that only replays, tables or the sandbox need."""
     names = imported(program, *EVENT, "--dry-run")
 
     assert not not_needed(names)
@@ -331,7 +331,7 @@ def test_a_dry_run_imports_no_network(program: Program) -> None:
 
 @pytest.mark.imports
 def test_a_lead_imports_what_sending_needs(online: Program) -> None:
-    """A plain `cms lead` loads what sends, and nothing that only a table, a replay or the sandbox needs."""
+    """A lead imports nothing that only replays, tables or the sandbox need."""
     names = imported(online, *EVENT)
 
     assert {"requests", "cms_python._transport"} <= names
@@ -340,7 +340,7 @@ def test_a_lead_imports_what_sending_needs(online: Program) -> None:
 
 @pytest.mark.imports
 def test_the_database_driver_is_loaded_only_where_a_database_is_used(online: Program) -> None:
-    """A replay with its state in the folder, and a single event with CMS_STATE_URL set, do without psycopg."""
+    """psycopg is not imported by a replay with local state, nor by a single event with CMS_STATE_URL."""
     (online.home / "s.csv").write_text("event_name,customer_external_id\nsignup,u1\n", encoding="utf-8")
     replay = imported(online, "lead", "--from-csv", "s.csv", "--yes")
     single = imported(online, *EVENT, env={"CMS_STATE_URL": "postgresql://cms@127.0.0.1:1/cms"})
@@ -350,7 +350,7 @@ def test_the_database_driver_is_loaded_only_where_a_database_is_used(online: Pro
 
 
 def interrupted(program: Program, module: str, *, before: str, by: str) -> Result:
-    """Run it, and have something happen when a module is looked for."""
+    """Run ``cms runs list`` with code that runs as soon as a module is imported."""
     (program.home / "sitecustomize.py").write_text(
         f"import os, signal, sys\n{before}"
         "class Finder:\n"
@@ -365,8 +365,8 @@ def interrupted(program: Program, module: str, *, before: str, by: str) -> Resul
 
 @pytest.mark.skipif(os.name != "posix", reason="a process cannot interrupt itself elsewhere")
 def test_ctrl_c_while_modules_are_loaded(program: Program) -> None:
-    """It ends the program as at any other moment, and not with a traceback."""
-    # Ignored where tests run in the background.
+    """Ctrl-C during imports exits with 130 and no traceback."""
+    # Python starts with SIGINT ignored if the tests run in the background.
     before = "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
     result = interrupted(program, "typer", before=before, by="os.kill(os.getpid(), signal.SIGINT)")
@@ -375,7 +375,7 @@ def test_ctrl_c_while_modules_are_loaded(program: Program) -> None:
 
 
 def test_ctrl_c_while_a_class_is_made(program: Program) -> None:
-    """Also where Python wraps it, as those before 3.12 do for what is raised in a __set_name__."""
+    """Ctrl-C in a ``__set_name__``, which Python before 3.12 wraps, exits with 130 and no traceback."""
     before = "class Field:\n    def __set_name__(self, owner, name):\n        raise KeyboardInterrupt\n"
 
     result = interrupted(
@@ -386,7 +386,7 @@ def test_ctrl_c_while_a_class_is_made(program: Program) -> None:
 
 
 def test_places_are_those_of_platformdirs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The config file's place, which Linux's short cut finds without platformdirs, is the one that it names."""
+    """The config path, computed without platformdirs on Linux, is the one that platformdirs gives."""
     import platformdirs
 
     from cms_cli.config.file import default_path

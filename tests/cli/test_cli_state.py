@@ -1,4 +1,4 @@
-"""A state folder that was lost looks like a new one, unless it is said which ones there are."""
+"""``cms state init`` and CMS_STATE_REQUIRED, which tell a lost state folder from a new one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sales(program: Program) -> str:
 
 
 def test_a_replay_needs_state_that_was_initialised(online: Program, service: FaultServer, sales: str) -> None:
-    """On a folder that nobody initialised nothing is sent; once it is, the same command goes through."""
+    """With CMS_STATE_REQUIRED a replay on an uninitialised folder exits with 3 and sends nothing."""
     command = ("sale", "--from-csv", sales, "--yes")
 
     refused = online(*command, env=REQUIRED)
@@ -37,7 +37,7 @@ def test_a_replay_needs_state_that_was_initialised(online: Program, service: Fau
 
 
 def test_the_config_file_may_ask_for_it(online: Program, service: FaultServer, sales: str) -> None:
-    """``state_required`` does what the variable does, and the variable wins."""
+    """``state_required`` in the config file does what the variable does, and the variable wins."""
     assert online("config", "set", "state_required", "true").code == 0
 
     assert online("sale", "--from-csv", sales, "--yes").code == 3
@@ -47,7 +47,7 @@ def test_the_config_file_may_ask_for_it(online: Program, service: FaultServer, s
 
 
 def test_a_dry_run_warns_where_the_run_would_not_begin(online: Program, service: FaultServer, sales: str) -> None:
-    """It needs no state itself, so it ends as its rows say; once the folder is initialised, it is silent."""
+    """A dry run warns if the real run would exit with 3, and does not exit with 3 itself."""
     command = ("sale", "--from-csv", sales, "--dry-run", "--json")
 
     result = online(*command, env=REQUIRED)
@@ -66,7 +66,7 @@ def test_a_dry_run_warns_where_the_run_would_not_begin(online: Program, service:
 
 @pytest.mark.parametrize("value", ["maybe", "2"])
 def test_a_switch_is_on_or_off(online: Program, sales: str, value: str) -> None:
-    """A value that means neither on nor off is an error that names the variable."""
+    """A CMS_STATE_REQUIRED that is neither true nor false exits with 2 and is named."""
     result = online("sale", "--from-csv", sales, "--yes", env={"CMS_STATE_REQUIRED": value})
 
     assert result.code == 2
@@ -74,7 +74,7 @@ def test_a_switch_is_on_or_off(online: Program, sales: str, value: str) -> None:
 
 
 def test_an_emptied_folder_is_not_taken_for_a_new_one(online: Program, service: FaultServer, sales: str) -> None:
-    """A cache that brings back the mark without the journal has lost what was sent."""
+    """With CMS_STATE_REQUIRED a folder that lost its journal or everything exits with 3."""
     assert online("state", "init").code == 0
     assert online("sale", "--from-csv", sales, "--yes", env=REQUIRED).code == 0
     for path in online.state.glob("journal*"):
@@ -89,7 +89,7 @@ def test_an_emptied_folder_is_not_taken_for_a_new_one(online: Program, service: 
 
 
 def test_what_needs_no_state_does_not_ask_for_it(online: Program, sales: str) -> None:
-    """A dry run, a single event and the sandbox go on without."""
+    """A dry run, a single event and the sandbox work on an uninitialised folder."""
     event = "--click-id c --event-name e --customer-external-id u --invoice-id i --amount 1 --currency eur"
 
     assert online("sale", "--from-csv", sales, "--dry-run", env=REQUIRED).code == 0
@@ -98,7 +98,7 @@ def test_what_needs_no_state_does_not_ask_for_it(online: Program, sales: str) ->
 
 
 def test_the_status_says_what_is_there(online: Program, sales: str) -> None:
-    """Before, after ``init``, and after a replay."""
+    """``cms state status`` counts runs and sales, and says whether the folder is initialised."""
     expected = {
         "where": str(online.state),
         "initialised": False,

@@ -1,4 +1,4 @@
-"""``cms state import``: moving to a shared database forgets nothing, doubles nothing, and closes the folder."""
+"""``cms state import``: moving to a shared database loses nothing, doubles nothing and closes the folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from program import Program
 
 
 def test_what_was_sent_is_known_on_every_machine(moving: Program, other: Program, service: FaultServer) -> None:
-    """Accepted sales are duplicates, one with another amount says so, and the finished file is finished."""
+    """Imported sales and finished runs are known on another machine, with their amounts."""
     path = sales(moving.home, range(4))
     assert moving("sale", "--from-csv", path, "--yes").code == 0
     assert imported(moving)["sales"] == 4
@@ -31,7 +31,7 @@ def test_what_was_sent_is_known_on_every_machine(moving: Program, other: Program
 
 
 def test_a_replay_before_the_import_is_refused(moving: Program, service: FaultServer) -> None:
-    """Nobody is to find out afterwards that the ledger was left behind; a dry run says so, too."""
+    """A replay with the database exits with 2 until the folder's ledger is imported; so does a dry run."""
     path = sales(moving.home, range(2))
     assert moving("sale", "--from-csv", path, "--yes", "--limit", "1").code == 0
     run = moving("runs", "list", "--json").json[0]["run"]
@@ -47,7 +47,7 @@ def test_a_replay_before_the_import_is_refused(moving: Program, service: FaultSe
 
 
 def test_the_folder_is_closed_after_the_import(moving: Program, service: FaultServer) -> None:
-    """Without the variable nothing is sent: the folder would not learn what other machines send."""
+    """After the import a replay without the database exits with 2, since others may have sent its rows."""
     path = sales(moving.home, range(3))
     assert moving("sale", "--from-csv", path, "--yes", "--limit", "1").code == 0
     imported(moving)
@@ -65,7 +65,7 @@ def test_the_folder_is_closed_after_the_import(moving: Program, service: FaultSe
 
 
 def test_an_unfinished_run_is_gone_on_with_elsewhere(moving: Program, other: Program, service: FaultServer) -> None:
-    """Without its file, with the names and addresses that the folder had."""
+    """An imported run is resumed on another machine, without its file and with all its texts."""
     path = Path(
         write(
             moving.home,
@@ -82,7 +82,7 @@ def test_an_unfinished_run_is_gone_on_with_elsewhere(moving: Program, other: Pro
 
 
 def test_a_lead_that_may_have_arrived_stays_unknown(moving: Program, other: Program, service: FaultServer) -> None:
-    """Whether its run saw the line drop or was killed; in its own file and in any other."""
+    """A lead without an answer stays unknown after the import, in its own file and in another one."""
     dropped = write(moving.home, "a.csv", TIMED + "signup,u1,c1,2026-11-01T10:00:00Z\n")
     service.script(DROP)
     assert moving("lead", "--from-csv", dropped, "--yes").code == 6
@@ -107,7 +107,7 @@ def test_a_lead_that_may_have_arrived_stays_unknown(moving: Program, other: Prog
 def test_leads_without_a_time_are_known(
     moving: Program, other: Program, service: FaultServer, pruned: bool
 ) -> None:
-    """A file that has grown sends its new rows only; in another file a look-alike needs somebody's word."""
+    """After the import, leads of a grown file are not sent again, and look-alikes elsewhere need ``--repeats``."""
     assert moving("lead", "--from-csv", leads(moving.home, "ab"), "--yes").code == 0
     if pruned:
         assert moving("runs", "prune").code == 0
@@ -122,7 +122,7 @@ def test_leads_without_a_time_are_known(
 
 
 def test_importing_twice_changes_nothing(moving: Program, other: Program, service: FaultServer) -> None:
-    """Nor does it bring back what the database has moved on with."""
+    """A second import changes nothing that the database has recorded since the first."""
     assert moving("sale", "--from-csv", sales(moving.home, range(3)), "--yes", "--limit", "1").code == 0
     imported(moving)
     assert other("runs", "resume", "--all", "--yes").code == 0
@@ -139,7 +139,7 @@ def test_importing_twice_changes_nothing(moving: Program, other: Program, servic
 def test_a_run_whose_name_was_taken_is_imported_once(
     moving: Program, other: Program, service: FaultServer, shared: str
 ) -> None:
-    """Also where the import was cut off once the database had everything, and under the name that it got there."""
+    """A run whose id is taken gets a new one, and a repeated import finds it under that id."""
     import psycopg
 
     path = leads(moving.home, "abc")
@@ -165,7 +165,7 @@ def test_a_run_whose_name_was_taken_is_imported_once(
 
 
 def test_two_machines_that_sent_the_same(moving: Program, other: Program, service: FaultServer) -> None:
-    """Both ledgers are taken over: what one of them only had a 409 for gets the amount that the other knows."""
+    """The ledgers of two machines are merged; a sale answered 409 to one gets the amount known to the other."""
     del other.env["CMS_STATE_URL"], other.env["CMS_ACCOUNT"]
     other.shared = shared_of(moving)  # type: ignore[attr-defined]
     assert moving("sale", "--from-csv", sales(moving.home, range(3)), "--yes").code == 0
@@ -183,7 +183,7 @@ def test_two_machines_that_sent_the_same(moving: Program, other: Program, servic
 
 
 def test_an_import_while_a_replay_is_at_work(moving: Program, service: FaultServer) -> None:
-    """Is refused, and the replay goes on as if nothing had been."""
+    """An import during a replay exits with 5, and the replay goes on undisturbed."""
     path = sales(moving.home, range(3))
     service.script(SUCCESS, replace(SUCCESS, after=6.0))
     with moving.start("sale", "--from-csv", path, "--yes") as process:
@@ -203,7 +203,7 @@ def test_an_import_while_a_replay_is_at_work(moving: Program, service: FaultServ
 def test_an_import_that_is_killed(
     moving: Program, other: Program, service: FaultServer, step: str, tmp_path: Path
 ) -> None:
-    """Neither folder nor database sends before the import is repeated, wherever it was cut off."""
+    """After a killed import no row is sent twice, and repeating the import completes it."""
     path = sales(moving.home, range(3))
     assert moving("sale", "--from-csv", path, "--yes", "--limit", "1").code == 0
     script = write(
@@ -228,7 +228,7 @@ def test_an_import_that_is_killed(
 
     assert moving("sale", "--from-csv", path, "--yes").code == 2
     again = moving("sale", "--from-csv", path, "--yes", env=shared_of(moving))
-    if step == "lifecycle.delete":  # everything is there by then
+    if step == "lifecycle.delete":  # the database has everything by then
         assert again.code == 0
     else:
         assert again.code == 2
@@ -243,7 +243,7 @@ def test_an_import_that_is_killed(
 
 
 def test_the_rate_limit_holds_over_the_import(moving: Program, service: FaultServer) -> None:
-    """Requests that the folder has just made still count."""
+    """Requests made before the import count towards the rate limit after it."""
     limit = ("--rate", "2/2s", "--yes")
     assert moving("sale", "--from-csv", sales(moving.home, range(2)), *limit).code == 0
     first = service.requests[-1].at
@@ -256,7 +256,7 @@ def test_the_rate_limit_holds_over_the_import(moving: Program, service: FaultSer
 
 
 def test_other_accounts_stay_where_they_are(moving: Program, service: FaultServer) -> None:
-    """They are named, go on in the folder, and can be taken over by their key, as a renewed token's have to be."""
+    """An import names the folder's other accounts, and ``--from KEY`` imports one of them."""
     path = sales(moving.home, range(2))
     before = {"CMS_BEARER_TOKEN": "an-earlier-token"}
     assert moving("sale", "--from-csv", path, "--yes", env=before).code == 0
@@ -270,8 +270,8 @@ def test_other_accounts_stay_where_they_are(moving: Program, service: FaultServe
     assert len(service.requests) == 2
 
 
-def test_what_there_is_to_say_of_nothing(moving: Program, shared: str) -> None:
-    """An empty folder is no error; no database, and one without tables, are."""
+def test_an_empty_folder_has_nothing_to_import(moving: Program, shared: str) -> None:
+    """Importing an empty folder exits with 0; without CMS_STATE_URL the command exits with 2."""
     result = moving("state", "import", env=shared_of(moving))
     assert result.code == 0
     assert "nothing to import" in result.stderr
@@ -280,7 +280,7 @@ def test_what_there_is_to_say_of_nothing(moving: Program, shared: str) -> None:
 
 
 def test_a_damaged_mark_says_what_to_do(moving: Program, service: FaultServer) -> None:
-    """Neither the folder nor the database is used by chance."""
+    """A damaged moved.json exits with 3 with and without the database; once it is removed, an import repairs it."""
     path = sales(moving.home, range(2))
     assert moving("sale", "--from-csv", path, "--yes").code == 0
     imported(moving)
@@ -298,7 +298,7 @@ def test_a_damaged_mark_says_what_to_do(moving: Program, service: FaultServer) -
 
 
 def test_a_damaged_journal_is_not_taken_for_an_empty_one(moving: Program) -> None:
-    """The import, and a replay with the database, say what the sending command says."""
+    """A damaged journal exits with 3 and is named, by an import and by a replay with the database."""
     path = sales(moving.home, range(2))
     assert moving("sale", "--from-csv", path, "--yes").code == 0
     (moving.state / "journal.sqlite3").write_bytes(b"no database" * 500)
@@ -310,7 +310,7 @@ def test_a_damaged_journal_is_not_taken_for_an_empty_one(moving: Program) -> Non
 
 @pytest.mark.slow
 def test_a_big_ledger_is_imported_whole(moving: Program, other: Program) -> None:
-    """Of several thousand sales none is missing, wherever a statement ends."""
+    """All of several thousand sales are imported, across the limits of a single statement."""
     path = sales(moving.home, range(2501))
     assert moving("sale", "--from-csv", path, "--yes", "--rate", "none", "--concurrency", "8").code == 0
     assert imported(moving)["sales"] == 2501

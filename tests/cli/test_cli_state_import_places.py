@@ -1,4 +1,4 @@
-"""``cms state import``: to which account of which database a folder was moved, and what it is still used for."""
+"""``cms state import``: which account of which database a folder was moved to, and what still uses the folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED = json_reply(422, {"error": "no such click"})
 
 
 def test_a_name_that_is_misspelt_later_is_refused(moving: Program, service: FaultServer) -> None:
-    """Under another name of the account nothing is known, and all would be sent again."""
+    """A misspelt CMS_ACCOUNT after the import exits with 2 and names the right one."""
     path = sales(moving.home, range(2))
     assert moving("sale", "--from-csv", path, "--yes").code == 0
     imported(moving)
@@ -31,7 +31,7 @@ def test_a_name_that_is_misspelt_later_is_refused(moving: Program, service: Faul
 def test_another_database_is_refused_until_it_is_imported_too(
     moving: Program, service: FaultServer, database: str
 ) -> None:
-    """The import says that what was sent since the first one is not in the folder."""
+    """A replay with another database exits with 2 until the folder is imported there as well."""
     path = sales(moving.home, range(2))
     assert moving("sale", "--from-csv", path, "--yes").code == 0
     imported(moving)
@@ -50,7 +50,7 @@ def test_another_database_is_refused_until_it_is_imported_too(
 
 
 def test_a_jwt_is_the_same_account_everywhere(moving: Program, other: Program, service: FaultServer) -> None:
-    """It needs no name, and a renewed one finds what was imported under an earlier one."""
+    """A JWT needs no CMS_ACCOUNT, and a renewed one finds what was imported with the earlier one."""
     tokens = []
     for end in (4_000_000_000, 4_000_000_001):
         claims = json.dumps({"iss": "cms", "sub": "u1", "exp": end}).encode()
@@ -68,7 +68,7 @@ def test_a_jwt_is_the_same_account_everywhere(moving: Program, other: Program, s
 
 
 def test_a_run_of_an_earlier_token_is_closed_with_its_account(moving: Program, service: FaultServer) -> None:
-    """A renewed token could go on with it, whose own key the folder was not closed for."""
+    """A renewed token cannot resume the imported run of an earlier token in the closed folder."""
     before = {"CMS_BEARER_TOKEN": "an-earlier-token"}
     path = write(moving.home, "a.csv", TIMED + "signup,u1,c1,2026-11-01T10:00:00Z\n")
     service.script(DROP)
@@ -82,10 +82,8 @@ def test_a_run_of_an_earlier_token_is_closed_with_its_account(moving: Program, s
     assert len(service.requests) == 1
 
 
-def test_going_on_with_all_runs_does_not_pass_over_those_of_the_folder(
-    moving: Program, service: FaultServer
-) -> None:
-    """Neither before the import, when the database has none, nor afterwards, when the folder has none."""
+def test_resuming_all_runs_does_not_ignore_those_of_the_folder(moving: Program, service: FaultServer) -> None:
+    """``runs resume --all`` exits with 2 before the import, and afterwards without the database."""
     assert moving("sale", "--from-csv", sales(moving.home, range(2)), "--yes", "--limit", "1").code == 0
     before = moving("runs", "resume", "--all", "--yes", env=shared_of(moving))
     assert before.code == 2
@@ -97,7 +95,7 @@ def test_going_on_with_all_runs_does_not_pass_over_those_of_the_folder(
 
 
 def test_sales_in_doubt_alone_are_something_to_import(moving: Program, service: FaultServer) -> None:
-    """The run that sent them was removed, and the ledger is empty."""
+    """A sale in flight at a kill has to be imported, even if its run was removed."""
     service.script(HANG)
     with moving.start("sale", "--from-csv", sales(moving.home, range(1)), "--yes") as process:
         service.wait_for(lambda: len(service.requests) == 1)
@@ -113,7 +111,7 @@ def test_sales_in_doubt_alone_are_something_to_import(moving: Program, service: 
 
 
 def test_runs_keep_their_order(moving: Program, other: Program, service: FaultServer) -> None:
-    """``runs resume --all`` goes on with the oldest first, wherever it was begun."""
+    """``runs resume --all`` resumes imported runs with the oldest first."""
     for each in "abc":
         path = leads(moving.home, f"{each}{each.upper()}", f"{each}.csv")
         assert moving("lead", "--from-csv", path, "--yes", "--limit", "1").code == 0
@@ -125,7 +123,7 @@ def test_runs_keep_their_order(moving: Program, other: Program, service: FaultSe
 def test_a_second_import_does_not_bring_back_what_was_forgotten(
     moving: Program, other: Program, service: FaultServer
 ) -> None:
-    """The folder is closed: what it has is what it had. Rows that --fresh sends again are not taken for sent."""
+    """A second import does not mark rows as sent that ``--fresh`` has released since."""
     path = sales(moving.home, range(3))
     assert moving("sale", "--from-csv", path, "--yes").code == 0
     imported(moving)
@@ -142,7 +140,7 @@ def test_a_second_import_does_not_bring_back_what_was_forgotten(
 def test_a_second_import_makes_no_look_alikes_of_a_runs_own_leads(
     moving: Program, other: Program, service: FaultServer
 ) -> None:
-    """Two leads of one file that look alike are two, whichever machine sends the second."""
+    """Two identical leads of one file stay two events after a repeated import."""
     path = leads(moving.home, "aa")
     assert moving("lead", "--from-csv", path, "--yes", "--limit", "1").code == 0
     imported(moving)
@@ -154,7 +152,7 @@ def test_a_second_import_makes_no_look_alikes_of_a_runs_own_leads(
 def test_a_restored_database_takes_a_second_import(
     moving: Program, other: Program, service: FaultServer, shared: str
 ) -> None:
-    """Once the mark is removed, as the command says."""
+    """After the database was restored, removing the mark, as the error says, allows another import."""
     import psycopg
 
     path = sales(moving.home, range(2))
@@ -175,7 +173,7 @@ def test_a_restored_database_takes_a_second_import(
 def test_copies_of_a_folder_that_went_on_by_themselves(
     moving: Program, other: Program, service: FaultServer
 ) -> None:
-    """As CI caches do. Their common run is imported once, and what either has sent of it is known."""
+    """A run that two copies of a folder continued is imported once, with what either of them sent."""
     import shutil
 
     path = leads(moving.home, "abcd")
@@ -185,7 +183,9 @@ def test_copies_of_a_folder_that_went_on_by_themselves(
     other.shared = shared_of(moving)  # type: ignore[attr-defined]
     service.script(DROP, REFUSED)
     assert moving("lead", "--from-csv", path, "--yes", "--limit", "1").code == 6  # "b" may have arrived
-    assert other("lead", "--from-csv", path, "--yes", "--limit", "1").code == 1  # it knew "b" of nothing: refused
+    assert (
+        other("lead", "--from-csv", path, "--yes", "--limit", "1").code == 1
+    )  # this copy has no record of "b", which is refused
 
     assert imported(other)["unfinished"] == imported(moving)["unfinished"]
 
@@ -195,7 +195,7 @@ def test_copies_of_a_folder_that_went_on_by_themselves(
 
 
 def test_the_sandbox_stays_where_it_is(moving: Program, service: FaultServer) -> None:
-    """Neither is it imported, nor is it closed."""
+    """The sandbox's state is neither imported nor closed."""
     path = sales(moving.home, range(2))
     assert moving("sale", "--from-csv", path, "--yes", "--sandbox").code == 0
     assert imported(moving)["sales"] == 0
@@ -210,7 +210,7 @@ def test_the_sandbox_stays_where_it_is(moving: Program, service: FaultServer) ->
 
 @pytest.mark.parametrize("mark", [b"\xff", b"5", b"[[1]]", b'[{"host": 1}]', b"{}x"])
 def test_a_mark_that_is_no_mark(moving: Program, mark: bytes, service: FaultServer) -> None:
-    """Whatever is in the file, it is said to be damaged, and nothing is sent."""
+    """An unreadable moved.json exits with 3, is called damaged, and nothing is sent."""
     moving.state.mkdir()
     (moving.state / "moved.json").write_bytes(mark)
     result = moving("sale", "--from-csv", sales(moving.home, range(1)), "--yes")
@@ -220,7 +220,7 @@ def test_a_mark_that_is_no_mark(moving: Program, mark: bytes, service: FaultServ
 
 
 def test_unusual_texts_are_imported(moving: Program, other: Program, service: FaultServer) -> None:
-    """Names that the database could not hold as texts arrive as they were."""
+    """Non-ASCII texts and backslashes are imported unchanged."""
     header = SALES.replace("\n", ",customer_name\n")
     name = "Zoë 🦉 \\N"
     path = write(moving.home, "s.csv", header + f"c,buy,u1,i1,1,EUR,x\nc,buy,u2,i2,2,EUR,{name}\n")

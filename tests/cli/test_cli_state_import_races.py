@@ -1,4 +1,4 @@
-"""``cms state import`` beside replays, other imports, and a database that goes away in the middle."""
+"""``cms state import`` racing replays, other imports and the loss of the database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMPORT = ("state", "import")
 
 
 def test_a_replay_that_was_about_to_go_on_with_its_run(moving: Program, service: FaultServer) -> None:
-    """It had found the folder open before the import, and holds the run after it."""
+    """A replay that found its run before the import exits with 2 after it and sends nothing."""
     path = leads(moving.home, "ab")
     service.script(REFUSED)
     assert moving("lead", "--from-csv", path, "--yes").code == 1
@@ -31,7 +31,7 @@ def test_a_replay_that_was_about_to_go_on_with_its_run(moving: Program, service:
 
 
 def test_a_run_that_is_gone_on_with_by_its_id(moving: Program, service: FaultServer) -> None:
-    """The same for ``runs resume``, which finds no run of that name any more."""
+    """``runs resume`` that found its run before the import exits with 2 after it and sends nothing."""
     path = leads(moving.home, "ab")
     assert moving("lead", "--from-csv", path, "--yes", "--limit", "1").code == 0
     (run,) = moving("runs", "list", "--json").json
@@ -44,7 +44,7 @@ def test_a_run_that_is_gone_on_with_by_its_id(moving: Program, service: FaultSer
 
 
 def test_a_replay_that_was_about_to_begin(moving: Program, service: FaultServer) -> None:
-    """It finds the folder closed once its file is staged, and leaves nothing behind."""
+    """A replay overtaken by the import while it stages exits with 2 and leaves no run behind."""
     assert moving("lead", "--from-csv", leads(moving.home, "ab"), "--yes").code == 0
     begin = ("lead", "--from-csv", leads(moving.home, "cd", "new.csv"), "--yes")
     with paused(moving, "journal.runs", "create", *begin) as replay:
@@ -56,7 +56,7 @@ def test_a_replay_that_was_about_to_begin(moving: Program, service: FaultServer)
 
 
 def test_a_replay_that_has_staged_its_file(moving: Program, service: FaultServer) -> None:
-    """It is at work: the import is refused, and may be repeated once the replay has ended."""
+    """An import exits with 5 once a replay has staged its file, and succeeds after the replay's end."""
     assert moving("lead", "--from-csv", leads(moving.home, "ab"), "--yes").code == 0
     begin = ("lead", "--from-csv", leads(moving.home, "cd", "new.csv"), "--yes")
     with paused(moving, "journal.lifecycle", "begin_sending", *begin) as replay:
@@ -69,7 +69,7 @@ def test_a_replay_that_has_staged_its_file(moving: Program, service: FaultServer
 
 
 def test_a_replay_that_ends_while_the_import_begins(moving: Program, other: Program, service: FaultServer) -> None:
-    """The import takes its run as the replay has left it, not as it was when the runs were listed."""
+    """The import takes over a run as the replay left it, even if it ended after the runs were listed."""
     path = sales(moving.home, range(3))
     service.script(SUCCESS, HANG, SUCCESS)
     with moving.start("sale", "--from-csv", path, "--yes", "--timeout", "2") as replay:
@@ -88,7 +88,7 @@ def test_a_replay_that_ends_while_the_import_begins(moving: Program, other: Prog
 
 
 def test_two_imports_of_one_folder(moving: Program, service: FaultServer) -> None:
-    """Their marks are in one file: of two accounts at once, neither may be forgotten."""
+    """A second import beside a running one exits with 5; repeated, it moves its own account as well."""
     accounts = [{"CMS_BEARER_TOKEN": f"token-{n}", "CMS_ACCOUNT": f"shop{n}"} for n in range(2)]
     paths = [sales(moving.home, range(n, n + 2), f"{n}.csv") for n in range(2)]
     for path, account in zip(paths, accounts):
@@ -108,7 +108,7 @@ def test_two_imports_of_one_folder(moving: Program, service: FaultServer) -> Non
 
 
 def test_other_machines_wait_for_an_import(moving: Program, other: Program, service: FaultServer) -> None:
-    """One that sends the same sales meanwhile finds them in the ledger."""
+    """A machine that starts during an import waits for it and does not send the same sales again."""
     path = sales(moving.home, range(3))
     assert moving("sale", "--from-csv", path, "--yes").code == 0
     with paused(moving, "journal.ledger", "copy", *IMPORT, env=shared_of(moving)) as move:
@@ -125,7 +125,7 @@ def test_other_machines_wait_for_an_import(moving: Program, other: Program, serv
 def test_a_database_that_goes_away_in_the_middle(
     moving: Program, other: Program, service: FaultServer, shared: str
 ) -> None:
-    """Nothing was imported, neither place is sent from, and the same command gets to the end later."""
+    """An import that loses the database imports nothing, closes both places, and can be repeated."""
     import psycopg
 
     path = sales(moving.home, range(3))
@@ -150,7 +150,7 @@ def test_a_database_that_goes_away_in_the_middle(
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no ulimit")
 def test_more_runs_than_open_files(moving: Program, other: Program, service: FaultServer) -> None:
-    """A folder of years has thousands of runs, some with rows that were refused, whose texts are kept."""
+    """A folder with more runs than the process may open files is imported, including the texts of refused rows."""
     service.script(*[REFUSED] * 50)
     for number in range(50):
         path = sales(moving.home, range(number, number + 1), f"{number}.csv")

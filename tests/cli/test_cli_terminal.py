@@ -1,4 +1,4 @@
-"""A replay on a terminal: the bar, what is written beside it, and tables at every width."""
+"""A replay on a terminal: progress bar, log lines beside it, and tables of any width."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REPLAY = ("sale", "--from-csv", "sales.csv", "--rate", "none", "--concurrency", 
 
 @pytest.fixture
 def slow(online: Program, service: FaultServer) -> Program:
-    """The program with a file of six sales and a service that takes its time for each."""
+    """Return the program with a file of six sales, and a service that takes 0.35 s for each."""
     rows = [f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in range(6)]
     (online.home / "sales.csv").write_text(HEADER + "".join(rows), encoding="utf-8")
     service.default = json_reply(200, {"success": True}, after=0.35)
@@ -38,7 +38,7 @@ def slow(online: Program, service: FaultServer) -> Program:
 
 
 def screen_lines(raw: str) -> list[str]:
-    """Return what is left on the screen: the cursor goes up and back, and lines are erased whole."""
+    """Return the lines left on the screen, after cursor movements and erased lines."""
     lines, row, at = [""], 0, 0
     for piece in re.findall(r"\x1b\[\?\d+[hl]|\x1b\[\d*A|\x1b\[2?K|\x1b\[[0-9;]*m|\r|\n|[^\r\n\x1b]+", raw):
         if piece == "\n":
@@ -59,7 +59,7 @@ def screen_lines(raw: str) -> list[str]:
 
 @pytest.mark.parametrize("columns", [60, pytest.param(200, marks=pytest.mark.slow)])
 def test_the_bar_shows_counts_rate_and_time_left(slow: Program, columns: int) -> None:
-    """While rows go out a bar shows how many are settled, the rate and the time left, on one line, then is gone."""
+    """The progress bar shows count, rate and time left on one line, and is erased at the end."""
     screen = slow.on_terminal(*REPLAY, "--yes", size=(24, columns))
 
     assert screen.code == 0
@@ -72,12 +72,12 @@ def test_the_bar_shows_counts_rate_and_time_left(slow: Program, columns: int) ->
 
 
 def bars_of(raw: str) -> list[str]:
-    """Every drawing of the bar, without its styles."""
+    """Return every state of the progress bar, without styles."""
     return [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text) for text in re.split(r"[\r\n]", raw) if "/6" in text]
 
 
 def test_reading_a_large_file_shows_how_far_it_is(program: Program) -> None:
-    """Before anything is sent, the rows that have been read are counted on the terminal; no trace is left of it."""
+    """Reading a large file shows a count of rows on the terminal, which is erased afterwards."""
     rows = (f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in range(30_000))
     (program.home / "sales.csv").write_text(HEADER + "".join(rows), encoding="utf-8")
 
@@ -92,7 +92,7 @@ def test_reading_a_large_file_shows_how_far_it_is(program: Program) -> None:
     "more", [("-v",), pytest.param(("-v", "--output", "jsonl"), marks=pytest.mark.slow)], ids=" ".join
 )
 def test_what_is_written_beside_the_bar_stays_whole(slow: Program, more: tuple[str, ...]) -> None:
-    """Log lines beside the bar stay whole; rows that scroll by need no bar."""
+    """Log lines and rows beside the progress bar are complete."""
     screen = slow.on_terminal(*REPLAY, "--yes", *more, size=(24, 400))
 
     assert screen.code == 0
@@ -107,7 +107,7 @@ def test_what_is_written_beside_the_bar_stays_whole(slow: Program, more: tuple[s
 
 @pytest.mark.slow
 def test_a_bar_keeps_off_a_result_that_goes_elsewhere(slow: Program) -> None:
-    """With the bar on a terminal and stdout in a file, the file has the result, and the bar fits the terminal."""
+    """With stdout in a file, the bar fits the terminal and the file holds only the result."""
     import fcntl
     import pty
     import struct
@@ -144,7 +144,7 @@ def test_a_bar_keeps_off_a_result_that_goes_elsewhere(slow: Program) -> None:
 
 
 def test_ctrl_c_takes_the_bar_away(slow: Program, service: FaultServer) -> None:
-    """Ctrl-C ends the bar without a trace of it or of ^C, settles what is in flight, and names what goes on."""
+    """Ctrl-C erases the bar and the ^C, and names the command that resumes the run."""
     screen = slow.on_terminal(*REPLAY, "--yes", typed=[("/6", "\x03")])
 
     assert screen.code == 130
@@ -158,7 +158,7 @@ def test_ctrl_c_takes_the_bar_away(slow: Program, service: FaultServer) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=["dumb", "NO_COLOR"])
 def test_plain_terminals(slow: Program, env: dict[str, str]) -> None:
-    """TERM=dumb gets no escape at all, NO_COLOR no colour, and both everything that is to be known."""
+    """TERM=dumb receives no escapes and NO_COLOR no colour; both show the result."""
     screen = slow.on_terminal(*REPLAY, "--yes", env=env)
 
     assert screen.code == 0
@@ -169,12 +169,12 @@ def test_plain_terminals(slow: Program, env: dict[str, str]) -> None:
 
 @pytest.mark.slow
 def test_quiet_shows_no_bar(slow: Program) -> None:
-    """With -q a terminal sees nothing of a replay that goes well."""
+    """``-q`` shows nothing on a terminal."""
     assert slow.on_terminal(*REPLAY, "--yes", "-q").raw == ""
 
 
 def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Anywhere else a plain line every few seconds tells counts, rate, time left and what is waited for."""
+    """Without a terminal, progress is a plain line every few seconds with counts, rate and the reason to wait."""
     now = 1000.0
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
     view = ReplayView(Console(), "table", Delivery(rate=Rate(60, 60.0)), kind="sale", target="h", ask=False)
@@ -198,7 +198,7 @@ def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
     "columns", [60, pytest.param(80, marks=pytest.mark.slow), pytest.param(120, marks=pytest.mark.slow), 200]
 )
 def test_every_table_fits(slow: Program, service: FaultServer, columns: int) -> None:
-    """Preview, report, runs and settings fit the terminal from 60 columns on; a run's id is always whole."""
+    """Every table fits a terminal of 60 columns or more, and a run's id is never cut."""
     service.default = json_reply(200, {"success": True})
     name = "a very long name of a file that goes on and on until it is too long for most tables, 2026-11.csv"
     (slow.home / "sales.csv").rename(slow.home / name)
@@ -224,7 +224,7 @@ SALE = ("sale", "--event-name", "purchase_completed", "--amount", "123456", "--c
 
 @pytest.mark.parametrize("columns", [60, 80, 120, 200])
 def test_one_line_an_event(program: Program, columns: int) -> None:
-    """Each event of the sandbox takes one line: click, customer, invoice and amount are whole, the rest may go."""
+    """``sandbox events`` shows an event per line; ids and amount are whole, and other columns need room."""
     for number in range(3):
         ids = {
             "click": f"clk_{1000 + number}",
@@ -246,7 +246,7 @@ def test_one_line_an_event(program: Program, columns: int) -> None:
 
 
 def test_ids_that_no_terminal_has_room_for_are_whole(program: Program) -> None:
-    """An id that is wider than the terminal wraps, and is not cut."""
+    """An id wider than the terminal wraps and is not cut."""
     ids = ("--click-id", "c" * 150, "--customer-external-id", "u" * 150, "--invoice-id", "i" * 150)
     assert program(*SALE, *ids).code == 0
 
@@ -256,7 +256,7 @@ def test_ids_that_no_terminal_has_room_for_are_whole(program: Program) -> None:
 
 
 def test_lists_in_a_pipe_are_for_cut_and_awk(slow: Program, service: FaultServer) -> None:
-    """Without a terminal a list is tab-separated, a header line first, nothing cut, whatever COLUMNS says."""
+    """A list in a pipe is tab-separated with a header line, and uncut whatever COLUMNS says."""
     service.default = json_reply(200, {"success": True})
     name = "x" * 100 + "\ty\n.csv"
     (slow.home / "sales.csv").rename(slow.home / name)
@@ -280,7 +280,7 @@ def test_lists_in_a_pipe_are_for_cut_and_awk(slow: Program, service: FaultServer
 
 
 def test_columns_is_one_value(program: Program) -> None:
-    """COLUMNS makes tables, bars and pages narrower than the terminal, and never wider."""
+    """COLUMNS makes tables and pages narrower than the terminal, never wider."""
     for env, most in (({"COLUMNS": "60"}, 60), ({"COLUMNS": "300"}, 80), ({}, 80)):
         for command in (("config", "list"), (*SALE[:-1], "--dry-run", *IDS)):
             lines = program.on_terminal(*command, size=(24, 80), env=env).text.splitlines()
@@ -294,7 +294,7 @@ IDS = ("--click-id", "c", "--customer-external-id", "u", "--invoice-id", "i")
 
 
 def test_colour_can_be_forced(slow: Program, service: FaultServer) -> None:
-    """FORCE_COLOR gives colour in a log, without boxes; NO_COLOR and --no-color win."""
+    """FORCE_COLOR colours a log without drawing boxes; NO_COLOR and ``--no-color`` win."""
     service.default = json_reply(200, {"success": True})
     forced = {"FORCE_COLOR": "1", "TERM": "dumb"}
     result = slow(*REPLAY, env=forced)
@@ -308,7 +308,7 @@ def test_colour_can_be_forced(slow: Program, service: FaultServer) -> None:
 
 
 def test_a_refused_event_is_a_red_table(program: Program) -> None:
-    """A refusal is drawn in red with reason and status; below it stands what to do."""
+    """A refusal is drawn in red with reason and status, followed by what to do."""
     follow_up = ("lead", "--event-name", "trial", "--customer-external-id", "u", "--sandbox")
     refused = program.on_terminal(*follow_up)
     assert refused.code == 1

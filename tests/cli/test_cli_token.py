@@ -1,4 +1,4 @@
-"""Which token is sent, and to which host."""
+"""The token that is sent, and the hosts that it may be sent to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sent_by(service: FaultServer) -> str:
 
 
 def test_no_token(local: Program, service: FaultServer) -> None:
-    """Without a token anywhere: exit 4, what to do, nothing sent."""
+    """Without a token, a command exits with 4, says what to do and sends nothing."""
     result = local(*LEAD, "--json")
 
     assert (result.code, result.json["exit_code"]) == (4, 4)
@@ -34,7 +34,7 @@ def test_no_token(local: Program, service: FaultServer) -> None:
 
 
 def test_the_order_of_tokens(local: Program, service: FaultServer) -> None:
-    """--token-file wins over --profile, that over CMS_BEARER_TOKEN, that over CMS_PROFILE and the default one."""
+    """``--token-file`` wins over ``--profile``, CMS_BEARER_TOKEN, CMS_PROFILE and the default profile."""
     local.config.write_text('token = "from_default"\n[profiles.shop]\ntoken = "from_shop"\n')
     local.config.chmod(0o600)
     (local.home / "token.txt").write_text("from_file\n")
@@ -56,7 +56,7 @@ def test_the_order_of_tokens(local: Program, service: FaultServer) -> None:
 
 
 def test_a_profile_without_a_token_does_not_borrow_the_default_one(local: Program, service: FaultServer) -> None:
-    """A profile is an account of its own: the token on top is not sent for it."""
+    """A profile without a token exits with 4 and does not use the default profile's."""
     local.config.write_text('token = "from_default"\n[profiles.shop]\noutput = "json"\n')
 
     result = local(*LEAD, "--profile", "shop")
@@ -67,14 +67,14 @@ def test_a_profile_without_a_token_does_not_borrow_the_default_one(local: Progra
 
 
 def test_a_token_from_stdin(local: Program, service: FaultServer) -> None:
-    """--token-file - reads stdin, line break and all."""
+    """``--token-file -`` reads the token from stdin and strips the line break."""
     assert local(*LEAD, "--token-file", "-", stdin="from_stdin\r\n").code == 0
     assert sent_by(service) == "from_stdin"
 
 
 @pytest.mark.parametrize("form", ["text", "list"])
 def test_a_token_command(local: Program, service: FaultServer, form: str) -> None:
-    """token_command runs, as text for the shell or as a list of words, and what it prints is the token."""
+    """``token_command`` runs as a shell text or a list of words, and its output is the token."""
     words = f'[{sys.executable!r}, "-c", "print(\'from_command\')"]'
     local.config.write_text(f"token_command = {words if form == 'list' else repr(PRINTS)}\n".replace("\\'", "'"))
     if form == "text":
@@ -87,7 +87,7 @@ def test_a_token_command(local: Program, service: FaultServer, form: str) -> Non
 
 
 def test_a_token_command_is_not_run_where_another_token_wins(local: Program, service: FaultServer) -> None:
-    """The command of a password manager runs only when its token is the one that is used."""
+    """``token_command`` does not run if a token with precedence is set."""
     local.config.write_text('token_command = "touch ran"\n')
 
     assert local(*LEAD, env={"CMS_BEARER_TOKEN": "from_variable"}).code == 0
@@ -104,7 +104,7 @@ def test_a_token_command_is_not_run_where_another_token_wins(local: Program, ser
     ids=["fails", "says nothing", "says too much"],
 )
 def test_a_token_command_that_fails(local: Program, command: str, said: str) -> None:
-    """A token command that fails ends with 4 and what it wrote to stderr, never with what it wrote to stdout."""
+    """A failing ``token_command`` exits with 4 and shows its stderr, never its stdout."""
     local.config.write_text(f'token_command = "{command}"\n')
 
     result = local(*LEAD)
@@ -117,7 +117,7 @@ def test_a_token_command_that_fails(local: Program, command: str, said: str) -> 
 
 @pytest.mark.parametrize("stream", ["", " >&2; yes"], ids=["stdout", "stderr too"])
 def test_a_token_command_that_does_not_end(local: Program, stream: str) -> None:
-    """A token command that prints without end is stopped, whichever stream it prints to."""
+    """A ``token_command`` with endless output is stopped: exit 4."""
     local.config.write_text(f'token_command = "yes{stream and " | head -c 9000000"}{stream}"\n')
 
     result = local.spawn(*LEAD)
@@ -127,7 +127,7 @@ def test_a_token_command_that_does_not_end(local: Program, stream: str) -> None:
 
 
 def test_a_token_command_does_not_get_the_token_of_the_environment(local: Program, service: FaultServer) -> None:
-    """The command that fetches one account's token does not see that of another."""
+    """``token_command`` does not see the CMS_BEARER_TOKEN of another account."""
     local.config.write_text("[profiles.shop]\ntoken_command = 'echo \"got-$CMS_BEARER_TOKEN-\"'\n")
 
     assert local(*LEAD, "--profile", "shop", env={"CMS_BEARER_TOKEN": "secret_of_another"}).code == 0
@@ -145,7 +145,7 @@ def test_a_token_command_does_not_get_the_token_of_the_environment(local: Progra
     ],
 )
 def test_a_token_with_something_around_it_is_named(local: Program, text: str, said: str) -> None:
-    """A line of an env file, and quotation marks, are told as what they are, wherever the token comes from."""
+    """A token in quotation marks or with "CMS_BEARER_TOKEN=" before it exits with 4 and is explained."""
     (local.home / "token.txt").write_text(text, encoding="utf-8")
 
     for result in (local(*LEAD, "--token-file", "token.txt"), local(*LEAD, env={"CMS_BEARER_TOKEN": text})):
@@ -155,7 +155,7 @@ def test_a_token_with_something_around_it_is_named(local: Program, text: str, sa
 
 
 def test_a_missing_file_is_said_before_a_missing_token(local: Program) -> None:
-    """Nobody looks for a token for a file that is not there, and no command is run to get one."""
+    """A missing input file is reported before the token command runs."""
     local.config.write_text('token_command = "touch ran"\n')
 
     result = local("sale", "--from-csv", "none.csv")
@@ -166,7 +166,7 @@ def test_a_missing_file_is_said_before_a_missing_token(local: Program) -> None:
 
 @pytest.mark.parametrize("text", ["", "  \n", "two words", "Bearer abc", "caf\u00e9", "a\nb"])
 def test_what_cannot_be_a_token(local: Program, service: FaultServer, text: str) -> None:
-    """A file that holds no token, or what no header can carry, ends with 4 and is not quoted."""
+    """A file without a valid token exits with 4, and its content is not shown."""
     (local.home / "token.txt").write_text(text, encoding="utf-8")
 
     result = local(*LEAD, "--token-file", "token.txt")
@@ -178,7 +178,7 @@ def test_what_cannot_be_a_token(local: Program, service: FaultServer, text: str)
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_token_file_that_a_shell_of_windows_wrote(local: Program, service: FaultServer, encoding: str) -> None:
-    """`echo token > token.txt` of PowerShell is UTF-16, or has a byte order mark; both are the token."""
+    """A token file is read in UTF-16 or with a byte order mark, as PowerShell writes it."""
     (local.home / "token.txt").write_bytes("from_powershell\r\n".encode(encoding))
 
     result = local(*LEAD, "--token-file", "token.txt")
@@ -187,7 +187,7 @@ def test_a_token_file_that_a_shell_of_windows_wrote(local: Program, service: Fau
 
 
 def test_a_missing_token_file(local: Program) -> None:
-    """A token file that is not there ends with 4, naming it."""
+    """A missing token file exits with 4 and is named."""
     result = local(*LEAD, "--token-file", "nowhere.txt")
 
     assert result.code == 4
@@ -195,7 +195,7 @@ def test_a_missing_token_file(local: Program) -> None:
 
 
 def test_no_flag_takes_the_token(local: Program) -> None:
-    """There is no --token: it would show in process lists. The flag that is meant is named."""
+    """``--token`` exits with 2 and names ``--token-file``, since a token would show in process lists."""
     result = local(*LEAD, "--token", "abc")
 
     assert result.code == 2
@@ -204,7 +204,7 @@ def test_no_flag_takes_the_token(local: Program) -> None:
 
 @pytest.mark.parametrize("host", ["http://api.example.com", "http://10.0.0.1:8080", "http://localhost.evil.com"])
 def test_plain_http_to_another_machine_is_refused(program: Program, host: str) -> None:
-    """Plain http elsewhere ends with 2 and names --allow-http, which allows it."""
+    """Plain http to another machine exits with 2 unless ``--allow-http`` is given."""
     env = {"CMS_BEARER_TOKEN": "abcdefgh"}
     refused = program(*LEAD, "--host", host, env=env)
     allowed = program(*LEAD, "--host", host, "--allow-http", "--dry-run", env=env)
@@ -226,7 +226,7 @@ def test_plain_http_to_another_machine_is_refused(program: Program, host: str) -
     ],
 )
 def test_a_host_that_cannot_be(program: Program, host: str) -> None:
-    """A host that is no plain https URL, or carries a password, ends with 2 and shows no password."""
+    """An invalid host, or one with credentials, exits with 2 and shows no password."""
     result = program(*LEAD, "--dry-run", env={"CMS_HOST": host})
 
     assert result.code == 2
@@ -235,7 +235,7 @@ def test_a_host_that_cannot_be(program: Program, host: str) -> None:
 
 
 def test_the_token_is_in_no_crash(local: Program, tmp_path: Path) -> None:
-    """With CMS_DEBUG a failure shows where it happened, without local variables and without the token."""
+    """A crash exits with 3 without the token; CMS_DEBUG adds a traceback, also without it."""
     token = "tok_in_a_crash"
     env = {"CMS_BEARER_TOKEN": token, "PYTHONPATH": f"{tmp_path}:{local.env['PYTHONPATH']}"}
     (tmp_path / "sitecustomize.py").write_text(

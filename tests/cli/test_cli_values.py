@@ -1,4 +1,4 @@
-"""Values that are not what they seem, and hints that are typed as they are printed, by the real program."""
+"""Misleading values, and hints that work when typed as printed."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def _replay(program: Program, *flags: str) -> Result:
 
 
 def _sent(program: Program, *flags: str) -> list[dict[str, Any]]:
-    """Replay into the sandbox; return the events that arrived."""
+    """Replay into the sandbox and return the events that arrived."""
     result = _replay(program, "--sandbox", "--yes", *flags)
     assert result.code == 0, result.stderr
     return [each["event"] for each in program("sandbox", "events", "--json").json]
 
 
 def _flags_in(text: str, flag: str) -> list[tuple[str, ...]]:
-    """Return what a message says to type: each time the flag, with its value as a shell reads it."""
+    """Return each occurrence of a flag in a message, with its value as a shell reads it."""
     return [tuple(shlex.split(found)) for found in re.findall(rf"""{flag} (?:"[^"]*"|'[^']*'|[^\s;,]+)""", text)]
 
 
 def test_a_databases_words_for_nothing_are_no_click(program: Program) -> None:
-    """They are empty in columns of ids, and text elsewhere."""
+    """NULL and its like count as empty in columns of ids, and as text elsewhere."""
     words = ("NULL", "\\N", "None", "nan", "NaN", "undefined", "(null)", "N/A", "#N/A", "null", "")
     rows = [(word, "purchase", f"u{at}", f"i{at}", "100", "USD") for at, word in enumerate(words)]
     _file(program, [*rows, ("clk_1", "None", "u", "i", "4999", "USD")])
@@ -55,7 +55,7 @@ def test_a_databases_words_for_nothing_are_no_click(program: Program) -> None:
 
 
 def test_words_of_a_mapping_file_are_added_to_those_of_databases(program: Program) -> None:
-    """[nothing] turns no check off."""
+    """Words under ``[nothing]`` add to those of databases and turn no check off."""
     (program.home / "m.toml").write_text(
         'amount_unit = "minor"\nskip_unattributed = true\n[nothing]\nclick_id = ["-"]\n',
         encoding="utf-8",
@@ -69,7 +69,7 @@ def test_words_of_a_mapping_file_are_added_to_those_of_databases(program: Progra
 
 @pytest.mark.parametrize("field", ["click_id", "customer_external_id", "invoice_id"])
 def test_an_id_that_a_spreadsheet_shortened_is_a_problem_and_no_duplicate(program: Program, field: str) -> None:
-    """Two different orders may have become the same text: both rows are named, and nothing is sent."""
+    """Ids shortened by a spreadsheet are problems, even where they are alike."""
     row = dict(zip(HEADER, ("clk_1", "purchase", "u1", "inv_1", "4999", "USD")))
     short = tuple({**row, field: "4.68769E+17"}.values())
     comma = tuple({**row, field: "4,69E+17", "invoice_id": "4,69E+17" if field == "invoice_id" else "i3"}.values())
@@ -85,7 +85,7 @@ def test_an_id_that_a_spreadsheet_shortened_is_a_problem_and_no_duplicate(progra
 
 
 def test_each_currency_of_a_column_has_its_own_decimals(program: Program) -> None:
-    """5000.00 yen are 5000 yen beside 10.00 dollars, and not half a million."""
+    """Each currency in a column is converted by its own number of decimals."""
     rows = [
         ("c1", "p", "u1", "i1", "5000.00", "JPY"),
         ("c2", "p", "u2", "i2", "10.00", "USD"),
@@ -101,7 +101,7 @@ def test_each_currency_of_a_column_has_its_own_decimals(program: Program) -> Non
     ("amount", "unit"), [("90071992547409.92", "major"), ("9007199254740992", "minor"), ("9" * 30 + ".00", "major")]
 )
 def test_an_amount_above_the_largest_is_a_problem_in_any_column(program: Program, amount: str, unit: str) -> None:
-    """All others having two decimals too; it could be another amount by the time it is read."""
+    """An amount beyond what JSON numbers hold exactly is a problem."""
     other = "10.00" if unit == "major" else "1000"
     _file(program, [("c1", "p", "u1", "i1", other, "USD"), ("c2", "p", "u2", "i2", amount, "USD")])
     result = _replay(program, "--amount-unit", unit, "--dry-run", "--json")
@@ -110,7 +110,7 @@ def test_an_amount_above_the_largest_is_a_problem_in_any_column(program: Program
 
 
 def test_a_foreign_amount_is_not_taken_for_cents(program: Program) -> None:
-    """197 of a shop are 197.00 as likely as 1.97: the unit has to be said, and both ways that are named work."""
+    """A whole number in another program's amount column needs a unit, and both suggested flags work."""
     header = ("ID", "Amount", "Customer Email", "Order No.", "Affiliate", "Currency")
     _file(program, [("1", "197", "a@example.com", "K-1", "clk_1", "USD")], header)
     flags = ("--map", "customer_external_id=Customer Email", "--map", "invoice_id=Order No.")
@@ -125,7 +125,7 @@ def test_a_foreign_amount_is_not_taken_for_cents(program: Program) -> None:
 
 
 def test_both_readings_of_a_programs_whole_number_are_shown_and_work(program: Program) -> None:
-    """4999.0 where nobody said the unit is 49.99 or 4999.00 USD; each flag that is named means what it says."""
+    """4999.0 without a unit is an error that shows both readings; each named flag means what it says."""
     _file(program, [("clk_1", "p", "u1", "i1", "4999.0", "USD")])
     result = _replay(program, "--dry-run")
     assert result.code == 2
@@ -137,7 +137,7 @@ def test_both_readings_of_a_programs_whole_number_are_shown_and_work(program: Pr
 
 
 def test_what_looks_like_money_in_a_column_of_cents_needs_to_be_let_pass(program: Program) -> None:
-    """The hint names the key of a mapping file, and it works."""
+    """4999.00 in minor units is an error that names ``zero_decimals``, which works."""
     _file(program, [("clk_1", "p", "u1", "i1", "4999.00", "USD")])
     result = _replay(program, "--amount-unit", "minor", "--dry-run")
     assert result.code == 2
@@ -147,7 +147,7 @@ def test_what_looks_like_money_in_a_column_of_cents_needs_to_be_let_pass(program
 
 
 def test_the_header_that_a_file_lacks_can_be_given_as_the_message_says(program: Program) -> None:
-    """Its lines, a line with names before them, and every sale is there, the first one too."""
+    """The command suggested for a file without a header sends every row, the first included."""
     (program.home / "unload.csv").write_text(
         "clk_1,purchase,u1,inv_1,4999,USD\nclk_2,purchase,u2,inv_2,100,USD\n", encoding="utf-8"
     )
@@ -163,7 +163,7 @@ def test_the_header_that_a_file_lacks_can_be_given_as_the_message_says(program: 
     "time", ["03/04/2026 9:05 PM", "Sep-30-26", "12-Mar-26 09:14", "13.04.2026 09:05:01", "10/05/2026 2:30:00 PM"]
 )
 def test_each_date_format_that_is_named_reads_the_time(program: Program, time: str) -> None:
-    """Typed as it is printed."""
+    """Each suggested ``--date-format`` reads the time when typed as printed."""
     _file(program, [("clk_1", "p", "u1", "i1", "4999", "USD", time)], (*HEADER, "timestamp"))
     result = _replay(program, "--dry-run")
     assert result.code == 2
@@ -174,7 +174,7 @@ def test_each_date_format_that_is_named_reads_the_time(program: Program, time: s
 
 
 def test_the_zone_that_is_named_for_an_abbreviation_reads_it(program: Program) -> None:
-    """PDT is no time of UTC's clocks."""
+    """The suggested ``--timezone`` reads a time with an abbreviation such as PDT."""
     _file(
         program, [("clk_1", "p", "u1", "i1", "4999", "USD", "Jul 4, 2026 9:03:11 PM PDT")], (*HEADER, "timestamp")
     )
@@ -185,7 +185,7 @@ def test_the_zone_that_is_named_for_an_abbreviation_reads_it(program: Program) -
 
 
 def test_a_column_in_two_forms_is_read_with_two_formats(program: Program) -> None:
-    """A spreadsheet drops 0:00; by flags or in a mapping file, and what leaves nothing open needs no format."""
+    """Several date formats are tried in turn, from flags or a mapping file; ISO 8601 needs none."""
     times = ("03/12/2026", "03/12/2026 09:14", "2026-03-12T09:14:02Z")
     rows = [("clk", "p", f"u{at}", f"i{at}", "100", "USD", time) for at, time in enumerate(times)]
     _file(program, rows, (*HEADER, "timestamp"))
@@ -212,7 +212,7 @@ LIST = {"object": "list", "has_more": False, "data": ROWS}
 
 
 def _jq(expression: str, document: str) -> str:
-    """Return what `jq -c` makes of a document; by itself where it is installed."""
+    """Return the output of ``jq -c``, or the same lines where jq is not installed."""
     if shutil.which("jq"):
         command = ["jq", "-c", expression]
         return subprocess.run(command, input=document, capture_output=True, text=True, check=True).stdout
@@ -225,7 +225,7 @@ def _jq(expression: str, document: str) -> str:
     "document", [json.dumps(LIST, indent=2), json.dumps(LIST), json.dumps(ROWS), json.dumps(ROWS, indent=2)]
 )
 def test_a_whole_json_document_becomes_lines_as_the_message_says(program: Program, document: str) -> None:
-    """An array, or what a service answers with its rows under a key; on one line or on many."""
+    """The suggested jq expression turns a JSON array, or an object with rows under a key, into JSON Lines."""
     (program.home / "list.json").write_text(document, encoding="utf-8")
     result = program("sale", "--from-jsonl", "list.json", "--currency", "USD", "--dry-run")
     assert result.code == 2
@@ -236,14 +236,14 @@ def test_a_whole_json_document_becomes_lines_as_the_message_says(program: Progra
 
 
 def test_a_single_order_with_its_items_is_a_row(program: Program) -> None:
-    """An array of objects makes no answer of a service of it."""
+    """A single JSON object with an array of items is one row."""
     order = {**ROWS[0], "currency": "USD", "items": [{"sku": "T-1", "price": "1.00"}]}
     (program.home / "order.jsonl").write_text(json.dumps(order), encoding="utf-8")
     assert program("sale", "--from-jsonl", "order.jsonl", "--dry-run", "--json").json["sums"] == {"USD": 100}
 
 
 def test_when_every_row_is_left_out_the_values_that_did_it_are_named(program: Program) -> None:
-    """A status in another language, or conditions that exclude each other: exit 0, and not without a word."""
+    """If every row is skipped, a warning names the condition and the values seen; the exit code is 0."""
     header = ("order_number", "status", "order_total", "order_currency", "billing_email", "meta:click_id")
     rows = [(str(at), status, "49.90", "EUR", "a@b.co", "clk") for at, status in enumerate(("Fertig", "Offen"))]
     _file(program, rows, header)
@@ -264,7 +264,7 @@ def test_when_every_row_is_left_out_the_values_that_did_it_are_named(program: Pr
 
 
 def test_ids_that_a_program_made_numbers_of_get_a_warning(program: Program) -> None:
-    """Each field whose every id ends in .0 is named; they are sent as they are."""
+    """A field whose ids all end in .0 gets a warning."""
     rows = [(f"clk_{at}", "p", f"{at}.0", f"{1000 + at}.0", "4999.0", "USD") for at in (1, 2, 3)]
     _file(program, [*rows, ("clk_4", "p", "4.0", "inv_4", "1.0", "USD")])
     result = _replay(program, "--amount-unit", "minor", "--dry-run", "--json")
@@ -275,7 +275,7 @@ def test_ids_that_a_program_made_numbers_of_get_a_warning(program: Program) -> N
 
 @pytest.mark.parametrize("column", ["Amount", "Total ($)", "Paid > now"])
 def test_negative_rows_are_left_out_as_the_message_says(program: Program, column: str) -> None:
-    """Refunds are rows with a minus or in brackets; the condition that is named leaves them out, and only them."""
+    """The suggested condition skips negative amounts and nothing else."""
     amounts = ("$60.00", "-$45.00", "($12.50)", "'-3.00", "$4.50", "0.00")
     rows = [(f"clk_{at}", "p", f"u{at}", f"i{at}", amount, "USD") for at, amount in enumerate(amounts)]
     _file(program, rows, (*HEADER[:4], column, "currency"))

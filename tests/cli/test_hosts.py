@@ -1,4 +1,4 @@
-"""Which hosts a token may be sent to."""
+"""The hosts that a token may be sent to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cms_cli.access.hosts import checked_host
     ],
 )
 def test_one_host_has_one_spelling(text: str, host: str) -> None:
-    """https anywhere and plain http to this machine are taken, in lower case and without a slash at the end."""
+    """A host is normalised: lower case, without a slash at the end."""
     assert checked_host(text) == host
 
 
@@ -40,14 +40,14 @@ def test_one_host_has_one_spelling(text: str, host: str) -> None:
     ],
 )
 def test_what_no_token_is_sent_to(text: str) -> None:
-    """Plain http to what only looks like this machine, and whatever else is no plain base URL, is refused."""
+    """Plain http to another machine, and anything but a plain base URL, is refused."""
     with pytest.raises(ValueError, match=r"must|is plain http"):
         checked_host(text)
 
 
 @given(st.text(), st.booleans())
 def test_any_text_is_taken_or_refused(text: str, allow_http: bool) -> None:
-    """No text makes it fail otherwise, and what is taken is taken again as it is."""
+    """Any text is accepted or a ValueError, and an accepted host is accepted again unchanged."""
     try:
         host = checked_host(text, allow_http=allow_http)
     except ValueError:
