@@ -1,4 +1,4 @@
-"""A clock for what waits: it moves when told, and a pause moves it at once."""
+"""A fake clock, which only moves when advanced or slept on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import threading
 
 
 class Clock:
-    """Stands in for the ``time`` of a client, and, called, for the nanoseconds of a sandbox.
+    """Replaces the ``time`` module of a client, and, as a callable, the nanosecond clock of a sandbox.
 
     Attributes:
-        pauses: How long each pause was to take, in seconds.
+        pauses: The length of each requested pause, in seconds.
     """
 
     def __init__(self) -> None:

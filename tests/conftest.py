@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the program, a service that answers as it is told, and databases."""
+"""Fixtures for all tests: the program, a scripted service, and databases."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from program import TOKEN, Program
 
 from cms_cli.replay.journal import postgres_setup
 
-# How long an example takes says nothing on a busy machine.
+# Without deadlines: on a busy machine the time of an example says nothing.
 settings.register_profile("patient", deadline=None)
-# --hypothesis-profile thorough
+# Selected by --hypothesis-profile thorough.
 settings.register_profile("thorough", deadline=None, max_examples=300)
 settings.register_profile("few", deadline=None, max_examples=25)
 settings.load_profile("patient")
@@ -26,13 +26,13 @@ settings.load_profile("patient")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Run one worker more than there are cores with ``-n auto``: many tests wait."""
+    """Return one worker more than there are cores for ``-n auto``, since many tests wait."""
     return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session", autouse=True)
-def heard() -> Iterator[None]:
-    """Restore the default signal handlers, which are ignored under nohup and in background jobs."""
+def default_signal_handlers() -> Iterator[None]:
+    """Restore the default signal handlers, which nohup and background jobs replace by ignoring."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
     ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
     for number in ignored:
@@ -44,27 +44,27 @@ def heard() -> Iterator[None]:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    """The real program, in an environment of its own."""
+    """Return the real program in an isolated environment."""
     return Program(tmp_path)
 
 
 @pytest.fixture
 def service() -> Iterator[FaultServer]:
-    """A service that takes everything, unless its script says otherwise."""
+    """Start a service that accepts every event unless its script says otherwise."""
     with FaultServer() as server:
         yield server
 
 
 @pytest.fixture
 def online(program: Program, service: FaultServer) -> Program:
-    """The program with that service as its host, and a token."""
+    """Return the program with a token and the service as its host."""
     program.env.update(CMS_HOST=service.url, CMS_BEARER_TOKEN=TOKEN)
     return program
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A real PostgreSQL; skips where there is none, unless one is required."""
+    """Return a real PostgreSQL; without one the test is skipped, or fails if one is required."""
     try:
         server = open_server()
     except NoPostgresError as reason:
@@ -77,7 +77,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def database(postgres: Postgres) -> Iterator[str]:
-    """The URL of an empty database."""
+    """Create an empty database and return its URL."""
     url = postgres.new_database()
     yield url
     postgres.drop_database(url)
@@ -85,7 +85,7 @@ def database(postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def prepared(postgres: Postgres) -> Iterator[str]:
-    """The name of a database that has the tables, to make others of."""
+    """Create a database with the tables and return its name, for use as a template."""
     url = postgres.new_database()
     postgres_setup.create(url)
     yield urlsplit(url).path[1:]
@@ -94,7 +94,7 @@ def prepared(postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture
 def shared(postgres: Postgres, prepared: str) -> Iterator[str]:
-    """The URL of a database that has the tables, and nothing in them."""
+    """Create a database with empty tables and return its URL."""
     url = postgres.new_database(prepared)
     yield url
     postgres.drop_database(url)

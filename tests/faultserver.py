@@ -1,26 +1,26 @@
-"""A small HTTP/1.1 server that answers as it is told, faults included, and keeps what it received.
+"""A small HTTP/1.1 server with scripted answers and faults, which records all requests.
 
     with FaultServer() as server:
         server.script(DROP, json_reply(503, {}, ("Retry-After", "1")), json_reply(200, {"success": True}))
         ...                                      # talk to server.url
         assert [r.path for r in server.requests] == [...]
 
-One step of the script is used up by each request (by each try, for DROP_UNREAD); when the script is over, every
-request gets ``server.default``. A step is one of
+Each request (for DROP_UNREAD, each attempt) uses up one step of the script; afterwards every request gets
+``server.default``. A step is one of
 
 * a :class:`Reply` (``json_reply`` and ``html_reply`` make the usual ones): any status, headers and body, and how
-  it is sent: late, drop by drop, cut short, with a connection that closes afterwards or later while idle;
+  it is sent: late, byte by byte, cut short, with a connection that closes afterwards or later while idle;
 * ``DROP``: reads the request and hangs up; ``DROP_UNREAD``: hangs up before reading;
 * ``HANG``: reads the request and never answers;
-* ``RELAY``: is a proxy: passes the request on, or opens the tunnel that a CONNECT asks for;
+* ``RELAY``: acts as a proxy: forwards the request, or opens the tunnel that a CONNECT asks for;
 * a function that takes the :class:`Received` and returns one of these.
 
-``FaultServer(tls=context)`` speaks TLS, ``handshake="drop"`` or ``"hang"`` spoils it, ``default=RELAY`` is a proxy.
-``FaultServer(on_request=look)`` calls ``look`` with each request that has arrived, before it is answered; what it
-raises hangs up, and fails the ``with`` block. ``server.requests`` has every request as it came,
-``server.connections`` every connection, and ``server.wait_for(condition)`` waits until something has been seen.
-``refusing_port()`` and ``silent_port()`` give ports at which nothing answers. Only the standard library is needed;
-nothing of the project is imported.
+``FaultServer(tls=context)`` speaks TLS, ``handshake="drop"`` or ``"hang"`` breaks it, ``default=RELAY`` is a proxy.
+``FaultServer(on_request=look)`` calls ``look`` with each request before it is answered; an exception from it closes
+the connection and fails the ``with`` block. ``server.requests`` holds all requests, ``server.connections`` all
+connections, and ``server.wait_for(condition)`` waits until a condition on them holds.
+``refusing_port()`` and ``silent_port()`` yield ports at which nothing answers. The module uses only the standard
+library and imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Received:
-    """A request, as it came."""
+    """A request as it was received."""
 
     method: str
     target: str  # as on the request line: a path, a whole URL (forward proxy) or host:port (CONNECT)
-    headers: HTTPMessage  # asked in any case; get_all() for repeated ones
+    headers: HTTPMessage  # names in any letter case; get_all() for repeated ones
     body: bytes
-    connection: int  # the number of the connection it came on, from 1
-    at: float  # time.monotonic() when it had been read
+    connection: int  # the number of its connection, from 1
+    at: float  # time.monotonic() once it was read
 
     @property
     def path(self) -> str:
-        """The target without a host."""
+        """Return the target without a host."""
         return urlsplit(self.target).path if "://" in self.target else self.target
 
     @property
     def json(self) -> Any:
-        """The body, read as JSON."""
+        """Return the body, parsed as JSON."""
         return jsonlib.loads(self.body)
 
 
@@ -94,7 +94,7 @@ class Reply:
     raw: bytes | None = None  # send this instead of all of the above
 
     def encode(self) -> tuple[bytes, bytes]:
-        """Return the head and the body, as bytes on the line."""
+        """Return head and body as bytes."""
         if self.raw is not None:
             return self.raw, b""
         try:
@@ -114,7 +114,7 @@ class Reply:
 
     @property
     def ends_connection(self) -> bool:
-        """Whether the connection cannot be used again."""
+        """True if the connection cannot be used again."""
         spoilt = any(value is not None for value in (self.raw, self.cut, self.length))
         return self.close or spoilt or not (self.framed or self.chunked or self.status == 204)
 
@@ -134,13 +134,13 @@ Step = Union[Answer, Callable[[Received], Answer]]
 
 
 def json_reply(status: int, value: object, *headers: Pair, **how: Any) -> Reply:
-    """Make an answer in JSON; ``how`` are further fields of :class:`Reply`."""
+    """Return an answer in JSON; ``how`` sets further fields of :class:`Reply`."""
     body = jsonlib.dumps(value).encode()
     return Reply(status, body, (("Content-Type", "application/json"), *headers), **how)
 
 
 def html_reply(status: int, text: str = "<!doctype html><title>Welcome</title>", *headers: Pair) -> Reply:
-    """Make a web page."""
+    """Return a web page as the answer."""
     return Reply(status, text.encode(), (("Content-Type", "text/html; charset=utf-8"), *headers))
 
 
@@ -149,7 +149,7 @@ SUCCESS = json_reply(200, {"success": True, "message": "Event tracked successful
 
 @dataclass
 class _Line:
-    """One accepted connection while it is served."""
+    """An accepted connection that is being served."""
 
     sock: socket.socket
     record: Connection
@@ -157,7 +157,7 @@ class _Line:
 
 
 class FaultServer:
-    """The server; see the module's text. A context manager: it listens inside, all threads are gone after."""
+    """The server, a context manager: inside the block it listens, and afterwards all its threads have ended."""
 
     def __init__(
         self,
@@ -188,12 +188,12 @@ class FaultServer:
 
     @property
     def url(self) -> str:
-        """The base URL."""
+        """Return the base URL."""
         return f"{'https' if self._tls else 'http'}://{self._name}:{self.port}"
 
     @property
     def open_connections(self) -> int:
-        """The number of connections that are open now."""
+        """Return the number of open connections."""
         return sum(not connection.ended_by for connection in self.connections)
 
     def script(self, *steps: Step) -> None:
@@ -202,7 +202,7 @@ class FaultServer:
             self._steps.extend(steps)
 
     def wait_for(self, condition: Callable[[], bool], timeout: float = 10.0) -> bool:
-        """Wait until a condition on what was seen holds; False when it does not come about."""
+        """Wait until a condition on the recorded requests or connections holds; return False on timeout."""
         with self._changed:
             return self._changed.wait_for(condition, timeout)
 
@@ -219,7 +219,7 @@ class FaultServer:
             socks = list(self._socks.values())
         for sock in socks:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not SSLSocket's, which a reader trips over
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # SSLSocket.shutdown() breaks concurrent reads
         for thread in self._threads:
             thread.join(10)
         if self._failure is not None:
@@ -266,7 +266,7 @@ class FaultServer:
 
     def _secured(self, sock: socket.socket, record: Connection) -> _Line | None:
         if self._handshake:
-            sock.recv(1)  # so that the client has begun
+            sock.recv(1)  # waits until the client has begun the handshake
             if self._handshake == "hang":
                 self._hang(sock)
             return None
@@ -278,9 +278,9 @@ class FaultServer:
         return _Line(secure, record, secure.makefile("rb"))
 
     def _exchange(self, line: _Line) -> str:
-        """Serve one request; says who ended the connection, or "" when it goes on."""
+        """Serve one request; return who ended the connection, or "" if it stays open."""
         if self._hangs_up_unread(line):
-            # The close that follows becomes a reset.
+            # Turns the following close into a reset.
             line.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return "server"
         received = self._read(line)
@@ -315,7 +315,7 @@ class FaultServer:
         return True
 
     def _read(self, line: _Line) -> Received | None:
-        # A TLS hello has no line end to wait for.
+        # A TLS hello has no line end, so readline() would block.
         first = line.reader.readline() if line.reader.peek(1)[:1].isalpha() else b""
         words = first.decode("latin-1").split(" ", 2)
         if len(words) != 3 or not first.endswith(b"\n"):  # half a request, or no HTTP at all
@@ -372,7 +372,7 @@ class FaultServer:
             self._pump(line.sock, onward)
 
     def _pump(self, one: socket.socket, other: socket.socket) -> None:
-        """Pass bytes both ways until either side is done."""
+        """Forward bytes both ways until either side closes."""
         while not self._stopping.is_set():
             readable, _, _ = select.select([one, other], [], [], 0.1)
             for sock in readable:
@@ -384,7 +384,7 @@ class FaultServer:
 
 @contextlib.contextmanager
 def refusing_port() -> Iterator[int]:
-    """Yield a port of 127.0.0.1 that refuses connections: bound, and never listening."""
+    """Yield a port of 127.0.0.1 that refuses connections: bound, but not listening."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
@@ -392,7 +392,7 @@ def refusing_port() -> Iterator[int]:
 
 @contextlib.contextmanager
 def silent_port() -> Iterator[int]:
-    """Yield a port of 127.0.0.1 at which a connection never comes about: its queue is full."""
+    """Yield a port of 127.0.0.1 that never completes a connection, because its queue is full."""
     with socket.socket() as listener, contextlib.ExitStack() as fillers:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -1,4 +1,4 @@
-"""Helpers of tests in which machines move their state into a shared database."""
+"""Helpers for tests in which machines move their state into a shared database."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ run()
 
 
 class Paused:
-    """The program as a process of its own that stands still.
+    """The program as a process that is paused.
 
     Attributes:
-        code: Its exit code, once it has gone on.
-        stderr: What it has said by then.
+        code: Its exit code, once it was resumed.
+        stderr: Its output to stderr, once it was resumed.
     """
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
@@ -92,7 +92,7 @@ class Paused:
         self.stderr = ""
 
     def go_on(self) -> None:
-        """Let it go on to its end."""
+        """Resume the process and wait for its end."""
         (self._folder / "go").touch()
         _, self.stderr = self._process.communicate(timeout=60)
         self.code = self._process.returncode
@@ -102,7 +102,7 @@ class Paused:
 def paused(
     machine: Program, module: str, names: str, *arguments: str, env: Mapping[str, str] | None = None
 ) -> Iterator[Paused]:
-    """Run the program until it first calls a function of a module of the replay, and let it stand still there."""
+    """Run the program and pause it at its first call of a function in a module of the replay."""
     folder = machine.home / f"paused-at-{names}"
     folder.mkdir()
     process = subprocess.Popen(

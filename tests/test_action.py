@@ -1,4 +1,4 @@
-"""The workflow action: what its script runs, hands on and exits with."""
+"""The workflow action: what its script runs, outputs and exits with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the action runs in bash
 
 @pytest.fixture
 def action(tmp_path: Path):
-    """Run the script as the action does, with `cms` on the PATH; returns the process and its outputs."""
+    """Return a function that runs the script as the action does, and returns the process and its outputs."""
     env = Program(tmp_path).env
     tools = tmp_path / "bin"
     tools.mkdir()
@@ -52,7 +52,7 @@ def action(tmp_path: Path):
 
 
 def test_a_replay_hands_on_its_counts(action) -> None:
-    """Rows are sent, and the outputs say how many, that none is left, and which run it was."""
+    """The outputs have counts, run id and completeness of the replay."""
     done, outputs = action(FILE="sales.csv", FLAGS="--sandbox")
 
     assert done.returncode == 0, done.stderr
@@ -64,7 +64,7 @@ def test_a_replay_hands_on_its_counts(action) -> None:
 
 
 def test_a_stop_by_max_duration_is_no_red_job_and_the_next_one_goes_on(action) -> None:
-    """The step succeeds with complete=false; the same inputs bring the rest."""
+    """A replay stopped by max-duration passes with complete=false, and the next job sends the rest."""
     done, outputs = action(FILE="sales.csv", FLAGS="--sandbox --rate 1/s", MAX_DURATION="1.5")
 
     assert done.returncode == 0, done.stderr
@@ -78,7 +78,7 @@ def test_a_stop_by_max_duration_is_no_red_job_and_the_next_one_goes_on(action) -
 
 
 def test_a_bad_file_fails_the_step(action, tmp_path: Path) -> None:
-    """Exit 2 of the command is exit 2 of the step, and there is no run."""
+    """A bad file fails the step with exit 2, and there is no run."""
     (tmp_path / "bad.csv").write_text(HEADER + "c,buy,u,i,one,USD\n")
 
     done, outputs = action(FILE="bad.csv", FLAGS="--sandbox")
@@ -89,7 +89,7 @@ def test_a_bad_file_fails_the_step(action, tmp_path: Path) -> None:
 
 
 def test_a_dry_run_needs_no_token(action) -> None:
-    """A check on a pull request sends nothing and has no secret."""
+    """A dry run, as on a pull request, needs no token."""
     done, outputs = action(FILE="sales.csv", DRY_RUN="true")
 
     assert done.returncode == 0, done.stderr
@@ -100,7 +100,7 @@ def test_a_dry_run_needs_no_token(action) -> None:
     ("inputs", "message"), [({"FILE": ""}, "file is empty"), ({"KIND": "order"}, "sale or lead")]
 )
 def test_an_input_that_cannot_be_used_is_named(action, inputs: dict[str, str], message: str) -> None:
-    """Nothing is run, and the message says which input it is."""
+    """An invalid input is named, and nothing is run."""
     done, outputs = action(**{"FILE": "sales.csv", **inputs})
 
     assert done.returncode == 1
@@ -109,7 +109,7 @@ def test_an_input_that_cannot_be_used_is_named(action, inputs: dict[str, str], m
 
 
 def test_the_action_passes_every_input_and_output_on() -> None:
-    """Each input reaches a step, and each output is one that the script writes."""
+    """Each input of the action reaches a step, and each output is written by the script."""
     text = (ROOT / "action.yml").read_text(encoding="utf-8")
     action = yaml.safe_load(text)
     script = SCRIPT.read_text(encoding="utf-8")
@@ -125,7 +125,7 @@ def test_the_action_passes_every_input_and_output_on() -> None:
 
 
 def test_the_action_brings_the_driver_where_a_database_is_named() -> None:
-    """And keeps no state in the cache then."""
+    """With CMS_STATE_URL the action installs the database driver and does not cache the state."""
     steps = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["runs"]["steps"]
     (install,) = (step["run"] for step in steps if "pip" in step.get("run", ""))
     echoed = install.replace('"$RUNNER_TEMP/cms-venv/bin/pip"', "echo").replace("python3 -m venv", "true")

@@ -1,4 +1,4 @@
-"""The SDK's rules and the sandbox's, written apart from each other, agree on every value."""
+"""The SDK's rules and the sandbox's, implemented separately, agree on every value."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ values: dict[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def events(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    """One kind's fields by Python name: a good event in which some values are others, or missing."""
+    """Generate an event of one kind by Python names, with some values changed or missing."""
     kind = draw(st.sampled_from(["lead", "sale"]))
     changed = draw(st.sets(st.sampled_from(sorted(FIELDS[kind])), min_size=1, max_size=3))
     event = {
@@ -65,10 +65,10 @@ def events(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 @settings(max_examples=200, deadline=None)
 @given(events())
 def test_what_the_sdk_sends_the_sandbox_takes(given_event: tuple[str, dict[str, Any]]) -> None:
-    """Of what the SDK lets pass, the sandbox refuses nothing but an address that it looks at more closely."""
+    """The sandbox accepts what the SDK accepts, except some email and avatar addresses."""
     kind, event = given_event
     refused, wire = _sent(kind, event)
-    # What an address may be is left to the service, so that none is refused here that it would take.
+    # The SDK checks addresses loosely, so as not to refuse one that the service would accept.
     assert refused or set(problems(kind, wire)) <= {"customerEmail", "customerAvatar"}
 
 
@@ -78,7 +78,7 @@ def test_what_the_sdk_sends_the_sandbox_takes(given_event: tuple[str, dict[str, 
 @example(("lead", {**GOOD["lead"], "customer_email": "\u2028@example.com"}))
 @example(("lead", {**GOOD["lead"], "customer_avatar": "https://x.example/" + "y" * 3000}))
 def test_what_the_sandbox_takes_the_sdk_sends(given_event: tuple[str, dict[str, Any]]) -> None:
-    """The SDK refuses nothing that the sandbox takes, but text that is all blanks, and changes nothing in it."""
+    """The SDK accepts what the sandbox accepts, except blank text, and sends it unchanged."""
     kind, event = given_event
     wire = {
         field.wire: _utc(event[name]) if name == "timestamp" else event[name]
@@ -94,7 +94,7 @@ def test_what_the_sandbox_takes_the_sdk_sends(given_event: tuple[str, dict[str, 
 
 
 def _sent(kind: str, event: dict[str, Any]) -> tuple[dict[str, str], dict[str, object]]:
-    """Return what the SDK finds wrong with an event, or its wire form."""
+    """Return the SDK's problems with an event, or else its wire form."""
     try:
         return {}, EVENTS[kind](**{name: event.get(name) for name in FIELDS[kind]}).to_wire()
     except InvalidEventError as error:
@@ -102,7 +102,7 @@ def _sent(kind: str, event: dict[str, Any]) -> tuple[dict[str, str], dict[str, o
 
 
 def _utc(value: Any) -> Any:
-    """A time as the contract has it, by another way than the SDK's."""
+    """Return a time in the contract's form, computed independently of the SDK."""
     if not isinstance(value, datetime):
         return value
     try:

@@ -1,4 +1,4 @@
-"""Which way imports go, how long things are, and what is not to be found in the repository."""
+"""Directions of imports, sizes of files and functions, and texts that must not be in the repository."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _name(path: Path) -> str:
 
 @cache
 def _imports(path: Path) -> list[tuple[str, str]]:
-    """Return module and name of everything that a file imports, wherever in it; type-checking blocks included."""
+    """Return module and name of every import in a file, including nested and type-checking ones."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -38,8 +38,8 @@ def _within(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-# The modules of a replay that put its stages together, those that the stages share, and the stages, each with those
-# that it must not know.
+# The modules that connect the stages of a replay, those that the stages share, and the stages, each with the stages
+# that it must not import.
 WIRING = ("run", "plan", "remaining", "request", "intake", "watcher", "warnings", "report", "outputs", "rowfiles")
 SHARED = ("model", "problems", "tempfiles")
 STAGES = {
@@ -51,7 +51,7 @@ STAGES = {
     "sending": ("reading", "values", "mapping", "staging"),
 }
 
-# Who must not know whom: importer, and what it must not import.
+# Each package, and the packages that it must not import.
 FORBIDDEN = [
     ("cms_python", ("cms_cli", "typer", "click", "rich")),
     ("cms_cli", ("click",)),
@@ -66,7 +66,7 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize(("importer", "others"), FORBIDDEN)
 def test_imports_go_one_way(importer: str, others: tuple[str, ...]) -> None:
-    """The SDK knows nothing of the program, a replay nothing of the screen, the sandbox nothing of either."""
+    """The SDK does not import the program, a replay no terminal code, the sandbox neither SDK nor replay."""
     wrong = [
         f"{_name(path)} imports {module}"
         for path in FILES
@@ -79,7 +79,7 @@ def test_imports_go_one_way(importer: str, others: tuple[str, ...]) -> None:
 
 
 def _reached(package: str) -> set[str]:
-    """Return every module of the project that a package imports, and what those import in turn."""
+    """Return every project module that a package imports, directly or indirectly."""
     imports = {_name(path): _imports(path) for path in FILES}
     waiting = [name for name in imports if _within(name, package)]
     found: set[str] = set()
@@ -94,13 +94,13 @@ def _reached(package: str) -> set[str]:
 
 @pytest.mark.parametrize(("stage", "others"), STAGES.items())
 def test_no_stage_of_a_replay_knows_a_later_one(stage: str, others: tuple[str, ...]) -> None:
-    """Neither a stage's own imports nor what they import in turn leads to a stage that is none of its business."""
+    """No stage of a replay imports a later stage, directly or indirectly."""
     hidden = [f"cms_cli.replay.{other}" for other in (*others, *WIRING)]
     assert not [name for name in _reached(f"cms_cli.replay.{stage}") for other in hidden if _within(name, other)]
 
 
 def test_every_module_of_a_replay_has_its_place() -> None:
-    """Every module beside the stages either wires them or is shared by them."""
+    """Every module beside the stages is listed as connecting or shared."""
     folder = ROOT / "cms_cli" / "replay"
     beside = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     assert beside == {*WIRING, *SHARED}
@@ -108,7 +108,7 @@ def test_every_module_of_a_replay_has_its_place() -> None:
 
 
 def test_the_sandbox_is_a_second_opinion() -> None:
-    """The sandbox imports nothing of this project but itself, so that no model is shared with what it checks."""
+    """The sandbox imports nothing of this project but itself, so that it can check the rest."""
     for path in FILES:
         if _within(_name(path), "cms_cli.sandbox"):
             ours = [module for module, _ in _imports(path) if module.split(".")[0] in PACKAGES]
@@ -116,7 +116,7 @@ def test_the_sandbox_is_a_second_opinion() -> None:
 
 
 def test_the_program_uses_public_names_of_the_sdk_only() -> None:
-    """The command line needs nothing of the SDK that others could not use."""
+    """The command line imports only public names of the SDK."""
     import cms_python
 
     for path in FILES:
@@ -127,13 +127,13 @@ def test_the_program_uses_public_names_of_the_sdk_only() -> None:
 
 
 def test_one_module_imports_requests() -> None:
-    """Events go through requests in one place; `cms auth status` asks a host whether it is there with it."""
+    """Only the SDK's transport and the probe of ``cms auth status`` import requests."""
     users = {_name(path) for path in FILES for module, _ in _imports(path) if _within(module, "requests")}
     assert users == {"cms_python._transport", "cms_cli.access.reach"}
 
 
 def test_only_output_prints() -> None:
-    """stdout and stderr are written to in one package, besides the help that Typer itself writes."""
+    """Only the terminal package, and the modules around Typer's help, write to stdout and stderr."""
     allowed = {"cms_cli.__main__", "cms_cli.terminal.help", "cms_cli.app"}
     for path in FILES:
         name = _name(path)
@@ -146,7 +146,7 @@ def test_only_output_prints() -> None:
 
 
 def test_files_and_functions_stay_readable() -> None:
-    """Files stay under 400 lines and functions under 60, without the flags that a command declares and hands on."""
+    """Files have at most 400 lines and functions 60, not counting the flags that a command declares."""
     for path in FILES:
         text = path.read_text(encoding="utf-8")
         assert text.count("\n") <= 400, path
@@ -158,7 +158,7 @@ def test_files_and_functions_stay_readable() -> None:
 
 
 def test_nothing_tells_of_the_machine_it_was_made_on() -> None:
-    """No absolute paths of somebody's machine and no package index stand in what git keeps."""
+    """The repository contains no home folders and no package index addresses."""
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         capture_output=True,
@@ -181,13 +181,13 @@ def test_nothing_tells_of_the_machine_it_was_made_on() -> None:
     "module", ["typer", "rich", "requests", "urllib3", "http.client", "ssl", "socket", "sqlite3", "click"]
 )
 def test_importing_the_sdk_is_light(module: str) -> None:
-    """`import cms_python` loads no HTTP stack and nothing of the command line."""
+    """``import cms_python`` loads no HTTP stack and nothing of the command line."""
     code = f"import sys, cms_python; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_every_module_can_be_imported() -> None:
-    """Whatever Python runs it has the syntax and the libraries that each needs."""
+    """Every module can be imported on the running Python version."""
     names = [_name(path) for path in FILES]
     code = f"from importlib import import_module\nfor name in {names}: import_module(name)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,4 +1,4 @@
-"""README and docs: every command is run, links lead somewhere, and tables agree with the program."""
+"""README and docs: commands run, links resolve, and tables match the program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXT = {
     page.name if page.parent == ROOT else f"docs/{page.name}": page.read_text(encoding="utf-8") for page in PAGES
 }
 DATABASE = "postgresql://cms@db.example.com/cms"
-"""The database of the docs, in whose place commands are run with a real one."""
+"""The database URL in the docs, replaced by a real one when commands are run."""
 BLOCK = re.compile(r"(<!-- command: (?P<name>\w+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)\n```", re.DOTALL)
 
 
@@ -49,7 +49,7 @@ PYTHON = [block for block in BLOCKS if block.language == "python"]
 
 @pytest.fixture
 def surroundings(tmp_path: Path) -> dict[str, str]:
-    """A folder on the PATH that has `cms`, and the environment of somebody who has a token."""
+    """Return an environment with ``cms`` and ``python3`` on the PATH, and a token."""
     env = Program(tmp_path).env
     tools = tmp_path / "bin"
     tools.mkdir()
@@ -71,7 +71,7 @@ def surroundings(tmp_path: Path) -> dict[str, str]:
 def test_a_command_works(
     block: Block, surroundings: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Each block of shell commands runs from the project's folder, and every command in it succeeds."""
+    """Each shell block runs from the project's folder, and every command in it succeeds."""
     script = block.text
     if DATABASE in script:
         made = "database" if "cms state init" in script else "shared"
@@ -79,7 +79,7 @@ def test_a_command_works(
     if "sqlite3 " in block.text and shutil.which("sqlite3") is None:
         pytest.skip("SQLite's own command line is not on this machine")
     with SandboxServer(tmp_path / "service.sqlite3") as service:
-        # As if the default host were the service: everything else in the block is as it stands on the page.
+        # Only the host is replaced; the block is run as it is on the page.
         env = {**surroundings, "CMS_HOST": service.url}
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
@@ -97,7 +97,7 @@ def test_a_command_works(
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
 def test_the_python_works(block: Block, surroundings: dict[str, str], tmp_path: Path) -> None:
-    """Each block of Python runs as it stands; only the host is that of a sandbox."""
+    """Each Python block runs unchanged except for the host, which is a sandbox."""
     with SandboxServer(tmp_path / "service.sqlite3") as service:
         code = block.text.replace("CMSClient(token=", f"CMSClient(host={service.url!r}, token=")
         done = subprocess.run(
@@ -114,7 +114,7 @@ def test_the_python_works(block: Block, surroundings: dict[str, str], tmp_path: 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_within_the_project_lead_somewhere(page: Path) -> None:
-    """A relative link names a file that is there, and its fragment a heading in it."""
+    """A relative link names an existing file, and its fragment a heading in that file."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if "://" in target:
             continue
@@ -128,7 +128,7 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_in_both_lists() -> None:
-    """README and the index of docs name each page, so that none is found by chance only."""
+    """README and the docs index list every page."""
     for page in PAGES[1:]:
         if page.name != "README.md":
             assert f"(docs/{page.name})" in TEXT["README.md"], page
@@ -136,7 +136,7 @@ def test_every_page_is_in_both_lists() -> None:
 
 
 def test_the_readme_is_a_page_and_no_manual() -> None:
-    """It stays short enough to be read to its end, and its first screen has the commands that set everything up."""
+    """The README stays short, and its setup command is near the top."""
     assert len(TEXT["README.md"].split()) <= 1600
     named = {block.name: block.text for block in BLOCKS if block.name}
     assert set(named) == {"main", "tests"}
@@ -145,14 +145,14 @@ def test_the_readme_is_a_page_and_no_manual() -> None:
 
 
 def test_the_faults_in_the_docs_are_those_of_the_sandbox() -> None:
-    """Every kind of fault is in the table, and no other."""
+    """The docs list exactly the sandbox's kinds of fault."""
     table = TEXT["docs/sandbox.md"].partition("| kind of fault |")[2].partition("\n\n")[0]
     kinds = [kind for row in table.splitlines()[2:] for kind in re.findall(r"`([^`]+)`", row.split("|")[1])]
     assert sorted(kinds) == sorted(KINDS)
 
 
 def test_the_scenario_in_the_docs_is_one(tmp_path: Path) -> None:
-    """It can be copied as it stands."""
+    """The scenario in the docs can be loaded unchanged."""
     (block,) = (block for block in BLOCKS if "[[step]]" in block.text)
     file = tmp_path / "scenario.toml"
     file.write_text(block.text, encoding="utf-8")
@@ -164,14 +164,14 @@ def test_the_scenario_in_the_docs_is_one(tmp_path: Path) -> None:
     ("page", "heading"), [("README.md", "## Use it in CI"), ("docs/guarantees.md", "## Exit codes")]
 )
 def test_the_exit_codes_are_those_of_the_program(page: str, heading: str) -> None:
-    """Each table has every exit code of the program and no other."""
+    """Each table of exit codes lists exactly those of the program."""
     section = TEXT[page].split(heading)[1].split("\n## ")[0]
     codes = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", section, re.MULTILINE) for code in row.split(",")}
     assert codes == {int(code) for code in ExitCode}
 
 
 def test_no_flag_is_named_that_is_not_there(program: Program) -> None:
-    """Every long flag in README and docs is a flag of some command."""
+    """Every long flag in README and docs exists."""
     commands: list[tuple[str, ...]] = [
         (),
         *(("runs", "list"), ("runs", "resume"), ("runs", "prune"), ("runs", "failures")),
@@ -180,7 +180,7 @@ def test_no_flag_is_named_that_is_not_there(program: Program) -> None:
     ]
     known = "".join(program(*command, "--help").stdout for command in commands)
     known += "".join(program(kind, "--help-all").stdout for kind in ("lead", "sale"))
-    # Those of pip, psql and sqlite3 in commands that show how they go together with cms.
+    # Flags of pip, psql and sqlite3 in commands shown together with cms.
     others = {"--quiet", "--editable", "--csv"}
     for page, text in TEXT.items():
         for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - others:
@@ -188,7 +188,7 @@ def test_no_flag_is_named_that_is_not_there(program: Program) -> None:
 
 
 def test_every_key_of_the_json_is_named(program: Program) -> None:
-    """The docs for scripts name every key of --json and JSON Lines."""
+    """The docs name every key of the JSON and JSON Lines output."""
     (program.home / "s.csv").write_text(
         "click_id,event_name,customer_external_id,invoice_id,amount,currency\nc,buy,u,i,1,USD\nc,buy,u,j,x,USD\n"
     )

@@ -1,4 +1,4 @@
-"""A field of an event is everywhere that people look for it: SDK, flag, column, sandbox and docs."""
+"""Every field of an event exists in the SDK, as a flag, as a column, in the sandbox and in the docs."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def sent(name: str) -> object:
 
 @pytest.mark.parametrize(("kind", "name"), PAIRS)
 def test_a_field_is_an_argument_of_the_client(kind: str, name: str) -> None:
-    """``track_lead`` and ``track_sale`` take it under its Python name."""
+    """Each field is a parameter of ``track_lead`` or ``track_sale``."""
     assert name in inspect.signature(getattr(CMSClient, f"track_{kind}")).parameters
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_field_has_a_flag(program: Program, kind: str) -> None:
-    """``cms lead`` and ``cms sale`` take it, send it under its wire name, and show it in their help."""
+    """Each field has a flag that is sent under the wire name and shown in the help."""
     fields = KINDS[kind]
     command = [part for name in fields for part in (flag(name), VALUES.get(name, "id_1"))]
     result = program(kind, *command, "--dry-run", "--json")
@@ -55,7 +55,7 @@ def test_a_field_has_a_flag(program: Program, kind: str) -> None:
 @pytest.mark.parametrize("wire", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_field_has_a_column(program: Program, kind: str, wire: bool) -> None:
-    """A file's column is the field under its Python name and under its wire name, unasked."""
+    """A column with a field's Python or wire name is mapped to the field without a flag."""
     fields = KINDS[kind]
     header = [field.wire if wire else name for name, field in fields.items()]
     cells = [VALUES.get(name, "id_1") for name in fields]
@@ -68,7 +68,7 @@ def test_a_field_has_a_column(program: Program, kind: str, wire: bool) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), PAIRS)
 def test_a_field_is_in_the_docs(kind: str, name: str) -> None:
-    """The SDK's page has a line for it, which says that this kind of event has it."""
+    """The SDK's page has a row for each field and says which kinds of event have it."""
     (line,) = (
         line for line in (ROOT / "docs/sdk.md").read_text(encoding="utf-8").splitlines() if f"| `{name}` |" in line
     )
@@ -77,7 +77,7 @@ def test_a_field_is_in_the_docs(kind: str, name: str) -> None:
 
 
 def test_the_sandbox_has_the_same_fields_by_a_list_of_its_own() -> None:
-    """Neither side has a field that the other one does not know."""
+    """The sandbox's own list of fields matches the SDK's."""
     known = {kind: {field.wire for field in fields.values()} for kind, fields in KINDS.items()}
     for kind, wires in known.items():
         assert {field.name for field in SANDBOX_FIELDS if getattr(field, kind) is not Need.ABSENT} == wires

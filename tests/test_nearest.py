@@ -1,4 +1,4 @@
-"""A suggestion is made where it is likely to be right, and not elsewhere."""
+"""Suggestions for mistyped names: made where they are likely right, and nowhere else."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def flags() -> list[str]:
     ],
 )
 def test_of_a_mistyped_command(typed: str, meant: str) -> None:
-    """One that has nearly its letters is suggested; for a word from elsewhere nothing is."""
+    """A command with nearly the same letters is suggested; an unrelated word gets no suggestion."""
     assert " ".join(nearest(typed, commands())) == meant
 
 
@@ -71,7 +71,7 @@ def test_of_a_mistyped_command(typed: str, meant: str) -> None:
     ],
 )
 def test_of_a_mistyped_flag(typed: str, meant: str) -> None:
-    """Dashes tell nothing; a part of a flag's name does, unless several flags have it."""
+    """A flag is suggested for a part of its name, whatever the dashes; several are if several match."""
     assert sorted(nearest(typed, flags())) == sorted(meant.split())
 
 
@@ -103,5 +103,5 @@ def test_of_a_mistyped_flag(typed: str, meant: str) -> None:
     ],
 )
 def test_of_other_names(typed: str, known: list[str], meant: list[str]) -> None:
-    """The same rule for fields, keys, presets, columns and time zones; where many are as likely, none is."""
+    """The same rule applies to fields, keys, presets, columns and time zones."""
     assert nearest(typed, known) == meant

@@ -1,4 +1,4 @@
-"""The PostgreSQL that other tests stand on is a real one, and each test has a database of its own."""
+"""The PostgreSQL of the tests is a real one, and each test has its own database."""
 
 from __future__ import annotations
 

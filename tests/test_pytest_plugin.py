@@ -1,4 +1,4 @@
-"""The fixture that other projects get, as they get it: pytest as a process of its own, in a project of its own."""
+"""The pytest fixture as other projects use it: in a pytest process and a project of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOP = ROOT / "examples" / "shop"
 
 
 def run_pytest(folder: Path, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run pytest in a folder, without the plugins that happen to be installed here."""
+    """Run pytest in a folder, without plugins that happen to be installed."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CMS_", "PYTHON"))
     }
@@ -36,7 +36,7 @@ def run_pytest(folder: Path, *arguments: str, path: Path | None = None) -> subpr
 
 
 def project(folder: Path, tests: str) -> Path:
-    """A project of one file of tests."""
+    """Write a project with one test file and return its folder."""
     folder.mkdir(exist_ok=True)
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
     (folder / "test_it.py").write_text(tests)
@@ -44,7 +44,7 @@ def project(folder: Path, tests: str) -> Path:
 
 
 def installed(folder: Path) -> Path:
-    """A folder for the path that looks as if the distribution were installed, with its real entry points."""
+    """Create a folder for the path with the project's real entry points, as if it were installed."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     table = text.split("[project.entry-points.pytest11]\n")[1].split("\n\n")[0].replace('"', "")
     parser = configparser.ConfigParser(delimiters="=")
@@ -68,7 +68,7 @@ def test_a_sale_is_tracked(cms_sandbox):
 
 
 def test_the_example_project_passes_its_tests(tmp_path: Path) -> None:
-    """examples/shop works as it stands, copied to anywhere."""
+    """A copy of examples/shop passes its tests."""
     folder = shutil.copytree(SHOP, tmp_path / "shop", ignore=shutil.ignore_patterns("__pycache__"))
     result = run_pytest(folder, "-p", PLUGIN)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -80,14 +80,14 @@ def test_the_example_project_passes_its_tests(tmp_path: Path) -> None:
     [pytest.param((), marks=pytest.mark.slow, id="found"), pytest.param(("-p", PLUGIN), id="found and named")],
 )
 def test_pytest_finds_the_plugin_where_it_is_installed(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """The entry point in pyproject.toml is enough, and -p with it does not load the plugin twice."""
+    """The entry point loads the plugin, and an additional ``-p`` does not load it twice."""
     folder = project(tmp_path / "project", THREE_LINES)
     result = run_pytest(folder, *arguments, path=installed(tmp_path / "site"))
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_each_test_has_a_sandbox_of_its_own_and_the_marker_sets_its_options(tmp_path: Path) -> None:
-    """Nothing stays from one test to the next; the nearest marker wins, and the store is gone afterwards."""
+    """Each test has an empty sandbox with the options of the nearest marker; its store is removed."""
     folder = project(
         tmp_path / "project",
         """
@@ -120,7 +120,7 @@ def test_another_token(cms_sandbox):
 
 
 def test_a_marker_whose_option_has_no_name_is_an_error(tmp_path: Path) -> None:
-    """It is not passed over: the test would be green without the fault that it asks for."""
+    """A positional marker option is an error, since the test would pass without the fault it asks for."""
     folder = project(
         tmp_path / "project",
         """
@@ -137,7 +137,7 @@ def test_when_the_service_is_down(cms_sandbox):
 
 
 def test_a_proxy_in_the_environment_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind a company's proxy the client still reaches the sandbox, and the setting ends with the test."""
+    """The client reaches the sandbox despite a proxy, and NO_PROXY is restored after the test."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
@@ -150,7 +150,7 @@ def test_a_proxy_in_the_environment_is_left_out(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_sandbox_that_fails_itself_fails_the_test(tmp_path: Path) -> None:
-    """A 500 of the sandbox's own is not taken for one of the service."""
+    """A 500 caused by the sandbox itself is an error of the test."""
     code = """
 import sqlite3
 from cms_python import CMSClient
@@ -169,7 +169,7 @@ def test_with_a_broken_store(cms_sandbox):
 
 
 def test_the_plugin_imports_nothing_until_its_fixture_is_used() -> None:
-    """Every pytest run of a project that has the package installed loads the plugin: it has to cost nothing."""
+    """Loading the plugin imports nothing else, since every pytest run loads it."""
     code = (
         "import sys, pytest; before = set(sys.modules); import cms_cli.pytest_plugin; "
         "print(*sorted(set(sys.modules) - before))"
@@ -180,7 +180,7 @@ def test_the_plugin_imports_nothing_until_its_fixture_is_used() -> None:
 
 @pytest.mark.slow
 def test_the_fixture_is_listed_with_what_it_is_for(tmp_path: Path) -> None:
-    """`pytest --fixtures` and `pytest --markers` say how to use it."""
+    """``pytest --fixtures`` and ``pytest --markers`` describe the fixture and its marker."""
     folder = project(tmp_path / "project", THREE_LINES)
     assert "A stand-in for the CutMeShort API" in run_pytest(folder, "-p", PLUGIN, "--fixtures").stdout
     assert "@pytest.mark.cms_sandbox(**options)" in run_pytest(folder, "-p", PLUGIN, "--markers").stdout
@@ -191,7 +191,7 @@ def test_the_fixture_is_listed_with_what_it_is_for(tmp_path: Path) -> None:
 def test_other_hosts_stay_exceptions_from_the_proxy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, exceptions: str
 ) -> None:
-    """A test that talks to the company's own hosts as well still reaches them, whichever variable names them."""
+    """Hosts in no_proxy or NO_PROXY stay exempt from the proxy during a test."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     for each in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(each, raising=False)

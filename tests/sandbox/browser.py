@@ -1,4 +1,4 @@
-"""Drives a headless Chromium over a pipe in the DevTools protocol, without a driver or a package.
+"""Drives a headless Chromium over a pipe with the DevTools protocol, without a driver or a package.
 
 with Browser(folder) as browser:
     page = browser.open(sandbox.url)
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PATIENCE = 60.0  # seconds; a test that gets here has found something that never happens
+PATIENCE = 60.0  # seconds, far more than any step takes
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -28,17 +28,17 @@ _FLAGS = (
 
 
 def find_chromium() -> str | None:
-    """Return the path of a Chromium that can be driven from here, if any."""
-    if sys.platform == "win32":  # it would need its pipes as handles there
+    """Return the path of a Chromium that can be driven from here, or None."""
+    if sys.platform == "win32":  # there Chromium takes its pipes as handles
         return None
     return next((found for found in map(shutil.which, NAMES) if found), None)
 
 
 class Browser:
-    """Owns a Chromium with a profile of its own.
+    """A Chromium process with its own profile.
 
     Args:
-        folder: For the profile; new.
+        folder: The folder of the profile, which is created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,7 +46,7 @@ class Browser:
         assert program is not None
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
-        # The protocol is spoken on the descriptors 3 and 4; a shell puts them there.
+        # Chromium expects the protocol on the descriptors 3 and 4, where a shell puts the pipes.
         move = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
         self._process = subprocess.Popen(
             ["/bin/bash", "-c", move, "sh", program, *_FLAGS, f"--user-data-dir={folder}", "about:blank"],
@@ -63,7 +63,7 @@ class Browser:
         self.notices: list[dict[str, Any]] = []
 
     def call(self, method: str, session: str = "", **params: Any) -> Any:
-        """Send a command and wait for its answer; events that come meanwhile are kept in ``notices``."""
+        """Send a command and return its answer; events that arrive meanwhile are kept in ``notices``."""
         self._last += 1
         message = {"id": self._last, "method": method, "params": params}
         if session:
@@ -78,7 +78,7 @@ class Browser:
             self.notices.append(answer)
 
     def open(self, url: str, *, width: int = 1440, height: int = 900, dark: bool = False) -> Page:
-        """Open a page in a tab of its own."""
+        """Open a page in a new tab."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = Page(self, target, session)
@@ -120,7 +120,7 @@ class Browser:
 
 
 class Page:
-    """One tab."""
+    """A tab."""
 
     def __init__(self, browser: Browser, target: str, session: str) -> None:
         self._browser = browser
@@ -128,7 +128,7 @@ class Page:
         self._session = session
 
     def call(self, method: str, **params: Any) -> Any:
-        """Send a command to this tab."""
+        """Send a command to this tab and return its answer."""
         return self._browser.call(method, self._session, **params)
 
     def run(self, code: str) -> Any:
@@ -159,7 +159,7 @@ class Page:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
     def type(self, text: str) -> None:
-        """Type into what has the focus."""
+        """Type into the focused element."""
         self.call("Input.insertText", text=text)
 
     def resize(self, width: int, height: int) -> None:
@@ -169,7 +169,7 @@ class Page:
         )
 
     def complaints(self) -> list[str]:
-        """Return errors and warnings of the console, and violations of the content security policy."""
+        """Return the console's errors and warnings, and violations of the content security policy."""
         self.run("0")
         found = []
         for notice in self._browser.notices:

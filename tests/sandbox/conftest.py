@@ -1,4 +1,4 @@
-"""Fixtures: sandboxes that are closed afterwards and checked for failures of their own, and a clock."""
+"""Fixtures: sandboxes that are closed and checked for internal failures, and a clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ StartSandbox = Callable[..., SandboxServer]
 
 @pytest.fixture
 def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
-    """Start sandboxes, on one store unless told; close each at the end, and fail if one has failed itself."""
+    """Return a function that starts sandboxes on one store; each is closed, and must not have failed internally."""
     servers: list[SandboxServer] = []
 
     def start(**options: Any) -> SandboxServer:

@@ -1,4 +1,4 @@
-"""Talks HTTP to a sandbox with nothing between that could smooth over a difference."""
+"""HTTP requests to a sandbox, down to raw bytes, without a client that would normalise them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from cms_cli.sandbox import SandboxServer
 
-# Far beyond what any test takes: a test that gets here has found a hang.
+# Far more than any test takes, so that reaching it means a hang.
 PATIENCE = 30.0
 
 LEAD = {"clickId": "clk_1", "eventName": "signup", "customerExternalId": "cus_1"}
@@ -90,12 +90,12 @@ def sale(server: SandboxServer, event: object = SALE, **headers: str) -> Respons
 
 
 def addressed(server: SandboxServer, data: bytes) -> bytes:
-    """Put the server's port where :data:`HOST` stands in a request."""
+    """Replace ``PORT`` in a request by the server's port, as in :data:`HOST`."""
     return data.replace(b":PORT", b":%d" % server.port)
 
 
 def raw(server: SandboxServer, data: bytes, *, half_close: bool = True) -> bytes:
-    """Send bytes, with the port filled in; return everything that comes back until the server closes."""
+    """Send bytes with the port filled in, and return everything received until the server closes."""
     data = addressed(server, data)
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
         try:
@@ -103,7 +103,7 @@ def raw(server: SandboxServer, data: bytes, *, half_close: bool = True) -> bytes
             if half_close:
                 sock.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # The server has refused and closed: what it said is still to be read.
+            pass  # The server has refused and closed; its answer can still be read.
         return receive_all(sock)
 
 
@@ -120,12 +120,12 @@ def receive_all(sock: socket.socket) -> bytes:
 
 
 def status_of(answer: bytes) -> int:
-    """Return the status of the first answer in what :func:`raw` got; 0 for none."""
+    """Return the status of the first answer in the bytes from :func:`raw`, or 0."""
     return int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else 0
 
 
 def post_bytes(path: str, body: bytes, *extra: str, length: bool = True) -> bytes:
-    """Return a request as bytes."""
+    """Return a POST request as bytes."""
     lines = [
         f"POST {path} HTTP/1.1",
         HOST,

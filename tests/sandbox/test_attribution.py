@@ -1,4 +1,4 @@
-"""The service's handling of valid events: clicks resolved, follow-ups, each invoice once."""
+"""Valid events in the sandbox: clicks, follow-ups, and invoices that count once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_deferred_set_up_stores_the_click_and_follow_ups_resolve_to_it(sandbox
     assert clicks(sandbox) == [("clk_1", "sent"), ("clk_1", "deferred"), ("clk_1", "deferred")]
 
 
-def test_a_follow_up_that_nobody_prepared_is_404(sandbox: SandboxServer) -> None:
+def test_a_follow_up_without_a_set_up_is_404(sandbox: SandboxServer) -> None:
     answer = lead(sandbox, FOLLOW_UP)
     assert (answer.status, answer.headers["content-type"]) == (404, "application/json")
     assert (answer.json["success"], answer.json["statusCode"]) == (False, 404)
@@ -64,7 +64,7 @@ def test_associations_are_of_one_customer(sandbox: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize("click_id", ["clk_1", "clk_2"])
-def test_a_click_that_comes_again_in_a_follow_up_is_409(sandbox: SandboxServer, click_id: str) -> None:
+def test_a_follow_up_with_a_click_is_409(sandbox: SandboxServer, click_id: str) -> None:
     lead(sandbox, SET_UP)
     answer = lead(sandbox, {**FOLLOW_UP, "clickId": click_id})
     assert (answer.status, list(answer.json["details"])) == (409, ["clickId"])
@@ -137,7 +137,7 @@ def test_two_servers_may_share_a_store(start_sandbox: StartSandbox) -> None:
     assert lead(two, FOLLOW_UP).json["data"]["clickId"] == "clk_1"
 
 
-def test_of_many_sales_of_one_invoice_at_once_one_is_recorded(start_sandbox: StartSandbox) -> None:
+def test_simultaneous_sales_of_one_invoice_are_recorded_once(start_sandbox: StartSandbox) -> None:
     servers = [start_sandbox(), start_sandbox()]
     workers, rounds = 8, 15
     gate = threading.Barrier(workers, timeout=60)
@@ -172,7 +172,7 @@ SHAPES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_successes_come_in_the_other_shapes_that_were_seen(start_sandbox: StartSandbox, shape: str) -> None:
+def test_a_success_in_each_observed_shape(start_sandbox: StartSandbox, shape: str) -> None:
     answer = lead(start_sandbox(answer=shape), SET_UP)
     body = answer.json
     if "timestamp" in body:
@@ -187,10 +187,10 @@ def test_a_success_may_have_no_body(start_sandbox: StartSandbox) -> None:
     assert "content-type" not in answer.headers
 
 
-def test_mixed_takes_turns_and_errors_stay_as_they_are(start_sandbox: StartSandbox) -> None:
+def test_mixed_alternates_shapes_and_leaves_errors_alone(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(answer="mixed")
     bodies = {lead(sandbox).body.split(b":")[0] for _ in range(10)}
-    assert len(bodies) == len(SUCCESS_SHAPES) - 1 - 1  # two shapes begin alike
+    assert len(bodies) == len(SUCCESS_SHAPES) - 1 - 1  # "mixed" is no shape, and two shapes begin alike
     assert lead(sandbox, {}).json["statusCode"] == 422
 
 
@@ -199,7 +199,7 @@ def test_an_unknown_shape_is_an_error(start_sandbox: StartSandbox) -> None:
         start_sandbox(answer="yaml")
 
 
-def test_the_fields_of_the_samples_are_what_they_say(sandbox: SandboxServer) -> None:
+def test_a_stored_lead_has_its_fields_and_none_of_a_sale(sandbox: SandboxServer) -> None:
     lead(sandbox, LEAD)
     (event,) = sandbox.events()
     assert event.to_dict()["event"] == LEAD

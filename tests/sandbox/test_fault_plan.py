@@ -1,4 +1,4 @@
-"""Fault plans from a TOML file: by time, by number and by event."""
+"""Fault plans from a TOML file, by time, by request number and by event."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_a_scenario_is_played(start_sandbox: StartSandbox, tmp_path: Path, clock: Clock) -> None:
+def test_steps_and_poison_of_a_scenario_apply(start_sandbox: StartSandbox, tmp_path: Path, clock: Clock) -> None:
     plan = load_scenario(write(tmp_path, FULL))
     assert plan.seed == 7
-    clock.advance(1000)  # Time counts from the first request, not from the clock's own beginning.
+    clock.advance(1000)  # Steps count time from the first request.
     sandbox = start_sandbox(scenario=plan, clock_ns=clock)
     with Wire(sandbox) as wire:
         assert [wire.lead().status for _ in range(6)] == [200, 200, 503, 503, 200, 200]
@@ -60,7 +60,7 @@ def test_a_scenario_is_played(start_sandbox: StartSandbox, tmp_path: Path, clock
         assert wire.lead().status == 200
 
 
-def test_a_poison_of_one_route_leaves_the_other_alone(start_sandbox: StartSandbox, tmp_path: Path) -> None:
+def test_poison_of_one_route_does_not_affect_the_other(start_sandbox: StartSandbox, tmp_path: Path) -> None:
     text = '[[poison]]\nmatch = { customerExternalId = "cus_1" }\nfault = "lead.500"'
     sandbox = start_sandbox(scenario=load_scenario(write(tmp_path, text)))
     assert [lead(sandbox).status, sale(sandbox).status, lead(sandbox).status] == [500, 200, 500]
@@ -106,7 +106,7 @@ def test_flags_add_to_a_scenario(start_sandbox: StartSandbox, tmp_path: Path) ->
         ('[[poison]]\nmatch = { invoiceId = "i" }\nfault = "latency"', "poison 1: latency alone"),
     ],
 )
-def test_what_is_no_scenario_is_an_error_that_says_where(tmp_path: Path, text: str, complaint: str) -> None:
+def test_an_invalid_scenario_is_an_error_that_names_the_place(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(OptionError, match=complaint) as caught:
         load_scenario(write(tmp_path, text))
     assert "scenario.toml" in str(caught.value)

@@ -1,4 +1,4 @@
-"""Faults: how they are written, what each does on the wire and in the store, and that a seed repeats them."""
+"""Faults: how they are parsed, their effect on answer and store, and how a seed repeats them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_faults_are_read(text: str, faults: tuple[Fault, ...]) -> None:
         ("latency@1e3", "not a fault"),
     ],
 )
-def test_what_is_no_fault_is_an_error(text: str, complaint: str) -> None:
+def test_an_invalid_fault_is_an_error(text: str, complaint: str) -> None:
     with pytest.raises(OptionError, match=complaint):
         parse_faults(text)
 
@@ -87,12 +87,12 @@ def test_what_is_no_fault_is_an_error(text: str, complaint: str) -> None:
         (lambda: Poison({"amount": 1}, Fault("latency")), "latency alone"),
     ],
 )
-def test_what_no_text_can_say_is_an_error_in_code_as_well(fault: Callable[[], object], complaint: str) -> None:
+def test_an_invalid_fault_in_code_is_an_error(fault: Callable[[], object], complaint: str) -> None:
     with pytest.raises(OptionError, match=complaint):
         fault()
 
 
-def test_a_fault_made_in_code_has_its_kinds_default(start_sandbox: StartSandbox) -> None:
+def test_a_fault_in_code_has_the_default_of_its_kind(start_sandbox: StartSandbox) -> None:
     assert Fault("html") == Fault("html", value=200.0)
     assert lead(start_sandbox(faults=(Fault("blank"),))).status == 502
 
@@ -113,9 +113,7 @@ STATUSES = ["400", "401", "403", "404", "409", "422", "429", "500", "502", "503"
 
 
 @pytest.mark.parametrize("kind", STATUSES)
-def test_a_status_is_answered_in_the_contracts_shape_and_nothing_recorded(
-    start_sandbox: StartSandbox, kind: str
-) -> None:
+def test_a_status_fault_has_the_contracts_shape_and_records_nothing(start_sandbox: StartSandbox, kind: str) -> None:
     sandbox = start_sandbox(faults=kind)
     answer = lead(sandbox)
     assert (answer.status, answer.json["statusCode"], answer.json["success"]) == (int(kind), int(kind), False)
@@ -161,11 +159,11 @@ def test_connections_are_dropped_by_fin_and_by_rst(start_sandbox: StartSandbox) 
             lead(sandbox)
         met[caught.type.__name__] += 1
     assert set(met) == {"RemoteDisconnected", "ConnectionResetError"}
-    # Half of them after recording: a client cannot tell.
+    # About half are dropped after recording, which a client cannot tell.
     assert 0 < len(sandbox.events()) < 40
 
 
-def test_half_an_answer(start_sandbox: StartSandbox) -> None:
+def test_half_sends_part_of_the_body(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(faults="half")
     answer = raw(sandbox, LEAD_BYTES)
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -174,7 +172,7 @@ def test_half_an_answer(start_sandbox: StartSandbox) -> None:
     assert len(sandbox.events()) == 1
 
 
-def test_half_of_an_answer_without_a_body(start_sandbox: StartSandbox) -> None:
+def test_half_of_an_empty_answer_cuts_the_head(start_sandbox: StartSandbox) -> None:
     answer = raw(start_sandbox(faults="half", answer="empty"), LEAD_BYTES)
     assert status_of(answer) == 200
     assert b"\r\n\r\n" not in answer
@@ -189,7 +187,7 @@ def test_garbled_json(start_sandbox: StartSandbox) -> None:
     assert len(sandbox.events()) == 1
 
 
-def test_a_slow_body_comes_whole(start_sandbox: StartSandbox) -> None:
+def test_a_slow_body_is_complete(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(faults="slow-body@0.2")
     began = time.monotonic()
     assert lead(sandbox).json["success"] is True
@@ -197,7 +195,7 @@ def test_a_slow_body_comes_whole(start_sandbox: StartSandbox) -> None:
 
 
 @pytest.mark.parametrize("options", [{"latency_ms": 200}, {"faults": "latency@300~100"}])
-def test_a_late_answer_is_recorded_at_once(start_sandbox: StartSandbox, options: dict[str, object]) -> None:
+def test_latency_delays_the_answer(start_sandbox: StartSandbox, options: dict[str, object]) -> None:
     sandbox = start_sandbox(**options)
     with Wire(sandbox) as wire:
         began = time.monotonic()
@@ -226,7 +224,7 @@ def test_a_web_page_in_place_of_json(start_sandbox: StartSandbox, status: int) -
     assert sandbox.events() == []
 
 
-def test_nothing_at_all_from_a_gateway(start_sandbox: StartSandbox) -> None:
+def test_blank_is_an_error_without_a_body(start_sandbox: StartSandbox) -> None:
     answer = lead(start_sandbox(faults="blank"))
     assert (answer.status, answer.body) == (502, b"")
 
@@ -242,7 +240,7 @@ def test_a_redirect_leads_to_a_web_page(start_sandbox: StartSandbox) -> None:
     assert sandbox.attempts()[-1].path == "/redirected/track/lead"
 
 
-def test_a_200_that_says_no(start_sandbox: StartSandbox) -> None:
+def test_a_soft_error_is_a_200_that_reports_failure(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(faults="lead.soft-error,sale.soft-error@409")
     answer = lead(sandbox)
     assert (answer.status, answer.json["success"], answer.json["statusCode"]) == (200, False, 422)
@@ -251,24 +249,24 @@ def test_a_200_that_says_no(start_sandbox: StartSandbox) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.1"])
-def test_an_idle_connection_is_closed_without_a_word(start_sandbox: StartSandbox, seconds: str) -> None:
+def test_an_idle_connection_is_closed_without_notice(start_sandbox: StartSandbox, seconds: str) -> None:
     sandbox = start_sandbox(faults=f"idle-close@{seconds}")
     answer = raw(sandbox, LEAD_BYTES, half_close=False)
     assert status_of(answer) == 200
     assert b"Connection: close" not in answer
 
 
-def test_faults_of_a_route_leave_the_other_alone(start_sandbox: StartSandbox) -> None:
+def test_faults_of_one_route_do_not_affect_the_other(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(faults="lead.500")
     assert (lead(sandbox).status, sale(sandbox).status) == (500, 200)
 
 
-def test_faults_leave_alone_what_has_no_token(start_sandbox: StartSandbox) -> None:
+def test_faults_do_not_hide_a_401(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(faults="500", token="right")
     assert lead(sandbox, Authorization="Bearer wrong").status == 401
 
 
-def test_a_fault_after_the_rules_does_not_hide_that_they_said_no(start_sandbox: StartSandbox) -> None:
+def test_the_store_has_the_refusal_behind_a_broken_answer(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(faults="half")
     with pytest.raises(Exception, match="IncompleteRead"):
         lead(sandbox, FOLLOW_UP)
@@ -304,7 +302,7 @@ def test_a_poison_row_always_fails_and_others_do_not(start_sandbox: StartSandbox
 
 
 def statuses(server: SandboxServer, order: list[int], attempts: int) -> dict[int, list[int]]:
-    """Return the answers to each invoice's attempts, in whatever order the invoices go."""
+    """Return the statuses of each invoice's attempts, sent in the given order."""
     answers: dict[int, list[int]] = {number: [] for number in order}
     with Wire(server) as wire:
         for _ in range(attempts):
@@ -325,7 +323,7 @@ def test_a_seed_repeats_a_run_whatever_the_order_of_requests(start_sandbox: Star
     assert {status for answers in runs[0].values() for status in answers} >= {200, 404, 409, 429, 500, 503}
 
 
-def strike(injector: FaultInjector, number: int) -> str | None:
+def fault_of(injector: FaultInjector, number: int) -> str | None:
     event = {**SALE, "invoiceId": f"inv_{number}"}
     fault = injector.decide("sale", event, b"").fault
     return fault and fault.kind
@@ -333,27 +331,27 @@ def strike(injector: FaultInjector, number: int) -> str | None:
 
 def test_rates_are_kept() -> None:
     injector = FaultInjector(FaultPlan(5, parse_faults("5xx:0.1,drop-after:0.02,half:0.3")), Clock())
-    met = Counter(strike(injector, number) for number in range(20_000))
+    met = Counter(fault_of(injector, number) for number in range(20_000))
     assert 1800 < met["5xx"] < 2200
     assert 300 < met["drop-after"] < 500
     assert 5700 < met["half"] < 6300
 
 
-def test_a_rate_of_one_strikes_always_and_a_rate_of_zero_never() -> None:
+def test_a_rate_of_one_always_faults_and_a_rate_of_zero_never() -> None:
     always, never = (FaultInjector(FaultPlan(0, parse_faults(text)), Clock()) for text in ("5xx:1", "5xx:0"))
-    assert {strike(always, number) for number in range(5000)} == {"5xx"}
-    assert {strike(never, number) for number in range(5000)} == {None}
+    assert {fault_of(always, number) for number in range(5000)} == {"5xx"}
+    assert {fault_of(never, number) for number in range(5000)} == {None}
 
 
-def test_a_burst_goes_on_for_so_many_attempts_at_one_request() -> None:
+def test_a_burst_lasts_for_its_number_of_attempts() -> None:
     injector = FaultInjector(FaultPlan(3, parse_faults("429:0.05x4")), Clock())
-    runs = ["".join("x" if strike(injector, number) else "." for _ in range(60)) for number in range(50)]
+    runs = ["".join("x" if fault_of(injector, number) else "." for _ in range(60)) for number in range(50)]
     lengths = [len(burst) for run in runs for burst in run.rstrip("x").split(".") if burst]
     assert lengths
     assert min(lengths) == 4
 
 
-def test_what_makes_two_requests_attempts_at_one_thing() -> None:
+def test_requests_that_count_as_attempts_at_one_event() -> None:
     def key(route: str, **event: object) -> str:
         return request_key(route, event, b"")
 

@@ -1,4 +1,4 @@
-"""Every field rule of the contract's table, one row each, over HTTP."""
+"""Every field rule of the contract, one row each, over HTTP."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_a_bad_value_in_a_sale_is_422_and_named(
 
 
 @pytest.mark.parametrize("name", UNKNOWN, ids=ascii)
-def test_a_field_that_nobody_documented_is_422_and_named(wire: Wire, name: str) -> None:
+def test_an_undocumented_field_is_422_and_named(wire: Wire, name: str) -> None:
     for answer in (wire.lead({**LEAD, name: "x"}), wire.sale({**SALE, name: "x"})):
         assert (answer.status, list(answer.json["details"])) == (422, [name])
 

@@ -1,7 +1,7 @@
-"""Whatever is sent, the sandbox answers as the contract has it: no 500, no hang, no thread or request lost.
+"""The sandbox answers any input as the contract says, without a 500, a hang, or a lost thread or request.
 
-A hang shows as a socket's time-out (``PATIENCE``), a 500 as a status or as the server's ``failure``, which the
-fixture looks at.
+A hang appears as a socket timeout (``PATIENCE``), a 500 as a status or as the server's ``failure``, which the
+fixture checks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RELAXED = {
 quick = settings(max_examples=40, derandomize=True, **RELAXED)
 thorough = settings(max_examples=600, **RELAXED)
 
-# --- events: nearly right ones, and each with a field left out ---
+# --- events: nearly valid ones, and each without one of its fields ---
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
@@ -61,14 +61,14 @@ EVENTS = st.fixed_dictionaries(
 
 
 class Fuzzed:
-    """A sandbox, and how many events it ought to hold."""
+    """A sandbox and the number of events that it should hold."""
 
     def __init__(self, server: SandboxServer) -> None:
         self.server = server
         self.recorded = 0
 
     def check_event(self, event: dict[str, Any]) -> None:
-        """An event, and it with each field left out, as lead and as sale: 200 if and only if it is recorded."""
+        """Send an event, and variants without one field, as lead and sale; a 200, and only it, is stored."""
         full = {**SALE, **event}
         variants = [event, full, *({key: full[key] for key in full if key != name} for name in full)]
         accepted = []
@@ -84,14 +84,14 @@ class Fuzzed:
         self.recorded += len(accepted)
 
     def check_bytes(self, data: bytes) -> None:
-        """Any bytes: an answer of the contract's; none to a first line that is blank."""
+        """Send any bytes and check that the answer is one of the contract's; a blank first line needs none."""
         answer = raw(self.server, data)
         blank = not data.decode("latin-1").partition("\n")[0].strip()
         assert answer.startswith(b"HTTP/1.1 ") or (answer == b"" and blank), answer[:200]
         assert {int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", answer)} <= EXPECTED, answer
 
     def check_at_the_end(self) -> None:
-        """After all that: well, and with nobody left behind."""
+        """Check that the sandbox still accepts a lead and has not failed internally."""
         assert lead(self.server, {**LEAD, "customerExternalId": "the last"}).status == 200
         assert self.server.failure is None
 
@@ -116,7 +116,7 @@ def test_very_many_events_are_answered_by_the_rules(fuzzed: Fuzzed, event: dict[
     fuzzed.check_event(event)
 
 
-# --- bytes: noise, and requests with something done to them ---
+# --- bytes: noise, and edited requests ---
 
 EXPECTED = frozenset((200, 400, 401, 404, 405, 408, 409, 413, 414, 415, 417, 421, 422, 431, 501, 505, 100))
 CHUNKED = b"8\r\n" + b'{"a": 1}' + b"\r\n0\r\n\r\n"
@@ -140,7 +140,7 @@ EDITS = st.lists(
 
 
 def edited(data: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
-    """At each place (as a share of the whole), so many bytes replaced by others."""
+    """Return the data with bytes replaced at each place, given as a share of its length."""
     for place, removed, added in edits:
         start = int(place * len(data))
         data = data[:start] + added + data[start + removed :]

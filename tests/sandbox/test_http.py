@@ -1,4 +1,4 @@
-"""Odd requests of every kind (methods, paths, types, bodies, framing) are answered cleanly and at once."""
+"""Unusual requests: methods, paths, types, bodies and framing are answered cleanly and at once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LAST = post_bytes("/track/lead", LEAD_BYTES, "Connection: close")
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "post", "BREW"])
 @pytest.mark.parametrize("path", ["/track/lead", "/track/sale"])
-def test_another_method_is_405_and_told_which(sandbox: SandboxServer, method: str, path: str) -> None:
+def test_another_method_is_405_and_names_post(sandbox: SandboxServer, method: str, path: str) -> None:
     answer = send(sandbox, method, path, **HEADERS)
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     assert answer.body == b"" if method == "HEAD" else answer.json["statusCode"] == 405
@@ -144,10 +144,10 @@ def test_a_body_that_is_no_json_object_is_400(sandbox: SandboxServer, body: byte
 
 
 @pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"1" * 4000, b"9" * 60_000, b"1E5", b"-0.0"])
-def test_a_strange_number_is_no_amount(sandbox: SandboxServer, number: bytes) -> None:
+def test_an_unusual_number_is_not_an_amount(sandbox: SandboxServer, number: bytes) -> None:
     body = json.dumps(SALE).encode().replace(b"4999", number)
     answer = send(sandbox, "POST", "/track/sale", body, **HEADERS)
-    # Beyond some thousand digits Python refuses to read it at all.
+    # Python refuses to parse a number of more than some thousand digits.
     assert answer.status == (400 if len(number) > 5000 else 422)
 
 
@@ -211,13 +211,13 @@ FRAMING = {
 
 
 @pytest.mark.parametrize(("data", "status"), FRAMING.values(), ids=FRAMING)
-def test_what_arrives_is_answered_or_refused(sandbox: SandboxServer, data: bytes, status: int) -> None:
+def test_any_framing_is_answered_or_refused(sandbox: SandboxServer, data: bytes, status: int) -> None:
     answer = raw(sandbox, data)
     assert status_of(answer) == status
     if status >= 400:
         body = json.loads(answer.partition(b"\r\n\r\n")[2])
         assert (body["success"], body["statusCode"]) == (False, status)
-    # Whatever came, the next client is served.
+    # The next client must still be served.
     assert lead(sandbox).status == 200
 
 
@@ -271,7 +271,7 @@ def test_a_request_that_stalls_is_cut_with_408(start_sandbox: StartSandbox, data
 def test_a_request_that_trickles_in_has_no_longer_than_one_that_stalls(
     start_sandbox: StartSandbox, start: bytes
 ) -> None:
-    """The limit is for the whole request: a byte now and then does not extend it."""
+    """The time limit covers the whole request, so that single bytes do not extend it."""
     sandbox = start_sandbox(request_timeout=0.2)
     with socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE) as sock:
         sock.sendall(addressed(sandbox, start))
@@ -287,7 +287,7 @@ def test_a_request_that_trickles_in_has_no_longer_than_one_that_stalls(
 
 
 def test_clients_that_stall_keep_nobody_waiting(sandbox: SandboxServer) -> None:
-    """A hundred silent, half-sent and unread connections, and the next client is served as ever."""
+    """A hundred stalled connections do not delay the next client."""
     with contextlib.ExitStack() as stalled:
         for data in (b"", GOOD[:-3], GOOD) * 33:
             sock = stalled.enter_context(socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE))
@@ -296,7 +296,7 @@ def test_clients_that_stall_keep_nobody_waiting(sandbox: SandboxServer) -> None:
 
 
 def test_a_client_that_sends_too_much_is_told_so(sandbox: SandboxServer) -> None:
-    """The 413 arrives although the client is still sending: closing at once would reset it away."""
+    """A client that is still sending receives the 413 instead of a reset."""
     answer = lead(sandbox, {**LEAD, "eventName": "e" * 3_000_000})
     assert (answer.status, answer.json["type"]) == (413, "payload_too_large")
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows is the store, as it arrives, as text, and reachable by keyboard."""
+"""The page in a real browser: it shows the store live, as text, and works by keyboard."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, sandbox: SandboxServer) -> Iterator[Page]:
-    """The page of an empty sandbox, looked at; at the end nothing may have been complained of."""
+    """Open the page of an empty sandbox; afterwards it must have no console errors or outside requests."""
     page = browser.open(f"{sandbox.url}/")
     yield page
     assert page.complaints() == []
@@ -48,7 +48,7 @@ def page(browser: Browser, sandbox: SandboxServer) -> Iterator[Page]:
 
 
 def fill(server: SandboxServer) -> None:
-    """Three clicks, a deferred one among them, sales in three currencies."""
+    """Send events for three clicks, one of them deferred, with sales in three currencies."""
     with Wire(server) as wire:
         wire.lead(SET_UP)
         wire.lead(FOLLOW_UP)
@@ -65,7 +65,7 @@ def events_shown(count: int) -> str:
 
 
 def table_of(page: Page) -> dict[str, dict[str, Any]]:
-    """The table of clicks, read as a person reads it: by its header."""
+    """Return the table of clicks as text, by the names in its header."""
     names = page.texts("#clicks-head th")
     rows = page.run("[...document.querySelectorAll('#clicks tr')].map((r) => [...r.cells].map((c) => c.innerText))")
     found = {}
@@ -76,7 +76,7 @@ def table_of(page: Page) -> dict[str, dict[str, Any]]:
 
 
 def test_events_appear_as_they_arrive(page: Page, sandbox: SandboxServer) -> None:
-    """From empty to the first event to the next, without a reload; totals and title go along."""
+    """Events, totals and title are updated without a reload."""
     page.wait("!document.getElementById('empty').hidden")
     assert sandbox.url in page.text("#example")
     page.run("window.same = true")
@@ -95,7 +95,7 @@ def test_events_appear_as_they_arrive(page: Page, sandbox: SandboxServer) -> Non
 
 
 def test_the_numbers_are_those_of_the_store(page: Page, sandbox: SandboxServer) -> None:
-    """Totals, the table of clicks and both charts are what adding up the events gives."""
+    """Totals, table and charts match the sums over the stored events."""
     fill(sandbox)
     page.wait(events_shown(6))
     expected = by_click(sandbox.events())
@@ -117,7 +117,7 @@ def test_the_numbers_are_those_of_the_store(page: Page, sandbox: SandboxServer) 
 
 @pytest.mark.slow
 def test_the_charts_say_their_numbers_to_the_keyboard(page: Page, sandbox: SandboxServer) -> None:
-    """Arrow keys go from step to step, and what each click brought in it is said in words."""
+    """Arrow keys move through a chart's steps and show each step's numbers as text."""
     fill(sandbox)
     page.wait(events_shown(6))
     page.run("document.getElementById('revenue-chart').focus()")
@@ -137,7 +137,7 @@ def test_the_charts_say_their_numbers_to_the_keyboard(page: Page, sandbox: Sandb
 
 
 def test_what_looks_like_html_is_shown_as_text(page: Page, sandbox: SandboxServer) -> None:
-    """Markup in any field of an event is seen as it was sent, in the lists, the legend and the details."""
+    """Markup in any field of an event is shown literally and never interpreted."""
     page.wait("!document.getElementById('empty').hidden")
     elements = "document.querySelectorAll('main img, main script, main svg svg, main svg image').length"
     for number, text in enumerate(HOSTILE):
@@ -163,7 +163,7 @@ def test_what_looks_like_html_is_shown_as_text(page: Page, sandbox: SandboxServe
 
 @pytest.mark.slow
 def test_the_filter_works_and_stays_in_the_address(page: Page, sandbox: SandboxServer) -> None:
-    """Text, kind and click narrow everything down, survive a reload, and can be cleared."""
+    """Filters by text, kind and click apply everywhere, survive a reload and can be cleared."""
     fill(sandbox)
     page.wait(events_shown(6))
 
@@ -205,7 +205,7 @@ def test_the_filter_works_and_stays_in_the_address(page: Page, sandbox: SandboxS
 def test_an_address_with_an_unknown_value_shows_the_default(
     browser: Browser, sandbox: SandboxServer, query: str, kept: str
 ) -> None:
-    """An old bookmark or a slip of the pen shows the page, and the address says what is shown."""
+    """Unknown values in the address fall back to the defaults and are removed from it."""
     fill(sandbox)
     page = browser.open(f"{sandbox.url}/?{query}")
     page.wait(events_shown(6))
@@ -220,7 +220,7 @@ def test_an_address_with_an_unknown_value_shows_the_default(
 
 @pytest.mark.slow
 def test_clicks_can_be_sorted_and_the_currency_chosen(page: Page, sandbox: SandboxServer) -> None:
-    """Revenue in one currency puts the click that earned the most of it first."""
+    """Clicks are sorted by revenue in the selected currency."""
     fill(sandbox)
     page.wait(events_shown(6))
 
@@ -241,12 +241,12 @@ def test_clicks_can_be_sorted_and_the_currency_chosen(page: Page, sandbox: Sandb
 
 @pytest.mark.slow
 def test_it_can_be_paused(page: Page, sandbox: SandboxServer) -> None:
-    """While paused nothing moves; going on catches up."""
+    """A paused page stops asking for events and catches up when resumed."""
     lead(sandbox)
     page.wait(events_shown(1))
     page.run("document.getElementById('pause').click()")
     assert page.text("#state") == "paused"
-    # An answer that was under way may still come; after it there is no question.
+    # A pending answer may still arrive; no further request follows it.
     asked = "performance.getEntriesByType('resource').length"
     before = page.run(f"new Promise((done) => setTimeout(() => done({asked}), 300))")
     lead(sandbox, {**LEAD, "customerExternalId": "cus_2"})
@@ -260,7 +260,7 @@ def test_it_can_be_paused(page: Page, sandbox: SandboxServer) -> None:
 def test_it_says_when_nothing_answers_and_goes_on_when_something_does(
     browser: Browser, start_sandbox: StartSandbox
 ) -> None:
-    """A closed sandbox is said to be away; one that comes back on the same port is found, reset or not."""
+    """The page reports a closed sandbox and reconnects to a new one on the same port."""
     first = start_sandbox()
     lead(first)
     page = browser.open(f"{first.url}/")
@@ -277,7 +277,7 @@ def test_it_says_when_nothing_answers_and_goes_on_when_something_does(
 
 @pytest.mark.slow
 def test_focus_stays_while_events_arrive(page: Page, sandbox: SandboxServer) -> None:
-    """An opened or focused row stays so when the next event arrives."""
+    """Focus and opened rows are kept when the next event arrives."""
     fill(sandbox)
     page.wait(events_shown(6))
     page.run("document.querySelector('#events li:last-child summary').click()")
@@ -292,7 +292,7 @@ def test_focus_stays_while_events_arrive(page: Page, sandbox: SandboxServer) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [320, 360, 768, 1440])
 def test_nothing_is_cut_off_at_any_width(page: Page, sandbox: SandboxServer, width: int) -> None:
-    """Neither long ids nor many currencies make the page scroll sideways, on a phone or a desktop."""
+    """Long ids and many currencies do not make the page scroll sideways, on a phone or a desktop."""
     fill(sandbox)
     long = "x" * 255
     for number, currency in enumerate(("EUR", "GBP", "SEK", "INR", "CHF")):
@@ -307,7 +307,7 @@ def test_nothing_is_cut_off_at_any_width(page: Page, sandbox: SandboxServer, wid
 
 @pytest.mark.slow
 def test_it_can_be_used_by_keyboard_and_screen_reader(page: Page, sandbox: SandboxServer) -> None:
-    """Everything that can be done is reached by Tab and has a name; text has enough contrast in light and dark."""
+    """Every control has a name and is reachable by Tab; text contrast is sufficient in both schemes."""
     fill(sandbox)
     page.wait(events_shown(6))
     names = page.run(
@@ -331,7 +331,7 @@ def test_it_can_be_used_by_keyboard_and_screen_reader(page: Page, sandbox: Sandb
 
 @pytest.mark.slow
 def test_a_replay_can_be_read_off_the_page(browser: Browser, program: Program) -> None:
-    """A file replayed with --sandbox shows on the page of `cms sandbox serve`: each click with what it earned."""
+    """A replay with ``--sandbox`` appears on the page of ``cms sandbox serve`` with each click's revenue."""
     with (EXAMPLES / "sales.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["invoice_id"]: row for row in csv.DictReader(file)}
     expected: dict[str, Counter[str]] = defaultdict(Counter)
@@ -365,7 +365,7 @@ def test_a_replay_can_be_read_off_the_page(browser: Browser, program: Program) -
     }
 
 
-# The contrast (WCAG 2) of texts with the nearest background behind them.
+# Computes the WCAG 2 contrast of texts against their nearest background.
 CONTRAST = """
 (() => {
   const light = (colour) => {

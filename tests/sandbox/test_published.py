@@ -1,4 +1,4 @@
-"""The clients that people have installed talk to the sandbox when it answers in the shape that they can read."""
+"""Published clients against the sandbox, in the answer shape that they can read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .conftest import StartSandbox
 pytestmark = pytest.mark.slow
 
 FOLDER = os.environ.get("CMS_TEST_PUBLISHED")
-"""Has each client in a folder of its name (``pip install --target``); ``.ci/run slow`` puts them there."""
+"""A folder with each client in a folder of its name (``pip install --target``), which ``.ci/run slow`` creates."""
 
 CLIENTS = {"cms-python-client": "cms_python", "cutmeshort": "cutmeshort"}
-"""The module of each."""
+"""The published packages and their modules."""
 
-# As the package page has it; prints what the calls return.
+# The program of the package page, which prints what the calls return.
 PROGRAM = """
 import importlib, json, sys
 from datetime import datetime, timezone
@@ -54,12 +54,12 @@ SALE = {
 
 
 def track(client: str, sandbox: SandboxServer) -> subprocess.CompletedProcess[str]:
-    """Run the program from the package page against a sandbox."""
+    """Run the program of the package page against a sandbox."""
     if FOLDER is None:
         pytest.skip("CMS_TEST_PUBLISHED names no folder with the published clients")
     return subprocess.run(
         [sys.executable, "-c", PROGRAM, CLIENTS[client], sandbox.url],
-        cwd=FOLDER,  # not this project, whose own client has the same name
+        cwd=FOLDER,  # importing must not find this project's client of the same name
         capture_output=True,
         text=True,
         timeout=300,
@@ -74,7 +74,7 @@ def track(client: str, sandbox: SandboxServer) -> subprocess.CompletedProcess[st
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_published_client_tracks_into_the_sandbox(start_sandbox: StartSandbox, client: str) -> None:
-    """A deferred lead, its follow-up and a sale are recorded as they were given, credited to the click."""
+    """A published client's lead, follow-up and sale are recorded and credited to the click."""
     sandbox = start_sandbox(answer="status")
     done = track(client, sandbox)
 
@@ -95,7 +95,7 @@ def test_a_published_client_tracks_into_the_sandbox(start_sandbox: StartSandbox,
 def test_the_documented_answer_is_too_much_for_the_published_clients(
     start_sandbox: StartSandbox, client: str
 ) -> None:
-    """Why `--answer status` is there: they raise on the success that their own documentation promises."""
+    """Published clients raise on the documented success, which is why ``--answer status`` exists."""
     sandbox = start_sandbox()
     done = track(client, sandbox)
     assert done.returncode == 1

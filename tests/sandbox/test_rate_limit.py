@@ -1,4 +1,4 @@
-"""The rate limit: no window holds more, and Retry-After is enough and not a second more."""
+"""The sandbox's rate limit: no window holds more, and Retry-After is exact to the second."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_rate_is_read(text: str, rate: Rate | None) -> None:
 @pytest.mark.parametrize(
     "text", ["", "60", "60/", "/m", "0/m", "-1/m", "1.5/m", "60/d", "60 / m", "None", "6/0s", "٣/m"]
 )
-def test_what_is_no_rate_is_an_error(text: str) -> None:
+def test_an_invalid_rate_is_an_error(text: str) -> None:
     with pytest.raises(OptionError, match="60/m"):
         Rate.parse(text)
 
@@ -61,12 +61,12 @@ def test_the_documented_limit(start_sandbox: StartSandbox, clock: Clock) -> None
     assert len(sandbox.events()) == 61
 
 
-def test_without_a_limit_nothing_is_said_of_one(start_sandbox: StartSandbox) -> None:
+def test_without_a_limit_there_are_no_ratelimit_headers(start_sandbox: StartSandbox) -> None:
     answer = lead(start_sandbox(rate_limit="none"))
     assert not [name for name in answer.headers if name.startswith("ratelimit")]
 
 
-def test_what_counts_and_what_does_not(start_sandbox: StartSandbox, clock: Clock) -> None:
+def test_only_valid_tokens_on_the_api_count(start_sandbox: StartSandbox, clock: Clock) -> None:
     sandbox = start_sandbox(rate_limit="3/m", clock_ns=clock)
     send(sandbox, "GET", "/")
     send(sandbox, "POST", "/nowhere")
@@ -77,7 +77,7 @@ def test_what_counts_and_what_does_not(start_sandbox: StartSandbox, clock: Clock
     clock.advance(30)
     assert lead(sandbox).status == 429
     clock.advance(30)
-    # The one that was refused takes no room.
+    # A refused request does not count towards the limit.
     assert [lead(sandbox).status for _ in range(4)] == [200, 200, 200, 429]
     assert [attempt.counted for attempt in sandbox.attempts()] == [
         *(False, False),
@@ -98,9 +98,7 @@ def test_faults_count(start_sandbox: StartSandbox, clock: Clock) -> None:
     seconds=st.integers(1, 4),
     pauses=st.lists(st.integers(0, 5 * SECOND), max_size=60),
 )
-def test_no_window_ever_holds_more_and_waiting_as_told_suffices(
-    limit: int, seconds: int, pauses: list[int]
-) -> None:
+def test_no_window_exceeds_the_limit_and_retry_after_is_exact(limit: int, seconds: int, pauses: list[int]) -> None:
     clock = Clock()
     window = SlidingWindow(Rate(limit, seconds), clock)
     admitted: list[int] = []
@@ -119,7 +117,7 @@ def test_no_window_ever_holds_more_and_waiting_as_told_suffices(
         assert later - first >= seconds * SECOND
 
 
-def test_many_users_are_forgotten_when_they_are_idle() -> None:
+def test_idle_users_take_no_memory() -> None:
     clock = Clock()
     window = SlidingWindow(Rate(1, 1), clock)
     tracemalloc.start()

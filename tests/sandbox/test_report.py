@@ -1,4 +1,4 @@
-"""Which click brought what: the numbers, compared with those of another way to them, and the command."""
+"""The sandbox's report per click: its numbers, computed in a second way, and its command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST = 2**53 - 1
 
 
 def fill(server: SandboxServer, count: int, seed: int = 1) -> None:
-    """Leads, deferred leads with follow-ups, and sales in several currencies, over a few clicks."""
+    """Send leads, deferred leads with follow-ups, and sales in several currencies, for a few clicks."""
     chance = random.Random(seed)
     with Wire(server) as wire:
         for number in range(count):
@@ -57,7 +57,7 @@ def read(server: SandboxServer, wanted: EventFilter | None = None, **options: An
     ids=str,
 )
 def test_the_numbers_are_those_of_the_store(sandbox: SandboxServer, wanted: EventFilter) -> None:
-    """Each click's leads, sales and amounts, and their totals, are what adding up the matching events gives."""
+    """Numbers per click and in total match the sums over the matching events."""
     fill(sandbox, 60)
     events = [
         event
@@ -87,7 +87,7 @@ def test_the_numbers_are_those_of_the_store(sandbox: SandboxServer, wanted: Even
 
 
 def test_a_follow_up_counts_for_the_click_of_the_last_set_up(sandbox: SandboxServer) -> None:
-    """Last click: what came before a second set-up stays with the first click, what comes later is the second's."""
+    """A follow-up counts for the click of the customer's latest deferred lead."""
     for event in (SET_UP, FOLLOW_UP, {**SET_UP, "clickId": "clk_2"}, FOLLOW_UP, FOLLOW_UP):
         assert lead(sandbox, event).status == 200
     clicks, _ = read(sandbox)
@@ -95,7 +95,7 @@ def test_a_follow_up_counts_for_the_click_of_the_last_set_up(sandbox: SandboxSer
 
 
 def test_sums_are_exact_beyond_what_a_database_integer_holds(sandbox: SandboxServer) -> None:
-    """1,100 of the largest amounts are more than 2**63, and are still added up to the cent."""
+    """Sums beyond 2**63 are exact."""
     with Wire(sandbox) as wire:
         for number in range(1100):
             event = {**SALE, "invoiceId": f"inv_{number}", "amount": LARGEST - number % 2}
@@ -105,7 +105,7 @@ def test_sums_are_exact_beyond_what_a_database_integer_holds(sandbox: SandboxSer
 
 
 def test_a_free_order_is_a_sale(sandbox: SandboxServer) -> None:
-    """Amount 0 is a sale with revenue 0, not a click without one."""
+    """A sale of amount 0 counts as a sale with revenue 0."""
     sale(sandbox, {**SALE, "amount": 0})
     (click,), total = read(sandbox)
     assert [(each.currency, each.sales, each.amount) for each in click.revenue] == [("USD", 1, 0)]
@@ -113,7 +113,7 @@ def test_a_free_order_is_a_sale(sandbox: SandboxServer) -> None:
 
 
 def test_clicks_come_in_the_order_asked_for_and_always_the_same(sandbox: SandboxServer) -> None:
-    """Every order is total, a limit cuts it, and revenue is that in one currency."""
+    """Every sort order is stable, a limit cuts it, and revenue is compared in one currency."""
     fill(sandbox, 60)
     keys: dict[str, Any] = {
         "sales": lambda click: (-click.sales, -click.leads, click.click_id),
@@ -133,7 +133,7 @@ def test_clicks_come_in_the_order_asked_for_and_always_the_same(sandbox: Sandbox
 
 
 def test_events_are_dated_by_their_own_timestamp(sandbox: SandboxServer) -> None:
-    """A replay of last month's file is last month's events."""
+    """First and last event follow the events' timestamps, not the time of arrival."""
     lead(sandbox, {**LEAD, "timestamp": "2026-04-10T12:34:56.789Z"})
     lead(sandbox, {**LEAD, "timestamp": "0001-01-01T00:00:00Z"})
     (click,), _ = read(sandbox)
@@ -154,7 +154,7 @@ def test_events_are_dated_by_their_own_timestamp(sandbox: SandboxServer) -> None
 def test_the_first_and_the_last_moment_that_a_timestamp_can_name(
     sandbox: SandboxServer, timestamp: str, shown: str
 ) -> None:
-    """Every timestamp that was accepted can be shown, by the report and by the page."""
+    """Every accepted timestamp, from year 1 to 9999, is shown by the report and the page."""
     assert lead(sandbox, {**LEAD, "timestamp": timestamp}).status == 200
     with open_report(sandbox.db) as report:
         (click,) = report.clicks()
@@ -166,7 +166,7 @@ def test_the_first_and_the_last_moment_that_a_timestamp_can_name(
 
 
 def test_a_report_is_of_one_moment(sandbox: SandboxServer) -> None:
-    """Clicks and totals agree, whatever arrives while the report is read."""
+    """Clicks and totals agree even if events arrive while the report is read."""
     fill(sandbox, 20)
     with open_report(sandbox.db) as report:
         total = report.total()
@@ -177,7 +177,7 @@ def test_a_report_is_of_one_moment(sandbox: SandboxServer) -> None:
 
 
 def test_no_store_is_an_empty_report_and_a_strangers_file_an_error(sandbox: SandboxServer) -> None:
-    """Nothing has arrived where there is no file; what is no store is not read as one."""
+    """A missing store is an empty report; a file that is not a store is an error."""
     with open_report(sandbox.db.with_name("missing.db")) as report:
         assert (list(report.clicks()), report.total().clicks) == ([], 0)
     stranger = sandbox.db.with_name("notes.txt")
@@ -191,7 +191,7 @@ def test_no_store_is_an_empty_report_and_a_strangers_file_an_error(sandbox: Sand
 
 @pytest.fixture
 def filled(sandbox: SandboxServer) -> str:
-    """A store with three clicks: one without a sale, one with two currencies."""
+    """Return the path of a store with three clicks: one without a sale, one with two currencies."""
     lead(sandbox, {**LEAD, "clickId": "clk_lead"})
     for number, (click, amount, currency) in enumerate(
         [("clk_1", 123456, "USD"), ("clk_1", 4999, "JPY"), ("clk_2", 1500, "KWD"), ("clk_1", 44, "USD")]
@@ -202,12 +202,12 @@ def filled(sandbox: SandboxServer) -> str:
 
 
 def test_the_table_shows_amounts_as_people_write_them(program: Program, filled: str) -> None:
-    """One row a click and currency, most sales first, then a line of totals a currency; each column adds up."""
+    """The table has a row per click and currency, most sales first, and totals per currency."""
     screen = program.on_terminal("sandbox", "report", "--db", filled)
     assert [line.split() for line in screen.text.splitlines() if line.strip(" \u2500")] == [
         ["click", "leads", "sales", "revenue"],
         ["clk_1", "0", "1", "4,999", "JPY"],
-        ["2", "1,235.00", "USD"],  # the same click
+        ["2", "1,235.00", "USD"],  # second currency of clk_1
         ["clk_2", "0", "1", "1.500", "KWD"],
         ["clk_lead", "1", "0"],
         ["total:", "3", "clicks", "1", "1", "4,999", "JPY"],
@@ -217,7 +217,7 @@ def test_the_table_shows_amounts_as_people_write_them(program: Program, filled: 
 
 
 def test_json_has_minor_units_and_these_keys(program: Program, filled: str) -> None:
-    """The keys are pinned: others read them."""
+    """The JSON keys, which scripts rely on, are fixed, and amounts are in minor units."""
     document = program("sandbox", "report", "--db", filled, "--json").json
     assert document["clicks"][0] == {
         "clickId": "clk_1",
@@ -244,14 +244,14 @@ def test_json_has_minor_units_and_these_keys(program: Program, filled: str) -> N
 
 
 def test_json_lines_are_a_click_each_and_the_totals_last(program: Program, filled: str) -> None:
-    """--output jsonl never holds more than a click at a time."""
+    """``--output jsonl`` writes an object per click and the totals last."""
     *clicks, total = program("sandbox", "report", "--db", filled, "--output", "jsonl").json_lines
     assert [click["clickId"] for click in clicks] == ["clk_1", "clk_2", "clk_lead"]
     assert list(total) == ["total"]
 
 
 def test_the_command_filters_as_events_does(program: Program, filled: str) -> None:
-    """--kind, --click-id, --customer-external-id and --invoice-id; --limit leaves the totals alone, and says so."""
+    """The report takes the filters of ``sandbox events``; ``--limit`` does not change the totals."""
     for flags, clicks, sales in (
         (("--kind", "lead"), ["clk_lead"], 0),
         (("--click-id", "clk_2"), ["clk_2"], 1),
@@ -267,7 +267,7 @@ def test_the_command_filters_as_events_does(program: Program, filled: str) -> No
 
 
 def test_an_empty_store_is_no_error(program: Program) -> None:
-    """Nothing on stdout, a word on stderr; as JSON, an empty report."""
+    """An empty store exits with 0 and a note on stderr; its JSON is an empty report."""
     result = program("sandbox", "report")
     assert (result.code, result.stdout) == (0, "")
     assert "no events" in result.stderr

@@ -1,4 +1,4 @@
-"""The server as a thing to hold: bound at once, closed at once, small to import, alone."""
+"""SandboxServer as an object: when it binds and closes, how many clients it serves, what it imports."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_url_is_this_machines_and_the_port_is_bound_before_it_starts(tmp_pat
         server.close()
 
 
-def test_a_port_may_be_asked_for_and_is_taken_only_once(start_sandbox: StartSandbox, tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error_until_it_is_free(start_sandbox: StartSandbox, tmp_path: Path) -> None:
     first = start_sandbox()
     with pytest.raises(OSError, match=r"."):
         SandboxServer(tmp_path / "other.db", port=first.port)
@@ -71,7 +71,7 @@ def test_closing_ends_idle_connections_and_refuses_new_ones(sandbox: SandboxServ
         time.sleep(0.01)
 
 
-def test_closing_cuts_a_request_that_never_ends(sandbox: SandboxServer) -> None:
+def test_closing_ends_an_unfinished_request(sandbox: SandboxServer) -> None:
     with socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE) as sock:
         sock.sendall(b"POST /track/lead HTTP/1.1\r\n")
         lead(sandbox)
@@ -109,7 +109,7 @@ def test_many_clients_at_once_lose_nothing(sandbox: SandboxServer) -> None:
     assert len({event.customer for event in sandbox.events()}) == len(sandbox.events()) == 400
 
 
-def test_a_client_too_many_is_turned_away(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_beyond_the_limit_gets_503(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cms_cli.sandbox.http_server.MOST_CONNECTIONS", 1)
     with Wire(sandbox) as first:
         assert first.lead().status == 200
@@ -118,7 +118,7 @@ def test_a_client_too_many_is_turned_away(sandbox: SandboxServer, monkeypatch: p
         assert first.lead().status == 200
 
 
-def test_clients_that_vanish_harm_nobody(sandbox: SandboxServer) -> None:
+def test_clients_that_hang_up_do_not_affect_others(sandbox: SandboxServer) -> None:
     request = post_bytes("/track/lead", as_json(LEAD))
     for cut in range(0, len(request), 20):
         with socket.create_connection(("127.0.0.1", sandbox.port), timeout=PATIENCE) as sock:
@@ -150,7 +150,7 @@ HEAVY = {"asyncio", "tomllib", "tomli", "tempfile", "logging", "unittest", "requ
 
 
 @pytest.mark.imports
-def test_starting_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+def test_starting_imports_no_heavy_modules(tmp_path: Path) -> None:
     code = (
         "import sys; from cms_cli.sandbox import SandboxServer; SandboxServer(sys.argv[1]).start().close();"
         "print(*sys.modules)"

@@ -1,4 +1,4 @@
-"""The store: written before the answer, read from anywhere, private, never somebody else's file, and reset."""
+"""The store: written before the answer, readable by others, private, careful with other files, and reset."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes and signa
 
 
 def fill(server: SandboxServer, count: int = 3) -> None:
-    """Set-up, follow-up, sale, for so many customers."""
+    """Send a deferred lead, a follow-up and a sale for each of several customers."""
     with Wire(server) as wire:
         for number in range(count):
             customer = {"customerExternalId": f"cus_{number}"}
@@ -132,7 +132,7 @@ server.wait()
 
 
 @posix_only
-def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
+def test_answered_events_survive_kill_9(tmp_path: Path) -> None:
     db = tmp_path / "sandbox.db"
     with subprocess.Popen(
         [sys.executable, "-c", SERVER, str(db)], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -170,7 +170,7 @@ def test_reset_leaves_no_personal_data_in_the_file(sandbox: SandboxServer) -> No
 
 @posix_only
 def test_a_store_is_read_where_nothing_can_be_written(sandbox: SandboxServer) -> None:
-    """On a read-only disk, or in somebody else's folder."""
+    """A store on a read-only disk or in a read-only folder can be read."""
     fill(sandbox)
     sandbox.close()
     sandbox.db.chmod(0o444)
@@ -190,7 +190,7 @@ def test_a_store_is_read_where_nothing_can_be_written(sandbox: SandboxServer) ->
 
 
 def without_privileges() -> list[str]:
-    """Return what goes before a command so that the modes of files hold for it, for root too."""
+    """Return the command prefix that makes file modes apply to root as well."""
     if os.geteuid() != 0:
         return []
     prefix = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
@@ -231,7 +231,7 @@ def test_another_versions_store_is_refused_and_reset(sandbox: SandboxServer) -> 
 
 
 @pytest.mark.parametrize("content", ["text", "database"])
-def test_somebody_elses_file_is_left_as_it_is(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_store_stays_unchanged(tmp_path: Path, content: str) -> None:
     path = tmp_path / "precious.db"
     if content == "text":
         path.write_text("precious")

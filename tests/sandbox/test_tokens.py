@@ -1,4 +1,4 @@
-"""Tokens: present, well-formed, the right one, not expired; and which of them are one user."""
+"""Tokens: which are accepted, when they expire, and which belong to one user."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_any_well_formed_token_is_accepted(sandbox: SandboxServer, token: str) -
     assert post(sandbox, f"Bearer {token}").status == 200
 
 
-def test_only_the_token_asked_for_is_accepted(start_sandbox: StartSandbox) -> None:
+def test_only_the_configured_token_is_accepted(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(token="right")
     assert [post(sandbox, f"Bearer {token}").status for token in ("right", "wrong", "righ", "Right")] == [
         200,
@@ -72,7 +72,7 @@ def test_only_the_token_asked_for_is_accepted(start_sandbox: StartSandbox) -> No
     ]
 
 
-def test_a_token_is_refused_before_its_event_is_looked_at(sandbox: SandboxServer) -> None:
+def test_a_token_is_checked_before_the_event(sandbox: SandboxServer) -> None:
     answer = send(sandbox, "POST", "/track/lead", b"nonsense")
     assert answer.status == 401
 

@@ -1,4 +1,4 @@
-"""The page's server side: who may see it, what it is made of, and that it stays out of the API's way."""
+"""The page's server side: access, headers, files and the overview, all without touching the API."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def overview(server: SandboxServer, **params: str) -> Response:
 
 @pytest.mark.parametrize("path", paths())
 def test_every_file_is_served_and_locked_down(sandbox: SandboxServer, path: str) -> None:
-    """Each has its type and the policy that lets nothing from elsewhere in; HEAD has no body, POST is 405."""
+    """Each file has its type and a strict content security policy; HEAD has no body, POST is 405."""
     answer = send(sandbox, "GET", path)
     assert answer.status == 200
     assert answer.body
@@ -63,7 +63,7 @@ def test_every_file_is_served_and_locked_down(sandbox: SandboxServer, path: str)
 def test_another_name_for_this_machine_is_turned_away(
     sandbox: SandboxServer, method: str, path: str, right: int
 ) -> None:
-    """DNS rebinding: who asks for any other host gets nothing and writes nothing, whatever else is right."""
+    """A request with another Host header gets 421 and records nothing, against DNS rebinding."""
 
     def answer_to(host: str) -> Response:
         body = as_json(LEAD) if method == "POST" else None
@@ -83,7 +83,7 @@ def test_another_name_for_this_machine_is_turned_away(
 
 
 def test_the_page_is_no_attempt_at_the_api(start_sandbox: StartSandbox) -> None:
-    """No token, no rate limit, no fault, and nothing recorded: watching changes nothing."""
+    """The page needs no token, is not limited or faulted, and records no attempt."""
     sandbox = start_sandbox(rate_limit="1/m", faults="5xx", token="secret", latency_ms=0)
     for path in paths() * 2:
         assert send(sandbox, "GET", path).status == 200
@@ -93,7 +93,7 @@ def test_the_page_is_no_attempt_at_the_api(start_sandbox: StartSandbox) -> None:
 
 
 def test_the_files_hold_nothing_inline_and_nothing_from_elsewhere() -> None:
-    """No script, style or handler in the HTML, no address of another host, no way from text to HTML in the code."""
+    """The page's files have no inline code, no outside addresses, and no way from text to HTML."""
     html = (PAGE / "page.html").read_text(encoding="utf-8")
     assert not re.search(r"<style|\son\w+=|\sstyle=|<script(?![^>]*\ssrc=)", html)
     for file in PAGE.iterdir():
@@ -105,7 +105,7 @@ def test_the_files_hold_nothing_inline_and_nothing_from_elsewhere() -> None:
 
 
 def test_the_currencies_of_the_page_are_those_of_iso_4217() -> None:
-    """The page knows every currency's decimals as the rest of the program does, from a table of its own."""
+    """The page's own table of currency decimals matches the program's."""
     code = (PAGE / "money.js").read_text(encoding="utf-8")
     table = code.split("const DECIMALS = {")[1].split("};")[0]
     found = {
@@ -117,7 +117,7 @@ def test_the_currencies_of_the_page_are_those_of_iso_4217() -> None:
 
 
 def test_the_overview_is_that_of_the_store(sandbox: SandboxServer) -> None:
-    """Totals, clicks, timeline and events are those of the store, amounts as text, the latest event first."""
+    """The overview has the store's totals, clicks, timeline and events, the latest first, with amounts as text."""
     lead(sandbox, SET_UP)
     lead(sandbox, FOLLOW_UP)
     sale(sandbox, {**SALE, "clickId": "clk_2", "amount": 2**53 - 1, "timestamp": "2026-04-10T12:00:00Z"})
@@ -143,7 +143,7 @@ def test_the_overview_is_that_of_the_store(sandbox: SandboxServer) -> None:
 
 
 def test_without_news_there_is_nothing_but_the_tag(sandbox: SandboxServer) -> None:
-    """Who has the latest answer is told so in a few bytes; an event, a reset and a refill are news."""
+    """A client with the latest tag gets only the tag; an event and a reset change it."""
     tags = [overview(sandbox).json["tag"]]
     for change in (lambda: lead(sandbox), lambda: cms_cli.sandbox.reset(sandbox.db), lambda: lead(sandbox)):
         assert overview(sandbox, tag=tags[-1]).json == {"tag": tags[-1]}
@@ -171,7 +171,7 @@ def test_without_news_there_is_nothing_but_the_tag(sandbox: SandboxServer) -> No
     ],
 )
 def test_the_filter(sandbox: SandboxServer, params: dict[str, str], ids: list[int]) -> None:
-    """Kind and click are exact; text is found in any value, in any letter case, and in no field's name."""
+    """Kind and click match exactly; text matches any value in any letter case, but no field name."""
     lead(sandbox, SET_UP)
     lead(sandbox, FOLLOW_UP)
     lead(sandbox, {**LEAD, "clickId": "clk_2", "customerExternalId": "50%_off"})
@@ -188,21 +188,21 @@ def test_the_filter(sandbox: SandboxServer, params: dict[str, str], ids: list[in
         *("limit=1", "&".join("kind=lead" for _ in range(50)), "steps=%C2%B2"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_400(sandbox: SandboxServer, query: str) -> None:
-    """Unknown parameters and values are refused in the shape of the API's errors."""
+def test_an_unknown_parameter_or_value_is_400(sandbox: SandboxServer, query: str) -> None:
+    """An unknown parameter or value is answered 400 in the shape of the API's errors."""
     answer = send(sandbox, "GET", f"{OVERVIEW}?{query}")
     assert (answer.status, answer.json["success"]) == (400, False)
 
 
-def test_any_bytes_in_a_question_are_answered(sandbox: SandboxServer) -> None:
-    """Text that is no UTF-8, half a surrogate pair, a zero byte: found nowhere, and no failure."""
+def test_any_bytes_in_a_query_are_answered(sandbox: SandboxServer) -> None:
+    """A query with invalid UTF-8, a lone surrogate or a zero byte is answered without a failure."""
     for text in ("%ff", "%ed%a0%80", "%00", "%", "'%22;--", "%F0%9F%98%80"):
         assert send(sandbox, "GET", f"{OVERVIEW}?text={text}&click={text}&currency={text}").status == 200
     assert sandbox.failure is None
 
 
 def test_a_store_that_cannot_be_read_is_503(sandbox: SandboxServer) -> None:
-    """The page says so and asks again; it is no failure of an API request."""
+    """An unreadable store answers 503 to the page and does not count as an internal failure."""
     sandbox.db.write_bytes(b"not a store at all " * 10)
     answer = overview(sandbox)
     assert answer.status == 503
@@ -214,7 +214,7 @@ def test_a_store_that_cannot_be_read_is_503(sandbox: SandboxServer) -> None:
 
 
 def test_the_timeline_adds_up(sandbox: SandboxServer) -> None:
-    """However it is cut, every lead and every cent stands in exactly one step, under its click or the others."""
+    """Every lead and every cent is in exactly one step, for any number of steps."""
     for number in range(40):
         event = {**SALE, "clickId": f"clk_{number % 9}", "invoiceId": f"i{number}", "amount": number}
         at = f"2026-04-{number % 28 + 1:02}T{number % 24:02}:00:00.999999999Z"
@@ -250,13 +250,13 @@ def test_the_timeline_adds_up(sandbox: SandboxServer) -> None:
 def test_steps_are_round_and_hold_both_ends(
     earliest: float, latest: float, most: int, expected: tuple[int, int, int]
 ) -> None:
-    """The shortest step of those that people read time in, with so few that they can be drawn."""
+    """The step is the shortest round one that covers both ends within the allowed number."""
     assert steps(earliest, latest, most) == expected
 
 
 @pytest.mark.parametrize("most", [2, 3, 8, 40, 200])
 def test_all_of_time_can_be_drawn(most: int) -> None:
-    """From year 1 to year 9999: a timestamp that is off by two thousand years does not break the page."""
+    """A timeline from year 1 to year 9999 can be drawn."""
     earliest, latest = -62_135_596_800.0, 253_402_300_799.999
     for start in (earliest, 0.0, latest - 5):
         first, step, count = steps(start, latest, most)
@@ -265,8 +265,8 @@ def test_all_of_time_can_be_drawn(most: int) -> None:
         assert 1 <= count <= most
 
 
-def test_the_files_of_the_page_are_json_free_of_surprises(sandbox: SandboxServer) -> None:
-    """The overview is ASCII on the wire, so that no browser can take its bytes for anything else."""
+def test_the_overview_is_ascii(sandbox: SandboxServer) -> None:
+    """The overview is ASCII, so that no browser can misread its encoding."""
     lead(sandbox, {**LEAD, "clickId": "</script>\u2028ü"})
     answer = overview(sandbox)
     assert answer.body.isascii()

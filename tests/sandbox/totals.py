@@ -1,4 +1,4 @@
-"""Adds up the report's numbers in another way: event by event, without SQL."""
+"""A second computation of the report's numbers: event by event, without SQL."""
 
 from __future__ import annotations
 

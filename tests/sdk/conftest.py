@@ -14,7 +14,7 @@ from cms_python import CMSClient
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """No proxy, CA bundle, token or ~/.netrc but those a test sets; return the home directory."""
+    """Remove proxies, CA bundles, token and ~/.netrc from the environment; return the home folder."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -41,7 +41,7 @@ def server() -> Iterator[FaultServer]:
 
 @pytest.fixture
 def make_client(server: FaultServer) -> Iterator[Callable[..., CMSClient]]:
-    """Make clients of the server, or of another host; they are closed afterwards."""
+    """Return a function that makes clients of the server, or of another host; they are closed afterwards."""
     made = []
 
     def make(host: str | None = None, **settings: Any) -> CMSClient:
@@ -61,7 +61,7 @@ def client(make_client: Callable[..., CMSClient]) -> CMSClient:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The client's pauses, which take no time."""
+    """Replace the client's clock, so that its pauses take no time."""
     stand_in = Clock()
     monkeypatch.setattr("cms_python.client.time", stand_in)
     return stand_in

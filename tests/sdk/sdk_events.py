@@ -1,4 +1,4 @@
-"""The usual lead and sale, and a token, for the tests of the SDK."""
+"""A typical lead, a typical sale and a token for the tests of the SDK."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SALE = {
 
 
 def track(client: CMSClient, kind: str, **changed: Any) -> dict[str, Any]:
-    """Track the usual lead or sale, with some values changed."""
+    """Track the typical lead or sale with some values changed."""
     if kind == "lead":
         return client.track_lead(**{**LEAD, **changed})
     return client.track_sale(**{**SALE, **changed})

@@ -1,4 +1,4 @@
-"""Every shape of answer in the contract, over real HTTP: what the documented dict says of it."""
+"""Every shape of answer in the contract, over real HTTP, and the dict that it becomes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ SUCCESSES = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", SUCCESSES)
 def test_success(server: FaultServer, client: CMSClient, kind: str, name: str) -> None:
-    """Each success shape becomes the documented success dict, and what it says is kept in ``data``."""
+    """Each shape of success becomes the documented dict, with its content in ``data``."""
     reply, message, data = SUCCESSES[name]
     server.script(reply)
     answer = track(client, kind)
@@ -243,7 +243,7 @@ ERRORS: dict[str, tuple[Reply, dict[str, Any]]] = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ERRORS)
 def test_error(server: FaultServer, client: CMSClient, kind: str, name: str) -> None:
-    """Each error shape becomes the documented error dict with the service's own text, without wire keys."""
+    """Each shape of error becomes the documented dict with the service's text and without wire names."""
     reply, expected = ERRORS[name]
     server.script(reply)
     answer = track(client, kind)
@@ -264,7 +264,7 @@ BODILESS = {
 def test_error_from_a_gateway(
     server: FaultServer, make_client: Callable[..., CMSClient], status: int, body: str
 ) -> None:
-    """An error status with nothing or a web page behind it gives words of our own and no piece of the page."""
+    """An error status without a JSON body gets a message of the SDK's own, without parts of the page."""
     server.script(BODILESS[body](status))
     answer = track(make_client(retries=0, total_wait=0), "lead")
     assert answer["success"] is False
@@ -321,7 +321,7 @@ UNCLEAR = {
 
 @pytest.mark.parametrize("name", UNCLEAR)
 def test_neither_a_page_nor_an_object(server: FaultServer, client: CMSClient, clock: Any, name: str) -> None:
-    """A 2xx that is neither tells nothing: a lead may have arrived and is not sent again, a sale is."""
+    """A 2xx that is no JSON object is unclear: a sale is sent again, a lead is not."""
     server.default = UNCLEAR[name]
     for event, times in ((LeadEvent(**LEAD), 1), (SaleEvent(**SALE), 3)):
         outcome = client.send(event)
@@ -333,7 +333,7 @@ def test_neither_a_page_nor_an_object(server: FaultServer, client: CMSClient, cl
 
 
 def test_own_duplicate_after_an_unclear_answer(server: FaultServer, client: CMSClient, clock: Any) -> None:
-    """A 409 to the sale sent again shows that the first one was recorded."""
+    """A sale answered 409 after an unclear answer was recorded by the first attempt."""
     server.script(Reply(200, b"OK"), error(409))
     answer = track(client, "sale")
     assert (answer["success"], answer["data"]) == (True, {"duplicate": True})
@@ -347,7 +347,7 @@ def test_own_duplicate_after_an_unclear_answer(server: FaultServer, client: CMSC
 def test_nothing_was_recorded(
     server: FaultServer, client: CMSClient, kind: str, status: int, more: dict[str, Any]
 ) -> None:
-    """A 2xx with null for the very event says that it was dropped: a refusal that is not sent again."""
+    """A 2xx with null for the event means that it was dropped; it is not sent again."""
     server.default = json_reply(status, {**more, kind: None})
     answer = track(client, kind)
     assert (answer["success"], answer["type"], answer["status_code"]) == (False, "not_recorded", status)
@@ -357,7 +357,7 @@ def test_nothing_was_recorded(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_something_was_recorded(server: FaultServer, client: CMSClient, kind: str) -> None:
-    """Null for something else, or beside a plain yes, does not say that the event was dropped."""
+    """Null for another key, or beside ``success: true``, does not mean that the event was dropped."""
     other = "sale" if kind == "lead" else "lead"
     server.script(
         json_reply(200, {other: None}),
@@ -380,8 +380,8 @@ EMPTY = {
 
 
 @pytest.mark.parametrize("name", EMPTY)
-def test_empty_for_all_we_know(server: FaultServer, make_client: Callable[..., CMSClient], name: str) -> None:
-    """An empty 2xx that does not say that it is empty looks like one that was cut off, and is no success."""
+def test_empty_without_a_length(server: FaultServer, make_client: Callable[..., CMSClient], name: str) -> None:
+    """An empty 2xx that does not announce its length may be cut off and is not a success."""
     server.script(EMPTY[name])
     answer = track(make_client(retries=0), "lead")
     assert (answer["success"], answer["status_code"], answer["type"]) == (False, None, "connection_lost")
@@ -390,7 +390,7 @@ def test_empty_for_all_we_know(server: FaultServer, make_client: Callable[..., C
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", STRANGERS)
 def test_not_the_api(server: FaultServer, client: CMSClient, kind: str, name: str) -> None:
-    """An answer that is not the API's is an error naming the host, what came back and the other known hosts."""
+    """An answer that is not the API's names the host, what it returned and the documented hosts."""
     reply, status, what = STRANGERS[name]
     server.script(reply)
     answer = track(client, kind)
@@ -406,7 +406,7 @@ def test_not_the_api(server: FaultServer, client: CMSClient, kind: str, name: st
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_is_not_followed(server: FaultServer, client: CMSClient, status: int) -> None:
-    """A redirected POST is followed neither to another host nor on the same one, so the token stays."""
+    """A redirect is not followed, neither to another host nor on the same one."""
     with FaultServer() as elsewhere:
         server.script(Reply(status, b"", (("Location", elsewhere.url + "/track/sale"),)))
         server.script(Reply(status, b"", (("Location", "/elsewhere"),)))
@@ -418,7 +418,7 @@ def test_redirect_is_not_followed(server: FaultServer, client: CMSClient, status
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_request(server: FaultServer, client: CMSClient, kind: str) -> None:
-    """A request is a POST of JSON with the bearer token to the path of its kind, absent fields left out."""
+    """A request is a POST of JSON with the bearer token, without absent fields."""
     track(client, kind)
     (request,) = server.requests
     assert (request.method, request.target) == ("POST", f"/track/{kind}")
@@ -433,7 +433,7 @@ def test_request(server: FaultServer, client: CMSClient, kind: str) -> None:
 
 
 def test_path_of_the_host_is_kept(server: FaultServer, make_client: Callable[..., CMSClient]) -> None:
-    """A host with a path keeps it, with or without a slash at the end."""
+    """A host's path is kept, with or without a trailing slash."""
     for host in (server.url, server.url + "/", server.url + "/api/v1", server.url + "/api/v1//"):
         assert track(make_client(host), "lead")["success"] is True
     assert [request.target for request in server.requests] == [
@@ -445,7 +445,7 @@ def test_path_of_the_host_is_kept(server: FaultServer, make_client: Callable[...
 
 
 def test_deferred_flow(server: FaultServer, client: CMSClient) -> None:
-    """The first lead of a deferred flow carries click and mode, the later ones neither."""
+    """The first lead of a deferred flow has click and mode, later ones have neither."""
     track(client, "lead", mode="deferred")
     track(client, "lead", click_id=None)
     first, later = (request.json for request in server.requests)
@@ -454,7 +454,7 @@ def test_deferred_flow(server: FaultServer, client: CMSClient) -> None:
 
 
 def test_huge_answer(server: FaultServer, make_client: Callable[..., CMSClient]) -> None:
-    """An answer without end is not read to its end, and is an error."""
+    """A huge answer is not read to its end and is an error."""
     client = make_client(retries=0)
     server.script(json_reply(200, {"success": True, "data": {"a": "x" * 3_000_000}}))
     assert track(client, "sale")["success"] is False
@@ -462,7 +462,7 @@ def test_huge_answer(server: FaultServer, make_client: Callable[..., CMSClient])
 
 
 def test_huge_page_compressed(server: FaultServer, make_client: Callable[..., CMSClient]) -> None:
-    """A small answer that unpacks to a huge one is not unpacked to its end, and is an error."""
+    """A small answer that decompresses to a huge one is not decompressed completely and is an error."""
     bomb = gzip.compress(b'{"success":true,"data":{"a":"' + b"x" * 50_000_000 + b'"}}')
     server.script(
         Reply(200, bomb, (("Content-Type", "application/json"), ("Content-Encoding", "gzip"))),
@@ -471,7 +471,7 @@ def test_huge_page_compressed(server: FaultServer, make_client: Callable[..., CM
 
 
 def test_answer_that_is_not_gzip(server: FaultServer, make_client: Callable[..., CMSClient]) -> None:
-    """An answer that is called gzip and is not is an error dict, no exception."""
+    """An answer falsely declared as gzip is an error dict, not an exception."""
     server.script(Reply(200, b'{"success":true}', (("Content-Encoding", "gzip"),)))
     answer = track(make_client(retries=0), "sale")
     assert (answer["success"], answer.get("status_code")) == (False, None)

@@ -1,4 +1,4 @@
-"""The client itself: how it is made, shared, reused and closed, and what it exports."""
+"""CMSClient: its settings, threads and connections, closing, and the package's public names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROOT = Path(cms_python.__file__).parent.parent
 
 
 def test_public_names() -> None:
-    """The public names are these and no others, sorted, and each is there."""
+    """The package exports exactly these names."""
     names = [
         "Answer",
         "CMSClient",
@@ -65,7 +65,7 @@ def test_public_names() -> None:
 
 
 def test_hosts() -> None:
-    """The default host is that of 1.0.0; the three documented ones are known."""
+    """The default host is that of 1.0.0, and the documented hosts are these three."""
     assert DEFAULT_HOST == "https://www.cutmeshort.com"
     assert DOCUMENTED_HOSTS == ("https://www.cutmeshort.com", "https://app.cutmeshort.com", "https://api.cme.sh")
     with CMSClient(TOKEN) as client:
@@ -73,7 +73,7 @@ def test_hosts() -> None:
 
 
 def test_signatures() -> None:
-    """Both methods have the documented parameters, in the order of 1.0.0, all of them typed and documented."""
+    """Both methods have the documented parameters in the order of 1.0.0, typed and documented."""
     about = ["customer_name", "customer_email", "customer_avatar", "timestamp"]
     ids = ["event_name", "customer_external_id"]
     expected: dict[Any, list[str]] = {
@@ -92,13 +92,13 @@ def test_signatures() -> None:
 
 
 def test_typed_marker() -> None:
-    """The package says that it is typed."""
+    """The package contains a py.typed marker."""
     assert (Path(cms_python.__file__).parent / "py.typed").is_file()
 
 
 @pytest.mark.imports
 def test_import_is_light() -> None:
-    """``import cms_python`` loads neither the command line's packages nor requests; building an event neither."""
+    """Importing the package and building an event loads neither requests nor the command line's packages."""
     code = (
         "import sys, cms_python; cms_python.LeadEvent('a', 'b').encode();"
         "print(sorted({name.split('.')[0] for name in sys.modules}"
@@ -112,7 +112,7 @@ def test_import_is_light() -> None:
 
 @pytest.mark.imports
 def test_client_loads_no_command_line() -> None:
-    """Making a client loads neither typer nor rich nor the command line."""
+    """Creating a client loads neither typer nor rich nor the command line."""
     code = (
         "import sys, cms_python; cms_python.CMSClient('token').close();"
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'typer', 'rich', 'click', 'cms_cli'}))"
@@ -146,7 +146,7 @@ def test_client_loads_no_command_line() -> None:
     ],
 )
 def test_bad_token(token: Any) -> None:
-    """A token that no header can carry is a ValueError when the client is made, and is not quoted."""
+    """An invalid token raises ValueError when the client is created, and is not quoted."""
     with pytest.raises(ValueError, match="token") as caught:
         CMSClient(token)
     if isinstance(token, str) and token.strip() and len(token) > 3:
@@ -168,13 +168,13 @@ def test_bad_token(token: Any) -> None:
     ],
 )
 def test_what_is_wrong_with_a_token_is_said(token: Any, why: str) -> None:
-    """The output of a program, as bytes, is not called empty; a variable that is not set is."""
+    """The error about a token says whether it is missing, empty, not a str or malformed."""
     with pytest.raises(ValueError, match=f"the token .*{why}"):
         CMSClient(token)
 
 
 def test_token_of_the_environment(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that is given no token takes that of CMS_BEARER_TOKEN; one that is given stays what it is."""
+    """A client without a token uses CMS_BEARER_TOKEN; an explicit token wins, even an empty one."""
     monkeypatch.setenv("CMS_BEARER_TOKEN", "cms_live_0123")
     for client in (CMSClient(host=server.url), CMSClient(None, server.url), CMSClient(TOKEN, server.url)):
         with client:
@@ -191,7 +191,7 @@ def test_token_of_the_environment(server: FaultServer, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("token", ["abc", "cms_live_0123", TOKEN, "a" * 4000, "~+/=._-"])
 def test_good_token(server: FaultServer, token: str) -> None:
-    """A JWT and an opaque key arrive as they were given."""
+    """A JWT and an opaque key are sent unchanged."""
     with CMSClient(token, server.url) as client:
         assert track(client, "lead")["success"] is True
     assert server.requests[0].headers["Authorization"] == f"Bearer {token}"
@@ -224,7 +224,7 @@ def test_good_token(server: FaultServer, token: str) -> None:
     ],
 )
 def test_bad_host(host: Any) -> None:
-    """A host that is no plain http or https URL is a ValueError when the client is made."""
+    """An invalid host raises ValueError when the client is created, without showing a password."""
     with pytest.raises(ValueError, match=r"host|URL|IPv6") as caught:
         CMSClient(TOKEN, host)
     assert "secret" not in str(caught.value)
@@ -241,13 +241,13 @@ def test_bad_host(host: Any) -> None:
     ],
 )
 def test_good_host(host: str, kept: str) -> None:
-    """A host is kept without blanks around it and slashes behind it."""
+    """Surrounding blanks and trailing slashes are removed from a host."""
     with CMSClient(TOKEN, host=host) as client:
         assert client.host == kept
 
 
 def test_scheme_in_capitals(server: FaultServer) -> None:
-    """The scheme of a host may be written in capitals."""
+    """A host's scheme may be in capitals."""
     with CMSClient(TOKEN, server.url.replace("http", "HTTP")) as client:
         assert track(client, "lead")["success"] is True
 
@@ -264,7 +264,7 @@ NO_NUMBERS = ("10", b"10", True, None, [1], float("nan"), timedelta(seconds=5), 
     ],
 )
 def test_bad_settings(name: str, value: Any) -> None:
-    """A setting that is no number, or out of range, is a ValueError that names it when the client is made."""
+    """A setting that is not a number or out of range raises ValueError and is named."""
     settings: dict[str, Any] = {name: value}
     with pytest.raises(ValueError, match=f"^{name} must be"):
         CMSClient(TOKEN, **settings)
@@ -279,18 +279,18 @@ def test_bad_settings(name: str, value: Any) -> None:
     ],
 )
 def test_good_settings(server: FaultServer, make_client: MakeClient, settings: dict[str, Any]) -> None:
-    """A number of any kind is a number."""
+    """Settings take any kind of number."""
     assert track(make_client(**settings), "lead")["success"] is True
 
 
 def test_settings_are_keyword_only() -> None:
-    """The optional settings cannot be passed by position."""
+    """Optional settings are keyword-only."""
     with pytest.raises(TypeError):
         CMSClient(TOKEN, DEFAULT_HOST, 5.0)  # type: ignore[misc]
 
 
 def test_no_limit_of_time(server: FaultServer, make_client: MakeClient) -> None:
-    """A call may be given all the time there is."""
+    """``total_wait`` may be infinite."""
     server.script(Reply(503))
     assert track(make_client(total_wait=float("inf")), "sale")["success"] is True
 
@@ -299,7 +299,7 @@ def test_no_limit_of_time(server: FaultServer, make_client: MakeClient) -> None:
 
 
 def test_connection_is_reused(server: FaultServer, client: CMSClient) -> None:
-    """Events one after the other share a connection, whatever the answers are."""
+    """Consecutive events share a connection, whatever the answers."""
     server.script(json_reply(200, {"success": True}), json_reply(422, {"error": "x"}), Reply(204), html_reply(200))
     for _ in range(5):
         track(client, "sale")
@@ -310,7 +310,7 @@ def test_connection_is_reused(server: FaultServer, client: CMSClient) -> None:
 def test_connection_idle_for_long_is_not_reused(
     server: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that was idle for longer than the limit is not used again, a younger one is."""
+    """A connection idle for longer than the limit is closed and not reused; a younger one is reused."""
     monkeypatch.setattr("cms_python._transport.LONGEST_IDLE", 0.5)
     track(client, "lead")
     track(client, "lead")
@@ -323,7 +323,7 @@ def test_connection_idle_for_long_is_not_reused(
 def test_all_connections_idle_for_long_are_closed(
     server: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a burst over several connections and a pause, none of them is used again, and none is left open."""
+    """After a burst and a pause, all idle connections are closed and none is reused."""
     monkeypatch.setattr("cms_python._transport.LONGEST_IDLE", 0.5)
 
     def together(request: Received) -> Reply:
@@ -341,14 +341,14 @@ def test_all_connections_idle_for_long_are_closed(
 
 
 def test_idle_limit() -> None:
-    """The limit is two seconds."""
+    """The idle limit is two seconds."""
     from cms_python import _transport
 
     assert _transport.LONGEST_IDLE == 2.0
 
 
 def test_connection_closed_while_idle(server: FaultServer, client: CMSClient) -> None:
-    """A connection that the server closed while it was idle costs a lead nothing."""
+    """A lead succeeds after the server closed the idle connection."""
     server.script(json_reply(200, {"success": True}, idle_close=0.05))
     track(client, "lead")
     assert server.wait_for(lambda: server.connections[0].ended_by == "server")
@@ -357,14 +357,14 @@ def test_connection_closed_while_idle(server: FaultServer, client: CMSClient) ->
 
 
 def test_server_that_closes_every_connection(server: FaultServer, client: CMSClient) -> None:
-    """A server that closes after every answer is served with a connection an event."""
+    """A server that closes after every answer gets one connection per event."""
     server.default = json_reply(200, {"success": True}, close=True)
     assert all(track(client, "lead")["success"] for _ in range(5))
     assert [request.connection for request in server.requests] == [1, 2, 3, 4, 5]
 
 
 def test_close(server: FaultServer, client: CMSClient) -> None:
-    """``close()`` closes the idle connections; afterwards a call is a RuntimeError and sends nothing."""
+    """``close()`` closes idle connections; later calls raise RuntimeError and send nothing."""
     track(client, "lead")
     track(client, "sale")
     assert server.open_connections == 1
@@ -381,7 +381,7 @@ def test_close(server: FaultServer, client: CMSClient) -> None:
 
 
 def test_context_manager(server: FaultServer) -> None:
-    """The context manager gives the client, closes it at the end, and lets exceptions through."""
+    """The context manager returns the client, closes it at the end and lets exceptions through."""
     client = CMSClient(TOKEN, server.url)
 
     def use() -> None:
@@ -398,7 +398,7 @@ def test_context_manager(server: FaultServer) -> None:
 
 
 def test_close_while_in_use(server: FaultServer, client: CMSClient) -> None:
-    """An answer that is under way when the client is closed still arrives, and its connection is closed then."""
+    """An answer in flight when the client is closed still arrives, and its connection is closed afterwards."""
     server.script(json_reply(200, {"success": True}, after=0.3))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(track, client, "lead")
@@ -409,7 +409,7 @@ def test_close_while_in_use(server: FaultServer, client: CMSClient) -> None:
 
 
 def test_many_threads(server: FaultServer, client: CMSClient) -> None:
-    """One client serves many threads: every event arrives once, each answer is its own, connections are few."""
+    """Threads sharing a client send every event once, get their own answers and share connections."""
     server.default = lambda request: json_reply(
         200, {"success": True, "data": {"you": request.json["customerExternalId"]}}
     )
@@ -430,7 +430,7 @@ def test_many_threads(server: FaultServer, client: CMSClient) -> None:
 
 
 def test_more_threads_than_connections(server: FaultServer, client: CMSClient) -> None:
-    """More threads than the pool keeps connections for work as well, and what is not kept is closed."""
+    """More threads than pooled connections work; surplus connections are closed."""
     threads = 80
     together = threading.Barrier(threads)
     server.default = json_reply(200, {"success": True}, after=0.2)
@@ -446,7 +446,7 @@ def test_more_threads_than_connections(server: FaultServer, client: CMSClient) -
 
 
 def test_threads_and_faults(server: FaultServer, client: CMSClient, clock: Any) -> None:
-    """Threads do not mix up their answers, and no lead is sent twice."""
+    """Under faults, threads get their own answers and no lead is sent twice."""
     server.default = lambda request: (
         DROP if request.json["eventName"] == "bad" else json_reply(200, {"success": True})
     )
@@ -463,6 +463,6 @@ def test_threads_and_faults(server: FaultServer, client: CMSClient, clock: Any) 
 
 
 def test_usual_events_are_whole() -> None:
-    """The events these tests send are the contract's."""
+    """The events of these tests have the fields of the contract."""
     assert set(LEAD) < set(cms_python.LEAD_FIELDS)
     assert set(SALE) == set(cms_python.SALE_REQUIRED)

@@ -1,4 +1,4 @@
-"""Proxies and CA bundles come from the environment; passwords do not."""
+"""Proxies and CA bundles come from the environment; passwords from ~/.netrc do not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def proxy() -> Iterator[FaultServer]:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with an authority of our own; the server's certificate lies beside it."""
+    """Return the path of a CA bundle; the server's certificate is beside it."""
     folder = tmp_path_factory.mktemp("authority")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -58,7 +58,7 @@ def secure(authority: Path) -> Iterator[FaultServer]:
 def test_bundle_of_the_environment(
     secure: FaultServer, authority: Path, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """An authority named by a variable of the environment is trusted, once named."""
+    """A CA named by an environment variable is trusted by clients created afterwards."""
     assert track(make_client(secure.url), "sale")["success"] is False
     monkeypatch.setenv(name, str(authority))
     assert track(make_client(secure.url), "sale")["success"] is True
@@ -68,14 +68,14 @@ def test_bundle_of_the_environment(
 def test_requests_bundle_comes_first(
     secure: FaultServer, authority: Path, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """REQUESTS_CA_BUNDLE wins over SSL_CERT_FILE, as it does in requests."""
+    """REQUESTS_CA_BUNDLE wins over SSL_CERT_FILE, as in requests."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
     assert track(make_client(secure.url), "lead")["success"] is True
 
 
 def test_bundle_of_requests_is_the_default(secure: FaultServer, authority: Path) -> None:
-    """With no variable set the bundle that requests brings is used, not whatever OpenSSL finds on the machine."""
+    """Without a variable the CA bundle of requests is used, not OpenSSL's default."""
     code = (
         "import sys, certifi; certifi.where = lambda: sys.argv[1]; import cms_python;"
         "print(cms_python.CMSClient('cms_live_0123', sys.argv[2]).track_lead('a', 'b')['success'])"
@@ -93,7 +93,7 @@ def test_bundle_of_requests_is_the_default(secure: FaultServer, authority: Path)
 def test_bundle_that_is_not_there(
     secure: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A bundle that is missing, or is none, is an error dict, and nothing is sent."""
+    """A missing or invalid CA bundle is an error dict, and nothing is sent."""
     (tmp_path / "none.pem").write_text("this is no certificate")
     for path in (tmp_path / "missing.pem", tmp_path / "none.pem"):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
@@ -106,7 +106,7 @@ def test_bundle_that_is_not_there(
 def test_bundle_whose_name_is_not_utf8(
     secure: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name of a missing bundle can be printed, in whatever encoding it is."""
+    """The error about a missing CA bundle is printable, whatever the encoding of its name."""
     monkeypatch.setenv("SSL_CERT_FILE", os.fsdecode(b"/nowhere/caf\xe9.pem"))
     answer = track(make_client(secure.url), "lead")
     assert answer["type"] == "tls_error"
@@ -119,7 +119,7 @@ def test_bundle_whose_name_is_not_utf8(
 def test_forward_proxy(
     server: FaultServer, proxy: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HTTP_PROXY takes plain http requests, token and body with them."""
+    """HTTP_PROXY forwards plain http requests, including the token."""
     monkeypatch.setenv("HTTP_PROXY" if os.name == "nt" else "http_proxy", proxy.url)
     client = make_client(server.url)
     assert track(client, "lead")["success"] is True
@@ -140,7 +140,7 @@ def test_tunnel(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    """HTTPS_PROXY is asked for a tunnel, and sees neither token nor event."""
+    """HTTPS_PROXY only opens a tunnel and sees neither token nor event."""
     monkeypatch.setenv(name, proxy.url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
     client = make_client(secure.url)
@@ -160,7 +160,7 @@ def test_no_proxy(
     monkeypatch: pytest.MonkeyPatch,
     exception: str,
 ) -> None:
-    """NO_PROXY is heeded."""
+    """Hosts in NO_PROXY bypass the proxy."""
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", exception)
     assert track(make_client(server.url), "lead")["success"] is True
@@ -170,7 +170,7 @@ def test_no_proxy(
 def test_environment_is_read_once(
     server: FaultServer, proxy: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A later change of the environment does not change a client."""
+    """Changing the environment does not change an existing client."""
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     assert track(client, "lead")["success"] is True
     assert not proxy.connections
@@ -190,7 +190,7 @@ def test_password_of_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
     tunnel: bool,
 ) -> None:
-    """A proxy's user name and password go to the proxy, and the token still goes to the service."""
+    """A proxy's credentials are sent to the proxy, and the token to the service."""
     monkeypatch.setenv("ALL_PROXY", with_password(proxy.url))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
     target = secure if tunnel else server
@@ -204,7 +204,7 @@ def test_password_of_a_proxy(
 def test_tunnel_that_is_refused(
     secure: FaultServer, proxy: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, step: Step
 ) -> None:
-    """A proxy that opens no tunnel is a ``proxy_error``: the event surely did not arrive, and may be sent again."""
+    """A proxy that opens no tunnel is a ``proxy_error``: the event did not arrive and may be sent again."""
     monkeypatch.setenv("HTTPS_PROXY", with_password(proxy.url))
     proxy.default = step
     client = make_client(secure.url, **ONCE)
@@ -220,7 +220,7 @@ def test_tunnel_that_is_refused(
 def test_tunnel_that_hangs(
     secure: FaultServer, proxy: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy that does not answer in time is a connection that did not come about: nothing was sent."""
+    """A proxy that does not answer in time is a ``connect_timeout``, and nothing was sent."""
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     proxy.default = HANG
     client = make_client(secure.url, timeout=0.3, **ONCE)
@@ -235,7 +235,7 @@ def test_fault_behind_a_tunnel(
     make_client: MakeClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A fault of the service behind a tunnel is the service's: the request may have arrived."""
+    """A fault of the service behind a tunnel leaves it open whether the request arrived."""
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
     secure.script(DROP, DROP)
@@ -247,7 +247,7 @@ def test_fault_behind_a_tunnel(
 def test_unknown_authority_behind_a_tunnel(
     secure: FaultServer, proxy: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A certificate that is not trusted behind a tunnel is a ``tls_error``, and nothing was sent."""
+    """An untrusted certificate behind a tunnel is a ``tls_error``, and nothing was sent."""
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     outcome = make_client(secure.url, **ONCE).attempt(WireEvent(EventKind.LEAD, b"{}"))
     assert (outcome.status, outcome.type) == (Status.UNSENT, "tls_error")
@@ -256,7 +256,7 @@ def test_unknown_authority_behind_a_tunnel(
 def test_forward_proxy_that_wants_a_password(
     server: FaultServer, proxy: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A forward proxy's 407 is a ``proxy_error``, and nothing reached the service."""
+    """A 407 of a forward proxy is a ``proxy_error``."""
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     proxy.default = Reply(407)
     answer = track(make_client(server.url, **ONCE), "lead")
@@ -265,7 +265,7 @@ def test_forward_proxy_that_wants_a_password(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_proxy_that_is_not_there(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
-    """A proxy that nobody answers at is a ``proxy_error``, its password is not shown, and nothing was sent."""
+    """An unreachable proxy is a ``proxy_error`` without its password, and nothing was sent."""
     with refusing_port() as port:
         monkeypatch.setenv("ALL_PROXY", f"http://joe:password@127.0.0.1:{port}")
         client = make_client(f"{scheme}://x.example", **ONCE)
@@ -279,7 +279,7 @@ def test_proxy_that_is_not_there(make_client: MakeClient, monkeypatch: pytest.Mo
     "value", ["http://", "http://:80", "gopher://x.example:70", "socks5://127.0.0.1:1", "::::"]
 )
 def test_proxy_that_makes_no_sense(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    """A proxy variable that cannot be used is an error dict, and nothing was sent."""
+    """An unusable proxy variable is an error dict, and nothing was sent."""
     monkeypatch.setenv("HTTP_PROXY", value)
     client = make_client("http://127.0.0.1:9", **ONCE)
     answer = track(client, "lead")
@@ -288,7 +288,7 @@ def test_proxy_that_makes_no_sense(make_client: MakeClient, monkeypatch: pytest.
 
 
 class SocksProxy(socketserver.StreamRequestHandler):
-    """Speaks as much of SOCKS 5 as it takes: whatever host is named, this machine is meant."""
+    """A minimal SOCKS 5 proxy that connects every host name to this machine."""
 
     def handle(self) -> None:
         count = self.rfile.read(2)[1]
@@ -332,7 +332,7 @@ def socks() -> Iterator[socketserver.ThreadingTCPServer]:
 def test_socks_proxy(
     server: FaultServer, socks: Any, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A SOCKS proxy is used where the environment names one; what it refuses surely did not arrive."""
+    """A SOCKS proxy from the environment is used; what it refuses was not sent."""
     monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{socks.server_address[1]}")
     assert track(make_client(f"http://api.example:{server.port}"), "lead")["success"] is True
     assert socks.asked == [("api.example", server.port)]
@@ -341,8 +341,8 @@ def test_socks_proxy(
     assert (outcome.status, may_resend(EventKind.LEAD, outcome)) == (Status.UNSENT, True)
 
 
-def test_socks_proxy_without_what_it_needs() -> None:
-    """Without PySocks the error says what to install."""
+def test_socks_proxy_without_pysocks() -> None:
+    """Without PySocks the error says what to install, and shows no password."""
     code = (
         "import sys; sys.modules['socks'] = None; import cms_python;"
         "print(cms_python.CMSClient('cms_live_0123', 'http://api.example').track_lead('a', 'b')['error'])"
@@ -366,7 +366,7 @@ def test_socks_proxy_without_what_it_needs() -> None:
 def test_password_that_is_not_escaped(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, scheme: str, password: str
 ) -> None:
-    """No part of a proxy's password is shown where it makes the proxy's address unreadable."""
+    """An unescaped proxy password is not shown in the error about the unusable address."""
     with refusing_port() as port:
         monkeypatch.setenv("ALL_PROXY", f"http://joe:{password}@127.0.0.1:{port}")
         answer = track(make_client(f"{scheme}://x.example", **ONCE), "lead")
@@ -382,7 +382,7 @@ def test_netrc(
     monkeypatch: pytest.MonkeyPatch,
     where: str,
 ) -> None:
-    """A ~/.netrc that knows the host does not replace the token."""
+    """A ~/.netrc entry for the host does not replace the token."""
     text = "".join(
         f"{who}\nlogin joe\npassword secret\n" for who in ("machine 127.0.0.1", "machine localhost", "default")
     )

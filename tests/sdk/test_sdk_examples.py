@@ -1,4 +1,4 @@
-"""The example scripts run as they stand, as a user runs them."""
+"""The example scripts, run as a user runs them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(name: str, host: str | None = None, **environment: str) -> Any:
-    """Run an example in a process of its own."""
+    """Run an example as a process."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("CMS_", "PYTHON"))}
     given = {"CMS_BEARER_TOKEN": TOKEN, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **environment}
     if host is not None:
@@ -33,7 +33,7 @@ def run(name: str, host: str | None = None, **environment: str) -> Any:
 
 
 def test_lead_example(tmp_path: Path) -> None:
-    """The lead example goes through both flows against the sandbox."""
+    """The lead example tracks both flows in the sandbox."""
     with SandboxServer(tmp_path / "sandbox.db") as sandbox:
         done = run("lead_example.py", sandbox.url)
     assert (done.returncode, done.stderr) == (0, "")
@@ -42,7 +42,7 @@ def test_lead_example(tmp_path: Path) -> None:
 
 
 def test_sale_example(tmp_path: Path) -> None:
-    """The sale example tracks its invoice once against the sandbox, however often it is run."""
+    """The sale example tracks its invoice once, however often it is run."""
     with SandboxServer(tmp_path / "sandbox.db") as sandbox:
         first = run("sale_example.py", sandbox.url)
         second = run("sale_example.py", sandbox.url)
@@ -55,7 +55,7 @@ def test_sale_example(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lead_example.py", "sale_example.py"])
 def test_example_that_fails(server: FaultServer, name: str) -> None:
-    """An example says what went wrong, does not show the token, and fails."""
+    """A failing example exits with 1 and shows the error without the token."""
     details = {"clickId": "Unknown click"}
     server.default = json_reply(422, {"success": False, "error": "Validation failed", "details": details})
     done = run(name, server.url)
@@ -67,7 +67,7 @@ def test_example_that_fails(server: FaultServer, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["lead_example.py", "sale_example.py"])
 def test_example_at_the_wrong_host(server: FaultServer, name: str) -> None:
-    """An example at a host that is not the API says so."""
+    """An example at a host that is not the API exits with 1 and says so."""
     server.default = Reply(200, b"<!doctype html>", (("Content-Type", "text/html"),))
     done = run(name, server.url)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Network faults of one attempt give a dict that tells them apart, never an exception or a false success."""
+"""Network faults of one attempt: each is a distinct error dict, never an exception or a false success."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ONCE = {"retries": 0, "total_wait": 0}
 
 
 def error_of(client: CMSClient) -> dict[str, Any]:
-    """Track a lead that must fail without an answer, and check the dict's shape."""
+    """Track a lead that gets no answer, check the error dict's shape and return it."""
     answer = track(client, "lead")
     assert set(answer) == {"success", "error", "status_code", "type"}
     assert answer["success"] is False
@@ -72,7 +72,7 @@ LOST: dict[str, Step] = {
 
 @pytest.mark.parametrize("name", LOST)
 def test_lost(server: FaultServer, make_client: MakeClient, name: str) -> None:
-    """A request whose answer does not come whole is ``connection_lost``, and may have arrived."""
+    """A request without a complete answer is ``connection_lost`` and may have arrived."""
     server.script(LOST[name], SUCCESS, LOST[name])
     client = make_client(**ONCE)
     assert error_of(client)["type"] == "connection_lost"
@@ -83,7 +83,7 @@ def test_lost(server: FaultServer, make_client: MakeClient, name: str) -> None:
 
 @pytest.mark.parametrize("how", [{}, {"chunked": True}], ids=["length", "chunked"])
 def test_cut_anywhere(server: FaultServer, make_client: MakeClient, how: dict[str, Any]) -> None:
-    """An answer cut off after any of its bytes is never read as a success."""
+    """An answer cut off after any byte is never read as a success."""
     reply = json_reply(200, {"success": True, "message": "m", "data": {}}, **how)
     size = sum(map(len, reply.encode()))
     client = make_client(**ONCE)
@@ -104,7 +104,7 @@ SLOW: dict[str, Step] = {
 
 @pytest.mark.parametrize("name", SLOW)
 def test_too_slow(server: FaultServer, make_client: MakeClient, name: str) -> None:
-    """An answer that is not whole by the attempt's deadline is a ``timeout``, however steadily it drips."""
+    """An answer that is incomplete at the deadline is a ``timeout``, however steadily its bytes arrive."""
     server.script(SLOW[name])
     client = make_client(timeout=0.4, **ONCE)
     assert error_of(client)["type"] == "timeout"
@@ -112,13 +112,13 @@ def test_too_slow(server: FaultServer, make_client: MakeClient, name: str) -> No
 
 
 def test_slow_in_time(server: FaultServer, make_client: MakeClient) -> None:
-    """An answer that drips and is whole by the deadline is an answer."""
+    """A slow answer that is complete by the deadline is accepted."""
     server.script(json_reply(200, {"success": True}, drip=0.002))
     assert track(make_client(timeout=20, **ONCE), "lead")["success"] is True
 
 
 def test_nothing_listens(make_client: MakeClient) -> None:
-    """A port on which nothing listens is a ``connection_error``, and nothing was sent."""
+    """A refused connection is a ``connection_error``, and nothing was sent."""
     with refusing_port() as port:
         client = make_client(f"http://127.0.0.1:{port}", **ONCE)
         assert error_of(client)["type"] == "connection_error"
@@ -136,7 +136,7 @@ def test_no_connection_in_time(make_client: MakeClient) -> None:
 
 
 def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int], error: int = 0) -> None:
-    """Resolve every name to these addresses, or to none."""
+    """Make every name resolve to the given addresses, or fail."""
 
     def getaddrinfo(*args: Any, **kwargs: Any) -> list[Any]:
         if error:
@@ -147,7 +147,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int], error:
 
 
 def test_many_silent_addresses(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host all of whose addresses are silent is a ``connect_timeout``, and nothing was sent."""
+    """A host whose addresses are all silent is a ``connect_timeout``, and nothing was sent."""
     with contextlib.ExitStack() as stack:
         ports = [stack.enter_context(silent_port()) for _ in range(3)]
         client = make_client("http://many.example", timeout=0.2, **ONCE)
@@ -157,7 +157,7 @@ def test_many_silent_addresses(make_client: MakeClient, monkeypatch: pytest.Monk
 
 
 def test_second_address(server: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host whose first addresses are silent or refuse is reached at its last."""
+    """A host is reached at its last address if the earlier ones are silent or refuse."""
     with silent_port() as silent, refusing_port() as refusing:
         client = make_client("http://many.example", timeout=3, **ONCE)
         resolve(monkeypatch, ("127.0.0.1", silent), ("127.0.0.1", refusing), ("127.0.0.1", server.port))
@@ -165,7 +165,7 @@ def test_second_address(server: FaultServer, make_client: MakeClient, monkeypatc
 
 
 def test_no_such_host(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that does not exist is ``host_not_found`` and not tried again; a resolver's failure is."""
+    """An unknown host is ``host_not_found`` and not retried; a failing resolver is retried."""
     client = make_client("http://misspelt.example", **ONCE)
     resolve(monkeypatch, error=socket.EAI_NONAME)
     assert error_of(client)["type"] == "host_not_found"
@@ -177,7 +177,7 @@ def test_no_such_host(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("host", ["http://a..b", "http://" + "a" * 80 + ".example", "http://*.example:0"])
 def test_impossible_host(make_client: MakeClient, host: str) -> None:
-    """A host that no resolver can take is an error dict as well."""
+    """A host that cannot be resolved at all is an error dict."""
     error_of(make_client(host, **ONCE))
 
 
@@ -193,7 +193,7 @@ def tls_for(authority: trustme.CA, name: str) -> ssl.SSLContext:
 
 
 def test_unknown_authority(authority: trustme.CA, make_client: MakeClient) -> None:
-    """A certificate of an authority that is not known is a ``tls_error``, and nothing was sent."""
+    """A certificate of an unknown authority is a ``tls_error``, and nothing was sent."""
     with FaultServer(tls=tls_for(authority, "127.0.0.1")) as server:
         client = make_client(server.url, **ONCE)
         assert error_of(client)["type"] == "tls_error"
@@ -204,7 +204,7 @@ def test_unknown_authority(authority: trustme.CA, make_client: MakeClient) -> No
 def test_wrong_name(
     authority: trustme.CA, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    """A certificate of another name is a ``tls_error``, and nothing was sent."""
+    """A certificate for another name is a ``tls_error``, and nothing was sent."""
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     with FaultServer(tls=tls_for(authority, "other.example")) as server:
@@ -213,7 +213,7 @@ def test_wrong_name(
 
 
 def test_tls_to_a_plain_port(server: FaultServer, make_client: MakeClient) -> None:
-    """An https host that speaks plain http is a ``tls_error``, and nothing was sent."""
+    """https to a port that speaks plain http is a ``tls_error``, and nothing was sent."""
     client = make_client(server.url.replace("http:", "https:"), **ONCE)
     answer = error_of(client)
     assert answer["type"] == "tls_error"
@@ -221,8 +221,8 @@ def test_tls_to_a_plain_port(server: FaultServer, make_client: MakeClient) -> No
 
 
 @pytest.mark.parametrize(("handshake", "kind"), [("drop", "connection_error"), ("hang", "connect_timeout")])
-def test_spoilt_handshake(make_client: MakeClient, handshake: str, kind: str) -> None:
-    """A handshake that is dropped or hangs left nothing behind, and may be tried again."""
+def test_broken_handshake(make_client: MakeClient, handshake: str, kind: str) -> None:
+    """A TLS handshake that is dropped or hangs sent nothing and may be retried."""
     with FaultServer(handshake=handshake) as server:
         client = make_client(server.url.replace("http:", "https:"), timeout=0.4, **ONCE)
         assert error_of(client)["type"] == kind
@@ -239,7 +239,7 @@ def test_faults_under_tls(
     tmp_path: Any,
     step: Step,
 ) -> None:
-    """A fault after a good handshake is no TLS error: the request may have arrived."""
+    """A fault after the TLS handshake is no TLS error, since the request may have arrived."""
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     with FaultServer(tls=tls_for(authority, "127.0.0.1")) as server:
@@ -252,7 +252,7 @@ def test_faults_under_tls(
 @pytest.mark.parametrize("kind", ["lead", "sale"])
 @pytest.mark.parametrize("body", [{"success": False}, {"status": False}, {"success": True, "status": False}])
 def test_a_no_without_a_reason(server: FaultServer, client: CMSClient, kind: str, body: dict[str, bool]) -> None:
-    """A 2xx that says no and not why is told in words that cannot be taken for a success."""
+    """A 2xx that reports a failure without a reason gets a message that does not sound like a success."""
     server.script(json_reply(200, body))
     answer = track(client, kind)
     assert answer["success"] is False

@@ -1,4 +1,4 @@
-"""Clients in processes that fork, and clients that nobody closes."""
+"""Clients in forked and spawned processes, and clients that are never closed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def run(code: str, host: str, **environment: str) -> subprocess.CompletedProcess
 
 @pytest.fixture(params=["http", "proxy", "tls"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[FaultServer, str, dict[str, str]]:
-    """A server that says whose event it was, the host to name, and the environment that leads there."""
+    """Return an echoing server, the host to name, and the environment to reach it."""
     if request.param == "tls":
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -85,7 +85,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[FaultServer, 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
 def test_fork(place: tuple[FaultServer, str, dict[str, str]]) -> None:
-    """A forked process makes its own connections: over shared ones, each would read the other's answers."""
+    """A forked process opens its own connections, since on shared ones each would read the other's answers."""
     server, host, environment = place
     with server:
         done = run(FORKING, host, **environment)
@@ -97,7 +97,7 @@ def test_fork(place: tuple[FaultServer, str, dict[str, str]]) -> None:
 
 
 def test_never_closed(place: tuple[FaultServer, str, dict[str, str]]) -> None:
-    """A client that nobody closes, as on the package page, leaves no socket open for Python to complain of."""
+    """A client that is never closed leaves no unclosed socket for Python to warn about."""
     server, host, environment = place
     with server:
         done = run(NEVER_CLOSED, host, **environment)
@@ -135,7 +135,7 @@ if __name__ == "__main__":
 def test_a_client_in_use_can_be_passed_to_another_process(
     place: tuple[FaultServer, str, dict[str, str]], tmp_path: Path
 ) -> None:
-    """A copy has connections of its own; it makes no difference whether the client has sent something before."""
+    """A copied or pickled client opens its own connections, even after the original has sent events."""
     server, host, environment = place
     file = tmp_path / "program.py"
     file.write_text(PASSED_ON)

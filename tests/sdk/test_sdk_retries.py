@@ -1,4 +1,4 @@
-"""Retries: which requests, how often and when, counted at the server."""
+"""Retries: which requests are repeated, how often and when, counted at the server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def requests_made(server: FaultServer) -> int:
     return len(server.requests) + server.dropped_unread
 
 
-# What fails, and how often the server sees a lead and a sale when it goes on failing.
+# Each failure, and how often the server receives a lead and a sale if it persists.
 FAILURES: dict[str, tuple[Step, int, int]] = {
     "dropped after reading": (DROP, 1, 3),
     "dropped before reading": (DROP_UNREAD, 1, 3),
@@ -69,7 +69,7 @@ FAILURES: dict[str, tuple[Step, int, int]] = {
 @pytest.mark.parametrize("kind", ["lead", "sale"])
 @pytest.mark.parametrize("name", FAILURES)
 def test_sent_again(server: FaultServer, client: CMSClient, clock: Any, kind: str, name: str) -> None:
-    """A sale is sent again when that may help, a lead only when it surely did not arrive; three times in all."""
+    """A sale is retried if that may help, a lead only if it cannot have arrived; three attempts at most."""
     step, leads, sales = FAILURES[name]
     expected = leads if kind == "lead" else sales
     server.script(*[step] * 10)
@@ -82,7 +82,7 @@ def test_sent_again(server: FaultServer, client: CMSClient, clock: Any, kind: st
 
 @pytest.mark.parametrize("kind", ["lead", "sale"])
 def test_the_same_is_sent_again(server: FaultServer, client: CMSClient, clock: Any, kind: str) -> None:
-    """A repeat is the same request, and the first good answer is the result."""
+    """A retry repeats the same request, and its success is the result."""
     server.script(failure(503), failure(503), SUCCESS)
     assert track(client, kind)["success"] is True
     assert (
@@ -93,7 +93,7 @@ def test_the_same_is_sent_again(server: FaultServer, client: CMSClient, clock: A
 
 @pytest.mark.parametrize("kind", ["lead", "sale"])
 def test_limit_is_waited_out(server: FaultServer, client: CMSClient, clock: Any, kind: str) -> None:
-    """429 is bounded by time only: more than three requests, within the 20 seconds of the call."""
+    """A 429 is retried until the call's 20 seconds are over, with more than three requests."""
     server.default = failure(429)
     answer = track(client, kind)
     assert (answer["success"], answer["status_code"], answer["error"]) == (False, 429, "Not now")
@@ -104,7 +104,7 @@ def test_limit_is_waited_out(server: FaultServer, client: CMSClient, clock: Any,
 @pytest.mark.parametrize("kind", ["lead", "sale"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_seconds(server: FaultServer, client: CMSClient, clock: Any, kind: str, status: int) -> None:
-    """``Retry-After`` in seconds is a minimum, for every pause it asks for."""
+    """Every pause lasts at least the seconds of ``Retry-After``."""
     later = ("Retry-After", "4")
     server.script(failure(status, later), failure(status, later), failure(status, later), SUCCESS)
     assert track(client, kind)["success"] is True
@@ -113,7 +113,7 @@ def test_retry_after_seconds(server: FaultServer, client: CMSClient, clock: Any,
 
 
 def test_retry_after_date(server: FaultServer, client: CMSClient, clock: Any) -> None:
-    """``Retry-After`` as a date is a minimum, too."""
+    """A pause lasts at least until the date of ``Retry-After``."""
     server.script(failure(503, ("Retry-After", formatdate(time.time() + 8, usegmt=True))), SUCCESS)
     assert track(client, "lead")["success"] is True
     assert 5 < clock.pauses[0] < 10
@@ -121,7 +121,7 @@ def test_retry_after_date(server: FaultServer, client: CMSClient, clock: Any) ->
 
 @pytest.mark.parametrize("value", ["30", "3600", "9999999999999", "a date"])
 def test_retry_after_too_late(server: FaultServer, client: CMSClient, clock: Any, value: str) -> None:
-    """A ``Retry-After`` beyond the call's time ends the call at once, and the dict says how long it would be."""
+    """A ``Retry-After`` beyond the call's time ends the call at once and is in the dict."""
     if value == "a date":
         value = formatdate(time.time() + 900, usegmt=True)
     server.script(failure(429, ("Retry-After", value)))
@@ -135,7 +135,7 @@ def test_retry_after_too_late(server: FaultServer, client: CMSClient, clock: Any
     "value", ["", "soon", "-5", "1.5", "0", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 99999999999 07:28:00 GMT"]
 )
 def test_retry_after_that_says_nothing(server: FaultServer, client: CMSClient, clock: Any, value: str) -> None:
-    """A ``Retry-After`` that is past or cannot be read leaves the usual pause."""
+    """A ``Retry-After`` in the past or unreadable leaves the usual pause."""
     server.script(failure(503, ("Retry-After", value)), SUCCESS)
     assert track(client, "lead")["success"] is True
     assert 0.3 < clock.pauses[0] < 0.6
@@ -143,13 +143,13 @@ def test_retry_after_that_says_nothing(server: FaultServer, client: CMSClient, c
 
 @given(st.one_of(st.text(max_size=60), st.from_regex(r"[A-Z][a-z]{2}, ?\d{1,9}[ -][A-Z][a-z]{2}[ -]\d+ [\d:]+ .*")))
 def test_retry_after_of_any_kind(value: str) -> None:
-    """No ``Retry-After`` whatever raises, or asks for less than nothing."""
+    """Any ``Retry-After`` is read without raising, and is never negative."""
     seconds = read_retry_after(value, time.time())
     assert seconds is None or 0 <= seconds <= 1e9
 
 
 def test_retry_after_in_the_past(server: FaultServer, client: CMSClient, clock: Any) -> None:
-    """A date that is past asks for nothing, and never for less: the usual pause is kept."""
+    """A ``Retry-After`` date in the past counts as 0 seconds and keeps the usual pause."""
     past = formatdate(time.time() - 3600, usegmt=True)
     assert read_retry_after(past, time.time()) == 0.0
     server.default = failure(503, ("Retry-After", past))
@@ -160,7 +160,7 @@ def test_retry_after_in_the_past(server: FaultServer, client: CMSClient, clock: 
 
 
 def test_retry_after_without_a_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A date in asctime's form, which names no zone, is GMT on every machine."""
+    """A ``Retry-After`` date without a zone is read as GMT, whatever the machine's zone."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     if hasattr(time, "tzset"):
         time.tzset()
@@ -175,14 +175,14 @@ def test_retry_after_without_a_zone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", ["lead", "sale"])
 def test_no_connection_is_tried_again(make_client: MakeClient, clock: Any, kind: str) -> None:
-    """An event that finds no connection is tried three times, whatever it is."""
+    """A refused connection is tried three times, for leads and sales."""
     with refusing_port() as port:
         answer = track(make_client(f"http://127.0.0.1:{port}"), kind)
     assert (answer["success"], answer["type"], len(clock.pauses)) == (False, "connection_error", 2)
 
 
 def test_server_that_comes_up(make_client: MakeClient) -> None:
-    """A lead that finds nobody at first is tracked once when the server is there."""
+    """A lead is tracked once when a server that was down comes up."""
     with refusing_port() as port:
         client = make_client(f"http://127.0.0.1:{port}", retries=50, total_wait=15)
         answers: list[Any] = []
@@ -197,7 +197,7 @@ def test_server_that_comes_up(make_client: MakeClient) -> None:
 
 @pytest.mark.parametrize(("kind", "count"), [("lead", 1), ("sale", 3)])
 def test_hanging_server(server: FaultServer, make_client: MakeClient, clock: Any, kind: str, count: int) -> None:
-    """A server that never answers gets a sale three times and a lead once, within the call's time."""
+    """A server that never answers receives a sale three times and a lead once."""
     server.default = HANG
     client = make_client(timeout=0.3)
     answer = track(client, kind)
@@ -206,14 +206,14 @@ def test_hanging_server(server: FaultServer, make_client: MakeClient, clock: Any
 
 @pytest.mark.parametrize("kind", ["lead", "sale"])
 def test_an_answer_that_takes_its_time(server: FaultServer, make_client: MakeClient, kind: str) -> None:
-    """An attempt has its whole ``timeout``, however many could still follow within the call's time."""
+    """An attempt may take its whole ``timeout``, however little of the call's time is left for others."""
     server.script(Reply(204, after=1.2))
     assert track(make_client(timeout=10, total_wait=1.5), kind)["success"] is True
     assert len(server.requests) == 1
 
 
 def test_an_answer_later_than_the_time_of_the_call(server: FaultServer, make_client: MakeClient) -> None:
-    """``total_wait`` is the time in which attempts begin, and cuts none off."""
+    """``total_wait`` limits when attempts begin and does not cut one off."""
     server.script(Reply(204, after=0.6))
     assert track(make_client(total_wait=0.2), "lead")["success"] is True
 
@@ -221,7 +221,7 @@ def test_an_answer_later_than_the_time_of_the_call(server: FaultServer, make_cli
 def test_the_last_attempt_has_its_whole_time(
     server: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An attempt that begins a tenth of a second before the end of the call waits for its answer like any other."""
+    """An attempt that begins just before the end of ``total_wait`` has its whole ``timeout``."""
     pauses: list[float] = []
     only_pauses_take_time = SimpleNamespace(sleep=pauses.append, monotonic=lambda: sum(pauses))
     monkeypatch.setattr("cms_python.client.time", only_pauses_take_time)
@@ -232,7 +232,7 @@ def test_the_last_attempt_has_its_whole_time(
 
 @pytest.mark.parametrize(("elapsed", "wait"), [(17.9, 2.0), (18.0, None), (18.1, None)])
 def test_an_attempt_begins_while_the_time_lasts(elapsed: float, wait: float | None) -> None:
-    """The time of the call is over at its last instant, and not before."""
+    """A pause that would end at or after ``total_wait`` is not begun."""
     busy = Outcome(Status.BUSY, "m", status_code=503, retry_after=2.0)
     found = pause(EventKind.LEAD, busy, failures=1, elapsed=elapsed, retries=2, total_wait=20.0, chance=0.5)
     assert found == wait
@@ -249,7 +249,7 @@ SILENCES = {
 
 @pytest.mark.parametrize("name", SILENCES)
 def test_own_duplicate(server: FaultServer, client: CMSClient, clock: Any, name: str) -> None:
-    """A sale's 409 after an attempt of ours that may have arrived is a success, marked as a duplicate."""
+    """A sale's 409 is a success marked as duplicate if an earlier attempt may have arrived."""
     exists = json_reply(409, {"success": False, "error": "Invoice exists", "type": "conflict", "statusCode": 409})
     server.script(SILENCES[name], failure(503), exists)
     answer = track(client, "sale")
@@ -260,7 +260,7 @@ def test_own_duplicate(server: FaultServer, client: CMSClient, clock: Any, name:
 
 
 def test_own_duplicate_after_silence(server: FaultServer, make_client: MakeClient, clock: Any) -> None:
-    """The same holds after an attempt that timed out."""
+    """A sale's 409 after an attempt that timed out is a success marked as duplicate."""
     server.script(HANG, failure(409))
     answer = track(make_client(timeout=0.3), "sale")
     assert (answer["success"], answer["data"]["duplicate"]) == (True, True)
@@ -268,7 +268,7 @@ def test_own_duplicate_after_silence(server: FaultServer, make_client: MakeClien
 
 @pytest.mark.parametrize("before", [[], [failure(503)], [failure(429)], [failure(429), failure(503)]])
 def test_foreign_duplicate(server: FaultServer, client: CMSClient, clock: Any, before: list[Step]) -> None:
-    """A sale's 409 is an error when no attempt of ours can have arrived."""
+    """A sale's 409 is an error if no earlier attempt can have arrived."""
     server.script(*before, failure(409))
     answer = track(client, "sale")
     assert (answer["success"], answer["status_code"]) == (False, 409)
@@ -281,7 +281,7 @@ def test_lead_conflict(server: FaultServer, client: CMSClient, clock: Any) -> No
 
 
 def test_duplicate_without_words(server: FaultServer, client: CMSClient, clock: Any) -> None:
-    """A sale's 409 with no body is read like one with a body."""
+    """A sale's 409 without a body is read like one with a body."""
     server.script(DROP, Reply(409))
     answer = track(client, "sale")
     assert (answer["success"], answer["data"]) == (True, {"duplicate": True})
@@ -300,7 +300,7 @@ def test_no_retries(server: FaultServer, make_client: MakeClient, clock: Any) ->
 def test_retries_as_a_float(
     server: FaultServer, make_client: MakeClient, clock: Any, retries: Any, attempts: int
 ) -> None:
-    """A whole number that a configuration has as a float, and infinity, mean what they say, and do not raise."""
+    """``retries`` may be a whole float or infinity."""
     server.script(*[failure(503)] * 5)
     answer = track(make_client(retries=retries, total_wait=100), "sale")
     assert len(server.requests) == attempts
@@ -312,7 +312,7 @@ def test_retries_as_a_float(
 def test_no_retries_at_a_limit(
     server: FaultServer, make_client: MakeClient, clock: Any, status: int, headers: tuple[tuple[str, str], ...]
 ) -> None:
-    """``retries=0`` sends once under a limit as well: whoever asks for that repeats by himself, or not at all."""
+    """``retries=0`` sends once even if the answer is 429 or 503."""
     server.default = failure(status, *headers)
     answer = track(make_client(retries=0), "sale")
     assert (answer["success"], answer["status_code"]) == (False, status)
@@ -323,7 +323,7 @@ def test_no_retries_at_a_limit(
 def test_closed_while_it_waits(
     server: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    """Closed by another thread between two attempts, a client gives what the last came to, and does not raise."""
+    """A call whose client is closed during a pause returns the last outcome and does not raise."""
     server.default = failure(status)
     monkeypatch.setattr("cms_python.client.time.sleep", lambda _: client.close())
     outcome = client.send(SaleEvent(**SALE))
@@ -333,14 +333,14 @@ def test_closed_while_it_waits(
 
 
 def test_call_keeps_to_its_time(server: FaultServer, make_client: MakeClient) -> None:
-    """With a limit that never lifts, a call ends with its own time, really waited, whatever attempts are left."""
+    """A call under a permanent limit ends with ``total_wait``, however many retries are left."""
     server.default = failure(429)
     assert track(make_client(retries=1000, total_wait=1.0), "lead")["status_code"] == 429
     assert len(server.requests) < 1000
 
 
 def test_attempts_are_counted(server: FaultServer, client: CMSClient, clock: Any) -> None:
-    """The typed outcome says how many requests were made."""
+    """The outcome counts the requests that were made."""
     server.script(DROP, failure(503), SUCCESS)
     outcome = client.send(SaleEvent(**SALE))
     assert (outcome.status, outcome.attempts, outcome.success) == (Status.ACCEPTED, 3, True)
@@ -348,7 +348,7 @@ def test_attempts_are_counted(server: FaultServer, client: CMSClient, clock: Any
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
 def test_backoff(attempt: int, chance: float) -> None:
-    """Pauses double from half a second to half a minute, and chance only shortens them."""
+    """Pauses double from half a second to thirty, and chance shortens them by a quarter at most."""
     seconds = backoff(attempt, chance)
     longest = min(30.0, 0.5 * 2 ** min(attempt - 1, 20))
     assert 0.75 * longest <= seconds <= longest
@@ -383,7 +383,7 @@ def test_policy(
     retries: int,
     total_wait: float,
 ) -> None:
-    """A pause is never shorter than asked for, never ends after the call's time, and never doubles a lead."""
+    """A pause is at least as long as ``Retry-After``, ends within ``total_wait``, and never doubles a lead."""
     wait = pause(
         kind,
         outcome,

@@ -1,4 +1,4 @@
-"""A client never shows its token, and logs nothing unasked."""
+"""The token in dicts, logs and exceptions: it is never shown, and nothing is logged by default."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MakeClient = Callable[..., CMSClient]
 
 
 def test_repr() -> None:
-    """``repr`` names the host and not the token."""
+    """``repr`` shows the host and not the token."""
     with CMSClient(TOKEN, "https://x.example") as client:
         assert TOKEN not in repr(client) + str(client) + f"{client}"
         assert "https://x.example" in repr(client)
@@ -42,7 +42,7 @@ LEAKS = {
 def test_token_is_never_shown(
     server: FaultServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture, clock: Any, name: str
 ) -> None:
-    """Neither a dict nor a log at any level, urllib3's own among them, shows the token, though a server echo it."""
+    """Neither dicts nor logs of any level, urllib3's included, show the token, even if the service echoes it."""
     with caplog.at_level(logging.DEBUG):
         client = make_client(retries=1)
         server.script(LEAKS[name], LEAKS[name])
@@ -63,7 +63,7 @@ ESCAPED = {
 
 @pytest.mark.parametrize("name", ESCAPED)
 def test_escaped_token_is_not_shown(server: FaultServer, name: str) -> None:
-    """An echo in JSON that escapes some of the token's characters, as PHP does slashes, does not show it either."""
+    """A token that the service echoes with JSON escapes is masked."""
     body = b'{"success":false,"error":"no such key: %s","details":{"key":["%s"]}}' % ((ESCAPED[name].encode(),) * 2)
     server.script(Reply(401, body, (("Content-Type", "application/json"),)))
     with CMSClient(KEY, server.url) as client:
@@ -72,7 +72,7 @@ def test_escaped_token_is_not_shown(server: FaultServer, name: str) -> None:
 
 
 def test_token_in_an_address_is_not_shown(server: FaultServer) -> None:
-    """A redirect to an address that carries the token, escaped as addresses are, does not show it either."""
+    """A token in the address of a redirect is masked, even if it is escaped."""
     server.script(Reply(302, b"", (("Location", f"https://x.example/?key={quote(KEY, safe='')}&x=1"),)))
     with CMSClient(KEY, server.url) as client:
         answer = track(client, "lead")
@@ -80,7 +80,7 @@ def test_token_in_an_address_is_not_shown(server: FaultServer) -> None:
 
 
 def test_token_is_in_no_exception(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception for a programming mistake does not quote the token, nor does its traceback."""
+    """Exceptions and their tracebacks do not contain the token."""
     with refusing_port() as port:
         client = make_client(f"http://127.0.0.1:{port}", retries=0)
         assert TOKEN not in repr(track(client, "lead"))
@@ -98,7 +98,7 @@ def test_token_is_in_no_exception(make_client: MakeClient, monkeypatch: pytest.M
 def test_debug_log_says_what_happened(
     server: FaultServer, client: CMSClient, caplog: pytest.LogCaptureFixture, clock: Any
 ) -> None:
-    """The log says which request was made and what came of it, and nothing is logged above INFO."""
+    """The debug log names the request, and nothing is logged above INFO."""
     server.script(Reply(503))
     with caplog.at_level(logging.DEBUG, logger="cms_python"):
         track(client, "lead")

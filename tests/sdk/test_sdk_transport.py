@@ -1,4 +1,4 @@
-"""Answers as bytes on a line: however they are framed, packed and cut up, they are read whole or not at all."""
+"""Answers as bytes: however they are framed, compressed and split, they are read completely or not at all."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def post(transport: Transport, timeout: float = 20.0) -> Answer | NoAnswer:
 
 
 def answer_to(server: FaultServer, transport: Transport, data: bytes) -> Answer | NoAnswer:
-    """Return what is read of these bytes, after which the server hangs up unannounced."""
+    """Return what the client reads if the server sends these bytes and hangs up."""
     server.script(Reply(raw=data))
     found = post(transport)
     assert server.wait_for(lambda: bool(server.connections[-1].ended_by))
@@ -55,7 +55,7 @@ def in_chunks(body: bytes, size: int) -> bytes:
 
 @st.composite
 def answers(draw: st.DrawFn) -> tuple[int, bytes, bytes, bytes]:
-    """A status and a body, and the head and the body as they are sent."""
+    """Generate a status and a body, with head and body as they are sent."""
     status = draw(st.sampled_from([200, 201, 302, 404, 409, 422, 429, 500, 503]))
     body = draw(st.binary(max_size=3000))
     packing = draw(st.sampled_from(["", "gzip", "deflate"]))
@@ -73,7 +73,7 @@ def answers(draw: st.DrawFn) -> tuple[int, bytes, bytes, bytes]:
 @MANY
 @given(answer=answers())
 def test_whatever_its_form(shared: tuple[FaultServer, Transport], answer: tuple[int, bytes, bytes, bytes]) -> None:
-    """Status and body are what was sent, however it was framed and packed."""
+    """Status and body are read correctly for any framing and compression."""
     server, transport = shared
     status, body, head, sent = answer
     found = answer_to(server, transport, head + sent)
@@ -86,11 +86,11 @@ def test_whatever_its_form(shared: tuple[FaultServer, Transport], answer: tuple[
 def test_half_a_body(
     shared: tuple[FaultServer, Transport], answer: tuple[int, bytes, bytes, bytes], cut: int
 ) -> None:
-    """An answer that says its own end is none where it was cut off before that."""
+    """An answer cut off before its announced end is no answer."""
     server, transport = shared
     *_, head, sent = answer
     assume(sent)
-    # The chunk of no bytes ends the body; whether an empty line follows it makes no difference.
+    # The empty chunk ends the body, with or without the empty line after it.
     whole = len(sent) - len(b"\r\n\r\n") if b"Chunked" in head else len(sent)
     found = answer_to(server, transport, head + sent[: cut % whole])
     assert isinstance(found, NoAnswer)
@@ -107,7 +107,7 @@ def test_half_a_body(
     ).map(b"".join),
 )
 def test_any_bytes(shared: tuple[FaultServer, Transport], head: bytes, rest: bytes) -> None:
-    """Bytes are an answer or none; nothing is raised, and the next event is not hurt."""
+    """Any bytes are an answer or none, never an exception, and the next event is unaffected."""
     server, transport = shared
     found = answer_to(server, transport, head + rest)
     assert isinstance(found, NoAnswer) or 200 <= found.status <= 999
@@ -137,7 +137,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_whole(server: FaultServer, transport: Transport, name: str) -> None:
-    """Every form that RFC 9112 allows is read to its end, and the next answer begins after it."""
+    """Every form that RFC 9112 allows is read completely, and the next answer begins after it."""
     data, body = WHOLE[name]
     found = answer_to(server, transport, data)
     assert isinstance(found, Answer)
@@ -162,7 +162,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken(server: FaultServer, transport: Transport, name: str) -> None:
-    """An answer that may be half of one, or belong to another request, is no answer: the event may have arrived."""
+    """An answer that may be partial or belong to another request is no answer, and the event may have arrived."""
     found = answer_to(server, transport, BROKEN[name])
     assert isinstance(found, NoAnswer)
     assert (found.reason, found.sent) == (Reason.DROPPED, True)
@@ -172,7 +172,7 @@ def test_broken(server: FaultServer, transport: Transport, name: str) -> None:
 
 
 def test_early_hints_leave_their_connection(server: FaultServer, transport: Transport) -> None:
-    """The connection of a 103 is closed: the answer that follows it would be taken for the next event's."""
+    """A connection with a 103 is closed, since the next event would read the answer that follows."""
     server.script(Reply(103, headers=(("Link", "</x>"),)), Reply(204))
     assert isinstance(post(transport), NoAnswer)
     assert server.wait_for(lambda: server.connections[0].ended_by == "client")
@@ -183,7 +183,7 @@ def test_early_hints_leave_their_connection(server: FaultServer, transport: Tran
 
 
 def test_packed_and_dripping(server: FaultServer, transport: Transport) -> None:
-    """An answer that drips in packed keeps nobody past the deadline, though there is nothing to unpack for long."""
+    """A slow compressed answer ends at the deadline, even while it yields no output."""
     body = gzip.compress(b'{"success": true, "message": "' + bytes(range(48, 122)) * 2 + b'"}')
     server.script(Reply(200, body, (("Content-Encoding", "gzip"),), drip=0.1, drip_from="body"))
     found = post(transport, timeout=0.5)
@@ -194,7 +194,7 @@ def test_packed_and_dripping(server: FaultServer, transport: Transport) -> None:
 
 @pytest.mark.parametrize("framing", ["length", "chunks", "end"])
 def test_too_large(server: FaultServer, transport: Transport, framing: str) -> None:
-    """Of an answer without end a megabyte or two is read, and its connection is left."""
+    """An oversized answer is read up to a limit, and its connection is closed."""
     body = b"x" * (8 * LARGEST_ANSWER)
     server.script(Reply(200, body, chunked=framing == "chunks", framed=framing == "length"))
     found = post(transport)
@@ -204,7 +204,7 @@ def test_too_large(server: FaultServer, transport: Transport, framing: str) -> N
 
 
 def test_the_deadline_is_that_of_the_attempt(server: FaultServer, transport: Transport) -> None:
-    """A body that drips for twice the time limit and would then be whole is no answer."""
+    """The deadline covers the whole answer, not the time between its bytes."""
     server.script(Reply(200, b" " * 20, drip=0.05, drip_from="body"))
     found = post(transport, timeout=0.5)
     assert isinstance(found, NoAnswer)
@@ -212,7 +212,7 @@ def test_the_deadline_is_that_of_the_attempt(server: FaultServer, transport: Tra
 
 
 def test_request_headers(server: FaultServer, transport: Transport) -> None:
-    """A request names the SDK, Python and the system, for the service's logs, and asks for plain bytes."""
+    """A request names SDK, Python and system in User-Agent and accepts only uncompressed answers."""
     post(transport)
     assert server.requests[0].headers["Accept-Encoding"] == "identity"
     agent = server.requests[0].headers["User-Agent"]

@@ -1,4 +1,4 @@
-"""Code written for the published 1.0.0: what its page shows works, and the guide names the rest."""
+"""Code written for 1.0.0: the package page's calls work, and the upgrade guide covers the rest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MODULES = ["api", "api.tracking_api", "api_client", "api_response", "configurati
 
 
 def page_of_1_0_0(host: str) -> list[Any]:
-    """Make the calls of the package page of 1.0.0, as they stand there."""
+    """Make the calls of the package page of 1.0.0 unchanged."""
     client = CMSClient(token="your_jwt_token", host=host)
     return [
         client.track_lead(
@@ -72,7 +72,7 @@ def page_of_1_0_0(host: str) -> list[Any]:
 
 
 def test_the_calls_of_the_page_work(server: FaultServer) -> None:
-    """Each returns the documented dict of a success."""
+    """Each call of the 1.0.0 page returns the documented success dict."""
     for response in page_of_1_0_0(server.url):
         assert set(response) == {"success", "message", "data"}
         assert response["success"] is True
@@ -80,7 +80,7 @@ def test_the_calls_of_the_page_work(server: FaultServer) -> None:
 
 
 def test_the_calls_of_the_page_fail_as_it_says(server: FaultServer) -> None:
-    """Each returns the documented dict of an error."""
+    """Each call of the 1.0.0 page returns the documented error dict."""
     server.default = json_reply(422, {"success": False, "error": "Validation failed", "statusCode": 422})
     for response in page_of_1_0_0(server.url):
         assert (response["success"], response["error"], response["status_code"]) == (
@@ -92,14 +92,14 @@ def test_the_calls_of_the_page_fail_as_it_says(server: FaultServer) -> None:
 
 @pytest.mark.parametrize("name", [*NAMES, *EXCEPTIONS])
 def test_the_guide_names(name: str) -> None:
-    """The guide names everything that 1.0.0 exported; importing what is gone raises."""
+    """The guide names everything that 1.0.0 exported; only CMSClient is still there."""
     assert f"`{name}" in GUIDE
     assert hasattr(cms_python, name) is (name == "CMSClient")
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_guide_names_the_module(name: str) -> None:
-    """Its modules are in the guide, and are gone."""
+    """The guide names every module of 1.0.0 that is gone."""
     assert f"`cms_python.{name}`" in GUIDE
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module(f"cms_python.{name}")
@@ -107,7 +107,7 @@ def test_the_guide_names_the_module(name: str) -> None:
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_what_to_write_instead_works(server: FaultServer, capsys: pytest.CaptureFixture[str], number: int) -> None:
-    """Each block of code for 2.0.0 runs as it stands, and the service accepts what it sends."""
+    """Each 2.0.0 block of the guide runs unchanged, and its amounts arrive."""
     code = BLOCKS[number].replace("https://www.cutmeshort.com", server.url)
     with CMSClient(TOKEN, server.url) as client:
         names = {**vars(cms_python), "client": client, "datetime": datetime, "Decimal": Decimal}
@@ -116,5 +116,5 @@ def test_what_to_write_instead_works(server: FaultServer, capsys: pytest.Capture
 
 
 def test_there_is_something_to_write_instead() -> None:
-    """The guide's blocks were found."""
+    """The guide has at least five 2.0.0 blocks."""
     assert len(BLOCKS) >= 5

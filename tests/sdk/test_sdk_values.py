@@ -1,4 +1,4 @@
-"""The rules of the fields: what keeps them is sent as documented, what breaks them is a 422 and not sent."""
+"""Field rules: a valid value is sent as documented, an invalid one is a 422 and not sent."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ WIRE_NAMES = {
 
 
 class Text(str):
-    """A str that is not exactly one."""
+    """A str subclass."""
 
 
 class Level(enum.IntEnum):
@@ -62,7 +62,7 @@ class Currency(str, enum.Enum):
 
 
 class WholeNumber:
-    """As NumPy's integers: no int, and as good as one."""
+    """An integer type that is not an int, as NumPy's are."""
 
     def __init__(self, value: int) -> None:
         self._value = value
@@ -77,7 +77,7 @@ class WholeNumber:
 
 
 class Hostile:
-    """Raises at whatever is asked of it."""
+    """An object that raises on any access."""
 
     def __getattribute__(self, name: str) -> Any:
         raise KeyError(name)
@@ -89,21 +89,21 @@ class Hostile:
 
 
 class NowhereZone(tzinfo):
-    """A zone that knows no offset, so that its times are naive."""
+    """A time zone without an offset, so that its times are naive."""
 
     def utcoffset(self, moment: datetime | None) -> timedelta | None:
         return None
 
 
 class BrokenZone(tzinfo):
-    """A zone that raises."""
+    """A time zone that raises."""
 
     def utcoffset(self, moment: datetime | None) -> timedelta | None:
         raise RuntimeError("no tables")
 
 
 class NotATime(datetime):
-    """As pandas' NaT: a datetime by its class alone."""
+    """A datetime by class only, as pandas' NaT."""
 
     def isoformat(self, *args: Any, **kwargs: Any) -> str:
         return "NaT"
@@ -141,7 +141,7 @@ GOOD = [
 
 @pytest.mark.parametrize(("name", "value", "expected"), GOOD)
 def test_good_value(server: FaultServer, client: CMSClient, name: str, value: object, expected: object) -> None:
-    """A value that keeps its rule is sent under its wire name, and left out where it is None."""
+    """A valid value is sent under its wire name, and None is left out."""
     kind = "lead" if name in LEAD_FIELDS and name != "click_id" else "sale"
     assert track(client, kind, **{name: value})["success"] is True
     sent = server.requests[0].json
@@ -178,10 +178,10 @@ BAD = [
 ]
 
 
-# By number: pytest would ask a hostile value for its name.
+# By number, since pytest would access a hostile value for its id.
 @pytest.mark.parametrize("number", range(len(BAD)), ids=lambda number: f"{BAD[number][0]}-{number}")
 def test_bad_value(server: FaultServer, client: CMSClient, number: int) -> None:
-    """A value that breaks its rule is the service's 422 with that field under ``details``; nothing is sent."""
+    """An invalid value is a 422 with its field in ``details``, and nothing is sent."""
     name, value = BAD[number]
     for kind, fields in (("lead", LEAD_FIELDS), ("sale", SALE_FIELDS)):
         if name in fields:
@@ -200,7 +200,7 @@ def test_bad_value(server: FaultServer, client: CMSClient, number: int) -> None:
 
 
 def test_every_problem_is_named(server: FaultServer, client: CMSClient) -> None:
-    """All offending fields are named at once, missing ones among them."""
+    """All invalid and missing fields are named at once."""
     lead = client.track_lead(None, "", 5, 5, "x", "x", "x", "x")  # type: ignore[arg-type]
     assert set(lead["details"]) == set(LEAD_FIELDS)  # type: ignore[call-overload]
     sale = client.track_sale(*[None] * 5, 5, 5, "x", "x", "x")  # type: ignore[arg-type,misc]
@@ -209,7 +209,7 @@ def test_every_problem_is_named(server: FaultServer, client: CMSClient) -> None:
 
 
 def test_deferred_needs_a_click(server: FaultServer, client: CMSClient) -> None:
-    """A deferred lead without a click id has nothing to defer, and is not sent."""
+    """A deferred lead without a click id is a problem of ``click_id`` and not sent."""
     answer = track(client, "lead", click_id=None, mode="deferred")
     assert list(answer["details"]) == ["click_id"]
     assert not server.connections
@@ -242,7 +242,7 @@ FORMS = {
 
 
 def check_sent(body: dict[str, Any], fields: Any, required: tuple[str, ...]) -> None:
-    """Hold a body as it was sent against the contract's rules."""
+    """Check a sent body against the contract's rules."""
     assert set(body) <= {WIRE_NAMES[name] for name in fields}
     assert {WIRE_NAMES[name] for name in required} <= set(body)
     for name, value in body.items():
@@ -270,7 +270,7 @@ def shared() -> Iterator[tuple[FaultServer, CMSClient]]:
     st.dictionaries(st.sampled_from(sorted(WIRE_NAMES)), anything, max_size=11),
 )
 def test_anything_at_all(shared: tuple[FaultServer, CMSClient], kind: str, changed: dict[str, Any]) -> None:
-    """Whatever is passed, a call does not raise: it sends a body that keeps the rules, or nothing and a 422."""
+    """A call with any values never raises: it sends a valid body, or nothing and returns a 422."""
     server, client = shared
     fields, required = (LEAD_FIELDS, LEAD_REQUIRED) if kind == "lead" else (SALE_FIELDS, SALE_REQUIRED)
     usual: dict[str, Any] = LEAD if kind == "lead" else SALE
@@ -310,7 +310,7 @@ TIMES = [
 
 @pytest.mark.parametrize(("moment", "expected"), TIMES)
 def test_timestamp(server: FaultServer, client: CMSClient, moment: datetime, expected: str) -> None:
-    """An aware time goes out in UTC with ``Z``, a naive one is taken as UTC."""
+    """An aware time is converted to UTC, a naive one is taken as UTC."""
     assert track(client, "sale", timestamp=moment)["success"] is True
     assert server.requests[0].json["timestamp"] == expected
 
@@ -318,7 +318,7 @@ def test_timestamp(server: FaultServer, client: CMSClient, moment: datetime, exp
 def test_timestamp_on_a_machine_elsewhere(
     server: FaultServer, client: CMSClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The machine's own zone has no say in a naive time, nor in one whose zone knows no offset."""
+    """The machine's time zone does not affect naive times."""
     import time
 
     monkeypatch.setenv("TZ", "America/Lima")
@@ -336,7 +336,7 @@ def test_timestamp_on_a_machine_elsewhere(
 
 @given(st.datetimes(timezones=st.one_of(st.none(), st.timezones())))
 def test_timestamp_of_any_kind(moment: datetime) -> None:
-    """A time on the wire is the time that was passed, to the millisecond, or is refused."""
+    """A sent time equals the given one to the millisecond, or is refused."""
     try:
         event = LeadEvent("e", "c", timestamp=moment)
     except InvalidEventError:
@@ -350,7 +350,7 @@ def test_timestamp_of_any_kind(moment: datetime) -> None:
 
 
 def test_positions(server: FaultServer, client: CMSClient) -> None:
-    """Both methods take their arguments by position in the order of the published 1.0.0."""
+    """Both methods take positional arguments in the order of 1.0.0."""
     moment = datetime(2026, 1, 1)
     client.track_lead("ev", "cu", "cl", "na", "e@m.il", "https://a.va", moment, "deferred")
     client.track_sale("cl", "ev", "cu", "in", 1, "EUR", "na", "e@m.il", "https://a.va", moment)
@@ -369,7 +369,7 @@ def test_positions(server: FaultServer, client: CMSClient) -> None:
 
 
 def test_text_arrives_as_it_was(server: FaultServer, client: CMSClient) -> None:
-    """Text of any script arrives as it was given, in UTF-8, its blanks untouched."""
+    """Text of any script is sent unchanged in UTF-8, including blanks."""
     text = ' Zoë "日本" 🎉\u2028\\ '
     track(client, "lead", customer_name=text)
     assert server.requests[0].json["customerName"] == text
@@ -377,7 +377,7 @@ def test_text_arrives_as_it_was(server: FaultServer, client: CMSClient) -> None:
 
 
 def test_events_are_frozen_and_typed() -> None:
-    """An event cannot change after its check, and names every problem when it is not built."""
+    """An event is immutable, and building an invalid one names every problem."""
     event = SaleEvent(**SALE)
     with pytest.raises(AttributeError):
         event.amount = 5  # type: ignore[misc]
@@ -393,7 +393,7 @@ def _no_event() -> None:
 
 
 def test_what_is_wrong_with_an_event_comes_back_from_another_process() -> None:
-    """A pool of processes hands the error on with its problems, and goes on working."""
+    """An InvalidEventError from another process keeps its problems, and the pool stays usable."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         with pytest.raises(InvalidEventError) as caught:
             pool.submit(_no_event).result()

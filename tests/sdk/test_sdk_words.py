@@ -1,4 +1,4 @@
-"""The service's own words, in the forms in which frameworks write errors."""
+"""Error texts of the service, in the shapes that frameworks produce."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ OWN_WORDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", OWN_WORDS)
 def test_own_words(server: FaultServer, client: CMSClient, name: str) -> None:
-    """The service's own words are found in the forms that frameworks write; lists are kept as details."""
+    """The service's error text is found in each framework's shape, and lists are kept as details."""
     body, text, kind, details = OWN_WORDS[name]
     server.default = json_reply(422, body)
     answer = track(client, "sale")
