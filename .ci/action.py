@@ -1,7 +1,7 @@
-"""Runs a replay for action.yml: inputs from the environment, outputs into the file named by GITHUB_OUTPUT.
+"""Runs a replay for action.yml, with inputs from the environment and outputs in the file GITHUB_OUTPUT.
 
-Needs `cms` on the PATH. Exits as `cms` does, except that a replay stopped by --max-duration is a success: the next
-job goes on with it.
+Needs `cms` on the PATH. The exit code is that of `cms`, except that a replay stopped by --max-duration succeeds,
+since the next job continues it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-STOPPED = 7  # the exit code of --max-duration, and of --max-failures, which is a failure here
+STOPPED = 7  # also the exit code of --max-failures, which fails the step
 
 
 def command(inputs: dict[str, str]) -> list[str]:
-    """Return the command line that the inputs ask for.
+    """Return the command line for the inputs.
 
     Args:
-        inputs: The inputs by the name of their variable, such as ``INPUT_FILE``; a missing one counts as empty.
+        inputs: The inputs by variable name, such as ``INPUT_FILE``; a missing one counts as empty.
 
     Raises:
-        SystemExit: An input cannot be used; the message says which.
+        SystemExit: An input is invalid; the message names it.
     """
     kind, file = inputs.get("INPUT_KIND") or "sale", inputs.get("INPUT_FILE", "")
     if kind not in ("sale", "lead"):
@@ -43,9 +43,9 @@ def command(inputs: dict[str, str]) -> list[str]:
 
 
 def outputs(report: dict[str, object], exit_code: int) -> dict[str, str]:
-    """Return what the action hands on, by the names of its outputs."""
+    """Return the outputs of the action by name."""
     counts = report.get("counts")
-    # Without a run nothing was sent: a dry run, or a file with invalid rows.
+    # Without a run nothing was sent: it was a dry run, or the file had invalid rows.
     complete = bool(report.get("run")) and isinstance(counts, dict) and counts.get("pending") == 0
     return {
         "exit-code": str(exit_code),

@@ -1,10 +1,10 @@
-"""Fails where the source distribution lacks a file that git keeps, or has one that git does not."""
+"""Fails if the source distribution lacks a file that git tracks, or has one that git does not."""
 
 import subprocess
 import sys
 import tarfile
 
-# Hatchling always writes the metadata; what only serves the repository's own pages and services stays out.
+# Hatchling always adds the metadata; files that only the repository's host and tools need stay out.
 ADDED = {"PKG-INFO"}
 LEFT_OUT = (".github/", ".pre-commit-config.yaml")
 

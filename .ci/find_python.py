@@ -1,4 +1,4 @@
-"""Prints the path of a CPython of the version asked for, from the PATH or from pyenv; fails where there is none."""
+"""Prints the path of a CPython of the given version, from the PATH or from pyenv; fails if there is none."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ check = "import sys, venv, ensurepip; print(sys.implementation.name, '%d.%d' % s
 for candidate in candidates:
     if candidate is None or not Path(candidate).exists():
         continue
-    # A pyenv shim stands on the PATH for versions that are not chosen, and fails.
+    # A pyenv shim is on the PATH even for versions that are not selected, and then fails.
     answer = subprocess.run([candidate, "-c", check], capture_output=True, text=True, check=False)
     if answer.stdout.strip() == f"cpython {version}":
         print(candidate)

@@ -1,4 +1,4 @@
-"""Fails where an audit found something; says so where there was none, because its data could not be reached."""
+"""Fails if an audit found a vulnerability; succeeds with a note if its data could not be reached."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Prints one of the two commands that the README promises: the code block below its marker comment."""
+"""Prints the README's command with the given name: the code block below its marker comment."""
 
 import re
 import sys

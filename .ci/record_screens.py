@@ -2,8 +2,8 @@
 
     python .ci/record_screens.py
 
-Every command runs for real, on a pseudo-terminal of 80 columns, in a home of its own; nothing leaves the machine.
-The pictures are drawn by rich from the text that the terminal was sent.
+Every command really runs, on a pseudo-terminal of 80 columns, with its own home folder; nothing leaves the machine.
+Rich draws the pictures from the text that the terminal received.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 
 class Step(NamedTuple):
-    """A command, what is said about it, and what is typed when it asks."""
+    """A command, the text about it, and the answers to its questions."""
 
     name: str
     about: str
@@ -63,7 +63,7 @@ STEPS = (
 
 
 def screen(raw: str) -> str:
-    """Return what is left on a terminal; cms does no more there than erase whole lines and write them anew."""
+    """Return the text left on the terminal; cms only erases whole lines and rewrites them."""
     lines, row = [""], 0
     for piece in re.findall(r"\x1b\[\?\d+[hl]|\x1b\[\d*A|\x1b\[2?K|\r\n|\r|\n|\x1b\[[\d;]*m|[^\x1b\r\n]+", raw):
         if piece.endswith("\n"):
@@ -79,7 +79,7 @@ def screen(raw: str) -> str:
 
 
 def picture(command: str, text: str, name: str) -> str:
-    """Draw a command and what it wrote as an SVG."""
+    """Draw a command and its output as an SVG."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, highlight=False)
     console.print(Text.assemble(("$ ", "bold green"), (command, "bold")))
     console.print(Text.from_ansi(text))
@@ -87,8 +87,8 @@ def picture(command: str, text: str, name: str) -> str:
 
 
 def main() -> None:
-    """Record every step."""
-    from program import Program  # noqa: PLC0415 - on the path only now
+    """Record every step, and write the page and its pictures."""
+    from program import Program  # noqa: PLC0415 - needs the path set above
 
     PICTURES.mkdir(exist_ok=True)
     parts = [

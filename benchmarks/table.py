@@ -1,4 +1,4 @@
-"""One row a finding, and all of them as a Markdown table."""
+"""Results of benchmarks as rows of a Markdown table."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from measure import Cost, median, ratio
 
 
 class Row(NamedTuple):
-    """A finding.
+    """One result.
 
     Attributes:
-        what: What was done.
-        ours: What it took.
-        against: What it is compared with, and what that took.
-        ratio: Ours divided by that.
-        besides: What else was measured.
+        what: The task.
+        ours: The cost of it.
+        against: The program it is compared with, and that one's cost.
+        ratio: Our cost divided by the other.
+        besides: Other measurements.
     """
 
     what: str
@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    """Write the table."""
+    """Return the rows as a Markdown table."""
     lines = ["| what | `cms` | compared with | ratio | |", "| --- | --- | --- | --- | --- |"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 

@@ -14,7 +14,7 @@ from cms_python import DEFAULT_HOST, CMSClient, TrackResult
 
 
 def show(step: str, response: TrackResult) -> bool:
-    """Print what became of an event; the calls do not raise, so this is where an error is seen."""
+    """Print the outcome of an event and return whether it succeeded; the calls do not raise."""
     if response.get("success"):
         print(f"{step}: {response['message']}", response["data"])
         return True
@@ -27,7 +27,7 @@ def show(step: str, response: TrackResult) -> bool:
 def main() -> int:
     host = os.environ.get("CMS_HOST", DEFAULT_HOST)
     with CMSClient(host=host) as client:
-        # The standard flow: the click is known, it came to your site in the URL parameter cms_rf.
+        # The standard flow: the click is known from the URL parameter cms_rf.
         standard = client.track_lead(
             click_id="id_123",
             event_name="signup_started",
@@ -36,14 +36,14 @@ def main() -> int:
             customer_email="jane@example.com",
         )
 
-        # The deferred flow: the first event ties the click to the customer ...
+        # The deferred flow: the first event connects the click to the customer ...
         first = client.track_lead(
             click_id="id_456",
             event_name="lead_captured",
             customer_external_id="user_43",
             mode="deferred",
         )
-        # ... and later ones name the customer only. Sending click_id again would be an error.
+        # ... and later events name only the customer. Sending click_id again would be an error.
         later = client.track_lead(event_name="kyc_completed", customer_external_id="user_43")
 
     shown = [

@@ -1,4 +1,4 @@
-"""Reads a CSV file and does nothing with it: the floor of whatever checks one."""
+"""Reads a CSV file and discards it: the least that any check of a file can cost."""
 
 import csv
 import sys

@@ -1,6 +1,6 @@
-"""Answers every POST over https, on a free port of this machine; runs where trustme is installed.
+"""Answers every POST over https, on a free port of this machine; needs trustme.
 
-Writes its URL to stdout, and what to trust (the usual bundle and an authority made for the occasion) to a file.
+Writes its URL to stdout, and a CA bundle (the usual one and the authority of its own certificate) to a file.
 """
 
 import ssl

@@ -1,6 +1,6 @@
-"""Runs a PostgreSQL whose commits are on disk, as one in production; or uses the one that CMS_TEST_POSTGRES names.
+"""Runs a PostgreSQL with durable commits, as in production, or uses the one that CMS_TEST_POSTGRES names.
 
-Runs where psycopg and the server's binaries are installed. Writes the URL of a new database to stdout.
+Needs psycopg and the server's binaries. Writes the URL of a new database to stdout.
 """
 
 import signal

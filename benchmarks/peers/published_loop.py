@@ -1,4 +1,4 @@
-"""A bare loop over a CSV file with the published client. Its wrapper fails on most answers, so without it."""
+"""A bare loop over a CSV file with the published client's API; its wrapper fails on most answers."""
 
 import csv
 import sys

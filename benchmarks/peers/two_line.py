@@ -1,4 +1,4 @@
-import sys, requests  # noqa: E401, I001 - the two lines that people write
+import sys, requests  # noqa: E401, I001 - as people write it in a hurry
 
 requests.post(
     sys.argv[1] + "/track/lead",

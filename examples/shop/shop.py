@@ -1,6 +1,6 @@
-"""A tiny shop that tracks with cms_python: visitors come by a link, sign up, confirm, and buy.
+"""A tiny shop that tracks with cms_python: visitors arrive by a link, sign up, confirm and buy.
 
-Its tests, in test_shop.py, use the fixture that comes with cms-python-client. They run with: python -m pytest
+Its tests in test_shop.py use the fixture of cms-python-client. Run them with: python -m pytest
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tests what the service receives from the shop: each test has a sandbox of its own."""
+"""Tests of the events that the shop sends; each test has its own sandbox."""
 
 from __future__ import annotations
 
