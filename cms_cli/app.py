@@ -15,7 +15,7 @@ from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
 from cms_cli.terminal import failure, shells
 from cms_cli.terminal.console import Console, columns, write
-from cms_cli.terminal.help import Entry, LazyGroup, styled, write_heading, write_rows
+from cms_cli.terminal.help import Entry, LazyGroup, styled, write_command, write_heading, write_rows, write_wrapped
 from cms_cli.terminal.usage import explain, is_usage_error
 from cms_python import __version__
 
@@ -31,6 +31,7 @@ _FOR_REAL = (
     ("cms sale --help", "track a sale"),
     ("cms sale --from-csv sales.csv", "replay a file, safely and only once"),
 )
+_MORE = "More: cms COMMAND --help; cms help exit-codes, environment or files; cms -V"
 
 # Commands of similar tools, and near misses of ours.
 _MEANT = {
@@ -63,18 +64,16 @@ class _Cms(LazyGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the first page, which `cms` alone shows as well; it fits a terminal of 24 lines."""
-        formatter.write(
-            f"{styled('cms', 'bold cyan')} tracks leads and sales with CutMeShort, one or a file of them.\n"
-        )
+        write_wrapped(formatter, "cms tracks leads and sales with CutMeShort, one or a file of them.")
         write_heading(formatter, "Try it without an account, and with nothing leaving this machine")
         for line in _TRY:
-            formatter.write(f"  {styled(line, 'cyan')}\n")
+            write_command(formatter, line)
         write_heading(formatter, "Then for real")
         write_rows(formatter, [(styled(command, "cyan"), purpose) for command, purpose in _FOR_REAL])
         self.write_commands(ctx, formatter)
         formatter.write_paragraph()
-        formatter.write("More: cms COMMAND --help; cms help exit-codes, environment or files; cms -V\n")
-        formatter.write(f"      cms --install-completion; {HOME_PAGE}\n")
+        write_wrapped(formatter, _MORE, "", "      ")
+        write_wrapped(formatter, f"cms --install-completion; {HOME_PAGE}", "      ", "      ")
 
     def no_such_command(self, ctx: Any, name: str) -> NoReturn:
         if name in _MEANT:

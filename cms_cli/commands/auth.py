@@ -23,7 +23,8 @@ from cms_cli.terminal.help import Command, Group
 from cms_cli.terminal.text import hide
 
 EXAMPLES = """
-cms auth login                      # asks for the token, and does not show it
+# asks for the token, and does not show it
+cms auth login
 cms auth login --profile shop < token.txt
 cms auth status --json
 """

@@ -6,7 +6,9 @@ Typer's own pages draw boxes into pipes, take ``A[key]`` for markup, and load ri
 from __future__ import annotations
 
 import inspect
+import re
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
@@ -49,8 +51,11 @@ def _write_page(command: Any, ctx: Any, formatter: Any) -> None:
     _write_flags(command, ctx, formatter)
     if command.epilog:
         write_heading(formatter, "Examples")
-        for line in inspect.cleandoc(command.epilog).splitlines():
-            formatter.write(f"  {styled(line, 'cyan') if line.startswith('cms ') else line}".rstrip() + "\n")
+        for line in re.sub(r" *\\\n *", " ", inspect.cleandoc(command.epilog)).splitlines():
+            if line.startswith("cms "):
+                write_command(formatter, line)
+            else:
+                write_wrapped(formatter, line, "  ", "  # ")
 
 
 def _usage_pieces(command: Any, ctx: Any) -> list[str]:
@@ -137,7 +142,36 @@ def styled(text: str, style: str) -> str:
 def write_heading(formatter: Any, text: str) -> None:
     """Write an empty line and a heading."""
     formatter.write_paragraph()
-    formatter.write(f"{styled(f'{text}:', 'bold')}\n")
+    write_wrapped(formatter, f"{text}:", style="bold")
+
+
+def write_wrapped(formatter: Any, text: str, first: str = "", rest: str = "", *, style: str = "") -> None:
+    """Write a text in lines that fit, with what the first line and the others begin with; no word is broken."""
+    room = formatter.width
+    lines = textwrap.wrap(
+        text, room, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+    for line in lines or [""]:
+        formatter.write(f"{styled(line, style) if style else line}\n")
+
+
+def write_command(formatter: Any, command: str) -> None:
+    """Write a command that can be copied, indented; in lines that fit, each but the last ending in a backslash.
+
+    A flag stays on one line with its value, and begins the next line below the words after ``cms COMMAND``.
+    """
+    first, *pieces = re.split(r" (?=-|\||>)", command)
+    indent = " " * (len(" ".join(command.split()[:2])) + 1)
+    lines = [first]
+    for at, piece in enumerate(pieces, 1):
+        end = "" if at == len(pieces) else " \\"
+        if len(f"  {lines[-1]} {piece}{end}") <= formatter.width:
+            lines[-1] += f" {piece}"
+        else:
+            lines.append(indent + piece)
+    for line in lines[:-1]:
+        formatter.write(f"  {styled(line, 'cyan')} \\\n")
+    formatter.write(f"  {styled(lines[-1], 'cyan')}\n")
 
 
 def write_rows(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:

@@ -97,6 +97,18 @@ def test_every_help_page(program: Program, page: tuple[str, ...]) -> None:
         assert len(re.findall(r"^  cms ", examples, re.MULTILINE)) >= 2
 
 
+@pytest.mark.parametrize("page", PAGES, ids=" ".join)
+def test_a_help_page_on_a_narrow_terminal(program: Program, page: tuple[str, ...]) -> None:
+    """With 60 columns the terminal has no line to break, and an example can still be copied as it stands."""
+    narrow, wide = (program(*page, "--help", env={"COLUMNS": each}).stdout for each in ("60", "80"))
+
+    assert max(map(len, narrow.splitlines())) <= 60
+    commands = [re.findall(r"^  cms .*", re.sub(r" \\\n +", " ", text), re.MULTILINE) for text in (narrow, wide)]
+    if page:
+        assert commands[0] == commands[1]
+    assert narrow.count("\\") == narrow.count("\\\n")
+
+
 def test_help_names_the_defaults_that_hold(program: Program) -> None:
     """The defaults on the help page are those that the program uses."""
     page = " ".join(program("sale", "--help-all").stdout.split())
