@@ -19,7 +19,7 @@ from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import ADDED, STATUS, Dialect, InputError, MappedColumn, PlannedRow, SourceRow
 from cms_cli.replay.reading import jsonl
 from cms_cli.replay.reading.header_search import likely_header_line
-from cms_cli.replay.reading.rows import Table, open_table
+from cms_cli.replay.reading.rows import Table, TableRow, open_table
 from cms_cli.replay.reading.source import Source
 from cms_cli.replay.request import Request
 from cms_cli.replay.staging.stager import may_have_arrived
@@ -42,10 +42,11 @@ class Intake:
         self.resend_unknown = request.delivery.retry_unknown
         self._request = request
         self.table = _opener(source, request.shape)
-        try:
-            self._first = self.table()
-        except InputError as error:
-            raise self._with_header_line(error) from None
+        with source.named():
+            try:
+                self._first = self.table()
+            except InputError as error:
+                raise self._with_header_line(error) from None
         self._reading = self._first
 
     @property
@@ -124,14 +125,18 @@ class Intake:
         left_out = self.blueprint.selection.begin()
         event_of = self._mapper.event_of
         status_at = self.header.index(STATUS) if self.fed_back and not self.resend_unknown else None
-        self._reading = self.table()
-        for row in self._reading:
+        for row in self._rows():
             if not isinstance(row, SourceRow):
                 yield row
             elif status_at is not None and row.cells[status_at].strip() == RowStatus.UNKNOWN.value:
                 yield may_have_arrived(row.row, row.line, row.cells, STATUS)
             else:
                 yield left_out(row) or event_of(row)
+
+    def _rows(self) -> Iterator[TableRow]:
+        with self.source.named():
+            self._reading = self.table()
+            yield from self._reading
 
     def save_mapping(self, path: Path) -> None:
         """Write a mapping file with everything that was given or detected.

@@ -85,6 +85,23 @@ def test_a_day_without_sales_and_a_download_that_failed(program: Program) -> Non
     assert _dry(program, "").code == 2
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"PK\x03\x04 cut off", "the file is a spreadsheet (.xlsx, .ods) or a zip file, and damaged"),
+        (b"%PDF-1.7", "the file is a PDF, not text"),
+        (HEAD.encode() + b"c1,b\xfcy,u1,i1,100,USD\n", "line 2: byte 0xfc"),
+        (HEAD.encode() + b'c1,"buy,u1,i1,100,USD\n', "line 2: the quote that opens here is never closed"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(program: Program, content: bytes, message: str) -> None:
+    """One command of a script may read many files, so the error says which, whatever part of it is wrong."""
+    assert _dry(program, content, name="may.csv").json["error"].startswith(f"may.csv: {message}")
+    piped = program("sale", "--from-csv", "-", "--dry-run", "--json", stdin=content)
+    assert piped.json["error"].startswith(f"standard input: {message}")
+
+
 def test_conditions_that_exclude_each_other_say_how_to_mean_either(program: Program) -> None:
     """The hint about conditions that exclude each other is a condition that keeps the rows of both."""
     content = HEAD.replace("\n", ",State\n") + FIRST.replace("\n", ",paid\n") + SECOND.replace("\n", ",sent\n")

@@ -51,6 +51,20 @@ class Source:
         self.stream.seek(0)
         return self.stream
 
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Name the input in an error of reading it, as a context.
+
+        Raises:
+            InputError: What was raised, with the name before it.
+        """
+        try:
+            yield
+        except UnreadableError:  # has the name
+            raise
+        except InputError as error:
+            raise InputError(f"{self.name}: {error.message}", error.hint) from None
+
     def check_unchanged(self) -> None:
         """Check that the bytes read are those whose SHA-256 was taken.
 
@@ -65,6 +79,10 @@ class Source:
             )
 
 
+class UnreadableError(InputError):
+    """The system cannot read an input, which the message names."""
+
+
 class _NamedFile(io.FileIO):
     """A file whose errors name it, however late they come, as from a drive that was removed."""
 
@@ -75,8 +93,8 @@ class _NamedFile(io.FileIO):
             raise _unreadable(str(self.name), error) from error
 
 
-def _unreadable(path: str, error: OSError) -> InputError:
-    return InputError(f"{path}: {error.strerror or error}", "Name a file that can be read, or - for stdin.")
+def _unreadable(path: str, error: OSError) -> UnreadableError:
+    return UnreadableError(f"{path}: {error.strerror or error}", "Name a file that can be read, or - for stdin.")
 
 
 @contextmanager
