@@ -183,11 +183,12 @@ class ReplayView(Watcher):
                 return Text(view._words(), no_wrap=True, overflow="ellipsis")
 
         rich = self._console.rich(stderr=True)
-        bar = [BarColumn(min(_BAR, rich.width // 4), complete_style="cyan", finished_style="green")]
+        long = min(_BAR, rich.width // 4) if self._progress is not None else 0
+        room = rich.width - len("- ") - long - len(" ") - len("^C")  # which the terminal writes behind them
         self._bar = Bar(
             SpinnerColumn(spinner(rich), style="cyan"),
-            *(bar if self._progress is not None else []),
-            Words(Column(no_wrap=True, overflow="ellipsis")),
+            *([BarColumn(long, complete_style="cyan", finished_style="green")] if long else []),
+            Words(Column(no_wrap=True, overflow="ellipsis", max_width=room)),
             console=rich,
             transient=True,
             redirect_stdout=False,
