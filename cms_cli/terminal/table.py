@@ -166,7 +166,8 @@ def _draw(
             column.name,
             justify="right" if column.right else "left",
             overflow="fold",
-            min_width=needed[at] if fits and not column.shortened else None,
+            # Only columns that may be shortened give way; rich would cut the table off where others may not shrink.
+            no_wrap=fits and not column.shortened,
         )
     for number, row in enumerate(cells, 1):
         total = number > len(cells) - totals

@@ -223,6 +223,19 @@ def test_every_table_fits(slow: Program, service: FaultServer, columns: int) -> 
     assert "a very long" in listed[0]
 
 
+def test_what_is_cut_off_ends_in_an_ellipsis(online: Program, service: FaultServer) -> None:
+    """A list with two columns that do not fit shortens both; the edge of the terminal cuts nothing off."""
+    service.default = json_reply(200, {"success": True})
+    rows = [f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in (0, 0, 1, 2, 3, 4, 5)]
+    (online.home / "sales-of-a-day.csv").write_text(HEADER + "".join(rows), encoding="utf-8")
+    assert online("sale", "--from-csv", "sales-of-a-day.csv", "--limit", "3").code == 0
+
+    listed = online.on_terminal("runs", "list", size=(24, 80)).text.splitlines()
+    (run,) = [line.rstrip() for line in listed if "sale-" in line]
+    assert re.search("pending, .*\u2026  sales.*\u2026$", run)
+    assert width(run) <= 80
+
+
 SALE = ("sale", "--event-name", "purchase_completed", "--amount", "123456", "--currency", "USD", "--sandbox")
 
 
