@@ -198,7 +198,8 @@ def _check_account(run: Run, target: Target, console: Console) -> None:
             )
     elif is_profile(account.key) and is_profile(run.account):  # it may have a new name
         console.warn(
-            f"{run.name} was begun with the token of the {run.account}, and is resumed with that of the {account.key}"
+            f"{run.name} was begun with the token of the {run.account}, "
+            f"and is resumed with that of the {account.key}"
         )
 
 

@@ -270,13 +270,22 @@ def test_other_accounts_stay_where_they_are(moving: Program, service: FaultServe
     assert len(service.requests) == 2
 
 
-def test_an_empty_folder_has_nothing_to_import(moving: Program, shared: str) -> None:
-    """Importing an empty folder exits with 0; without CMS_STATE_URL the command exits with 2."""
+def test_an_import_of_nothing_closes_the_folder_too(moving: Program, service: FaultServer) -> None:
+    """Importing an empty folder exits with 0; later, a job without CMS_STATE_URL sends nothing of its own."""
     result = moving("state", "import", env=shared_of(moving))
     assert result.code == 0
     assert "nothing to import" in result.stderr
-    assert not moving.state.exists()
-    assert moving("state", "import").code == 2
+    path = sales(moving.home, range(2))
+    assert moving("sale", "--from-csv", path, "--yes", env=shared_of(moving)).code == 0
+    assert moving("sale", "--from-csv", path, "--yes").code == 2
+    assert len(service.requests) == 2
+
+
+def test_an_import_takes_a_database(moving: Program) -> None:
+    """An import without a database exits with 2 and names CMS_STATE_URL."""
+    result = moving("state", "import")
+    assert result.code == 2
+    assert "CMS_STATE_URL" in result.stderr
 
 
 def test_a_damaged_mark_says_what_to_do(moving: Program, service: FaultServer) -> None:

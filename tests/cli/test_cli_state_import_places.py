@@ -82,6 +82,20 @@ def test_a_run_of_an_earlier_token_is_closed_with_its_account(moving: Program, s
     assert len(service.requests) == 1
 
 
+def test_what_an_earlier_token_has_sent_is_not_ignored(moving: Program, service: FaultServer) -> None:
+    """A folder that an earlier opaque token has used must be imported before the database is used."""
+    path = leads(moving.home, "ab")
+    assert moving("lead", "--from-csv", path, "--yes", env={"CMS_BEARER_TOKEN": "an-earlier-token"}).code == 0
+    refused = moving("lead", "--from-csv", path, "--yes", env=shared_of(moving))
+    assert refused.code == 2
+    assert "cms state import" in refused.stderr
+
+    ((_, key),) = [each.values() for each in imported(moving)["others"]]  # type: ignore[attr-defined]
+    imported(moving, "--from", key)
+    assert "was finished before" in moving("lead", "--from-csv", path, "--yes", env=shared_of(moving)).stderr
+    assert len(service.requests) == 2
+
+
 def test_resuming_all_runs_does_not_ignore_those_of_the_folder(moving: Program, service: FaultServer) -> None:
     """``runs resume --all`` exits with 2 before the import, and afterwards without the database."""
     assert moving("sale", "--from-csv", sales(moving.home, range(2)), "--yes", "--limit", "1").code == 0
@@ -198,9 +212,9 @@ def test_the_sandbox_stays_where_it_is(moving: Program, service: FaultServer) ->
     """The sandbox's state is neither imported nor closed."""
     path = sales(moving.home, range(2))
     assert moving("sale", "--from-csv", path, "--yes", "--sandbox").code == 0
-    assert imported(moving)["sales"] == 0
-    assert moving("sale", "--from-csv", path, "--yes").code == 0
-    assert imported(moving)["sales"] == 2
+    found = imported(moving)
+    assert (found["sales"], found["runs"], found["others"]) == (0, 0, [])
+    assert moving("sale", "--from-csv", path, "--yes", env=shared_of(moving)).code == 0
     for env in ({}, shared_of(moving)):
         again = moving("sale", "--from-csv", path, "--yes", "--sandbox", env=env)
         assert again.code == 0

@@ -100,7 +100,7 @@ def test_a_run_that_is_resumed_with_another_profile(online: Program, service: Fa
     assert (own.code, "was begun with" in own.stderr) == (0, False)
     other = online("runs", "resume", run, "--yes", "--profile", "bob")
     assert other.code == 0
-    said = f"{run} was begun with the token of the profile ann, and resumed with that of the profile bob"
+    said = f"{run} was begun with the token of the profile ann, and is resumed with that of the profile bob"
     assert said in " ".join(other.stderr.split())
 
 

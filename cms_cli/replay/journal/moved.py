@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from cms_cli.access.account import owner_in
+from cms_cli.access.account import is_token_alone, owner_in
 from cms_cli.replay.journal import in_doubt, ledger, runs
 from cms_cli.replay.journal.journal import Journal, private_folder
 from cms_cli.replay.journal.sqlite_file import JournalError, explained
@@ -101,37 +101,56 @@ def check(folder: Path, state: str | None, host: str, local: str, account: str) 
                 f"{folder} is no longer used for this account: cms state import moved it to {move.where}",
                 "Set CMS_STATE_URL. The folder does not know what other machines have sent since.",
             )
-    elif move is not None and move.is_to(state, account):
-        if not move.complete:
-            raise InputError(f"the import of {folder} was interrupted", "Finish it: cms state import")
-    elif knows(folder, host, local):
+    elif move is None or not move.is_to(state, account):
+        _check_unmoved(folder, move, host, local)
+    elif not move.complete:
+        raise InputError(f"the import of {folder} was interrupted", "Finish it: cms state import")
+
+
+def _check_unmoved(folder: Path, move: Move | None, host: str, local: str) -> None:
+    """Check that a folder that was not moved to where a replay looks knows nothing of its account.
+
+    Raises:
+        InputError: It does; or another token's account may be the same.
+    """
+    found = _known(folder)
+    if (host, local) in found:
         if move is not None:
             raise InputError(
                 f"{folder} was moved to {move.place}, which is not where this replay would look",
-                "Name that one with CMS_STATE_URL and CMS_ACCOUNT. To take over all the same what the folder itself"
-                " knows: cms state import",
+                "Name that one with CMS_STATE_URL and CMS_ACCOUNT."
+                " To import what the folder knows anyway: cms state import",
             )
         raise InputError(
             f"{folder} knows what this machine has sent for this account, and the shared state does not",
             "Take it over, once: cms state import",
         )
+    others = [key for at, key in found if at == host and is_token_alone(key) and find(folder, at, key) is None]
+    if move is None and others and is_token_alone(local):
+        raise InputError(
+            f"{folder} knows what this machine has sent with another token, which may be of the same account",
+            "Run cms state import once. It names what other tokens have sent, and --from KEY takes that over.",
+        )
 
 
-def knows(folder: Path, host: str, account: str) -> bool:
-    """Return whether a state folder's journal has anything of an account.
+def known(journal: Journal) -> list[tuple[str, str]]:
+    """Return the hosts and account keys of which the journal of a state folder has anything."""
+    with_runs = {run.scope for run in runs.all_runs(journal)}
+    found = []
+    for host, account in runs.scopes(journal):
+        scope = runs.find_scope(journal, host, account)
+        assert scope is not None
+        if scope in with_runs or any((*ledger.sizes(journal.db, scope), in_doubt.size(journal.db, scope))):
+            found.append((host, account))
+    return found
 
-    Raises:
-        JournalError: It cannot be used.
-    """
+
+def _known(folder: Path) -> list[tuple[str, str]]:
     journal = Journal.open_to_read(folder)
     if journal is None:
-        return False
+        return []
     with journal, journal.reading():
-        scope = runs.find_scope(journal, host, account)
-        if scope is None:
-            return False
-        sent = (*ledger.sizes(journal.db, scope), in_doubt.size(journal.db, scope))
-        return any(sent) or any(run.scope == scope for run in runs.all_runs(journal))
+        return known(journal)
 
 
 def _others(folder: Path, move: Move) -> list[Move]:

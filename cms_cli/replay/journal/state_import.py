@@ -66,17 +66,9 @@ def import_state(folder: Path, journal: Journal, *, host: str, local: str, accou
         RunBusyError: A replay of the account is at work on this machine, or another import.
         JournalError: The folder's journal or the database cannot be used; then nothing was imported.
     """
-    own = Journal.open_to_read(folder)
-    if own is None:
-        return Imported()
-    own.close()
     # The marks of all accounts are in one file: one import at a time.
     with Journal.open(folder) as own, own.reading(), locks.hold(folder / LOCKS, "import"):
-        others = tuple(pair for pair in runs.scopes(own) if pair != (host, local))
-        scope = runs.find_scope(own, host, local)
-        if scope is None:
-            return Imported(others=others)
-        to = runs.scope_of(journal, host, account)
+        scope, to = runs.scope_of(own, host, local), runs.scope_of(journal, host, account)
         move = Move(host, local, journal.identity() or "", account, where, False)
         before = moved.find(folder, host, local)
         # The folder was closed since then: what it has was copied, and the database may have moved on from it.
@@ -95,7 +87,7 @@ def import_state(folder: Path, journal: Journal, *, host: str, local: str, accou
             *ledger.sizes(own.db, scope),
             runs=len(found),
             unfinished=tuple(name for run, name in found if run.state is RunState.UNFINISHED),
-            others=others,
+            others=tuple(each for each in moved.known(own) if each != (host, local)),
             before=None if before is None or not before.complete else before.place,
             again=again,
         )
