@@ -201,10 +201,11 @@ class FaultServer:
         with self._changed:
             self._steps.extend(steps)
 
-    def wait_for(self, condition: Callable[[], bool], timeout: float = 10.0) -> bool:
-        """Wait until a condition on the recorded requests or connections holds; return False on timeout."""
+    def wait_for(self, condition: Callable[[], bool], timeout: float = 30.0) -> None:
+        """Wait until a condition on the recorded requests or connections holds; fail when it never does."""
         with self._changed:
-            return self._changed.wait_for(condition, timeout)
+            held = self._changed.wait_for(condition, timeout)
+        assert held, f"after {timeout} s: {len(self.requests)} requests, {self.open_connections} connections"
 
     def __enter__(self) -> FaultServer:
         self._start(self._accept)

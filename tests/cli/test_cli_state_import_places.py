@@ -112,7 +112,7 @@ def test_sales_in_doubt_alone_are_something_to_import(moving: Program, service: 
     """A sale in flight at a kill has to be imported, even if its run was removed."""
     service.script(HANG)
     with moving.start("sale", "--from-csv", sales(moving.home, range(1)), "--yes") as process:
-        service.wait_for(lambda: len(service.requests) == 1)
+        service.wait_for(lambda: len(service.requests) >= 1)
         process.kill()
         process.communicate()
     (run,) = moving("runs", "list", "--json").json

@@ -206,7 +206,7 @@ def test_the_time_of_the_first_attempt_stays(tmp_path: Path) -> None:
         notes = Notes()
 
         def interrupt() -> None:
-            assert server.wait_for(lambda: len(server.requests) > before)
+            server.wait_for(lambda: len(server.requests) > before)
             assert notes.interrupt is not None
             notes.interrupt(Stop.INTERRUPTED)
             notes.interrupt(Stop.INTERRUPTED)

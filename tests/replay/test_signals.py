@@ -42,7 +42,7 @@ def test_a_signal_settles_what_is_under_way(
     service.default = SLOW
     path = write(online, kind, 60)
     process = online.start(*command(kind, path))
-    assert service.wait_for(lambda: len(service.requests) >= 12)
+    service.wait_for(lambda: len(service.requests) >= 12)
     process.send_signal(getattr(signal, number))
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == code
@@ -74,7 +74,7 @@ def test_a_signal_does_not_wait_for_a_server_that_hangs(
     service.script(SUCCESS, *[HANG] * 50)
     path = write(online, kind, 20)
     process = online.start(*command(kind, path, "--timeout", "600"))
-    assert service.wait_for(lambda: len(service.requests) > DEFAULT_CONCURRENCY)
+    service.wait_for(lambda: len(service.requests) > DEFAULT_CONCURRENCY)
     begin = time.monotonic()
     process.send_signal(signal.SIGTERM)
     if twice:
@@ -96,7 +96,7 @@ def test_an_answer_that_came_while_the_process_was_stopped_counts(
     service.default = SLOW
     path = write(online, kind, 6)
     process = online.start(*command(kind, path, "--timeout", "1", "--concurrency", "3"))
-    assert service.wait_for(lambda: len(service.requests) >= 2)
+    service.wait_for(lambda: len(service.requests) >= 2)
     process.send_signal(signal.SIGSTOP)
     time.sleep(2)
     process.send_signal(signal.SIGCONT)
@@ -110,7 +110,7 @@ def test_a_closed_terminal_says_so(online: Program, service: FaultServer) -> Non
     """SIGHUP ends with 129 and a message that names it."""
     service.default = SLOW
     process = online.start(*command("sale", write(online, "sale", 60)))
-    assert service.wait_for(lambda: len(service.requests) >= 12)
+    service.wait_for(lambda: len(service.requests) >= 12)
     process.send_signal(signal.SIGHUP)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 129
@@ -131,7 +131,7 @@ def test_what_was_ignored_stays_ignored(online: Program, service: FaultServer, n
         cwd=online.home,
         text=True,
     )
-    assert service.wait_for(lambda: len(service.requests) >= 8)
+    service.wait_for(lambda: len(service.requests) >= 8)
     process.send_signal(getattr(signal, f"SIG{name}"))
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
@@ -157,7 +157,7 @@ def test_a_terminal_that_is_closed(online: Program, service: FaultServer, kind: 
     )
     os.close(theirs)
     try:
-        assert service.wait_for(lambda: len(service.requests) >= 12)
+        service.wait_for(lambda: len(service.requests) >= 12)
     finally:
         os.close(ours)
     assert process.wait(timeout=30) == 129
@@ -194,7 +194,7 @@ def test_a_running_replay_can_be_shown_and_not_started_again(online: Program, se
     service.default = SLOW
     path = write(online, "sale", 300)
     process = online.start(*command("sale", path))
-    assert service.wait_for(lambda: len(service.requests) >= 12)
+    service.wait_for(lambda: len(service.requests) >= 12)
     [run] = online("runs", "list", "--json").json
     shown = online("runs", "show", run["run"], "--json").json
     assert shown["state"] == "unfinished"

@@ -317,7 +317,7 @@ def test_connection_idle_for_long_is_not_reused(
     time.sleep(0.8)
     track(client, "lead")
     assert [request.connection for request in server.requests] == [1, 1, 2]
-    assert server.wait_for(lambda: server.connections[0].ended_by == "client")
+    server.wait_for(lambda: server.connections[0].ended_by == "client")
 
 
 def test_all_connections_idle_for_long_are_closed(
@@ -337,7 +337,7 @@ def test_all_connections_idle_for_long_are_closed(
     time.sleep(0.8)
     track(client, "lead")
     assert server.requests[-1].connection == 4
-    assert server.wait_for(lambda: server.open_connections == 1)
+    server.wait_for(lambda: server.open_connections == 1)
 
 
 def test_idle_limit() -> None:
@@ -351,7 +351,7 @@ def test_connection_closed_while_idle(server: FaultServer, client: CMSClient) ->
     """A lead succeeds after the server closed the idle connection."""
     server.script(json_reply(200, {"success": True}, idle_close=0.05))
     track(client, "lead")
-    assert server.wait_for(lambda: server.connections[0].ended_by == "server")
+    server.wait_for(lambda: server.connections[0].ended_by == "server")
     assert track(client, "lead")["success"] is True
     assert [request.connection for request in server.requests] == [1, 2]
 
@@ -369,7 +369,7 @@ def test_close(server: FaultServer, client: CMSClient) -> None:
     track(client, "sale")
     assert server.open_connections == 1
     client.close()
-    assert server.wait_for(lambda: server.open_connections == 0)
+    server.wait_for(lambda: server.open_connections == 0)
     assert server.connections[0].ended_by == "client"
     client.close()
     for kind in ("lead", "sale"):
@@ -392,7 +392,7 @@ def test_context_manager(server: FaultServer) -> None:
 
     with pytest.raises(KeyError, match="mine"):
         use()
-    assert server.wait_for(lambda: server.open_connections == 0)
+    server.wait_for(lambda: server.open_connections == 0)
     with pytest.raises(RuntimeError):
         track(client, "lead")
 
@@ -402,10 +402,10 @@ def test_close_while_in_use(server: FaultServer, client: CMSClient) -> None:
     server.script(json_reply(200, {"success": True}, after=0.3))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(track, client, "lead")
-        assert server.wait_for(lambda: len(server.requests) == 1)
+        server.wait_for(lambda: len(server.requests) == 1)
         client.close()
         assert answer.result()["success"] is True
-    assert server.wait_for(lambda: server.open_connections == 0)
+    server.wait_for(lambda: server.open_connections == 0)
 
 
 def test_many_threads(server: FaultServer, client: CMSClient) -> None:
@@ -426,7 +426,7 @@ def test_many_threads(server: FaultServer, client: CMSClient) -> None:
     )
     assert len(server.connections) <= threads
     client.close()
-    assert server.wait_for(lambda: server.open_connections == 0)
+    server.wait_for(lambda: server.open_connections == 0)
 
 
 def test_more_threads_than_connections(server: FaultServer, client: CMSClient) -> None:
@@ -442,7 +442,7 @@ def test_more_threads_than_connections(server: FaultServer, client: CMSClient) -
     with ThreadPoolExecutor(threads) as pool:
         assert all(pool.map(one, range(threads)))
     assert len(server.requests) == threads
-    assert server.wait_for(lambda: server.open_connections <= 64)
+    server.wait_for(lambda: server.open_connections <= 64)
 
 
 def test_threads_and_faults(server: FaultServer, client: CMSClient, clock: Any) -> None:
