@@ -81,12 +81,13 @@ class Paused:
     """The program as a process that is paused.
 
     Attributes:
+        process: The process.
         code: Its exit code, once it was resumed.
         stderr: Its output to stderr, once it was resumed.
     """
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
-        self._process = process
+        self.process = process
         self._folder = folder
         self.code = -1
         self.stderr = ""
@@ -94,19 +95,33 @@ class Paused:
     def go_on(self) -> None:
         """Resume the process and wait for its end."""
         (self._folder / "go").touch()
-        _, self.stderr = self._process.communicate(timeout=60)
-        self.code = self._process.returncode
+        _, self.stderr = self.process.communicate(timeout=60)
+        self.code = self.process.returncode
 
 
 @contextmanager
 def paused(
-    machine: Program, module: str, names: str, *arguments: str, env: Mapping[str, str] | None = None
+    machine: Program,
+    module: str,
+    names: str,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    first: str = "",
 ) -> Iterator[Paused]:
-    """Run the program and pause it at its first call of a function in a module of the replay."""
+    """Run the program and pause it at its first call of a function in a module of the replay.
+
+    Args:
+        machine: The machine that runs it.
+        module: The module, below ``cms_cli.replay``.
+        names: The function, or a class and its method with a dot between.
+        arguments: Those of the command line.
+        env: Additional variables.
+        first: Python code to run before.
+    """
     folder = machine.home / f"paused-at-{names}"
     folder.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-c", _PAUSED, module, names, str(folder), *arguments],
+        [sys.executable, "-c", first + _PAUSED, module, names, str(folder), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

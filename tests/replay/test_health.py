@@ -102,7 +102,7 @@ def test_max_wait_counts_from_the_last_row_that_settled() -> None:
     health.failed(1, failure(), NOW + 101, 0.5, left_at=NOW)
     assert not health.given_up(NOW + 189)
     assert "--max-wait" in health.given_up(NOW + 191)
-    health.paced(60)
+    health.discount(60)
     assert not health.given_up(NOW + 191)
     assert "it cannot" in health.given_up(NOW + 251)
 

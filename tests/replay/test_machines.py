@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from moving import paused
 from pooler import Pooler, installed
 from postgres import OwnPostgres, Postgres
 from program import TOKEN, Program
@@ -32,10 +33,13 @@ KILLS = int(os.environ.get("CMS_TEST_KILLS", "3"))
 """Number of kills; set CMS_TEST_KILLS=60 for a long run."""
 
 # The real program, except for a lease of two seconds instead of thirty and a clock that may be wrong.
-_LAUNCH = """
-import sys, time
+_SHORT_LEASE = """
 from cms_cli.replay.journal import leases
 leases.SECONDS, leases.RENEWED_AFTER = 2.0, 0.5
+"""
+_LAUNCH = f"""
+import sys, time
+{_SHORT_LEASE}
 wrong, real = float(sys.argv.pop(1)), time.time
 time.time = lambda: real() + wrong
 sys.argv[0] = "cms"
@@ -209,18 +213,45 @@ def test_a_machine_that_is_stopped_past_its_lease(fleet: Fleet, kind: str) -> No
         _, stderr = asleep.communicate(timeout=60)
         assert asleep.returncode == 5, stderr
         assert "another cms is at work on this run" in stderr
-        # A machine stopped between the commit of an intent and its request still sends that request.
+        # A machine stopped while it writes a request to its connection still sends the rest of it.
         assert sum(1 for _ in read_attempts(fleet.book)) - before <= 3
         _, stdout, _ = second.finish(*command)
-    counts = json.loads(stdout)["counts"]
-    sent = fleet.sent()
+        arrived = len(fleet.sent())
+        code, again, _ = second.finish(*command, "--retry-unknown")
+        assert code == 0
+    counts, sent = json.loads(stdout)["counts"], fleet.sent()
     assert len(sent) == 40
     if kind == "lead":
-        assert {len(made) for made in sent.values()} == {1}
-        assert counts["accepted"] == 40  # the first machine recorded the answers that the second one lacked
+        # The first machine recorded the answers that the second one lacked; what it had not sent stayed unknown.
+        assert (counts["accepted"], counts["unknown"]) == (arrived, 40 - arrived)
+        assert json.loads(again)["counts"]["accepted"] == 40
+        assert {tuple(made) for made in sent.values()} == {(200,)}
     else:
         assert counts["accepted"] + counts["duplicate"] == 40
         assert all(made[0] == 200 and set(made[1:]) <= {409} for made in sent.values())
+
+
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+@pytest.mark.parametrize("shared_state", [True, False], ids=["shared", "alone"])
+def test_a_machine_that_is_stopped_before_a_request_leaves(fleet: Fleet, kind: str, shared_state: bool) -> None:
+    """A request does not leave once another machine may have taken its run over; its run is completed."""
+    first, second = fleet.machines
+    (path,) = files(fleet, kind, 6)[:1]
+    command = (kind, "--from-csv", path, "--yes", "--json", "--rate", "none")
+    if not shared_state:
+        del first.env["CMS_STATE_URL"]
+    for _ in fleet.serve("--rate-limit", "none"):
+        with paused(first, "sending.workers", "Workers.give", *command, first=_SHORT_LEASE) as asleep:
+            asleep.process.send_signal(signal.SIGSTOP)
+            time.sleep(3)
+            if shared_state:
+                code, stdout, _ = second.finish(*command, "--retry-unknown")
+                assert (code, json.loads(stdout)["counts"]["accepted"]) == (0, 6)
+            asleep.process.send_signal(signal.SIGCONT)
+            asleep.go_on()
+    assert asleep.code == (5 if shared_state else 0), asleep.stderr
+    assert {tuple(made) for made in fleet.sent().values()} == {(200,)}
+    assert len(fleet.sent()) == 6
 
 
 def test_a_clock_that_is_a_day_ahead_does_not_make_a_sale_unknown(fleet: Fleet) -> None:

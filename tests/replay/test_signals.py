@@ -106,6 +106,20 @@ def test_an_answer_that_came_while_the_process_was_stopped_counts(
     assert len(service.requests) == 6
 
 
+@pytest.mark.slow
+def test_a_replay_outlasts_a_suspended_machine(online: Program, service: FaultServer) -> None:
+    """Time in which the machine is suspended, as with its lid closed, does not count towards --max-wait."""
+    service.script(SUCCESS, *[HANG] * 3)
+    process = online.start(*command("sale", write(online, "sale", 6), "--max-wait", "4", "--timeout", "3"))
+    service.wait_for(lambda: len(service.requests) >= 4)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(7)
+    process.send_signal(signal.SIGCONT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert '"accepted": 6' in stdout
+
+
 def test_a_closed_terminal_says_so(online: Program, service: FaultServer) -> None:
     """SIGHUP ends with 129 and a message that names it."""
     service.default = SLOW

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PostgresDatabase:
-    """A connection. Within a pipeline, only what is read of a statement waits for the server.
+    """A connection. Within a pipeline, statements are sent when a result of one of them is read, or at its end.
 
     Attributes:
         when_gone: Waits until the database is back, or raises what it is given; None where nobody waits.
@@ -27,23 +27,27 @@ class PostgresDatabase:
         self._connection = server.connect()
         self.when_gone: Callable[[StateAwayError], None] | None = None
         self._pipeline: psycopg.Pipeline | None = None
-        self._unsynced = False  # whether a statement was sent in the pipeline since its last sync
+        self._unsent: list[tuple[psycopg.Cursor[tuple[Any, ...]], bytes, list[Any]]] = []  # of the pipeline
         self._end_pipeline: AbstractContextManager[psycopg.Pipeline] | None = None
 
     def reconnect(self) -> None:
         """Open a new connection where the last one is gone; the transaction that it was in is gone with it."""
         if self._connection.closed or self._connection.broken:
             self._pipeline = self._end_pipeline = None
+            self._unsent = []
             self._connection = self.server.connect()
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> _Result:
         """Run a statement; outside of a transaction, repeat it once the database is back."""
         statement, values = translated(sql).encode(), [storable(each) for each in parameters]
+        if self._pipeline is not None:
+            cursor = self._connection.cursor()
+            self._unsent.append((cursor, statement, values))
+            return _Result(self, [cursor])
         while True:
-            by_itself = self._pipeline is None and not self._connection.info.transaction_status
+            by_itself = not self._connection.info.transaction_status
             try:
                 with self.server.explained():
-                    self._unsynced = True
                     return _Result(self, [self._connection.execute(statement, values)])
             except StateAwayError as error:
                 if not by_itself or self.when_gone is None:
@@ -70,31 +74,41 @@ class PostgresDatabase:
                 copy.write_row([storable(each) for each in row])
 
     def enter_pipeline(self) -> None:
-        """Send statements from now on without waiting for their results."""
+        """Keep statements from now on, and send them together."""
         with self.server.explained():
             self._end_pipeline = self._connection.pipeline()
             self._pipeline = self._end_pipeline.__enter__()
 
     def sync(self) -> None:
-        """Wait for the results of what was sent, and raise their errors.
+        """Send the statements of the pipeline, wait for their results and raise their errors.
 
-        By a sync and no mere flush, which would leave the session "active": the server ends only one that is idle
-        in a transaction, and a machine that stands still in the middle of a turn would lock its account for good.
+        All at once, and with a sync behind them instead of a mere flush: the server ends a session that is idle in
+        a transaction, but never one that it waits to hear more from. A machine that is suspended in the middle of
+        a turn would lock its account for good.
         """
-        if self._pipeline is not None and self._unsynced:
-            self._unsynced = False
+        if self._pipeline is not None and self._unsent:
             with self.server.explained():
+                self._send()
                 self._pipeline.sync()
 
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for cursor, statement, values in unsent:
+            cursor.execute(statement, values)
+
     def leave_pipeline(self) -> None:
-        """Wait for all results, and run one statement at a time from now on."""
+        """Send what is left, wait for all results, and run one statement at a time from now on."""
         end, self._end_pipeline, self._pipeline = self._end_pipeline, None, None
         if end is not None:
             with self.server.explained():
-                end.__exit__(None, None, None)
+                try:
+                    self._send()
+                finally:
+                    end.__exit__(None, None, None)
 
     def roll_back(self) -> None:
         """Undo the transaction; close a connection that cannot do that, which undoes it as well."""
+        self._unsent = []
         try:
             with suppress(Exception):  # what had gone wrong in the pipeline is known
                 self.leave_pipeline()

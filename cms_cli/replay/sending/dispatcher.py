@@ -21,13 +21,14 @@ from cms_cli.replay.sending.pacing import Opening, SharedWindow
 from cms_cli.replay.sending.schedule import Schedule
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.sending.stopping import Stopping
-from cms_cli.replay.sending.turn import Answer, Decision, Turns
+from cms_cli.replay.sending.turn import Answer, Decision, Leaving, Turns
 from cms_cli.replay.sending.verdict import Trust, judge, trusted
 from cms_cli.replay.sending.waiting import TICK, waiting_for
 from cms_cli.replay.sending.workers import Returned, Send, Workers
 from cms_python import EventKind, WireEvent
 
 _LAST_LOOK = 0.05  # seconds for answers to come in that were there while the process was stopped
+_SUSPENDED = 5 * TICK  # seconds; a wait takes a tick, unless the machine was suspended in it
 _GATHERING = 0.25  # of the time that a turn takes, for answers that can share the next one
 _LONGEST_GATHERING = 0.05  # seconds
 _MOST_AHEAD = 256  # rows looked up at a time while all of them turn out to need no request
@@ -155,22 +156,22 @@ class Dispatcher:
         if not self._answers and not rows:
             return
         begin = time.monotonic()
-        decision, slots = self._turns.take(self._answers, rows, self._room, now)
+        decision, leaving = self._turns.take(self._answers, rows, self._room, now)
         self._gathering = min(_LONGEST_GATHERING, (time.monotonic() - begin) * _GATHERING)
         settled = [answer.settled for answer in self._answers]
         self._answers = []
         if rows:
-            self._carry_out(decision, slots, now)
+            self._carry_out(decision, leaving, now)
         self._report([*filter(None, settled), *(known.settled for known in decision.known)])
 
-    def _carry_out(self, decision: Decision, slots: list[int | None], now: float) -> None:
+    def _carry_out(self, decision: Decision, leaving: Leaving, now: float) -> None:
         self._opening = decision.opening if decision.keep else Opening(0)
         self._next = deque(decision.keep)
-        for row, slot in zip(decision.send, slots):
+        for row, slot in zip(decision.send, leaving.slots):
             self._requests += 1
             self._in_flight[self._requests] = _Flight(row, slot, now)
             self._schedule.sent(row)
-            self._workers.give(self._requests, WireEvent(self._kind, row.body.encode()))
+            self._workers.give(self._requests, WireEvent(self._kind, row.body.encode()), leaving.by)
         for row in decision.wait:
             self._schedule.set_aside(row, now + TICK)
         for row in decision.hold:
@@ -237,8 +238,9 @@ class Dispatcher:
         if next_row and self._opening.look_at <= now:
             ends = now  # the last turn looked at other rows
         self._take_in(ends - self._clock.now())
-        if wait.paced and not self._in_flight:
-            self._health.paced(self._clock.now() - now)
+        passed = self._clock.now() - now
+        if passed > _SUSPENDED or (wait.paced and not self._in_flight):
+            self._health.discount(passed)
 
     def _take_in(self, seconds: float) -> None:
         """Wait that long for answers, and judge those that came; the next turn records them."""

@@ -70,8 +70,8 @@ class Health:
         """Forget the failures of a row, which will not be tried again."""
         self._tries.pop(row, None)
 
-    def paced(self, seconds: float) -> None:
-        """Record time spent waiting for the rate limit, which does not count as waiting for the service."""
+    def discount(self, seconds: float) -> None:
+        """Do not count seconds as waiting for the service: those of the rate limit, or of a suspended machine."""
         self._waiting_since += seconds
 
     def failed(

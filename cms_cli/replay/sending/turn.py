@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from cms_cli.replay.journal import in_doubt, ledger, look_alikes, row_table, runs
+from cms_cli.replay.journal import in_doubt, leases, ledger, look_alikes, row_table, runs
 from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import (
@@ -29,6 +29,7 @@ from cms_cli.replay.journal.rows import (
     settled_row,
 )
 from cms_cli.replay.journal.runs import Run
+from cms_cli.replay.journal.steady import steady
 from cms_cli.replay.sending.pacing import Opening, SharedWindow
 from cms_python import EventKind, Outcome
 
@@ -191,6 +192,19 @@ def _known_sale(row: PendingRow, facts: Facts, now: float) -> tuple[RowStatus, s
     return None
 
 
+class Leaving(NamedTuple):
+    """The requests of the rows that leave after a turn.
+
+    Attributes:
+        slots: Their slots in the rate window, None where there is no limit.
+        by: The time by :func:`steady` by which they must have left. A machine that is suspended between the commit
+            and the request wakes when others have taken its run over, or no longer wait for its answer.
+    """
+
+    slots: Sequence[int | None]
+    by: float
+
+
 class Turns:
     """Takes the turns of one run's sending."""
 
@@ -214,7 +228,7 @@ class Turns:
 
     def take(
         self, answers: Sequence[Answer], rows: Sequence[PendingRow], room: int, now: float
-    ) -> tuple[Decision, list[int | None]]:
+    ) -> tuple[Decision, Leaving]:
         """Record answers, and the intents of the rows that may leave now.
 
         Args:
@@ -224,21 +238,22 @@ class Turns:
             now: The time.
 
         Returns:
-            The decision, and the slots of the rows that leave.
+            The decision, and how the rows leave.
 
         Raises:
             JournalError: It could not be committed: nothing may leave, and the answers are still to be written.
             RunBusyError: Another process has begun one of the rows. The same holds.
         """
 
-        def turn(db: Database) -> tuple[Decision, list[int | None]]:
+        def turn(db: Database) -> tuple[Decision, Leaving]:
+            by = steady() + leases.SECONDS / 2
             check_unchanged = row_table.ask_unchanged(db, self._run, rows)
             read = self._ask(db, rows, room)
             at = self._journal.time(now)
             check_unchanged()
             facts = read(at)
             decision = self._decide(rows, facts, room, at)
-            return decision, self._write(db, answers, decision, at)
+            return decision, Leaving(self._write(db, answers, decision, at), by)
 
         return self._journal.repeat(turn, held=bool(rows))
 

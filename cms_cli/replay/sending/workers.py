@@ -9,10 +9,16 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from cms_python import Outcome, WireEvent
+from cms_cli.replay.journal.steady import steady
+from cms_python import Outcome, Status, WireEvent
 
 Send = Callable[[WireEvent], Outcome]
 """Makes one attempt; may take as long as a request may take, and raises only for bugs."""
+
+
+_TOO_LATE = Outcome(
+    Status.UNSENT, "this machine was suspended, or too busy, when the request was due; it was not sent", "too_late"
+)
 
 
 class Returned(NamedTuple):
@@ -39,7 +45,7 @@ class Workers:
         self._most = most
         self._now = now
         self._threads: list[threading.Thread] = []
-        self._tasks: SimpleQueue[tuple[int, WireEvent] | None] = SimpleQueue()
+        self._tasks: SimpleQueue[tuple[int, WireEvent, float] | None] = SimpleQueue()
         self._returned: SimpleQueue[Returned | None] = SimpleQueue()
         self.in_flight = 0
 
@@ -48,8 +54,14 @@ class Workers:
         """The number of requests that may be added now."""
         return self._most - self.in_flight
 
-    def give(self, ticket: int, event: WireEvent) -> None:
-        """Hand a request to a worker."""
+    def give(self, ticket: int, event: WireEvent, leave_by: float) -> None:
+        """Hand a request to a worker.
+
+        Args:
+            ticket: The number of the request.
+            event: The event to send.
+            leave_by: The time by :func:`steady` after which it is no longer sent, but returned as surely unsent.
+        """
         self.in_flight += 1
         if self.in_flight > len(self._threads):
             # A daemon: a thread that still waits for an answer must not keep the program from ending.
@@ -61,7 +73,7 @@ class Workers:
                     raise
             else:
                 self._threads.append(thread)
-        self._tasks.put((ticket, event))
+        self._tasks.put((ticket, event, leave_by))
 
     def wait(self, seconds: float, others: float = 0.0) -> list[Returned]:
         """Wait until a request returns, :meth:`wake` is called or the time is up; return finished requests.
@@ -98,10 +110,10 @@ class Workers:
             task = self._tasks.get()
             if task is None:
                 return
-            ticket, event = task
+            ticket, event, leave_by = task
             outcome, bug = None, None
             try:
-                outcome = self._send(event)
+                outcome = self._send(event) if steady() < leave_by else _TOO_LATE
             except BaseException as error:  # whatever it is: else the main thread would wait for ever
                 bug = error
             self._returned.put(Returned(ticket, outcome, bug, self._now()))
