@@ -7,10 +7,12 @@ import json
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cms_cli.access.account import account_of, is_jwt
+from cms_cli.access.account import Account, account_of, is_jwt, is_token_alone
+
+TOKENS = st.one_of(st.text(), st.builds(lambda a, b, c: f"{a}.{b}.{c}", st.text(), st.text(), st.text()))
 
 
 def jwt(claims: object) -> str:
@@ -54,8 +56,12 @@ def test_a_subject_may_be_a_number() -> None:
     assert account_of(jwt({"sub": 42}), None).subject == "42"
 
 
-@given(st.one_of(st.text(), st.builds(lambda a, b, c: f"{a}.{b}.{c}", st.text(), st.text(), st.text())))
-def test_any_text_has_an_account(token: str) -> None:
-    """Any text yields an account without raising, and the same token always yields the same one."""
-    assert account_of(token, None) == account_of(token, None)
-    assert is_jwt(token) in (True, False)
+@given(TOKENS, TOKENS)
+def test_any_text_has_an_account(token: str, other: str) -> None:
+    """Text that is no JWT goes by its profile, or else by a hash that no other text has."""
+    assume(not is_jwt(token) and not is_jwt(other))
+    account = account_of(token, None)
+    assert account == Account(account.key)
+    assert (account.key == account_of(other, None).key) is (token == other)
+    assert is_token_alone(account.key)
+    assert account_of(token, "shop") == account_of(other, "shop") != account

@@ -131,23 +131,25 @@ def test_a_replay_goes_on_when_nobody_listens(online: Program, service: FaultSer
         (("config", "get", "host"), 0),
         (("auth", "status", "--offline"), 0),
         (("sandbox", "events"), 0),
+        (("sandbox", "events", "--no-such-flag"), 2),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
 )
-def test_stdout_is_json_or_nothing(online: Program, command: tuple[str, ...], code: int, form: str) -> None:
-    """With JSON output, stdout holds only JSON, whatever the command's outcome."""
+def test_stdout_is_one_document_or_lines_of_json(
+    online: Program, command: tuple[str, ...], code: int, form: str
+) -> None:
+    """With JSON output, stdout holds JSON and nothing else; a command that fails writes an object that says why."""
     sales(online)
     (online.home / "bad.csv").write_text(HEADER + "c,buy,u,i,n/a,USD\n", encoding="utf-8")
 
     result = online(*command, "--output", form, "-v" if command[0] == "sale" else "--no-color")
 
     assert result.code == code, result.stderr
-    if form == "jsonl":
-        assert all(isinstance(each, dict) for each in result.json_lines)
-    elif result.stdout:
-        assert isinstance(result.json, (dict, list))
+    found = result.json_lines if form == "jsonl" else [result.json]
+    assert all(isinstance(each, dict if form == "jsonl" else (dict, list)) for each in found)
     if code:
         assert "error: " in result.stderr
+        assert found[-1].get("problems") or (found[-1]["success"], found[-1]["exit_code"]) == (False, code)
 
 
 @pytest.mark.parametrize(

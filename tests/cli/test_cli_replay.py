@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shlex
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -269,15 +269,21 @@ def test_flags_of_a_file_are_for_a_file(online: Program) -> None:
     assert "--limit, --fresh" in result.stderr
 
 
-@pytest.mark.parametrize("flags", [("--failures",), ("--results",)])
-def test_the_input_is_never_written_to(online: Program, sales: Path, flags: tuple[str, ...]) -> None:
-    """An output path that is the input, however it is spelled, exits with 2."""
-    link = sales.with_name("link.csv")
-    shutil.copy(sales, link)
+@pytest.mark.parametrize("flag", ["--failures", "--results", "--save-mapping"])
+@pytest.mark.parametrize("spelled", ["./sales.csv", "link.csv", "other-name.csv"])
+def test_the_input_is_never_written_to(
+    online: Program, service: FaultServer, sales: Path, flag: str, spelled: str
+) -> None:
+    """An output path that is the input, however it is spelled or linked, exits with 2 before anything is sent."""
+    sales.with_name("link.csv").symlink_to(sales)
+    os.link(sales, sales.with_name("other-name.csv"))
     before = sales.read_bytes()
-    result = online("sale", "--from-csv", str(sales), *flags, str(sales.parent / "." / sales.name))
+    dry = ("--dry-run",) if flag == "--save-mapping" else ()
+    result = online("sale", "--from-csv", str(sales), flag, str(sales.parent / spelled), *dry)
     assert result.code == 2
+    assert f"{flag} {sales.parent / spelled} is the input" in result.stderr
     assert sales.read_bytes() == before
+    assert not service.requests
 
 
 def test_leads_of_a_file_keep_their_order(online: Program, service: FaultServer, tmp_path: Path) -> None:
