@@ -253,13 +253,13 @@ def test_the_rate_limit_holds_over_the_import(moving: Program, service: FaultSer
     """Requests made before the import count towards the rate limit after it."""
     limit = ("--rate", "2/2s", "--yes")
     assert moving("sale", "--from-csv", sales(moving.home, range(2)), *limit).code == 0
-    first = service.requests[-1].at
     imported(moving)
     assert (
         moving("sale", "--from-csv", sales(moving.home, range(2, 4), "b.csv"), *limit, env=shared_of(moving)).code
         == 0
     )
-    assert service.requests[2].at - first >= 1.9
+    # Time is the promise here, and a slow machine only lengthens it.
+    assert service.requests[2].at - service.requests[0].at >= 1.9
 
 
 def test_other_accounts_stay_where_they_are(moving: Program, service: FaultServer) -> None:
