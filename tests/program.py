@@ -38,7 +38,7 @@ _MEASURING = "COVERAGE_"  # lets coverage measure the started processes, too
 _READ_AT_THE_START = ("PYTHON", "LANG", "LC_", "TZ")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Opening the terminal makes it the controlling terminal, /dev/tty, which getpass reads from.
-_OWN_TERMINAL = (
+OWN_TERMINAL = (
     "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR));"
     " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 )
@@ -214,7 +214,7 @@ class Program:
         try:
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
             process = subprocess.Popen(
-                [sys.executable, "-c", _OWN_TERMINAL, "-m", "cms_cli", *arguments],
+                [sys.executable, "-c", OWN_TERMINAL, "-m", "cms_cli", *arguments],
                 stdin=theirs,
                 stdout=theirs,
                 stderr=theirs,

@@ -239,9 +239,9 @@ def test_the_token_is_in_no_crash(local: Program, tmp_path: Path) -> None:
     token = "tok_in_a_crash"
     env = {"CMS_BEARER_TOKEN": token, "PYTHONPATH": f"{tmp_path}:{local.env['PYTHONPATH']}"}
     (tmp_path / "sitecustomize.py").write_text(
-        "import cms_python\n"
+        "import os, cms_python\n"
         "def send(self, event):\n"
-        "    raise RuntimeError('no luck with ' + self._transport._headers['Authorization'])\n"
+        "    raise RuntimeError('no luck with Bearer ' + os.environ['CMS_BEARER_TOKEN'])\n"
         "cms_python.CMSClient.send = send\n"
     )
 

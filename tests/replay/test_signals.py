@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from faultserver import HANG, SUCCESS, FaultServer, Reply
-from program import _OWN_TERMINAL as OWN_TERMINAL
-from program import Program
+from program import OWN_TERMINAL, Program
 from replays import leads_csv, sales_csv
 
 from cms_cli.replay.sending.options import DEFAULT_CONCURRENCY

@@ -11,11 +11,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from replays import Bench, sales_csv
+from replays import Bench, Notes, sales_csv
 
 from cms_cli.replay.model import InputError
 from cms_cli.replay.reading.source import open_source
-from cms_cli.replay.staging import stager as staging
 
 
 def test_a_file(tmp_path: Path) -> None:
@@ -59,23 +58,22 @@ def test_what_cannot_be_read(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["grown", "changed"])
-def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, kind: str) -> None:
     """A file that changes while it is read is refused, and nothing of it is sent or kept."""
     bench = Bench(tmp_path, "http://127.0.0.1:9")
     path = bench.file(sales_csv(range(50)))
-    real = staging.Stager._amend
 
-    def meddling(self: staging.Stager, findings: object) -> None:
-        real(self, findings)  # type: ignore[arg-type]
-        if kind == "grown":
-            with path.open("a") as file:
-                file.write("more\n")
-        else:
-            path.write_text(path.read_text().replace("clk_7", "clk_9"))
+    class Meddling(Notes):
+        def reading(self, rows: int) -> None:
+            assert rows == 50
+            if kind == "grown":
+                with path.open("a") as file:
+                    file.write("more\n")
+            else:
+                path.write_text(path.read_text().replace("clk_7", "clk_9"))
 
-    monkeypatch.setattr(staging.Stager, "_amend", meddling)
     with pytest.raises(InputError, match="was changed while it was read"):
-        bench.replay(path)
+        bench.replay(path, notes=Meddling())
     assert bench.runs() == []
     assert not list(bench.state.glob("*.rows"))
     assert not bench.sent
