@@ -10,7 +10,7 @@ class CommandError(Exception):
 
     Attributes:
         message: What is wrong, for people; one line, or several where several things are wrong.
-        hint: What to do about it, one line; empty where there is nothing to say.
+        hint: What to do about it, one line; empty if there is nothing to say.
         code: The exit code.
     """
 

@@ -15,7 +15,7 @@ _BETWEEN_WORDS = re.compile(r"[-_/.\s]+")
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """Return the names that a word was probably meant to be, the likeliest first; none where nothing is likely.
+    """Return the names that a word was probably meant to be, the likeliest first; none if nothing is likely.
 
     Letter case and what stands between words are ignored. A name counts that has nearly the same letters, and one
     that has all of the word's own words, begins with it, or is a part of it.

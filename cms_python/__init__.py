@@ -7,9 +7,10 @@
             click_id="id_123", event_name="signup_started", customer_external_id="user_42"
         )
 
-Calls return dicts and do not raise for what the network, the service or the values do. For the same in types,
-build a :class:`LeadEvent` or :class:`SaleEvent` and give it to :meth:`CMSClient.send`. A program that decides about
-repeats itself uses :meth:`CMSClient.attempt`, :func:`may_resend` and :func:`backoff`.
+``track_lead`` and ``track_sale`` return dicts. Network failures, errors of the service and invalid values are
+returned too, not raised. For typed results, build a :class:`LeadEvent` or :class:`SaleEvent` and pass it to
+:meth:`CMSClient.send`. For retries of your own, use :meth:`CMSClient.attempt`, :func:`may_resend` and
+:func:`backoff`.
 """
 
 from cms_python._answer import Answer

@@ -1,4 +1,4 @@
-"""The result of one attempt on the wire, before it is read as the outcome of an event."""
+"""The result of one HTTP attempt: an answer or the reason why there is none, before it is interpreted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Reason(str, Enum):
-    """Why no answer came; the values are what the documented dict calls ``type``."""
+    """The reasons for getting no answer. The values are those of ``type`` in the documented dict."""
 
     REFUSED = "connection_error"
     HOST_NOT_FOUND = "host_not_found"
@@ -21,12 +21,12 @@ class Reason(str, Enum):
 
 
 class NoAnswer(NamedTuple):
-    """An attempt that got no whole answer.
+    """An attempt that got no complete answer.
 
     Attributes:
-        reason: Why.
-        sent: Whether a byte of the event may have left: if not, it surely did not arrive.
-        detail: The underlying error's words, without headers.
+        reason: The reason.
+        sent: Whether part of the event may have been sent. If not, it surely did not arrive.
+        detail: The message of the underlying error, with the token masked.
     """
 
     reason: Reason
@@ -35,16 +35,16 @@ class NoAnswer(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A whole HTTP answer.
+    """A complete HTTP answer.
 
     Attributes:
         status: The HTTP status.
-        content_type: The ``Content-Type`` header, lower case, or "".
-        body: The body, as it came.
-        retry_after: Seconds from now that ``Retry-After`` asks for, or None.
-        location: Where a redirect points, or "".
-        says_its_end: Whether the head says where the body ends. An answer that was cut off within its head looks
-            like an empty one that does not.
+        content_type: The ``Content-Type`` header in lower case, or "".
+        body: The body, uncompressed.
+        retry_after: Seconds to wait, counted from the answer (``Retry-After``), or None.
+        location: The target of a redirect (``Location``), or "".
+        says_its_end: Whether the headers state the body's length or that it is chunked. Without either, an empty
+            answer cannot be told from one that was cut off within its headers.
     """
 
     status: int
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 
     @property
     def says_json(self) -> bool:
-        """True if the answer claims to be JSON, or begins like it: PHP labels everything as HTML by default."""
+        """True if this is JSON, by its first character or its type; PHP labels everything as HTML by default."""
         first = self._first_byte
         return first in (b"{", b"[") or ("json" in self.content_type and first != b"<")
 

@@ -1,24 +1,24 @@
-"""Masks the token in errors and logs, which quote what a server or a library says."""
+"""Masks the token in errors and logs, which quote servers and libraries."""
 
 from __future__ import annotations
 
 import re
 
 SHORTEST_SECRET = 8
-"""Characters of a token that is masked; a shorter one would be masked out of plain words."""
+"""Characters that a token needs to be masked; a shorter one might be part of ordinary words."""
 
 _MASK = b"[token]"
 
 
 class TokenMask:
-    """Replaces one token, in clear or escaped as JSON and URLs may escape it."""
+    """Replaces a token in data that came back, also where JSON or a URL has escaped it."""
 
     def __init__(self, token: str) -> None:
         self._token = token.encode() if len(token) >= SHORTEST_SECRET else b""
         self._escaped: re.Pattern[bytes] | None = None
 
     def in_bytes(self, echo: bytes) -> bytes:
-        """Return bytes that came back, without the token."""
+        """Return the bytes with ``[token]`` in place of the token."""
         if not self._token:
             return echo
         echo = echo.replace(self._token, _MASK)
@@ -30,8 +30,8 @@ class TokenMask:
         return self._escaped.sub(_MASK, echo)
 
     def in_text(self, text: str) -> str:
-        """Return text that came back, without the token, and such that it can be printed."""
-        # Text that cannot be encoded as UTF-8, such as a file's name in another encoding, could not be printed.
+        """Return the text with ``[token]`` in place of the token, and lone surrogates escaped."""
+        # A file's name in another encoding has lone surrogates, which cannot be printed.
         return self.in_bytes(text.encode("utf-8", "backslashreplace")).decode()
 
 

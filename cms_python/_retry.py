@@ -1,4 +1,4 @@
-"""Decides whether an event may be sent again, and after how long. Pure: no clock, no sleep."""
+"""Decides if and when an event is sent again. Pure: no clock, no sleep."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from cms_python.events import EventKind
 from cms_python.outcome import Outcome, Status
 
 FIRST_BACKOFF = 0.5
-"""Seconds before the first repeat, where the service names none."""
+"""Seconds before the first retry, unless the service names a time."""
 
 LONGEST_BACKOFF = 30.0
-"""Seconds that a repeat waits at most, where the service names none."""
+"""The longest wait before a retry, in seconds, unless the service names a time."""
 
 _FOREVER = 1e9
-"""The longest ``Retry-After`` that is passed on, in seconds: thirty years, so that no time overflows."""
+"""The cap on ``Retry-After``, in seconds: thirty years, so that no time overflows."""
 
-# Failures caused by our own settings, which a retry cannot fix.
+# Types of failures caused by our own settings, which a retry cannot fix.
 _LASTING = frozenset({"tls_error", "settings_error", "host_not_found"})
 
 
 def may_resend(kind: EventKind, outcome: Outcome) -> bool:
-    """Return whether sending an event again can neither double it nor be in vain.
+    """Return True if sending an event again may succeed and cannot record it twice.
 
-    The service dedupes sales by their invoice, so a sale may be resent whatever became of it. Nothing dedupes
-    leads: a lead is resent only when it surely did not arrive (no connection, 429, 503).
+    The service dedupes sales by invoice, so a sale may be sent again even if it may have arrived. It does not
+    dedupe leads, so a lead is sent again only if it surely did not arrive (no connection, 429, 503).
+
+    Args:
+        kind: Lead or sale.
+        outcome: The outcome of the attempts so far.
     """
     if outcome.status is Status.UNSENT:
         return outcome.type not in _LASTING
@@ -38,12 +42,13 @@ def backoff(attempt: int, chance: float, longest: float = LONGEST_BACKOFF) -> fl
     """Return the seconds to wait after a failed attempt for which the service names no time.
 
     Args:
-        attempt: Which attempt failed, from 1.
-        chance: Uniform in [0, 1): spreads clients that failed together.
-        longest: Seconds to wait at most.
+        attempt: The number of the attempt that failed, from 1.
+        chance: A random number in [0, 1), so that clients that failed together do not retry together.
+        longest: The longest wait, in seconds.
 
     Returns:
-        Doubling from half a second up to ``longest``, of which the last quarter is left to chance.
+        A time that doubles with each attempt, from 0.5 s up to ``longest``, of which up to a quarter is taken off
+        at random.
     """
     return min(longest, FIRST_BACKOFF * 2.0 ** min(attempt - 1, 16)) * (0.75 + 0.25 * chance)
 
@@ -58,18 +63,17 @@ def pause(
     total_wait: float,
     chance: float,
 ) -> float | None:
-    """Return the seconds until the next attempt, or None when it is time to give up.
+    """Return the seconds until the next attempt, or None to give up.
 
     Args:
         kind: Lead or sale.
-        outcome: What became of the last attempt.
-        failures: How many attempts have failed so far.
+        outcome: The outcome of the last attempt.
+        failures: The number of attempts that have failed so far.
         elapsed: Seconds since the first attempt began.
-        retries: Repeats after the first attempt, a whole number or infinity; with 0 there is none. A 429, and any
-            answer with ``Retry-After``, does not use them up: the service is up and has said
-            when it accepts requests again.
-        total_wait: Seconds within which every attempt begins. The last one has its whole time nonetheless.
-        chance: Uniform in [0, 1).
+        retries: The most retries, a whole number or infinity; 0 for none. A 429 and any answer with ``Retry-After``
+            do not count: the service is up and has said when it accepts requests again.
+        total_wait: Seconds since the first attempt began, within which every retry has to begin.
+        chance: A random number in [0, 1).
     """
     if not may_resend(kind, outcome):
         return None
@@ -80,14 +84,14 @@ def pause(
 
 
 def read_retry_after(text: str, now: float) -> float | None:
-    """Read ``Retry-After`` (RFC 9110, 10.2.3), which is a number of seconds or a date.
+    """Parse ``Retry-After`` (RFC 9110, 10.2.3), which is a number of seconds or a date.
 
     Args:
         text: The header's value, or "".
         now: Seconds since the epoch.
 
     Returns:
-        Seconds from now, or None where it says nothing that can be read.
+        Seconds from now, or None if the value is neither.
     """
     text = text.strip()
     if text.isascii() and text.isdigit():
@@ -101,5 +105,5 @@ def read_retry_after(text: str, now: float) -> float | None:
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)  # asctime's form names no zone, and means GMT
+        moment = moment.replace(tzinfo=timezone.utc)  # the asctime form has no zone and means GMT
     return min(max(0.0, moment.timestamp() - now), _FOREVER)

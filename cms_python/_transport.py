@@ -1,7 +1,7 @@
-"""One HTTP attempt through requests: the only way to the service.
+"""Sends an event in one HTTP request. All traffic to the service goes through here.
 
-requests' adapter is used without a session. A session would follow redirects, let ``~/.netrc`` replace the token,
-and read the environment again for every request.
+Only the adapter of requests is used, without a session. A session would follow redirects, let ``~/.netrc`` replace
+the token, and read the environment again for every request.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from cms_python._retry import read_retry_after
 from cms_python._version import __version__
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds that a connection may take to come about, for each address of the host."""
+"""Seconds that connecting may take, for each address of the host."""
 
 LONGEST_IDLE = 2.0
-"""Seconds after which an idle connection is not used again.
+"""Seconds after which an idle connection is no longer used.
 
-A server that closes it just as the event leaves makes a lead's fate unknown; a new connection costs less than that.
+If the server closed it just as a lead is sent, the lead would be unknown. A new connection costs less than that.
 """
 
 MOST_IDLE = 64
-"""Idle connections that are kept. More threads than that still work."""
+"""The most idle connections to keep. More threads than that may still use the client."""
 
 LARGEST_ANSWER = 1024 * 1024
-"""Bytes of an answer that are read. A longer one is not the API's."""
+"""The most bytes to read of an answer. The API's own answers are far shorter."""
 
 _REST_OF_ANSWER = 0.05  # seconds to read a body that has already arrived, whatever the deadline
 
@@ -46,10 +46,10 @@ _USER_AGENT = f"cms-python-client/{__version__} Python/{sys.version.split()[0]} 
 
 
 class _Event(io.BytesIO):
-    """A request's body that notes when it is sent.
+    """A request's body that records when it begins to be sent.
 
-    It is read once the connection stands, its certificate is checked and the headers are written. Until then the
-    event cannot have left.
+    urllib3 reads it after connecting, checking the certificate and writing the headers. Until then, no part of the
+    event can have been sent.
     """
 
     sent_at: float | None = None
@@ -61,14 +61,14 @@ class _Event(io.BytesIO):
 
 
 class Transport:
-    """Sends events to one host. Many threads may use one at the same time."""
+    """Sends events to one host. Threads may share it."""
 
     def __init__(self, host: str, token: str) -> None:
-        """Read proxies and CA bundles from the environment, once, through requests.
+        """Read the proxies and CA bundles of the environment, once, as requests reads them.
 
         Args:
             host: The base URL, without a trailing slash.
-            token: The bearer token; stays inside.
+            token: The bearer token. It is masked in everything that :meth:`post` returns.
         """
         self._host = host
         self._mask = TokenMask(token)
@@ -83,13 +83,13 @@ class Transport:
             self._settings = session.merge_environment_settings(host, {}, True, None, None)
         if self._settings["verify"] is True:
             self._settings["verify"] = os.environ.get("SSL_CERT_FILE") or True
-        # Each adapter holds one connection; idle ones are kept here with the time since which they are idle.
+        # Each adapter has one connection. Idle ones are kept with the time at which they became idle.
         self._idle: list[tuple[HTTPAdapter, float]] = []
         self._process = os.getpid()
         self._closed = False
 
     def close(self) -> None:
-        """Close every idle connection; those in use close when their answer is there."""
+        """Close the idle connections now, and those in use once they have their answer."""
         self._closed = True
         self._close_idle()
 
@@ -97,13 +97,13 @@ class Transport:
         """Make one attempt.
 
         Args:
-            path: Below the host, ``/track/lead``.
+            path: The path below the host: ``/track/lead``.
             body: The request's JSON.
-            timeout: Seconds that the answer may take once the event was sent. The time is checked whenever a part
-                of the body comes; silence amid the answer may take as long again.
+            timeout: Seconds that the answer may take once the event was sent. The limit is checked whenever a part
+                of the body arrives, so a pause within the answer may add up to the same time again.
 
         Returns:
-            The result. Nothing that the network does raises.
+            The answer, or why there is none. Failures of the network are returned, not raised.
         """
         event = _Event(body)
         adapter = self._take_adapter()
@@ -117,14 +117,14 @@ class Transport:
     def _exchange(self, adapter: HTTPAdapter, path: str, event: _Event, timeout: float) -> Answer | NoAnswer:
         request = requests.Request("POST", self._host + path, self._headers, data=event).prepare()
         limits = (min(timeout, CONNECT_TIMEOUT), timeout)
-        # Leaving the block closes a connection on which more bytes may arrive.
+        # Leaving the block closes the connection if the answer was not read to its end.
         with adapter.send(request, timeout=limits, **self._settings) as response:
             status, headers = response.status_code, response.headers
             if status < 200:
                 return NoAnswer(Reason.DROPPED, True, f"an interim answer came as if it were the last ({status})")
             if status == 407:  # a proxy's, never the service's
                 return NoAnswer(Reason.PROXY, False, "it wants a user name and password")
-            # If this process was stopped past the deadline, the whole answer may have arrived already.
+            # This process may have been suspended past the deadline while the answer arrived.
             latest = max((event.sent_at or 0.0) + timeout, time.monotonic() + _REST_OF_ANSWER)
             content = _read(response.raw, latest)
         return Answer(
@@ -146,7 +146,7 @@ class Transport:
             if time.monotonic() - since <= LONGEST_IDLE:
                 return adapter
             adapter.close()
-            self._close_idle()  # idle for longer still
+            self._close_idle()  # the others have been idle for even longer
         return HTTPAdapter(pool_connections=1, pool_maxsize=1)
 
     def _put_back(self, adapter: HTTPAdapter) -> None:
@@ -169,40 +169,40 @@ class Transport:
         if isinstance(error, requests.exceptions.InvalidSchema):
             detail = 'a SOCKS proxy needs: pip install "requests[socks]"'
         elif reason is Reason.SETTINGS and self._settings["proxies"]:
-            # The error quotes the proxy's address up to the first slash, which may include half a password.
+            # The error would quote the proxy's address up to the first slash, which may include part of a password.
             detail = "the proxy's address cannot be used; in its password, write / ? # @ as %2F %3F %23 %40"
         return NoAnswer(reason, sent, self._mask.in_text(detail))
 
 
 def _is_framed(headers: Mapping[str, str]) -> bool:
-    # A head that was cut off may end amid these.
+    # Headers that were cut off may end within one of these values.
     return headers.get("Content-Length", "").isdigit() or headers.get("Transfer-Encoding", "").lower() == "chunked"
 
 
 def _read(raw: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-    """Read a body, as far as it is not too large, and unpack it.
+    """Read and uncompress a body, up to ``LARGEST_ANSWER`` bytes.
 
     Raises:
-        OSError, urllib3.exceptions.HTTPError: It does not come whole, or not by the deadline.
+        OSError, urllib3.exceptions.HTTPError: The body is incomplete, or does not arrive by the deadline.
     """
     content = bytearray()
     while len(content) < LARGEST_ANSWER:
         if time.monotonic() >= deadline:
             raise socket.timeout("timed out")
-        # Unpack only afterwards: urllib3 would wait past the deadline for data to unpack.
+        # Uncompress afterwards: urllib3 would wait past the deadline for enough data to uncompress.
         piece = raw.read1(LARGEST_ANSWER, decode_content=False)
         if not piece:
             break
         content += piece
     if "Content-Encoding" not in raw.headers:
         return bytes(content)
-    # Servers may compress although only the identity encoding was accepted.
+    # Some servers compress although the request accepts only the identity encoding.
     packed = urllib3.HTTPResponse(io.BytesIO(content), raw.headers, preload_content=False)
     return packed.read(LARGEST_ANSWER, decode_content=True)
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the innermost error, which has the shortest message; libraries wrap errors in errors."""
+    """Return the innermost of nested errors, whose message is the shortest."""
     while True:
         nested = [arg for arg in error.args if isinstance(arg, BaseException)]
         inner = nested[-1] if nested else error.__cause__ or error.__context__
@@ -218,7 +218,7 @@ def _reason_for(error: Exception, inner: BaseException, sent: bool) -> Reason:
         return Reason.DROPPED
     if isinstance(inner, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return Reason.REFUSED  # closed during the handshake, as by a server that restarts
-    if isinstance(inner, ssl.SSLError) or type(error) is OSError:  # the latter for a CA bundle that is not there
+    if isinstance(inner, ssl.SSLError) or type(error) is OSError:  # requests raises OSError for a missing CA bundle
         return Reason.TLS
     if isinstance(error, requests.exceptions.ProxyError) or isinstance(inner, HTTPException):
         return Reason.PROXY  # nobody else answers before the event was sent

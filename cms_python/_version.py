@@ -1,3 +1,3 @@
-"""The one place that states the version."""
+"""The version of the distribution; pyproject.toml reads it from here."""
 
 __version__ = "2.0.0"

@@ -1,7 +1,7 @@
-"""Reads the service's error text out of the forms in which services write errors. Pure.
+"""Finds text, type and details in the body of an error. Pure.
 
-Known forms are the documented one (``error``, ``type``, ``details``), NestJS's (``message`` as a list beside a bare
-reason phrase), RFC 9457's (``title``, ``detail``) and ``{"errors": [...]}`` with texts or objects in it.
+It reads the documented form (``error``, ``type``, ``details``), that of NestJS (``message`` as a list beside a bare
+reason phrase), that of RFC 9457 (``title``, ``detail``), and ``{"errors": [...]}`` with texts or objects.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from http import HTTPStatus
 from cms_python.fields import PYTHON_NAMES
 
 _KEYS = ("error", "message", "detail", "errors", "msg", "title", "data")
-"""Keys under which an error's text may stand, the most telling first; a bare reason phrase counts last."""
+"""Keys that may hold an error's text, the most specific first. A bare reason phrase is the last resort."""
 
 _REASON_PHRASES = frozenset(status.phrase.lower() for status in HTTPStatus) | {
-    # As Python 3.9 to 3.12 and later ones call them.
+    # Phrases that differ between Python 3.9 to 3.12 and later versions.
     *("unprocessable entity", "unprocessable content", "payload too large", "request entity too large"),
     *("content too large", "internal error", "error"),
 }
 
-_DEEPEST = 10  # levels of an answer that are looked into
+_DEEPEST = 10  # levels of nesting that are searched
 
 
 def text_of(body: Mapping[str, object]) -> str:
-    """Return the text of an error, "" where it has none. Several texts are joined."""
+    """Return the text of an error, "" if it has none. The texts of a list are joined by semicolons."""
     texts = [text for key in _KEYS if (text := _text(body.get(key), _DEEPEST))]
     telling = [text for text in texts if text.strip(" .").lower() not in _REASON_PHRASES]
     return next(iter(telling or texts), "")
@@ -42,7 +42,7 @@ def _text(value: object, levels: int) -> str:
 
 
 def type_of(body: Mapping[str, object]) -> str:
-    """Return the constant by which an error calls itself, "" where it has none."""
+    """Return the type or code that an error names, "" if it names none."""
     error = body.get("error")
     inner = (error.get("type"), error.get("code")) if isinstance(error, Mapping) else ()
     named = [kind for kind in (body.get("type"), *inner) if isinstance(kind, str)]
@@ -51,7 +51,7 @@ def type_of(body: Mapping[str, object]) -> str:
 
 
 def details_of(body: Mapping[str, object]) -> dict[str, object]:
-    """Return what an error says beyond its text: by field where it is about fields, and every list."""
+    """Return the ``details`` and ``errors`` of an error and every list in it, by field if they are about fields."""
     details: dict[str, object] = {}
     for part in (body.get("error"), body):
         for key, value in part.items() if isinstance(part, Mapping) else ():
@@ -62,7 +62,7 @@ def details_of(body: Mapping[str, object]) -> dict[str, object]:
 
 
 def _with_python_names(value: object, levels: int = _DEEPEST) -> object:
-    """Return details under the fields' Python names, however the service groups them."""
+    """Replace wire names by Python names in the keys of details, at every level."""
     if isinstance(value, Mapping) and levels:
         return {PYTHON_NAMES.get(key, key): _with_python_names(inner, levels - 1) for key, inner in value.items()}
     if isinstance(value, list) and levels:

@@ -1,4 +1,4 @@
-"""The client: track a lead, track a sale, get a dict."""
+"""The client of the service: tracks leads and sales, and retries where that is safe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEFAULT_HOST = DOCUMENTED_HOSTS[0]
 """The host of the published 1.0.0 client."""
 
 LONGEST_TIMEOUT = 86_400.0
-"""Seconds; a socket's timeout overflows where it is much longer."""
+"""The longest ``timeout`` allowed, in seconds. Sockets overflow on much longer ones."""
 
 _log = logging.getLogger("cms_python")
 
@@ -33,23 +33,23 @@ _log = logging.getLogger("cms_python")
 class CMSClient:
     """Tracks leads and sales at CutMeShort.
 
-    One client serves many threads and keeps its connections; close it, or use it in a ``with`` statement.
+    Threads may share a client, which keeps connections open. Close it, or use it in a ``with`` statement.
 
     Args:
-        token: The bearer token, without "Bearer"; that in the environment variable CMS_BEARER_TOKEN when left out.
+        token: The bearer token, without "Bearer". Defaults to the environment variable CMS_BEARER_TOKEN.
         host: The API's base URL, http or https.
-        timeout: Seconds that the answer to an attempt may take, from when the event was sent. Before that, a
-            connection may take 5 s, or ``timeout`` where that is less, for each address of the host; how long the
-            system takes to look up its name is not bounded.
-        retries: Repeats after a first attempt that failed. A sale may be repeated, since the service keeps one
-            sale per invoice; a lead is repeated only when it surely did not arrive. A 429, or an answer
-            with ``Retry-After``, does not use them up: ``total_wait`` alone ends that. With 0 nothing is repeated.
-        total_wait: Seconds of a call within which its attempts begin; each has its whole ``timeout``.
-            ``Retry-After`` is waited for when it ends within them, and is otherwise the end of the call.
+        timeout: Seconds from sending an event to the end of its answer. Connecting has a limit of its own: 5 s, or
+            ``timeout`` if that is less, for each address of the host. The DNS lookup has no limit.
+        retries: How often an event is sent again after the first attempt failed; 0 turns retries off. A sale can
+            always be sent again, since the service keeps one sale per invoice; a lead is sent again only if it
+            surely did not arrive. Retries after a 429 or an answer with ``Retry-After`` do not count: only
+            ``total_wait`` limits those.
+        total_wait: Seconds from the start of a call within which a new attempt may begin. Each attempt still has
+            its whole ``timeout``. A ``Retry-After`` that ends later than this ends the call at once.
 
     Raises:
-        ValueError: There is no token, it has a character that no bearer token has, the host is not an http or https
-            URL, or a setting is no number or out of range.
+        ValueError: The token is missing or cannot be a bearer token, ``host`` is not an http or https URL, or a
+            setting is not a number or is out of range.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class CMSClient:
         if not 0 < self._timeout <= LONGEST_TIMEOUT:
             raise ValueError(f"timeout must be above 0 and at most {LONGEST_TIMEOUT:g} seconds, not {timeout}")
         self._retries = _number("retries", retries)
-        if self._retries < 0 or self._retries % 1 > 0:  # infinity is allowed, and has no rest
+        if self._retries < 0 or self._retries % 1 > 0:  # math.inf is allowed; inf % 1 is nan
             raise ValueError(f"retries must be a whole number, 0 or more, not {retries}")
         self._total_wait = _number("total_wait", total_wait)
         if self._total_wait < 0:
@@ -120,13 +120,14 @@ class CMSClient:
             customer_name: Up to 255 characters.
             customer_email: An e-mail address, up to 255 characters.
             customer_avatar: An http or https URL.
-            timestamp: When it happened. A time without a zone is taken as UTC.
+            timestamp: When it happened. A time without a zone is taken as UTC. By default, the time of arrival.
             mode: ``"deferred"`` to tie the click to the customer for later leads, else None.
 
         Returns:
             ``{"success": True, "message": str, "data": dict}`` or ``{"success": False, "error": str,
-            "status_code": int | None, "type": str}``, with ``details`` where there are any. Values that break a
-            rule give the service's own 422 with every offending field under ``details``, and nothing is sent.
+            "status_code": int | None, "type": str}``, the latter with ``details`` (a dict) and ``retry_after``
+            (seconds) if the service sent any. Values that break a rule are not sent: the result is an error with
+            ``status_code`` 422, as the service would answer, and every offending field under ``details``.
 
         Raises:
             RuntimeError: The client is closed.
@@ -171,11 +172,11 @@ class CMSClient:
             customer_name: Up to 255 characters.
             customer_email: An e-mail address, up to 255 characters.
             customer_avatar: An http or https URL.
-            timestamp: When it happened. A time without a zone is taken as UTC.
+            timestamp: When it happened. A time without a zone is taken as UTC. By default, the time of arrival.
 
         Returns:
-            As :meth:`track_lead`. A 409 (the service has this invoice) is an error, unless an earlier attempt of
-            this call may have arrived: then it is a success whose ``data["duplicate"]`` is True.
+            The same as :meth:`track_lead`. A 409 (the service has this invoice already) is an error, unless an
+            earlier attempt of this call may have arrived: then it is a success with ``data["duplicate"]`` True.
 
         Raises:
             RuntimeError: The client is closed.
@@ -198,13 +199,13 @@ class CMSClient:
         return self.send(event).to_dict()
 
     def send(self, event: LeadEvent | SaleEvent | WireEvent) -> Outcome:
-        """Send an event and repeat it as far as that is safe.
+        """Send an event, and send it again after a failure as long as that is safe.
 
         Args:
-            event: What to send.
+            event: The event to send.
 
         Returns:
-            The outcome, typed; :meth:`~cms_python.Outcome.to_dict` gives the documented dict.
+            The outcome. Its :meth:`~cms_python.Outcome.to_dict` returns the documented dict.
 
         Raises:
             RuntimeError: The client is closed.
@@ -235,14 +236,17 @@ class CMSClient:
                 return outcome
             _log.info("attempt %d: %s; next in %.1f s", failures, outcome.message, wait)
             time.sleep(wait)
-            if self._closed:  # closed by another thread meanwhile: return what is known of the event so far
+            if self._closed:  # closed by another thread meanwhile
                 return outcome
 
     def attempt(self, event: WireEvent) -> Outcome:
-        """Make exactly one request, for callers that decide about repeats themselves.
+        """Make exactly one request, for callers with retries of their own.
 
         Args:
-            event: What to send.
+            event: The event to send.
+
+        Returns:
+            The outcome of this request. Failures of the network are returned, not raised.
 
         Raises:
             RuntimeError: The client is closed.
@@ -267,8 +271,7 @@ class CMSClient:
 
 
 def _transport(host: str, token: str) -> Transport:
-    # Sockets and TLS take longer to import than the rest of the SDK; a program that only builds events does not
-    # need them.
+    # Importing requests takes longer than the rest of the SDK, and building events does not need it.
     from cms_python._transport import Transport
 
     return Transport(host, token)
@@ -315,7 +318,7 @@ def _checked_host(host: object) -> str:
     if "?" in host or "#" in host:
         raise ValueError("host must not contain a query or a fragment")
     try:
-        parts.port  # noqa: B018 - asked for the error it may raise
+        parts.port  # noqa: B018 - read for the error it may raise
     except ValueError:
         raise ValueError("host has a port that is not a number from 0 to 65535") from None
     return host.rstrip("/")

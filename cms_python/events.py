@@ -1,4 +1,4 @@
-"""The two events, checked when they are built. No I/O."""
+"""The two kinds of events, checked when they are built. No I/O."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class EventKind(str, Enum):
 
 
 class WireEvent(NamedTuple):
-    """An event as it is sent.
+    """An event encoded for a request.
 
     Attributes:
         kind: Lead or sale.
-        body: The JSON of the request, UTF-8.
+        body: The request's JSON as UTF-8.
     """
 
     kind: EventKind
@@ -34,10 +34,10 @@ class WireEvent(NamedTuple):
 
 
 class InvalidEventError(ValueError):
-    """An event breaks a rule of the service, and was not built.
+    """Raised instead of building an event whose values break a rule of the service.
 
     Attributes:
-        problems: Each offending field's Python name, and what its value must be.
+        problems: By Python name of each offending field, what its value must be.
     """
 
     def __init__(self, problems: Mapping[str, str]) -> None:
@@ -45,13 +45,13 @@ class InvalidEventError(ValueError):
         super().__init__("; ".join(f"{name} {problem}" for name, problem in self.problems.items()))
 
     def __reduce__(self) -> tuple[type[InvalidEventError], tuple[dict[str, str]]]:
-        # An exception is made anew from its words unless told otherwise, and a pool of processes breaks on that.
+        # By default an exception is unpickled from its message, which would break a pool of processes.
         return type(self), (self.problems,)
 
 
 @dataclass(frozen=True)
 class LeadEvent:
-    """A lead: somebody did something short of paying.
+    """A lead: a customer did something other than pay, such as sign up.
 
     Attributes:
         event_name: What happened, ``signup_started``; 1 to 255 characters.
@@ -62,11 +62,11 @@ class LeadEvent:
         customer_name: Up to 255 characters.
         customer_email: An e-mail address, up to 255 characters.
         customer_avatar: An http or https URL.
-        timestamp: When it happened. A time without a zone is taken as UTC. Left out, the service dates it.
-        mode: ``"deferred"`` on the event that ties a click to a customer for later, else None.
+        timestamp: When it happened. A time without a zone is taken as UTC. The service dates a lead without one.
+        mode: ``"deferred"`` on the lead that ties a click to a customer for later leads, else None.
 
     Raises:
-        InvalidEventError: Values break these rules; all of them are named at once.
+        InvalidEventError: Values break these rules. The error names all of them.
     """
 
     event_name: str
@@ -95,7 +95,7 @@ class LeadEvent:
 
 @dataclass(frozen=True)
 class SaleEvent:
-    """A sale: somebody paid.
+    """A sale: a customer paid.
 
     Attributes:
         click_id: The click that brought them, from the URL parameter ``cms_rf``; 1 to 255 characters.
@@ -108,10 +108,10 @@ class SaleEvent:
         customer_name: Up to 255 characters.
         customer_email: An e-mail address, up to 255 characters.
         customer_avatar: An http or https URL.
-        timestamp: When it happened. A time without a zone is taken as UTC. Left out, the service dates it.
+        timestamp: When it happened. A time without a zone is taken as UTC. The service dates a sale without one.
 
     Raises:
-        InvalidEventError: Values break these rules; all of them are named at once.
+        InvalidEventError: Values break these rules. The error names all of them.
     """
 
     click_id: str
@@ -144,11 +144,11 @@ def check(
 
     Args:
         fields: The event's fields by Python name.
-        required: Those that must be there.
-        values: The values by Python name; None stands for a field left out.
+        required: The Python names of the required fields.
+        values: The values by Python name; None means that a field is left out.
 
     Returns:
-        The request's JSON object as far as the values allow, and the problems by Python name.
+        The request's JSON object without the fields that have problems, and the problems by Python name.
     """
     wire: dict[str, object] = {}
     problems: dict[str, str] = {}
@@ -166,14 +166,14 @@ def check(
 
 
 def encode_wire(wire: Mapping[str, object]) -> bytes:
-    """Write a request's JSON object as it goes over the line: compact UTF-8."""
+    """Encode a request's JSON object as compact UTF-8."""
     return _JSON.encode(wire).encode()
 
 
 def _keep_wire(event: object, wire: dict[str, object], problems: dict[str, str]) -> None:
     if problems:
         raise InvalidEventError(problems)
-    # Checked once, when built; a frozen event cannot drift from its wire form afterwards.
+    # The event is frozen, so its wire form stays valid.
     object.__setattr__(event, "_wire", wire)
 
 

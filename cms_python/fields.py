@@ -1,8 +1,8 @@
-"""The fields of an event: their names here and on the wire, and the rule that each value has to keep.
+"""The fields of an event: their names in Python and on the wire, and the rule for each value.
 
 The rules are those of CutMeShort's API reference and of the package page of ``cms-python-client`` 1.0.0. Each check
-takes a value of any type and returns what goes on the wire, or raises :class:`ValueError` with one line that
-says what the value must be.
+takes a value of any type and returns its wire form, or raises :class:`ValueError` with one line that says what the
+value must be.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_LENGTH = 255
-"""The longest text the service takes, in characters; a URL may be longer."""
+"""The longest text that the service accepts, in characters. URLs may be longer."""
 
 MAX_AMOUNT = 2**53 - 1
-"""The largest amount, in minor units: beyond it a JSON number loses cents in readers that use doubles."""
+"""The largest amount, in minor units. JSON parsers that use doubles would round larger ones."""
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
 _WEB_URL = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
@@ -36,9 +36,9 @@ class Field(NamedTuple):
     """One field of an event.
 
     Attributes:
-        name: Its Python name, ``click_id``.
-        wire: Its name in the request's JSON, ``clickId``.
-        check: Turns a value into what goes on the wire, or raises ValueError saying what it must be.
+        name: Its Python name: ``click_id``.
+        wire: Its name in the request's JSON: ``clickId``.
+        check: Returns a value's wire form, or raises ValueError with what the value must be.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Field(NamedTuple):
 
 
 def _is(value: object, kind: type[T]) -> TypeGuard[T]:
-    # isinstance() would accept mocks and proxies, which JSON writers do not.
+    # isinstance() would accept mocks and proxies, which json cannot encode.
     return issubclass(type(value), kind)
 
 
@@ -55,7 +55,7 @@ def _text_of(shortest: int, longest: int, value: object) -> str:
     if type(value) is not str:
         if not _is(value, str):
             raise ValueError(f"must be a string, not {type(value).__name__}")
-        value = str.__str__(value)  # a plain one, whatever a kind of str makes of its methods
+        value = str.__str__(value)  # a plain str: a subclass may override any method
     if not shortest <= len(value) <= longest:
         raise ValueError(
             f"must be at most {longest} characters, not {len(value)}" if value else "must not be empty"
@@ -80,7 +80,7 @@ def _email(value: object) -> str:
 
 
 def _web_url(value: object) -> str:
-    # The only text without a length limit: signed URLs of pictures may exceed a thousand characters.
+    # The only text without a limit: signed URLs of pictures may be longer than a thousand characters.
     text = _text_of(0, sys.maxsize, value)
     if not _WEB_URL.fullmatch(text) or _CONTROL.search(text):
         raise ValueError("must be an http or https URL")
@@ -104,7 +104,7 @@ def _whole_number(value: object) -> int | None:
     if _is(value, int):
         return int.__int__(value)
     try:
-        # NumPy's and pandas' integers. A mock has an index as well, and does not equal it.
+        # For the integers of NumPy and pandas. A mock has an __index__ as well, but does not equal its result.
         number = operator.index(value)  # type: ignore[arg-type]
         return number if value == number else None
     except Exception:  # may raise anything
@@ -124,26 +124,26 @@ def _timestamp(value: object) -> str:
 
 
 def wire_time(instant: datetime) -> str:
-    """Write an instant as the service documents it: ``2026-04-10T12:34:56.000Z``.
+    """Format a time as the service documents it: ``2026-04-10T12:34:56.000Z``.
 
     Args:
-        instant: Any time. One without a zone is taken as UTC. What is finer than a millisecond is cut off.
+        instant: The time; without a zone, it is taken as UTC. It is truncated to milliseconds.
 
     Returns:
         The time in UTC, with ``Z``: parsers of the service's own SDKs refuse ``+00:00``.
 
     Raises:
-        ValueError: The time lies outside the years 1 to 9999 once it is turned into UTC, or is none.
+        ValueError: The time is outside the years 1 to 9999 in UTC, or is no point in time (pandas' ``NaT``).
     """
     try:
-        # Without an offset from the zone, astimezone() would use the machine's own zone.
+        # astimezone() would take a time without an offset as the machine's local time.
         if instant.utcoffset() is not None:
             instant = instant.astimezone(timezone.utc)
         text = instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
     except OverflowError:
         raise ValueError("must lie within the years 1 to 9999 in UTC") from None
     except Exception as error:
-        # Zones and subclasses of datetime may raise anything.
+        # Subclasses of tzinfo and datetime may raise anything.
         raise ValueError(f"must be a datetime that can be turned into UTC ({type(error).__name__})") from None
     if not _WIRE_TIME.fullmatch(text):
         raise ValueError("must be a point in time")  # pandas' NaT is a datetime, too
@@ -171,7 +171,7 @@ _ABOUT_THE_CUSTOMER = (
 )
 
 LEAD_FIELDS = _by_name(_EVENT_NAME, _CUSTOMER, _CLICK_ID, *_ABOUT_THE_CUSTOMER, Field("mode", "mode", _mode))
-"""A lead's fields by Python name, in the order in which ``track_lead`` takes them."""
+"""The fields of a lead by Python name, in the order of the arguments of ``track_lead``."""
 
 SALE_FIELDS = _by_name(
     _CLICK_ID,
@@ -182,13 +182,13 @@ SALE_FIELDS = _by_name(
     Field("currency", "currency", _currency),
     *_ABOUT_THE_CUSTOMER,
 )
-"""A sale's fields by Python name, in the order in which ``track_sale`` takes them."""
+"""The fields of a sale by Python name, in the order of the arguments of ``track_sale``."""
 
 LEAD_REQUIRED = ("event_name", "customer_external_id")
-"""The fields that every lead has."""
+"""The Python names of a lead's required fields."""
 
 SALE_REQUIRED = ("click_id", "event_name", "customer_external_id", "invoice_id", "amount", "currency")
-"""The fields that every sale has."""
+"""The Python names of a sale's required fields."""
 
 PYTHON_NAMES = {field.wire: field.name for field in (*LEAD_FIELDS.values(), *SALE_FIELDS.values())}
-"""Wire names to Python names, for both kinds."""
+"""The Python name by wire name, for the fields of both kinds."""

@@ -1,4 +1,4 @@
-"""The outcome of an event: read off the service's answer, typed, and turned into the documented dict."""
+"""The outcome of an event: parses the service's answer into a type, and that into the documented dict."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DOCUMENTED_HOSTS = (
     "https://app.cutmeshort.com",
     "https://api.cme.sh",
 )
-"""The host that the 1.0.0 client uses (our default), that of later packages, and that of the API reference."""
+"""The host of the published 1.0.0 client (our default), of later packages, and of the API reference."""
 
 _DEFAULT_MESSAGE = "Event tracked successfully"
 _NOT_RECORDED = (
@@ -28,7 +28,7 @@ _NOT_RECORDED = (
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _WORDS_THAT_SAY_NO = frozenset({"false", "error", "fail", "failed", "failure"})
-_LONGEST_QUOTE = 500  # characters of an answer that is not JSON, which may be anything
+_LONGEST_QUOTE = 500  # characters that are quoted of an answer that is not JSON
 
 _TYPES = {
     400: "bad_request",
@@ -64,26 +64,26 @@ _REASONS = {
 
 
 class Status(str, Enum):
-    """The outcome of an event, as far as its sender can know."""
+    """The outcome of an event, as far as the client can tell."""
 
     ACCEPTED = "accepted"
-    """The service took it."""
+    """The service accepted the event."""
     DUPLICATE = "duplicate"
-    """A sale whose invoice the service has already (409)."""
+    """The service already has a sale with this invoice (409)."""
     REFUSED = "refused"
-    """The service refused this event; sent again, it would be refused again."""
+    """The service refused this event, and would refuse it again."""
     UNAUTHORIZED = "unauthorized"
     """The service does not accept the token (401, 403)."""
     BUSY = "busy"
-    """429 or a 5xx: the service is there, and cannot just now."""
+    """The service cannot process the event now (408, 429, 5xx)."""
     NOT_API = "not_api"
-    """Something answered that is not the API: a web page, a redirect, a 404 without JSON."""
+    """Something other than the API answered: a web page, a redirect, a 404 without JSON."""
     UNSENT = "unsent"
-    """No connection came about: the event surely did not arrive."""
+    """The event was not sent, for instance because no connection could be made. It surely did not arrive."""
     UNANSWERED = "unanswered"
-    """It was sent and no whole answer came: it may have arrived."""
+    """The event was sent and no complete answer came. It may have arrived."""
     INVALID = "invalid"
-    """It breaks a rule, and was not sent."""
+    """The event breaks a rule and was not sent."""
 
 
 class _Success(TypedDict):
@@ -91,10 +91,10 @@ class _Success(TypedDict):
 
 
 class TrackResult(_Success, total=False):
-    """The documented dict.
+    """The dict that ``track_lead`` and ``track_sale`` return, as the package page of 1.0.0 documents it.
 
-    A success has ``message`` and ``data``. An error has ``error``, ``status_code`` (None where no answer came) and
-    ``type``, and where there are any ``details`` and ``retry_after`` (seconds).
+    A success has ``message`` and ``data``. An error has ``error``, ``status_code`` (None if no answer came) and
+    ``type``, and ``details`` and ``retry_after`` (seconds) if the service sent any.
     """
 
     message: str
@@ -111,15 +111,17 @@ class Outcome:
     """The outcome of one event.
 
     Attributes:
-        status: In one word.
-        message: The service's own text where it sent any, else what happened and what to do.
-        type: A constant for programs: the service's ``type``, or ``validation_error``, ``timeout``, ...
-        status_code: The HTTP status; for a 2xx that says no, the body's own; None where nothing answered.
-        data: What a success says.
-        details: What an error says beyond its text, by field where it is about fields.
-        retry_after: Seconds the service asked to wait, or None.
-        attempts: How many requests were made.
-        may_have_arrived: Whether this attempt or an earlier one may have been recorded without our knowing.
+        status: The kind of outcome.
+        message: The service's own text if it sent any, else what happened and what to do.
+        type: A constant for programs: the service's ``type``, or one of ours (``validation_error``, ``timeout``).
+            Empty for a success.
+        status_code: The HTTP status; for a 2xx whose body reports an error, the body's ``statusCode`` if it has
+            one; None if nothing answered.
+        data: The ``data`` of a success, and the other keys of its body in snake_case.
+        details: The details of an error, by the Python name of the field if they are about fields.
+        retry_after: Seconds that the service asked to wait (``Retry-After``), or None.
+        attempts: The number of requests that were made.
+        may_have_arrived: Whether the service may have recorded the event in an attempt that did not confirm it.
     """
 
     status: Status
@@ -134,12 +136,12 @@ class Outcome:
 
     @property
     def success(self) -> bool:
-        """True if the service has the event, and has it from us as far as we know."""
+        """True if the event was accepted, or is the duplicate of an earlier attempt that got no answer."""
         return self.status is Status.ACCEPTED or (self.status is Status.DUPLICATE and self.may_have_arrived)
 
     @property
     def asks_to_wait(self) -> bool:
-        """True if the service itself asked to come back later: with a 429, or with ``Retry-After``."""
+        """True if the service itself said to try again later, with a 429 or ``Retry-After``."""
         return self.status_code == 429 or self.retry_after is not None
 
     def to_dict(self) -> TrackResult:
@@ -163,17 +165,21 @@ class Outcome:
 
 
 def invalid(problems: Mapping[str, str]) -> Outcome:
-    """Return the outcome of an event that breaks rules: the shape of the service's own 422."""
+    """Return the outcome of an event that breaks rules, shaped like the service's own 422.
+
+    Args:
+        problems: By Python name of each offending field, what its value must be.
+    """
     return Outcome(Status.INVALID, "Validation failed", "validation_error", 422, details=problems)
 
 
 def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
-    """Read what became of one attempt.
+    """Return the outcome of one attempt.
 
     Args:
-        kind: What was sent: a 409 means something else to a sale than to a lead.
-        answer: What came back.
-        host: The base URL it was sent to, for messages.
+        kind: The kind of event that was sent: a 409 is a duplicate for a sale, and a refusal for a lead.
+        answer: The answer, or why there is none.
+        host: The base URL of the request, for messages.
     """
     if isinstance(answer, NoAnswer):
         return _of_no_answer(answer, host)
@@ -182,7 +188,7 @@ def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
         return _of_rejected_token(answer, body, host)
     if answer.status == 429 or answer.status >= 500 or answer.status == 408:
         outcome = _of_error(Status.BUSY, answer, body)
-        # A 503 or a 429 is answered before the event is processed; the others may come afterwards.
+        # A 503 or a 429 means that the event was not processed; the others may come after it was.
         return replace(outcome, may_have_arrived=answer.status not in (429, 503))
     if 200 <= answer.status < 300:
         return _of_success(kind, answer, body, host) if body is not None else _of_2xx_without_object(answer, host)
@@ -194,7 +200,7 @@ def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
 
 
 def _is_not_api(answer: Answer) -> bool:
-    """Return whether an error without JSON is not the API's: a page, no such path, an undocumented status."""
+    """Return True if an error without JSON is not the API's: a page, no such path, an undocumented status."""
     return answer.is_web_page or answer.status == 404 or answer.status not in _MEANINGS
 
 
@@ -214,13 +220,13 @@ def _of_2xx_without_object(answer: Answer, host: str) -> Outcome:
         cut_off = NoAnswer(Reason.DROPPED, sent=True, detail="it ended without stating its length")
         return _of_no_answer(cut_off, host)
     if answer.says_json and not _is_json(answer.body):
-        # JSON that was cut short or garbled on the way: the service may have recorded the event.
+        # Truncated or corrupted JSON: the service may have recorded the event.
         return _of_no_answer(NoAnswer(Reason.DROPPED, sent=True, detail="its JSON is broken"), host)
     return _of_other_server(answer, host)
 
 
 def _of_success(kind: EventKind, answer: Answer, body: dict[str, object], host: str) -> Outcome:
-    """Read a 2xx with a JSON object, which may still say no."""
+    """Return the outcome for a 2xx with a JSON object, which may still report an error."""
     if _says_no(body):
         code = body.get("statusCode")
         if isinstance(code, int) and _is_error_code(code):
@@ -286,7 +292,7 @@ def _of_error(status: Status, answer: Answer, body: dict[str, object] | None) ->
 def _of_rejected_token(answer: Answer, body: dict[str, object] | None, host: str) -> Outcome:
     outcome = _of_error(Status.UNAUTHORIZED, answer, body)
     if body is None and answer.is_web_page:
-        # The answer may come from a wrong host and not from the service.
+        # A web page may come from a wrong host instead of the service.
         return replace(outcome, message=f"{outcome.message}. {_other_hosts(host)}")
     return outcome
 
@@ -307,7 +313,8 @@ def _of_other_server(answer: Answer, host: str) -> Outcome:
         f"{host} answered with {what}: this is not the API. {_other_hosts(host)}",
         kind,
         answer.status,
-        # A page comes from another server; what is neither a page nor an answer may come from the API all the same.
+        # A web page comes from another server; anything else may come from the API, which may have recorded the
+        # event.
         may_have_arrived=200 <= answer.status < 300 and not answer.is_web_page,
     )
 
@@ -321,7 +328,8 @@ def _json_object(body: bytes) -> dict[str, object] | None:
     try:
         value = json.loads(body.decode("utf-8-sig"))
         if _HALF_CHARACTER.search(body):
-            # A text cut in UTF-16, as JavaScript counts, may end in half a character, which nobody can write.
+            # JavaScript may cut a text in the middle of a surrogate pair; UTF-8 cannot encode the half that is
+            # left.
             text = json.dumps(value, ensure_ascii=False)
             value = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (ValueError, RecursionError):

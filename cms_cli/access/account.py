@@ -21,7 +21,7 @@ class Account:
             hash of the token. A renewed JWT has the same key. It opens nothing.
         subject: The JWT's ``sub``, or None.
         issuer: The JWT's ``iss``, or None.
-        expires_at: The JWT's ``exp``, in UTC, or None where the token does not say.
+        expires_at: The JWT's ``exp``, in UTC, or None if the token does not say.
     """
 
     key: str
@@ -67,7 +67,7 @@ def shared(account: Account, name: str | None) -> Account | None:
         name: The name that was given to it, or None.
 
     Returns:
-        The account; None where it is not the same everywhere, since it takes a name and has none.
+        The account; None if it is not the same everywhere, since it takes a name and has none.
     """
     if account.key.startswith(_JWT):
         return account
@@ -82,17 +82,17 @@ def owner_in(key: str) -> str | None:
 
 
 def is_profile(key: str) -> bool:
-    """Return whether an account is identified by the profile of its token."""
+    """Return True if an account is identified by the profile of its token."""
     return key.startswith(_PROFILE)
 
 
 def is_token_alone(key: str) -> bool:
-    """Return whether an account is identified by its token only, so that a renewed one looks like another."""
+    """Return True if an account is identified by its token only, so that a renewed one looks like another."""
     return key.startswith(_TOKEN)
 
 
 def is_jwt(token: str) -> bool:
-    """Return whether a token has a JWT's shape: three parts, of which the second is a JSON object."""
+    """Return True if a token has a JWT's shape: three parts, of which the second is a JSON object."""
     return bool(_claims(token))
 
 

@@ -40,7 +40,7 @@ def checked_host(text: object, *, allow_http: bool = False) -> str:
 
 
 def is_this_machine(hostname: str) -> bool:
-    """Return whether a name or address stays on this machine: localhost, 127.0.0.0/8, ::1."""
+    """Return True if a name or address stays on this machine: localhost, 127.0.0.0/8, ::1."""
     if hostname.lower() == "localhost":
         return True
     import ipaddress

@@ -19,7 +19,7 @@ class Reach:
 
     Attributes:
         answers: Whether anything answered.
-        like_api: Whether it answered as an API does (True) or as a web site (False); None where neither is clear.
+        like_api: Whether it answered as an API does (True) or as a web site (False); None if neither is clear.
         detail: In words.
     """
 

@@ -39,7 +39,7 @@ class Target:
         url: The base URL to send to.
         name: What journal and ledger know the host by: its URL, or ``sandbox``, whose port changes.
         settings: The command's settings.
-        token: The bearer token; empty where none was needed and none was at hand.
+        token: The bearer token; empty if none was needed and none was at hand.
         profile: The profile of the config file that the token came from, or None.
         sandbox: Whether it is the sandbox.
     """
@@ -94,7 +94,7 @@ class Target:
 
     @cached_property
     def local_account(self) -> str | None:
-        """The key of the account in the state folder; None where there is no token."""
+        """The key of the account in the state folder; None if there is no token."""
         from cms_cli.access.account import account_of
 
         if self.sandbox:

@@ -57,7 +57,7 @@ class ConfigFile:
         """Return a profile's value of a key.
 
         Returns:
-            The value, checked, and the key's full name (``profiles.shop.host``); None where nothing is said.
+            The value, checked, and the key's full name (``profiles.shop.host``); None if nothing is said.
         """
         section = self.profiles.get(profile, {})
         if key in section:
@@ -70,7 +70,7 @@ class ConfigFile:
         return None
 
     def has_profile(self, name: str) -> bool:
-        """Return whether a profile can be used: it is written in the file, or is the default one."""
+        """Return True if a profile can be used: it is written in the file, or is the default one."""
         return name == DEFAULT_PROFILE or name in self.profiles
 
     def secret(self) -> str:
@@ -82,7 +82,7 @@ class ConfigFile:
         return "password" if any(state_url.passwords_in(url) for url in urls) else ""
 
     def others_can_read(self) -> bool:
-        """Return whether the file's mode lets other users read it. Windows has no such mode."""
+        """Return True if the file's mode lets other users read it. Windows has no such mode."""
         if not self.exists or sys.platform == "win32":
             return False
         return bool(self.path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))

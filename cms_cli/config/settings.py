@@ -149,7 +149,7 @@ class Settings:
 
     @property
     def account(self) -> str | None:
-        """The name of the account in a database, for a token that is no JWT; None where it has none."""
+        """The name of the account in a database, for a token that is no JWT; None if it has none."""
         found = self.get("account").value
         return None if found is None else str(found)
 

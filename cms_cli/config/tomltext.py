@@ -21,7 +21,7 @@ def loads(text: str) -> dict[str, Any]:
 
 
 def line_of(text: str, section: str, key: str, nth: int = 1) -> int:
-    """Find the line of a key, or of a section's head where ``key`` is empty; 0 where it is not found.
+    """Find the line of a key, or of a section's head where ``key`` is empty; 0 if it is not found.
 
     The parser tells no lines. This reads the file's plain forms, which are what people write.
 

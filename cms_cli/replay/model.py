@@ -32,7 +32,7 @@ class ReplayError(Exception):
 
     Attributes:
         message: What is wrong, in one line.
-        hint: What to do about it, in one line; empty where there is nothing to say.
+        hint: What to do about it, in one line; empty if there is nothing to say.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -96,8 +96,8 @@ class Problem(NamedTuple):
         code: A short constant for programs: ``amount_not_a_number``.
         message: For people, with the offending value. That of a value reads on from the name of its column, as in
             ``amount`` + ``"n/a" is not a number``.
-        hint: The way out, in one line; empty where there is nothing to say.
-        column: The header of the column at fault, or None where no single one is.
+        hint: The way out, in one line; empty if there is nothing to say.
+        column: The header of the column at fault, or None if no single one is.
         row: As in :class:`SourceRow`; 0 while nobody has said which.
         line: As in :class:`SourceRow`; 0 while nobody has said which.
     """
@@ -123,7 +123,7 @@ class Problem(NamedTuple):
         """Return the problem of a value as that of its column.
 
         Args:
-            column: The column's header; None where the value is a constant.
+            column: The column's header; None if the value is a constant.
             name: Its name in the message.
         """
         return self._replace(column=column, message=f"{name} {self.message}")
@@ -213,7 +213,7 @@ class PlannedEvent(NamedTuple):
 
     @property
     def timestamp(self) -> str:
-        """The wire form of the event's time, or empty where the service will date it."""
+        """The wire form of the event's time, or empty if the service will date it."""
         return str(self.wire.get("timestamp", ""))
 
 
@@ -227,7 +227,7 @@ class MappedColumn:
 
     Attributes:
         field: The field's Python name.
-        column: The columns as ``--map`` has them; "" where the value is always the constant.
+        column: The columns as ``--map`` has them; "" if the value is always the constant.
         samples: Up to three values, as they stand in the file.
         constant: The value for rows that have none, or None.
     """

@@ -237,7 +237,7 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None]], is_input: Callable
 
 
 def is_source(source: Source) -> Callable[[Path], bool]:
-    """Return whether a file is an open input, however either of them was named."""
+    """Return True if a file is an open input, however either of them was named."""
 
     def is_input(path: Path) -> bool:
         return source.file is not None and os.path.samestat(source.file, path.stat())
@@ -246,7 +246,7 @@ def is_source(source: Source) -> Callable[[Path], bool]:
 
 
 def is_input_of(name: str, sha256: str) -> Callable[[Path], bool]:
-    """Return whether a file is the input of a run, which may have been moved, or have come from stdin.
+    """Return True if a file is the input of a run, which may have been moved, or have come from stdin.
 
     Args:
         name: The input's absolute path, or what it was called.

@@ -50,7 +50,7 @@ class Job:
         watcher: Shown what happens.
         journal: The journal; None in a dry run where there is none.
         scope: The number of host and account; None in a dry run where the journal has none.
-        intake: The input; None where a run goes on without it.
+        intake: The input; None if a run goes on without it.
         dry: Whether nothing may be written but output files.
         begin: When the invocation began, by the monotonic clock.
     """

@@ -18,7 +18,7 @@ class ReplayReport:
     """The result of one invocation.
 
     Attributes:
-        run: The run's name; None where nothing was staged (a dry run, invalid rows).
+        run: The run's name; None if nothing was staged (a dry run, invalid rows).
         file: The input, as it was named.
         counts: By outcome, over all rows of the input; every outcome is there.
         seconds: The duration of this invocation.

@@ -20,7 +20,7 @@ class Request:
         shape: The options that shape the events.
         delivery: The options for sending them.
         host: The name by which the journal knows the host.
-        account: The account's key in the journal; "" where a dry run has no token.
+        account: The account's key in the journal; "" if a dry run has no token.
         state_dir: The folder of the journal.
         token_expires: When the token ends, seconds since the epoch, or None.
         save_mapping: The mapping file that a dry run writes, or None.

@@ -27,7 +27,7 @@ class Watcher(Listener):
         """Called with rows that got their outcome without being sent; see :attr:`every_row`."""
 
     def confirm(self, preview: Preview) -> bool:
-        """Return whether to send."""
+        """Return True if to send."""
         del preview
         return True
 

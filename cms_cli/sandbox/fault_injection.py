@@ -46,7 +46,7 @@ class Injection:
 
     @property
     def kind(self) -> str:
-        """The fault's kind; empty where there is none."""
+        """The fault's kind; empty if there is none."""
         return self.fault.kind if self.fault else ""
 
     @property

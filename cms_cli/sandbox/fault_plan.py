@@ -55,7 +55,7 @@ class Step:
         check_rates(self.faults)
 
     def active(self, seconds: float, number: int) -> bool:
-        """Return whether the step is on."""
+        """Return True if the step is on."""
         return (
             (self.from_seconds is None or seconds >= self.from_seconds)
             and (self.until_seconds is None or seconds < self.until_seconds)
@@ -80,7 +80,7 @@ class Poison:
             raise OptionError(f"{self.fault.kind} alone makes nothing fail")
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Return whether this event is one of them. ``True`` is not ``1`` here."""
+        """Return True if this event is one of them. ``True`` is not ``1`` here."""
         return all(
             name in event and event[name] == value and isinstance(event[name], bool) == isinstance(value, bool)
             for name, value in self.match.items()

@@ -155,7 +155,7 @@ class Fault:
         return KINDS[self.kind].group
 
     def concerns(self, route: str) -> bool:
-        """Return whether it may strike a request of this route (``"lead"`` or ``"sale"``)."""
+        """Return True if it may strike a request of this route (``"lead"`` or ``"sale"``)."""
         return self.route in (None, route)
 
 

@@ -25,7 +25,7 @@ class StoreLookup(Protocol):
         """Return the click that the customer's last deferred set-up stored, if any."""
 
     def has_invoice(self, invoice_id: str) -> bool:
-        """Return whether a sale with this invoice has been recorded."""
+        """Return True if a sale with this invoice has been recorded."""
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Service:
             return self._fail(problem)
 
     def refuse(self, method: str, path: str, status: int, message: str) -> Reply:
-        """Answer what could not be read as a request; method and path are empty where they could not be, either."""
+        """Answer what could not be read as a request; method and path are empty if they could not be, either."""
         try:
             return self._log(self._draft(method, path), error(status, message))
         except Exception as problem:  # as above
@@ -133,7 +133,7 @@ class Service:
         return reply._replace(answer=reply.answer.with_headers(admission.headers()))
 
     def _is_ours(self, host: str) -> bool:
-        """Return whether a ``Host`` header names this machine.
+        """Return True if a ``Host`` header names this machine.
 
         A web page elsewhere could have its own name resolve to 127.0.0.1 (DNS rebinding); its scripts would then be
         in the same origin as this server, read what is in the store and write to it.

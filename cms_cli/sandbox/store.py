@@ -87,7 +87,7 @@ class StoreTransaction:
         return None if row is None else str(row[0])
 
     def has_invoice(self, invoice_id: str) -> bool:
-        """Return whether a sale with this invoice has been recorded."""
+        """Return True if a sale with this invoice has been recorded."""
         query = "SELECT 1 FROM invoices WHERE invoice_id = ?"
         return self._connection.execute(query, (invoice_id,)).fetchone() is not None
 

@@ -156,7 +156,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _can_be_shared(path: Path) -> bool:
-    """Return whether SQLite can create the files by which processes share the store, or needs them.
+    """Return True if SQLite can create the files by which processes share the store, or needs them.
 
     On a read-only disk or in somebody else's folder it cannot. Unless the log holds something, the file alone is
     then complete and can be read as it is.

@@ -25,7 +25,7 @@ class Status:
         account: The token's account; None if there is no token.
         jwt: Whether it has a JWT's shape.
         problem: Why there is no token to use.
-        reach: Whether the host answers; None where it was not asked.
+        reach: Whether the host answers; None if it was not asked.
     """
 
     profile: Setting[str]

@@ -218,7 +218,7 @@ _documents: list[TextIO | None] = []
 
 
 def has_document() -> bool:
-    """Return whether a JSON document is on stdout already; another one would make both unreadable."""
+    """Return True if a JSON document is on stdout already; another one would make both unreadable."""
     return any(stream is sys.stdout for stream in _documents)
 
 
@@ -275,7 +275,7 @@ def _use_encoding(stream: TextIO | None, encoding: str) -> None:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether a stream is a terminal; one that is closed is none."""
+    """Return True if a stream is a terminal; one that is closed is none."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:  # closed

@@ -95,7 +95,7 @@ def _panel_of(param: Any) -> str:
 
 
 def _takes(command: Any, ctx: Any, flag: str) -> bool:
-    """Return whether a command or one of its subcommands has a flag."""
+    """Return True if a command or one of its subcommands has a flag."""
     if any(flag in param.opts for param in command.params):
         return True
     names = command.list_commands(ctx) if isinstance(command, Group) else ()
@@ -286,7 +286,7 @@ class LazyGroup(Group):
         return [(name, entry.purpose) for name, entry in self.entries.items()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the signature is click's
-        """Load a command, or return None where there is no such command."""
+        """Load a command, or return None if there is no such command."""
         entry = self.entries.get(cmd_name)
         if entry is None:
             return None

@@ -78,7 +78,7 @@ class ReplayView(Watcher):
 
     @property
     def rate(self) -> str:
-        """The rate, for people; "" where nothing limits it."""
+        """The rate, for people; "" if nothing limits it."""
         return str(self._delivery.rate) if self._delivery.rate else ""
 
     def when_stoppable(self, then: Callable[[Callable[[Stop], None]], None]) -> None:

@@ -16,7 +16,7 @@ from cms_cli.nearest import nearest
 
 
 def is_usage_error(error: Exception) -> bool:
-    """Return whether an error is Click's, by its attributes: some Typers bundle their own Click."""
+    """Return True if an error is Click's, by its attributes: some Typers bundle their own Click."""
     return hasattr(error, "exit_code") and hasattr(error, "format_message")
 
 

@@ -41,7 +41,7 @@ def note(folder: Path, turns: int) -> None:
 
 
 def noted(folder: Path) -> int:
-    """Return the number of turns that was noted; 0 where none was.
+    """Return the number of turns that was noted; 0 if none was.
 
     Raises:
         OSError: It cannot be read.
@@ -54,6 +54,6 @@ def noted(folder: Path) -> int:
 
 
 def is_behind(db: Database, folder: Path) -> bool:
-    """Return whether the journal lacks turns that were committed."""
+    """Return True if the journal lacks turns that were committed."""
     before = noted(folder)  # read first: another process may commit and note a turn between the two
     return int(db.execute("SELECT committed FROM turns").fetchone()[0]) < before

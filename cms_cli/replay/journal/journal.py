@@ -79,7 +79,7 @@ class Journal(ABC):
 
     @staticmethod
     def open_to_read(folder: Path, url: str | None = None) -> Journal | None:
-        """Open the journal without writing, or return None where there is none yet.
+        """Open the journal without writing, or return None if there is none yet.
 
         Raises:
             JournalError: It cannot be used.

@@ -41,7 +41,7 @@ def order_key(customer: str) -> int:
 def known_sales(db: Database, scope: int, keys: Sequence[bytes]) -> dict[bytes, tuple[int | None, str | None]]:
     """Return amount and currency of those invoices that are in the ledger.
 
-    Both are None where the service only said that it has the invoice (409): with which amount, nobody knows here.
+    Both are None if the service only said that it has the invoice (409): with which amount, nobody knows here.
     """
     return ask_sales(db, scope, keys)()
 

@@ -43,7 +43,7 @@ class Move(NamedTuple):
     complete: bool
 
     def is_to(self, state: str, account: str) -> bool:
-        """Return whether it is a move to this account in this database."""
+        """Return True if it is a move to this account in this database."""
         return (self.state, self.to) == (state, account)
 
     @property
@@ -85,7 +85,7 @@ def check(folder: Path, state: str | None, host: str, local: str, account: str) 
 
     Args:
         folder: The state folder.
-        state: The identity of the database that keeps the state; None where the folder does.
+        state: The identity of the database that keeps the state; None if the folder does.
         host: The host.
         local: The key of the account in the folder.
         account: Its key in the database.

@@ -19,7 +19,7 @@ class PostgresDatabase:
     """A connection. Within a pipeline, statements are sent when a result of one of them is read, or at its end.
 
     Attributes:
-        when_gone: Waits until the database is back, or raises what it is given; None where nobody waits.
+        when_gone: Waits until the database is back, or raises what it is given; None if nobody waits.
     """
 
     def __init__(self, server: Server) -> None:

@@ -28,7 +28,7 @@ class StateAwayError(JournalError):
 
 
 def is_url(text: str) -> bool:
-    """Return whether a text is a URL that PostgreSQL's own programs take."""
+    """Return True if a text is a URL that PostgreSQL's own programs take."""
     return text.startswith(("postgresql://", "postgres://"))
 
 
@@ -153,7 +153,7 @@ def _driver() -> Any:
 
 
 def _is_local(known: Mapping[str, str]) -> bool:
-    """Return whether every host of a connection is this machine."""
+    """Return True if every host of a connection is this machine."""
     named = known.get("hostaddr") or known.get("host") or ""
     return all(_is_this_machine(host) for host in named.split(","))
 

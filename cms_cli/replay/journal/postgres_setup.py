@@ -35,7 +35,7 @@ def script() -> str:
 
 
 def is_made(url: str) -> bool:
-    """Return whether a database has the tables.
+    """Return True if a database has the tables.
 
     Raises:
         JournalError: It cannot be reached, or refuses us.

@@ -298,7 +298,7 @@ def left_in_doubt(journal: Journal, run: Run) -> int:
 
 
 def any_sent(journal: Journal, run: Run) -> bool:
-    """Return whether anything of a run may have arrived. A rejected token or a wrong host received nothing."""
+    """Return True if anything of a run may have arrived. A rejected token or a wrong host received nothing."""
     found = journal.db.execute(
         "SELECT 1 FROM rows WHERE run = ? AND (status = 'unknown'"
         " OR attempts > 0 AND (status <> 'pending' OR sent_at IS NOT NULL)) LIMIT 1",
@@ -308,7 +308,7 @@ def any_sent(journal: Journal, run: Run) -> bool:
 
 
 def has_forgotten(journal: Journal, run: Run) -> bool:
-    """Return whether rows of a run have lost their texts, because it was finished before."""
+    """Return True if rows of a run have lost their texts, because it was finished before."""
     found = journal.db.execute("SELECT 1 FROM rows WHERE run = ? AND place IS NULL LIMIT 1", (run.id,))
     return found.fetchone() is not None
 

@@ -25,7 +25,7 @@ class RowText(NamedTuple):
     """The text of one row.
 
     Attributes:
-        body: The JSON of its request, or "" where there is none.
+        body: The JSON of its request, or "" if there is none.
         cells: Its cells, as a JSON array.
     """
 

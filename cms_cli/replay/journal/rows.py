@@ -74,7 +74,7 @@ class StagedRow(NamedTuple):
     Attributes:
         customer: The hash by which a customer's rows keep their order; None for a row that is no event.
         key: The hash by which the ledger knows the event; None for a row that is no event.
-        code: Why it is not to be sent, for programs, as ``error`` says it for people; None where it is.
+        code: Why it is not to be sent, for programs, as ``error`` says it for people; None if it is.
         look: The hash of what a lead without a time of its own says; None for any other row.
     """
 
@@ -115,7 +115,7 @@ class PendingRow(NamedTuple):
 
 
 class SettledRow(NamedTuple):
-    """A row with its outcome, for reports and files; body and cells are None where they are forgotten."""
+    """A row with its outcome, for reports and files; body and cells are None if they are forgotten."""
 
     row: int
     line: int
@@ -151,7 +151,7 @@ def invoice_in(body: str | None) -> str | None:
 
 
 def is_too_long_ago(row: PendingRow, now: float) -> bool:
-    """Return whether a sale's unanswered attempt is too old to resend it."""
+    """Return True if a sale's unanswered attempt is too old to resend it."""
     # In both directions: a time in the future was noted before a wrong clock was corrected; its age is unknown.
     return row.sent_at is not None and abs(now - row.sent_at) > SAFE_TO_RESEND
 
@@ -163,7 +163,7 @@ def compared(
 
     Args:
         invoice_id: The invoice.
-        before: Amount and currency in the ledger; None where the service only answered 409.
+        before: Amount and currency in the ledger; None if the service only answered 409.
         now: Those of the row.
     """
     if before == now or before[0] is None:

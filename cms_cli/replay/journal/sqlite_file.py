@@ -89,7 +89,7 @@ def refuse_lost(path: Path) -> None:
 
 
 def has_journal(folder: Path) -> bool:
-    """Return whether a state folder has a journal, or has lost one."""
+    """Return True if a state folder has a journal, or has lost one."""
     return any((folder / name).exists() for name in (FILE_NAME, high_water.FILE_NAME))
 
 
@@ -188,7 +188,7 @@ def _use_wal(db: sqlite3.Connection) -> None:
 
 
 def version_of(db: sqlite3.Connection, path: Path) -> int:
-    """Return the version of the file's tables; 0 where there are none yet.
+    """Return the version of the file's tables; 0 if there are none yet.
 
     Raises:
         JournalError: It is of a newer version, or not ours.

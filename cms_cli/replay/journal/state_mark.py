@@ -34,7 +34,7 @@ def initialise(folder: Path) -> bool:
 
 
 def is_initialised(folder: Path) -> bool:
-    """Return whether a folder is marked and still has the journal that it had then."""
+    """Return True if a folder is marked and still has the journal that it had then."""
     return (folder / MARK).exists() and (folder / FILE_NAME).exists()
 
 

@@ -30,7 +30,7 @@ class Blueprint:
         kind: Lead or sale.
         header: The file's column names.
         shape: The flags, with the rules' settings filled in.
-        rules: The preset or mapping file; empty where there is none.
+        rules: The preset or mapping file; empty if there is none.
         sources: By field, what it is read from: the first that is not empty.
         constants: By field, the text for rows that have nothing.
         nothing: By field, the values that stand for nothing.
@@ -58,7 +58,7 @@ class Blueprint:
         return "timestamp" in self.sources or "timestamp" in self.constants
 
     def read(self, field: str, cells: Sequence[str]) -> tuple[str, AnySource | None]:
-        """Return a field's text and its column; the constant, or "", and None where no column has it."""
+        """Return a field's text and its column; the constant, or "", and None if no column has it."""
         for source in self.sources.get(field, ()):
             text = source.read(cells)
             if text and text not in self.nothing.get(field, ()):

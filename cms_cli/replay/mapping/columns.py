@@ -39,7 +39,7 @@ class Source(NamedTuple):
         return self.column + "".join(f"[{key}]" for key in self.keys)
 
     def read(self, cells: Sequence[str]) -> str:
-        """Return the value, without the white space around it; "" where there is none."""
+        """Return the value, without the white space around it; "" if there is none."""
         text = cells[self.place].strip()
         if text[:1] in GUARDS:
             text = cell_texts.bare(text)
@@ -179,7 +179,7 @@ def _split(header: Sequence[str], text: str, separator: str) -> list[str]:
 
 
 def _ends_at(text: str, name: str, separator: str) -> bool:
-    """Return whether a text begins with a name, and not with a longer one."""
+    """Return True if a text begins with a name, and not with a longer one."""
     return text.startswith(name) and text[len(name) :].lstrip()[:1] in ("", "[", "|", separator)
 
 

@@ -35,7 +35,7 @@ class Reader(NamedTuple):
     Attributes:
         zone: The zone of times without one, and of days.
         date_format: As ``--date-format`` has it.
-        decimal: The decimal mark, or "" where each number has to tell.
+        decimal: The decimal mark, or "" if each number has to tell.
     """
 
     zone: tzinfo
@@ -52,7 +52,7 @@ class Equality(NamedTuple):
     text: str
 
     def holds(self, cells: Sequence[str]) -> bool:
-        """Return whether a row meets the condition."""
+        """Return True if a row meets the condition."""
         return (self.source.read(cells) in self.values) is not self.negated
 
 
@@ -66,7 +66,7 @@ class Comparison(NamedTuple):
     text: str
 
     def holds(self, cells: Sequence[str]) -> bool | Problem:
-        """Return whether a row meets the condition, or the problem that prevents an answer."""
+        """Return True if a row meets the condition, or the problem that prevents an answer."""
         text = self.source.read(cells)
         if not text:
             return False

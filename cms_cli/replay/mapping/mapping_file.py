@@ -55,7 +55,7 @@ def checked(table: Mapping[str, Any], name: str, text: str, within: str = "") ->
         table: Its content.
         name: The file's name in messages.
         text: The whole file, to find lines in.
-        within: The table's own name in the file: ``mappings.shop``; "" where it is the file.
+        within: The table's own name in the file: ``mappings.shop``; "" if it is the file.
 
     Raises:
         InputError: It is not what a mapping holds.

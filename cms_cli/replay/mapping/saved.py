@@ -21,7 +21,7 @@ def write(path: Path, blueprint: Blueprint, *, decimal: str, encoding: str, deli
     Args:
         path: The path to write to.
         blueprint: The resolved mapping.
-        decimal: The decimal mark of amounts of major units; "" where none are read.
+        decimal: The decimal mark of amounts of major units; "" if none are read.
         encoding: The input's encoding.
         delimiter: The delimiter of its cells; "" in JSON Lines.
 

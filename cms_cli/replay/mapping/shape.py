@@ -21,7 +21,7 @@ class Shape:
         constants: Pairs of a field's Python name and the text used where a row has none.
         where: ``COLUMN=VALUE`` and ``COLUMN!=VALUE`` conditions, as written.
         skip_unattributed: Whether rows without a click id are left out rather than wrong.
-        amount_unit: ``minor``, ``major``, or "" where nothing says.
+        amount_unit: ``minor``, ``major``, or "" if nothing says.
         decimal: The decimal mark of amounts, ``.`` or ``,``, or "" to find it.
         timezone: The IANA zone of times without one, or "" for UTC.
         date_format: The strptime formats of dates that have to be told, in the order in which they are tried.

@@ -177,7 +177,7 @@ def likely_column(field: str, header: Sequence[str]) -> str:
 
 
 def looks_like_values(kind: EventKind, header: Sequence[str]) -> bool:
-    """Return whether a header seems to be the first row of a file that has none."""
+    """Return True if a header seems to be the first row of a file that has none."""
     own = {folded(text) for field in fields_of(kind).values() for text in field[:2]}
     names = [name.strip() for name in header if name.strip()]
     if any(folded(name) in own for name in names):

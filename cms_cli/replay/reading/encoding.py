@@ -182,7 +182,7 @@ def _codec_name(asked: str) -> str:
 
 
 def _agrees(name: str, marked: str) -> bool:
-    """Return whether a codec is the one that the mark names; utf-16 and utf-32 leave the byte order to the mark."""
+    """Return True if a codec is the one that the mark names; utf-16 and utf-32 leave the byte order to the mark."""
     return marked in (name, f"{name}-le", f"{name}-be") or (name, marked) == ("utf-8-sig", "utf-8")
 
 

@@ -170,7 +170,7 @@ def _one_a_line(rows: str) -> str:
 
 
 def _rows_within(pairs: list[tuple[str, str]]) -> str:
-    """Return the key under which the only object of a file holds its rows; "" where it is a row itself."""
+    """Return the key under which the only object of a file holds its rows; "" if it is a row itself."""
     lists = [key for key, cell in pairs if key in _ROWS and re.match(r"\[\s*\{", cell)]
     beside = {key for key, _ in pairs} - set(lists)
     return lists[0] if len(lists) == 1 and beside <= _BESIDE_ROWS else ""

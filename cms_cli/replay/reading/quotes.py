@@ -18,7 +18,7 @@ class StrayQuote(NamedTuple):
 
     Attributes:
         line: The line that it opens a cell on.
-        end: The line on which that cell closes in the middle of text, or 0 where it never closes.
+        end: The line on which that cell closes in the middle of text, or 0 if it never closes.
     """
 
     line: int
@@ -67,7 +67,7 @@ def find_stray_quote(lines: Iterable[str], first: int, delimiter: str, *, skip_s
 
 
 def ends_unquoted(line: str, delimiter: str, *, skip_spaces: bool) -> bool:
-    """Return whether a line that csv refuses is a row of its own, so that the next line begins the next row.
+    """Return True if a line that csv refuses is a row of its own, so that the next line begins the next row.
 
     It is when its quotes come in pairs, and when no cell is open at its end for a reader that takes text after a
     closing quote as more of the cell.

@@ -231,7 +231,7 @@ class _DelimitedTable:
         )
 
     def _is_header(self, cells: list[str]) -> bool:
-        """Return whether a row repeats the header, also behind a byte order mark if the file began with one."""
+        """Return True if a row repeats the header, also behind a byte order mark if the file began with one."""
         if cells[0].startswith(_BOM):
             # To csv, a quote behind the mark is text.
             text = self.delimiter.join(cells)[1:]

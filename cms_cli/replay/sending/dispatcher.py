@@ -185,7 +185,7 @@ class Dispatcher:
         self._ahead = min(_MOST_AHEAD, self._ahead * 2) if found_nothing_to_send else 1
 
     def _may_send(self, now: float) -> bool:
-        """Return whether a row may be sent as far as everything but the rate window is concerned."""
+        """Return True if a row may be sent as far as everything but the rate window is concerned."""
         return not self._is_stopped and now >= self._health.paused_until and self._look_for_rows(now)
 
     def _look_for_rows(self, now: float) -> bool:

@@ -55,7 +55,7 @@ class FollowUps:
             del self._unknown[row.customer]
 
     def holds(self, row: PendingRow) -> bool:
-        """Return whether a row has to stay pending."""
+        """Return True if a row has to stay pending."""
         if row.customer not in self._unknown or "clickId" in json.loads(row.body):
             return False
         self.held[row.customer] = self._unknown[row.customer]

@@ -15,7 +15,7 @@ class Ended:
 
     Attributes:
         stop: Why, where rows may be left.
-        reason: The same for people; "" where nothing stopped it.
+        reason: The same for people; "" if nothing stopped it.
     """
 
     stop: Stop = Stop.NONE
@@ -28,7 +28,7 @@ class Progress(NamedTuple):
     Attributes:
         settled: Rows that got their outcome in this invocation.
         waiting: The reason for waiting, for people; "" while requests go out.
-        until: When that ends, by time.monotonic(), which nobody sets; 0 where it is not known.
+        until: When that ends, by time.monotonic(), which nobody sets; 0 if it is not known.
     """
 
     settled: int

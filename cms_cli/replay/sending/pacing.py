@@ -80,7 +80,7 @@ class Opening(NamedTuple):
 
     Attributes:
         free: Requests that may leave now.
-        look_at: Before this time there is no sense in looking again; 0 where that is not known.
+        look_at: Before this time there is no sense in looking again; 0 if that is not known.
         opens: When others may leave, should no other answer come before; 0 likewise.
     """
 

@@ -21,7 +21,7 @@ class Stop(str, Enum):
     INTERRUPTED = "interrupted"
 
     def outweighs(self, other: Stop) -> bool:
-        """Return whether this reason counts if both hold."""
+        """Return True if this reason counts if both hold."""
         order = list(Stop)
         return order.index(self) > order.index(other)
 

@@ -71,5 +71,5 @@ class Stopping:
             self.end(Stop.UNREACHABLE, why)
 
     def is_out_of_time(self, now: float) -> bool:
-        """Return whether requests in flight are no longer waited for."""
+        """Return True if requests in flight are no longer waited for."""
         return self.stop in BY_SIGNAL and (self.hurry or now >= self.leave_by)

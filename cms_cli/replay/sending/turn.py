@@ -44,7 +44,7 @@ class Answer(NamedTuple):
         row: The row, this attempt included.
         status: The row's outcome, or None while it stays pending.
         outcome: The outcome of the attempt.
-        slot: The request's slot in the rate window, or None where it has none.
+        slot: The request's slot in the rate window, or None if it has none.
         at: When the answer came, in the clock's seconds.
     """
 

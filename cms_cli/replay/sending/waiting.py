@@ -19,7 +19,7 @@ class Wait(NamedTuple):
 
     Attributes:
         reason: In words; "" while requests go out.
-        until: When that ends, in the clock's seconds; 0 where it is not known.
+        until: When that ends, in the clock's seconds; 0 if it is not known.
         paced: Whether it is the rate limit.
     """
 

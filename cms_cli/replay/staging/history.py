@@ -21,7 +21,7 @@ class History:
     """A lookup of sent events by their keys, and of leads without a time by their fields."""
 
     def __init__(self, journal: Journal | None, scope: int | None, kind: EventKind) -> None:
-        """Prepare the lookup; it is empty where the journal or the scope is None."""
+        """Prepare the lookup; it is empty if the journal or the scope is None."""
         self._journal = journal
         self._scope = scope
         self._kind = kind

@@ -46,7 +46,7 @@ def value_in(cell: str, key: str) -> str:
     last one that is not empty counts, as the last click does.
 
     Returns:
-        The value, numbers exactly as they were written; "" where there is none.
+        The value, numbers exactly as they were written; "" if there is none.
     """
     pairs = _json(cell)
     if pairs is not None:

@@ -61,5 +61,5 @@ class WholeFloats:
 
 
 def is_whole_float(text: str) -> bool:
-    """Return whether an id is a whole number that a program wrote with a decimal: ``1001.0`` for 1001."""
+    """Return True if an id is a whole number that a program wrote with a decimal: ``1001.0`` for 1001."""
     return text.endswith("0") and bool(_WHOLE.fullmatch(text))

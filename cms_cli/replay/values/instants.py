@@ -37,7 +37,7 @@ class Reading(NamedTuple):
     Attributes:
         local: The time that the clock showed.
         offset: Its offset from UTC, or None if that was not written.
-        abbreviation: Its zone's short name, as in ``PST``; "" where there is none or an offset says more.
+        abbreviation: Its zone's short name, as in ``PST``; "" if there is none or an offset says more.
         day: Whether a day alone was written.
     """
 

@@ -169,7 +169,7 @@ class AmountColumn:
 
         Args:
             text: The cell.
-            line: The line it is on, for the message; 0 where that is not known.
+            line: The line it is on, for the message; 0 if that is not known.
             currency: The row's; one without decimals has no decimal mark to tell.
         """
         # A mark before two last digits can be nothing but the decimal one, so a second such value adds nothing.

@@ -79,7 +79,7 @@ def taken_apart(text: str) -> Number | None:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a number in any form, with a currency or without."""
+    """Return True if a text is a number in any form, with a currency or without."""
     number = taken_apart(text)
     return number is not None and not number.odd
 
@@ -133,7 +133,7 @@ def split_without_decimals(digits: str, decimal: str = "") -> tuple[str, str] | 
 
 
 def _ungrouped(digits: str, separators: str) -> str | None:
-    """Return digits without the one separator that groups them; None where they are not grouped by one of these."""
+    """Return digits without the one separator that groups them; None if they are not grouped by one of these."""
     if digits.isdigit():
         return digits
     for separator in separators:
@@ -144,7 +144,7 @@ def _ungrouped(digits: str, separators: str) -> str | None:
 
 
 def _well_grouped(groups: list[str], separator: str) -> bool:
-    """Return whether digits are in threes; or, with commas, in twos before a last three, as in India."""
+    """Return True if digits are in threes; or, with commas, in twos before a last three, as in India."""
     if not all(group.isdigit() for group in groups) or groups[0].startswith("0") or len(groups[-1]) != 3:
         return False
     between = {len(group) for group in groups[1:-1]}

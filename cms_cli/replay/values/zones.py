@@ -40,7 +40,7 @@ def zone_for_header(header: str, default: tzinfo) -> tzinfo:
 
 
 def names_other_zone(header: str) -> bool:
-    """Return whether a column's header seems to name a zone, ``(CET)`` or ``(UTC+2)``, which is ignored."""
+    """Return True if a column's header seems to name a zone, ``(CET)`` or ``(UTC+2)``, which is ignored."""
     return bool(_OTHER_ZONE.search(header))
 
 
