@@ -1,4 +1,4 @@
-"""Errors that end a command with a message and an exit code, for the one except ladder in app.py."""
+"""The error that ends a command with a message and an exit code; app.py turns it into both."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from cms_cli.exit_codes import ExitCode
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked.
+    """Ends a command with a message and an exit code.
 
     Attributes:
-        message: What is wrong, for people; one line, or several where several things are wrong.
-        hint: What to do about it, one line; empty if there is nothing to say.
-        code: The exit code.
+        message: What is wrong, for people: one line for each problem.
+        hint: What to do about it, in one line; "" for no hint.
+        code: The exit code; USAGE by default.
     """
 
     code = ExitCode.USAGE

@@ -1,4 +1,4 @@
-"""The exit codes, and the pure mapping from outcomes to one of them."""
+"""The exit codes, and the pure mapping from an outcome to its exit code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cms_python import EventKind, Outcome, Status
 
 
 class ExitCode(IntEnum):
-    """The codes that the program ends with. Part of the contract with users."""
+    """The program's exit codes, which are part of its contract with users."""
 
     OK = 0
     REFUSED = 1
@@ -53,13 +53,13 @@ PRECEDENCE = (
 
 
 def first_of(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return the code that counts where several hold; OK where none does."""
+    """Return the code with the highest precedence; OK if there is none."""
     held = set(codes)
     return next((code for code in PRECEDENCE if code in held), ExitCode.OK)
 
 
 def of_event(kind: EventKind, outcome: Outcome) -> ExitCode:
-    """Return the exit code for a single event."""
+    """Return the exit code for the outcome of a single event."""
     if outcome.status in (Status.ACCEPTED, Status.DUPLICATE):
         return ExitCode.OK
     if outcome.status is Status.INVALID:

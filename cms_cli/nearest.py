@@ -1,24 +1,28 @@
-"""Finds what a mistyped word was meant to be: a command, flag, key, field, column, preset, profile or time zone."""
+"""Suggests the names that a mistyped word may mean: commands, flags, keys, fields, columns, presets, zones."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-_MOST = 3  # if more names are equally close, none is suggested
-_ALIKE = 0.66  # ratio of common letters from which a word counts as mistyped: mpa, map
-_HAS_ITS_WORDS = 0.9  # --email, --customer-email; woo, woocommerce
-_IS_PART_OF_IT = 0.75  # --output-format, --output
-_AS_GOOD = 0.05  # names within this distance of the best one are suggested too
-_LEAST_LETTERS = 3  # of a beginning
+_MOST = 3  # if more names than this are about equally likely, none is suggested
+_ALIKE = 0.66  # the least likeness of a suggestion; for a typo it is difflib's ratio: mpa, map
+_HAS_ITS_WORDS = 0.9  # the likeness of a name with all words of the typed one, or its beginning: woo, woocommerce
+_IS_PART_OF_IT = 0.75  # the likeness of a name whose words are all among the typed ones: --output-format, --output
+_AS_GOOD = 0.05  # names are suggested if their likeness is within this distance of the best
+_LEAST_LETTERS = 3  # the shortest beginning of a name that counts
 _BETWEEN_WORDS = re.compile(r"[-_/.\s]+")
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """Return the names that a word was probably meant to be, the likeliest first; none if nothing is likely.
+    """Return the names that a mistyped word probably means, the likeliest first; none if nothing is likely.
 
-    Letter case and what stands between words are ignored. A name counts that has nearly the same letters, and one
-    that has all of the word's own words, begins with it, or is a part of it.
+    Letter case and separators (``-``, ``_``, ``/``, ``.``, blanks) are ignored. A name is likely if it has nearly
+    the same letters, contains all words of ``word``, begins with it, or consists of some of its words.
+
+    Args:
+        word: The word as it was typed.
+        known: The names to choose from.
     """
     wanted = _words(word)
     scored = [(_likeness(wanted, _words(name)), name) for name in known]

@@ -1,12 +1,12 @@
-"""A pytest fixture for applications that track with cms_python: the sandbox.
+"""A pytest fixture that runs the sandbox, for tests of applications that use cms_python.
 
     def test_an_order_is_tracked(cms_sandbox):
         shop = Shop(CMSClient(cms_sandbox.token, cms_sandbox.url))
         shop.order("book", customer="user_42", click="clk_1")
         assert [sale.amount for sale in cms_sandbox.sales()] == [1999]
 
-pytest loads this module wherever the distribution is installed, so it imports nothing else until a test uses the
-fixture.
+pytest loads this module in every project that has the distribution installed, so the sandbox is imported only when
+a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MARK = "cms_sandbox(**options): how the sandbox of the fixture cms_sandbox beha
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker ``cms_sandbox``."""
     config.addinivalue_line("markers", _MARK)
 
 
@@ -44,9 +44,9 @@ def cms_sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
         pytest.fail('the marker cms_sandbox takes options by name: cms_sandbox(faults="sale.5xx")', pytrace=False)
     options = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
     with pytest.MonkeyPatch.context() as environment, SandboxServer(**options) as server:
-        # A proxy in the environment could not reach this machine's own address.
+        # A proxy could not reach an address of this machine.
         for name, other in (("no_proxy", "NO_PROXY"), ("NO_PROXY", "no_proxy")):
-            # Libraries read only one of the two if both are set, so each needs what the other says.
+            # Libraries read only one of the two variables, so each needs the value of the other.
             known = os.environ.get(name) or os.environ.get(other)
             if known != "*":
                 environment.setenv(name, ",".join(filter(None, (known, "127.0.0.1"))))

@@ -1,1 +1,1 @@
-"""Access to the service: the token, its account, the host, and whether the host answers."""
+"""Access to the service: tokens, accounts, hosts, and the check that a host answers."""

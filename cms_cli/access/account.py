@@ -1,4 +1,4 @@
-"""The account that a token claims to be for. Pure, and nothing is verified."""
+"""The account that a token claims to be for. Pure; signatures are not verified."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from hashlib import sha256
 
-# The prefix of a key tells how the account was identified.
+# The prefix of an account's key says how the account was identified.
 _JWT, _PROFILE, _TOKEN, _NAME = "jwt ", "profile ", "token ", "account "
 
 
@@ -17,11 +17,11 @@ class Account:
     """An account at the service.
 
     Attributes:
-        key: Its identity in journal and ledger: the JWT's issuer and subject, else the profile, else a
-            hash of the token. A renewed JWT has the same key. It opens nothing.
+        key: Its identity in journal and ledger, which is not secret: the JWT's issuer and subject, else the
+            profile, else a hash of the token. A renewed JWT has the same key.
         subject: The JWT's ``sub``, or None.
         issuer: The JWT's ``iss``, or None.
-        expires_at: The JWT's ``exp``, in UTC, or None if the token does not say.
+        expires_at: The JWT's ``exp`` in UTC, or None if it has none.
     """
 
     key: str
@@ -30,10 +30,10 @@ class Account:
     expires_at: datetime | None = None
 
     def expired(self, now: datetime) -> bool:
-        """True if the token says of itself that it has expired.
+        """Return True if the token has expired, going by its ``exp``.
 
         Args:
-            now: An aware time.
+            now: The time, with a zone.
         """
         return self.expires_at is not None and self.expires_at <= now
 
@@ -57,17 +57,17 @@ def account_of(token: str, profile: str | None) -> Account:
 
 
 def shared(account: Account, name: str | None) -> Account | None:
-    """Return the account as every machine knows it.
+    """Return the account with the key that it has in shared state, which is the same on every machine.
 
-    A JWT says itself whose it is. A profile is a name on one machine only, and a token may be renewed on one before
-    it is on another.
+    A JWT's key is. A profile's name is not, and neither is a token's hash, since machines may renew it at different
+    times; such an account needs a name.
 
     Args:
-        account: As its token tells it.
-        name: The name that was given to it, or None.
+        account: The account of a token.
+        name: The name that the settings give to the account, or None.
 
     Returns:
-        The account; None if it is not the same everywhere, since it takes a name and has none.
+        The account, or None if it needs a name and has none.
     """
     if account.key.startswith(_JWT):
         return account
@@ -75,7 +75,7 @@ def shared(account: Account, name: str | None) -> Account | None:
 
 
 def owner_in(key: str) -> str | None:
-    """Return the owner in an account's key: the name given to it or its JWT's ``sub``; None if unknown."""
+    """Return the owner that an account's key contains, a name or a JWT's ``sub``, or None if it has neither."""
     if key.startswith(_NAME):
         return key[len(_NAME) :]
     return str(json.loads(key[len(_JWT) :])[1]) if key.startswith(_JWT) else None
@@ -87,7 +87,7 @@ def is_profile(key: str) -> bool:
 
 
 def is_token_alone(key: str) -> bool:
-    """Return True if an account is identified by its token only, so that a renewed one looks like another."""
+    """Return True if an account is identified by its token only, so that a renewed token is another account."""
     return key.startswith(_TOKEN)
 
 
@@ -109,7 +109,7 @@ def _claims(token: str) -> dict[str, object]:
 
 def _text(claim: object) -> str | None:
     if isinstance(claim, int) and not isinstance(claim, bool):
-        return str(claim)  # the standard says text, and issuers with numbered users say 42
+        return str(claim)  # RFC 7519 requires a string, but some issuers use numbers
     return claim if isinstance(claim, str) and claim else None
 
 

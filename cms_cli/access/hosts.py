@@ -1,4 +1,4 @@
-"""The hosts that a token may be sent to."""
+"""Checks the hosts that a token may be sent to."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def checked_host(text: object, *, allow_http: bool = False) -> str:
 
     Args:
         text: The URL.
-        allow_http: Whether plain http to another machine is wanted.
+        allow_http: Whether plain http to another machine is allowed.
 
     Returns:
-        The URL with scheme and host in lower case and without a slash at its end: one host, one spelling.
+        The URL in the one spelling that identifies a host: scheme and host in lower case, no slash at the end.
 
     Raises:
-        ValueError: It cannot be used. The message reads on from the name of the setting, and does not quote what
-            may hold a password.
+        ValueError: The URL cannot be used. The message continues the name of the setting, and does not quote parts
+            that may contain a password.
     """
     if not isinstance(text, str):
         raise ValueError(f"must be a URL such as {DEFAULT_HOST}")
@@ -62,7 +62,7 @@ def keep_off_proxies(url: str) -> None:
 def _split(text: str) -> SplitResult:
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018 - asked for the error it may raise
+        parts.port  # noqa: B018 - read for the error it may raise
     except ValueError:
         raise ValueError(f"must be an https URL such as {DEFAULT_HOST}") from None
     return parts

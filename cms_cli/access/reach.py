@@ -1,4 +1,4 @@
-"""Asks whether a host answers, and like an API. Sends neither the token nor an event."""
+"""Checks if a host answers, and as an API does. Sends neither the token nor an event."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LONGEST = 64 * 1024
 
 @dataclass(frozen=True)
 class Reach:
-    """The result of asking a host.
+    """The result of checking a host.
 
     Attributes:
         answers: Whether anything answered.
-        like_api: Whether it answered as an API does (True) or as a web site (False); None if neither is clear.
-        detail: In words.
+        like_api: True if it answered as an API does, False if as a web site, None if neither is clear.
+        detail: The result in words.
     """
 
     answers: bool
@@ -29,11 +29,11 @@ class Reach:
 
 
 def ask(host: str, timeout: float) -> Reach:
-    """Ask a host for the page of its lead route, which takes no such requests.
+    """Send a GET to a host's lead route, which accepts only POST, and interpret the answer.
 
     Args:
         host: The base URL.
-        timeout: Seconds to wait for a connection and for the answer's beginning.
+        timeout: Seconds to wait for the connection, and again for the beginning of the answer.
     """
     import requests
 
@@ -56,19 +56,19 @@ def ask(host: str, timeout: float) -> Reach:
         return Reach(False, None, f"no answer within {timeout:g} s")
     except requests.RequestException as error:
         return Reach(False, None, _reason(error))
-    except OSError:  # a CA bundle that is not there
+    except OSError:  # a missing CA bundle
         return Reach(
             False, None, "the connection's settings cannot be used: check the proxy and CA bundle variables"
         )
 
 
 def _no_login(request: PreparedRequest) -> PreparedRequest:
-    # Without it, requests would look for a password in ~/.netrc.
+    # Without an auth callable, requests would read ~/.netrc for a password.
     return request
 
 
 def _beginning(answer: Response) -> bytes:
-    """Return the first bytes of a body; b"" if it breaks off, since the host has answered all the same."""
+    """Return the first bytes of a body, or b"" if the connection breaks off; the host has answered by then."""
     from urllib3.exceptions import HTTPError
 
     try:

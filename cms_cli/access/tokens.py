@@ -1,4 +1,4 @@
-"""The sources of tokens."""
+"""Gets tokens from their sources: files, commands, variables and the config file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import subprocess
 
 COMMAND_SECONDS = 60.0
-"""The time limit of a ``token_command``: somebody may have to type a passphrase or touch a key."""
+"""The time limit of a ``token_command``, which may ask for a passphrase or the touch of a key."""
 
-_LONGEST = 64 * 1024  # bytes; no header takes more, and /dev/zero must not fill the memory
+_LONGEST = 64 * 1024  # bytes; no server accepts longer headers, and /dev/zero must not fill the memory
 
 _VARIABLE = "CMS_BEARER_TOKEN"
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019"
@@ -32,19 +32,19 @@ HOW_TO_GET_ONE = (
 
 
 class TokenError(CommandError):
-    """There is no token, or none that can be used."""
+    """Raised if there is no token, or none that can be used."""
 
     code = ExitCode.AUTH
 
 
 @dataclass(frozen=True)
 class Token:
-    """A token that can be sent.
+    """A token, ready to be sent.
 
     Attributes:
         value: The token itself.
         origin: Its origin.
-        profile: The profile of the config file that it belongs to, or None.
+        profile: The profile that it belongs to, or None if it is not from the config file.
     """
 
     value: str = field(repr=False)
@@ -54,13 +54,13 @@ class Token:
 
 @dataclass(frozen=True)
 class TokenSource:
-    """A place that may hold a token.
+    """A source of a token.
 
     Attributes:
-        origin: Which.
-        fetch: Gets the text. May run a command or read a file; raises TokenError.
-        profile: The profile of the config file that it belongs to, or None.
-        at_hand: Whether getting it neither runs a command nor reads stdin.
+        origin: The origin of the token.
+        fetch: Returns the text with the token. May run a command or read a file, and raise TokenError.
+        profile: The profile that the token belongs to, or None if it is not from the config file.
+        at_hand: Whether ``fetch`` neither runs a command nor reads stdin.
     """
 
     origin: Origin
@@ -69,24 +69,24 @@ class TokenSource:
     at_hand: bool = True
 
     def token(self) -> Token:
-        """Get the token.
+        """Fetch and check the token.
 
         Raises:
-            TokenError: It cannot be fetched, or what was fetched is no token.
+            TokenError: It cannot be fetched, or is no token.
         """
         return Token(checked(self.fetch(), str(self.origin)), self.origin, self.profile)
 
 
 def checked(text: str, where: str, hint: str = "") -> str:
-    """Return the token in a text, without the spaces and line breaks around it.
+    """Return the token in a text, without the white space around it.
 
     Args:
-        text: The text, which no message quotes.
-        where: Its origin, for messages.
-        hint: The hint if the text is empty.
+        text: The text. No message quotes it.
+        where: The origin of the text, for messages.
+        hint: The hint for a text that is empty; by default, how to get a token.
 
     Raises:
-        TokenError: There is none in it, or no HTTP header could carry it.
+        TokenError: The text is empty, or cannot be sent in an HTTP header as a token.
     """
     token = text.strip()
     if not token:
@@ -112,10 +112,10 @@ def checked(text: str, where: str, hint: str = "") -> str:
 
 
 def from_file(name: str) -> str:
-    """Read a token file; ``-`` is stdin.
+    """Return the text of a token file; ``-`` is stdin.
 
     Raises:
-        TokenError: It cannot be read.
+        TokenError: The file cannot be read.
     """
     try:
         if name == "-":
@@ -129,15 +129,15 @@ def from_file(name: str) -> str:
 
 
 def from_command(command: str | list[str], where: str) -> str:
-    """Run a command that prints a token.
+    """Run a command that prints a token, and return its output.
 
     Args:
-        command: Text for the shell, or a list of words that no shell sees.
-        where: The command's name in messages: its key in the config file.
+        command: A string for the shell, or a list of words to run without a shell.
+        where: The command's key in the config file, for messages.
 
     Raises:
-        TokenError: It failed, said nothing, or took longer than a minute. What it wrote to stderr is shown, what it
-            wrote to stdout never.
+        TokenError: The command failed, printed nothing or several lines, or took longer than ``COMMAND_SECONDS``.
+            The message quotes its stderr, never its stdout.
     """
     import subprocess
 
@@ -146,7 +146,7 @@ def from_command(command: str | list[str], where: str) -> str:
         process = subprocess.Popen(  # noqa: S603 - a line of the user's own config file
             command,
             shell=isinstance(command, str),
-            stdin=subprocess.DEVNULL,  # a replay may be reading its file from stdin
+            stdin=subprocess.DEVNULL,  # stdin may be the file of a replay
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
@@ -176,24 +176,24 @@ def from_command(command: str | list[str], where: str) -> str:
 
 
 def _outputs_of(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """Read what a command prints, until it ends or has printed more than a token can be.
+    """Return a command's stdout and stderr, once it ends or has printed more than the longest token.
 
     Raises:
-        subprocess.TimeoutExpired: It takes longer than a minute.
+        subprocess.TimeoutExpired: It takes longer than ``COMMAND_SECONDS``.
     """
     import threading
 
     def read(stream: IO[bytes], at: int) -> None:
         with stream:
             read_of[at] = stream.read(_LONGEST + 1)
-            while at and stream.read(_LONGEST):  # a log of any length is read and dropped
+            while at and stream.read(_LONGEST):  # drop the rest of stderr, so that the command is not blocked
                 pass
 
     assert process.stdout is not None
     assert process.stderr is not None
     read_of = [b"", b""]
     streams = enumerate((process.stdout, process.stderr))
-    # Daemon threads: processes that the command has started may keep its outputs open for ever.
+    # Daemon threads, since a child of the command may keep its outputs open forever.
     readers = [threading.Thread(target=read, args=(stream, at), daemon=True) for at, stream in streams]
     deadline = time.monotonic() + COMMAND_SECONDS
     for reader in readers:
@@ -206,7 +206,6 @@ def _outputs_of(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
 
 
 def _decoded(data: bytes) -> str:
-    # PowerShell writes a byte order mark, and before version 6 its `>` writes UTF-16. What is not text at all fails
-    # the check for a header's characters.
+    # PowerShell's `>` writes a byte order mark, and before version 6 UTF-16. checked() refuses what is not text.
     utf_16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     return data.decode("utf-16" if utf_16 else "utf-8-sig", "replace")

@@ -1,1 +1,1 @@
-"""Settings: what can be set, where each comes from, and the config file."""
+"""Settings: their keys, their origins and the config file."""

@@ -1,4 +1,4 @@
-"""Changes to the config file, as edits of its document that keep everything else."""
+"""Edits of the config file's TOML document, which keep comments and everything else as it is."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from cms_cli.errors import CommandError
 
 
 def locate(name: str, profile: str | None) -> tuple[str, str]:
-    """Split a key's name.
+    """Split a key's full name into profile and key.
 
     Args:
-        name: ``host``, or ``profiles.shop.host``.
-        profile: The profile that ``--profile`` names, or None for the keys on top.
+        name: The name, as in ``host`` or ``profiles.shop.host``.
+        profile: The profile that ``--profile`` names, or None.
 
     Returns:
-        The profile, "" for the keys on top, and the key.
+        The profile, "" for a top-level key, and the key.
 
     Raises:
         CommandError: There is no such key.
@@ -40,7 +40,7 @@ def locate(name: str, profile: str | None) -> tuple[str, str]:
 
 
 def put(document: Any, section: str, key: str, value: object) -> None:
-    """Set a key on top (``section`` empty) or in a profile, which is made where it is missing."""
+    """Set a top-level key (``section`` is "") or a key of a profile, which is created if it is missing."""
     import tomlkit
 
     if not section:
@@ -48,7 +48,7 @@ def put(document: Any, section: str, key: str, value: object) -> None:
         return
     profiles = document.get("profiles")
     if profiles is None:
-        # The head [profiles] is left out: [profiles.NAME] alone says it.
+        # No [profiles] header is written: [profiles.NAME] implies it.
         profiles = document["profiles"] = tomlkit.table(is_super_table=True)
     if section not in profiles:
         profiles[section] = tomlkit.table()
@@ -56,7 +56,7 @@ def put(document: Any, section: str, key: str, value: object) -> None:
 
 
 def take(document: Any, section: str, key: str) -> bool:
-    """Remove a key and return whether it was there. A profile stays, even an empty one."""
+    """Remove a key; return True if it was there. A profile stays, even if it is then empty."""
     table = document if not section else document.get("profiles", {}).get(section, {})
     if key not in table:
         return False
@@ -65,7 +65,7 @@ def take(document: Any, section: str, key: str) -> bool:
 
 
 def home_of_token(document: Any, profile: str) -> str:
-    """Return the section of a profile's token: on top for the default profile, unless that is written out."""
+    """Return the section for a profile's token: "" (top level) for the default profile, unless it has a table."""
     if profile == DEFAULT_PROFILE and DEFAULT_PROFILE not in document.get("profiles", {}):
         return ""
     return profile

@@ -1,19 +1,20 @@
-"""The config file: TOML, keys on top and in ``[profiles.NAME]``, checked as a whole before any value is used.
+"""The config file: TOML with top-level keys and ``[profiles.NAME]``, checked as a whole before any value is used.
 
 ::
 
     profile = "shop"                    # the profile to use when none is named
-    output = "json"                     # on top: for every profile that does not say otherwise
+    output = "json"                     # top level: for every profile without an output of its own
 
     [profiles.shop]
     token_command = "pass show cms"
     host = "https://api.cme.sh"
 
-    [mappings.shop.map]                 # for --mapping shop; the form is that of a mapping file
+    [mappings.shop.map]                 # for --mapping shop; the same tables as in a mapping file
     invoice_id = "Order"
 
-A token on top belongs to the profile ``default``, and to no other: a profile is an account of its own, and events
-must not go to another one because its token is missing. ``[profiles.default]`` may be written out, and wins.
+A top-level token belongs to the profile ``default`` only. Each profile is an account of its own, and if its token
+is missing, events must not go to another account. Keys in ``[profiles.default]`` take precedence over top-level
+ones.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ _TABLES = ("profiles", "mappings")
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A config file, read and checked.
+    """A config file that was read and checked.
 
     Attributes:
-        path: Its path, whether or not it exists.
-        exists: Whether it is there.
-        top: The keys on top.
-        profiles: The keys of each profile.
-        mappings: The mappings for ``--mapping NAME``; checked when one is used.
+        path: The path, even if there is no file.
+        exists: Whether there is a file.
+        top: The top-level keys.
+        profiles: The keys of each profile, by its name.
+        mappings: The mappings for ``--mapping NAME``, by name. They are checked only when they are used.
     """
 
     path: Path
@@ -54,10 +55,14 @@ class ConfigFile:
     mappings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     def value(self, key: str, profile: str) -> tuple[Any, str] | None:
-        """Return a profile's value of a key.
+        """Return the value that a key has for a profile.
+
+        Args:
+            key: The key, as in ``host``.
+            profile: The profile's name.
 
         Returns:
-            The value, checked, and the key's full name (``profiles.shop.host``); None if nothing is said.
+            The checked value and the key's full name (``profiles.shop.host``); None if the file does not set it.
         """
         section = self.profiles.get(profile, {})
         if key in section:
@@ -70,7 +75,7 @@ class ConfigFile:
         return None
 
     def has_profile(self, name: str) -> bool:
-        """Return True if a profile can be used: it is written in the file, or is the default one."""
+        """Return True if a profile can be used: it is in the file, or is the default one."""
         return name == DEFAULT_PROFILE or name in self.profiles
 
     def secret(self) -> str:
@@ -89,16 +94,16 @@ class ConfigFile:
 
 
 def read(path: Path, *, named: bool = True) -> ConfigFile:
-    """Read and check a config file; one that is missing is empty.
+    """Read and check a config file.
 
     Args:
-        path: The file.
-        named: Whether somebody named it. The default place may lie in a home that is no folder (`HOME=/dev/null`),
-            or that this user may not enter: there is no file then.
+        path: The file. If it is missing, the result is an empty ``ConfigFile``.
+        named: Whether the user named the file. The default path counts as missing if this user may not enter its
+            folder, as may be the case in a container.
 
     Raises:
-        CommandError: It cannot be read, is not TOML, or has a key or value that is not allowed; file, line and key
-            are named.
+        CommandError: The file cannot be read, is not TOML, or has an unknown key or a bad value. The message names
+            file, line and key.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -126,7 +131,7 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
 
 
 def _problems(table: Mapping[str, Any], text: str) -> list[tuple[str, str]]:
-    """Return everything that is wrong with a file: where (``, line 3``), and what."""
+    """Return the problems of a file, each as its place (``, line 3``) and its message."""
     found = _section_problems({k: v for k, v in table.items() if k not in _TABLES}, "", text)
     for name, section in _tables(table.get("mappings", {})):
         if not isinstance(section, dict):
@@ -166,7 +171,7 @@ def _section_problems(section: Mapping[str, Any], name: str, text: str) -> list[
 
 
 def meant(key: str, in_profile: bool) -> str:
-    """Return ``; did you mean host?`` for a key that is nearly one of ours, else the list of ours."""
+    """Return ``; did you mean host?`` if a known key is similar, else ``; there are`` and all known keys."""
     return _meant(key, [name for name, each in KEYS.items() if each.in_profiles or not in_profile])
 
 
@@ -180,7 +185,7 @@ def _tables(value: object) -> list[tuple[str, object]]:
 
 
 def _line(text: str, section: str, key: str) -> str:
-    """Return ``, line 3`` for a key, or for a section's head where ``key`` is empty; "" if it is not found."""
+    """Return ``, line 3`` for a key, or for a section's header if ``key`` is ""; "" if it is not found."""
     number = tomltext.line_of(text, section, key)
     return f", line {number}" if number else ""
 
@@ -188,7 +193,7 @@ def _line(text: str, section: str, key: str) -> str:
 def default_path() -> Path:
     """Return the default path of the config file, in the platform's config directory."""
     if sys.platform == "linux" and not os.environ.keys() & {"XDG_CONFIG_HOME", "ANDROID_DATA"}:
-        # The same path as platformdirs', without the 5 ms that loading it takes; a test compares the two.
+        # The path that platformdirs returns, without the 5 ms of importing it; a test compares the two.
         return Path("~/.config/cms/config.toml").expanduser()
     import platformdirs
 
@@ -196,17 +201,17 @@ def default_path() -> Path:
 
 
 def change(path: Path, edit: Callable[[Any], None]) -> None:
-    """Change a config file, and keep what else is in it, comments included.
+    """Change a config file, keeping comments and everything else in it.
 
-    The new file takes the old one's place in one step, readable by its owner only. Where the path is a link, what
-    it points to is replaced.
+    The file is replaced atomically by one that only its owner can read. If the path is a symbolic link, its target
+    is replaced.
 
     Args:
-        path: The file; it and its folder are made where they are missing.
-        edit: Changes the file's document, a :class:`tomlkit.TOMLDocument`.
+        path: The file; it and its folder are created if they are missing.
+        edit: Changes the document that it is passed, a :class:`tomlkit.TOMLDocument`.
 
     Raises:
-        CommandError: The file is not TOML, no file, or cannot be written.
+        CommandError: The file is not TOML, is not a regular file, or cannot be written.
     """
     try:
         _change(Path(os.path.realpath(path)), edit)
@@ -239,7 +244,7 @@ def _change(path: Path, edit: Callable[[Any], None]) -> None:
 def _replace(path: Path, text: str) -> None:
     import tempfile
 
-    # mkstemp makes it with mode 0600, in the same folder, so that the last step is one rename.
+    # mkstemp creates the file with mode 0600; in the same folder, it can replace the old file by a rename.
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:

@@ -15,11 +15,11 @@ from cms_python import DEFAULT_HOST
 DEFAULT_PROFILE = "default"
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""A profile's name, and which names of a file are offered to a shell: none of them needs quoting."""
+"""The form of a profile's name, which no shell needs to quote. Completions offer only names of this form."""
 
 
 class Output(str, Enum):
-    """Formats of a result."""
+    """The formats of a result."""
 
     table = "table"
     json = "json"
@@ -35,14 +35,14 @@ class Key:
 
     Attributes:
         help: Its purpose in one sentence, for help pages and lists.
-        check: Returns the value to use for a value of the config file or for text; raises ValueError with a message
-            that continues the name of the setting.
-        flag: Its flag; empty if it has none.
+        check: Takes a value of the config file, a flag or a variable; returns it converted, or raises ValueError
+            with a message that continues the name of the setting: "must be true or false".
+        flag: Its flag; "" if it has none.
         metavar: The name of the flag's value on help pages.
-        variable: Its environment variable; empty if it has none.
-        default: Its default; None if there is none, or if it depends on the machine.
-        in_profiles: Whether a profile of the config file may have it.
-        in_replay: Its default in a replay, if that is another one.
+        variable: Its environment variable; "" if it has none.
+        default: Its default; None if it has none, or if the default depends on the machine.
+        in_profiles: Whether it can be set in a profile.
+        in_replay: Its default in a replay, if that differs.
     """
 
     help: str
@@ -70,7 +70,7 @@ def _text(value: object) -> object:
 
 
 def _host(value: object) -> object:
-    # Whether plain http is allowed depends on the command; everything else is checked here.
+    # Plain http is checked later: --allow-http may allow it.
     return checked_host(value, allow_http=True)
 
 
@@ -85,7 +85,7 @@ def _seconds(value: object) -> object:
         seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else 0.0
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < 1e7:  # also refuses nan, and more than a socket can wait
+    if not 0 < seconds < 1e7:  # this is also false for nan; a socket cannot wait for longer
         raise ValueError("must be a number of seconds above 0")
     return int(seconds) if seconds == int(seconds) else seconds
 
@@ -161,9 +161,9 @@ KEYS: Mapping[str, Key] = {
         default=False,
     ),
 }
-"""Every key of the config file, in the order in which `cms config list` shows them."""
+"""The settings by key, in the order of `cms config list`."""
 
 TOKEN_KEYS = ("token", "token_command")
 
 CONFIG_FLAG, CONFIG_VARIABLE = "--config", "CMS_CONFIG"
-"""The flag and variable that name another config file."""
+"""The flag and the variable that name another config file."""

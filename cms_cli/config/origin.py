@@ -1,4 +1,4 @@
-"""The origins of settings."""
+"""The origin of a setting: a flag, a variable, the config file or the default."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class OriginKind(str, Enum):
-    """The kinds of places, the strongest first."""
+    """The kinds of origins, in order of precedence."""
 
     FLAG = "flag"
     ENV = "env"
@@ -23,10 +23,10 @@ class Origin:
     """The origin of a value.
 
     Attributes:
-        kind: The kind of place.
+        kind: Its kind.
         name: The flag (``--host``), the variable (``CMS_HOST``) or the key in the config file
-            (``profiles.shop.host``); empty for a default.
-        path: The config file's path, where it came from there.
+            (``profiles.shop.host``); "" for a default.
+        path: The config file's path, if the value comes from there, else "".
     """
 
     kind: OriginKind
@@ -39,14 +39,14 @@ class Origin:
         return self.name or self.kind.value
 
     def to_dict(self) -> dict[str, str]:
-        """For JSON: ``kind``, with ``name`` and ``path`` where there are any."""
+        """Return ``kind``, and ``name`` and ``path`` if they are not empty, for JSON."""
         known = {"kind": self.kind.value, "name": self.name, "path": self.path}
         return {key: value for key, value in known.items() if value}
 
 
 @dataclass(frozen=True)
 class Setting(Generic[T]):
-    """A value and where it came from."""
+    """A value and its origin."""
 
     value: T
     origin: Origin

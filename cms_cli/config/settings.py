@@ -1,4 +1,4 @@
-"""Settings: flag > environment > config file > default, each value with its origin."""
+"""The settings of a command, each with its origin: flag, else variable, else config file, else default."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from cms_cli.nearest import nearest
 
 @dataclass(frozen=True)
 class Flags:
-    """The common flags as they were given; None and False are those that were not.
+    """The values of the common flags; None and False are those that were not given.
 
-    A command has some of them, and builds this in its own function.
+    Each command fills in the flags that it has.
     """
 
     config: str | None = None
@@ -44,7 +44,10 @@ class Flags:
     no_color: bool = False
 
     def given(self, key: str) -> object:
-        """Return what a flag says for a setting, or None; ``--json`` is ``--output json``.
+        """Return the value that a flag has for a setting, or None.
+
+        Args:
+            key: The setting's key; for ``output``, ``--json`` counts as ``--output json``.
 
         Raises:
             CommandError: ``--json`` and ``--output`` contradict each other.
@@ -61,17 +64,17 @@ class Settings:
 
     Args:
         flags: The common flags.
-        environment: The environment's variables; an empty one counts as not set.
-        creating: Whether the command makes what is missing: a config file, a profile.
+        environment: The environment variables, by default those of the process. An empty one counts as not set.
+        creating: Whether the command creates a missing config file or profile, so that neither is an error.
 
     Attributes:
-        flags: The common flags, as given.
-        config_path: The path of the config file, whether or not it exists.
+        flags: The common flags.
+        config_path: The path of the config file, even if there is no file.
         config: The config file.
-        profile: The profile that holds.
+        profile: The name of the profile in use.
 
     Raises:
-        CommandError: The config file cannot be used, or there is no such profile.
+        CommandError: A flag has a bad value, the config file cannot be used, or there is no such profile.
     """
 
     def __init__(
@@ -87,16 +90,16 @@ class Settings:
         self.profile: Setting[str] = self._find("profile", None)
         for key in KEYS:
             if flags.given(key) is not None:
-                self.get(key)  # a flag with a bad value is refused before anything is done
+                self.get(key)  # refuse a bad value before anything is done
         if not creating:
             self._check_profile()
 
     @property
     def warnings(self) -> list[str]:
-        """Problems that do not keep the command from working."""
+        """Problems that are worth a warning and do not stop the command."""
         secret = self.config.secret()
         if secret and self.config.others_can_read():
-            import shlex  # macOS keeps it under "Application Support"
+            import shlex  # the path may have a blank: "Application Support" on macOS
 
             path = self.config.path
             fix = f"chmod 600 {shlex.quote(str(path))}"
@@ -108,7 +111,7 @@ class Settings:
         """The API's base URL.
 
         Raises:
-            CommandError: It cannot be used, or is plain http to another machine without ``--allow-http``.
+            CommandError: The host cannot be used, or is plain http to another machine without ``--allow-http``.
         """
         found = self.get("host")
         try:
@@ -123,7 +126,7 @@ class Settings:
 
     @property
     def timezone(self) -> str:
-        """The IANA name of the zone of times without one."""
+        """The IANA name of the time zone for times without an offset."""
         return str(self.get("timezone").value)
 
     @property
@@ -132,24 +135,28 @@ class Settings:
         return float(self.get("timeout").value)
 
     def max_wait(self, default: float) -> float:
-        """Seconds to wait before giving up: in all for one event, without any row settling for a replay."""
+        """Return the seconds to wait before giving up: in all for an event, between settled rows for a replay.
+
+        Args:
+            default: The seconds if nothing sets them; events and replays differ.
+        """
         found = self.get("max_wait")
         return default if found.origin.kind is OriginKind.DEFAULT else float(found.value)
 
     @property
     def state_dir(self) -> Path:
-        """The folder of journal, ledger and sandbox; not made yet."""
+        """The folder of journal, ledger and sandbox, which may not exist yet."""
         return expanded(self.get("state_dir").value)
 
     @property
     def state_url(self) -> str | None:
-        """The database that keeps the state instead of the folder, or None; a password may be in it."""
+        """The URL of the database for shared state, or None to use the state folder. It may contain a password."""
         found = self.get("state_url").value
         return None if found is None else str(found)
 
     @property
     def account(self) -> str | None:
-        """The name of the account in a database, for a token that is no JWT; None if it has none."""
+        """The name of the account in shared state, for a token that is not a JWT, or None."""
         found = self.get("account").value
         return None if found is None else str(found)
 
@@ -160,23 +167,23 @@ class Settings:
 
     @property
     def profile_has_own_state(self) -> bool:
-        """True if the profile decides where the state is, and not only which token is used."""
+        """True if the profile sets ``state_dir`` or ``state_url``, so that other profiles have another state."""
         origins = {key: self.get(key).origin for key in ("state_dir", "state_url")}
         return any(origin.kind is OriginKind.FILE and origin.name != key for key, origin in origins.items())
 
     def get(self, key: str) -> Setting[Any]:
-        """Return any setting but the token; its value is None if nothing says it and there is no default.
+        """Return a setting other than the token. Its value is None if it is not set and has no default.
 
         Args:
-            key: A key of the config file.
+            key: Its key in the config file.
 
         Raises:
-            CommandError: The flag or variable that wins has a value that is not allowed.
+            CommandError: The flag or variable that sets it has a bad value.
         """
         return self.profile if key == "profile" else self._find(key, self.profile.value)
 
     def token_sources(self) -> list[TokenSource]:
-        """List every place that has a token for this command, the one that wins first. Nothing is fetched."""
+        """Return the sources of tokens for this command, in order of precedence. No token is fetched."""
         sources = []
         if self.flags.token_file is not None:
             file = self.flags.token_file
@@ -191,10 +198,10 @@ class Settings:
         return [*sources, *in_environment, *in_file]
 
     def token(self) -> Token:
-        """Fetch the token that wins.
+        """Fetch the token of the source with the highest precedence.
 
         Raises:
-            TokenError: There is none, or it cannot be fetched.
+            TokenError: There is no token, or it cannot be fetched.
         """
         for source in self.token_sources():
             return source.token()
@@ -202,7 +209,7 @@ class Settings:
         raise TokenError(f"there is no token{where}", tokens.HOW_TO_GET_ONE)
 
     def token_at_hand(self) -> Token | None:
-        """Return the token that wins, or None if a command has to be run or stdin be read for it."""
+        """Return the token to use, or None if there is none or getting it would run a command or read stdin."""
         for source in self.token_sources():
             try:
                 return source.token() if source.at_hand else None
@@ -257,17 +264,21 @@ class Settings:
 
 
 def default_state_dir() -> str:
-    """Return the default state folder, in the platform's directory for state."""
+    """Return the default state folder, in the platform's directory for such files."""
     import platformdirs
 
     return platformdirs.user_state_dir("cms", appauthor=False)
 
 
 def config_path(flags: Flags, environment: Mapping[str, str] | None = None) -> Setting[Path]:
-    """Find the config file's place, whether or not there is a file.
+    """Return the path of the config file, even if there is no file.
+
+    Args:
+        flags: The common flags, of which ``--config`` counts.
+        environment: The environment variables, by default those of the process.
 
     Raises:
-        CommandError: ``--config`` names none: an unset variable in a script must not mean another account.
+        CommandError: ``--config`` is empty. If a script's variable is unset, no other account must be used.
     """
     if flags.config is not None and not flags.config.strip():
         raise CommandError(f"{CONFIG_FLAG} must name a file")

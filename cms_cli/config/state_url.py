@@ -1,4 +1,4 @@
-"""The URL of the database that keeps the state of many machines, and the password that may be in it."""
+"""The URL of the database for shared state, and the passwords in it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _HIDDEN = "***"
 
 
 def checked(value: object) -> str:
-    """Return a URL as libpq takes it.
+    """Return the value if it is the URL of a PostgreSQL database, without blanks around it.
 
     Raises:
-        ValueError: It is none. The message does not repeat it, since a password may be in it.
+        ValueError: It is no such URL. The message does not quote it, since it may contain a password.
     """
     text = value.strip() if isinstance(value, str) else ""
     try:
@@ -25,10 +25,10 @@ def checked(value: object) -> str:
 
 
 def passwords_in(url: str) -> list[str]:
-    """Return the password of a URL, as written there and decoded; an empty result if there is none."""
+    """Return the passwords in a URL, each as written, decoded and encoded, so that every form can be masked."""
     parts = urlsplit(url)
     written = [text for name, text in parse_qsl(parts.query) if name == "password"]
-    # Not parts.password: a port that is a list, as for several hosts, is no reason to show the rest.
+    # parts.password is not used: it fails on URLs with several hosts and ports, which libpq accepts.
     user, found, _ = parts.netloc.rpartition("@")
     if found and ":" in user:
         written.append(user.partition(":")[2])
@@ -36,7 +36,7 @@ def passwords_in(url: str) -> list[str]:
 
 
 def without_password(url: str) -> str:
-    """Return a URL to show."""
+    """Return a URL with ``***`` for its passwords, to be shown."""
     parts = urlsplit(url)
     user, found, host = parts.netloc.rpartition("@")
     if found and ":" in user:

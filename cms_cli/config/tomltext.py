@@ -1,4 +1,4 @@
-"""TOML, and the line numbers of its keys."""
+"""Parses TOML, and finds the line numbers of its keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def loads(text: str) -> dict[str, Any]:
     """Parse TOML.
 
     Raises:
-        ValueError: It is none; the message says where.
+        ValueError: The text is not TOML; the message says on which line.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -21,15 +21,18 @@ def loads(text: str) -> dict[str, Any]:
 
 
 def line_of(text: str, section: str, key: str, nth: int = 1) -> int:
-    """Find the line of a key, or of a section's head where ``key`` is empty; 0 if it is not found.
+    """Find the line of a key or of a section's header.
 
-    The parser tells no lines. This reads the file's plain forms, which are what people write.
+    tomllib reports no lines. This finds keys in the forms that people usually write, not in every form of TOML.
 
     Args:
         text: The file.
-        section: The section's name, ``map``; "" for the top.
-        key: A key in it.
-        nth: The index of the section among those of this name: ``[[skip]]``.
+        section: The section's name, as in ``map``; "" for the top level.
+        key: A key in the section, or "" for the section's header.
+        nth: Which of several sections of this name (``[[skip]]``), counted from 1.
+
+    Returns:
+        The line number, from 1; 0 if it is not found.
     """
     section, full = _bare(section), _bare(f"{section}.{key}".lstrip("."))
     here, heads = "", 0
