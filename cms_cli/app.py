@@ -1,7 +1,7 @@
 """The program: its commands, and the one place where errors become messages and exit codes."""
 
-# No `from __future__ import annotations` here and in commands: on Python 3.9 Typer reads none of what stands in
-# Annotated where annotations are text.
+# No `from __future__ import annotations` here and in commands: on Python 3.9, Typer ignores the content of
+# Annotated if annotations are strings.
 import os
 import sys
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _FOR_REAL = (
 )
 _MORE = "More: cms COMMAND --help; cms help exit-codes, environment or files; cms -V"
 
-# Commands of similar tools, and near misses of ours.
+# What users of similar tools may type, and the command of ours that they want.
 _MEANT = {
     "login": "cms auth login",
     "logout": "cms auth logout",
@@ -51,8 +51,8 @@ _MEANT = {
 
 class _Cms(LazyGroup):
     entries = {  # noqa: RUF012 - never changed
-        "lead": Entry("cms_cli.commands.lead", "Track a lead: a sign-up, a trial."),
-        "sale": Entry("cms_cli.commands.sale", "Track a sale: somebody paid."),
+        "lead": Entry("cms_cli.commands.lead", "Track a lead, such as a sign-up or a trial."),
+        "sale": Entry("cms_cli.commands.sale", "Track a sale: a customer paid."),
         "runs": Entry("cms_cli.commands.runs", "Look at earlier replays, resume one, forget old ones."),
         "auth": Entry("cms_cli.commands.auth", "Store a token, remove it, or see which one is used."),
         "config": Entry("cms_cli.commands.config", "See and change settings."),
@@ -63,7 +63,7 @@ class _Cms(LazyGroup):
     }
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the first page, which `cms` alone shows as well; it fits a terminal of 24 lines."""
+        """Write the page of `cms --help`, and of `cms` alone; it fits a terminal of 24 lines."""
         write_wrapped(formatter, "cms tracks leads and sales with CutMeShort, one or a file of them.")
         write_heading(formatter, "Try it without an account, and with nothing leaving this machine")
         for line in _TRY:
@@ -140,10 +140,10 @@ def _root(
 
 
 def command() -> Any:
-    """Return the command of the program.
+    """Return the program's root command.
 
-    Typer's own two flags of completion go, which it needs to be asked for to serve the shells at all: ours install
-    the scripts that are shipped.
+    It has our completion flags, which use the scripts that the package ships, and not the two of Typer. Typer has
+    to add those all the same, or it would not answer the shells' requests for completions.
     """
     built = typer.main.get_command(app)
     built.params = [param for param in built.params if param.name not in ("install_completion", "show_completion")]
@@ -154,16 +154,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the program.
 
     Args:
-        argv: The arguments, without the program's name; those of the process when left out.
+        argv: The arguments, without the program's name; by default, those of the process.
 
     Returns:
-        The exit code. Nothing is raised.
+        The exit code. Errors become messages and exit codes; none is raised.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     console = Console(no_color="--no-color" in arguments)
     stdout = sys.stdout
     if "_CMS_COMPLETE" in os.environ:
-        # Typer would load rich to remove markup that our help texts do not have: 80 ms at each TAB.
+        # Typer would load rich to strip markup, which our help texts do not have: 80 ms for each TAB.
         sys.modules["rich"] = None  # type: ignore[assignment]
         shells.join_words()
     try:
@@ -172,7 +172,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return _fail(console, arguments, error.code, error.message, error.hint)
     except typer.Abort:
         if console.draws_on_stderr:
-            write(sys.stderr, "\n")  # end the question's line, or the shell's prompt would follow it
+            write(sys.stderr, "\n")  # end the line of the question, so that the shell's prompt begins a new one
         return _fail(console, arguments, ExitCode.INTERRUPTED, failure.INTERRUPTED)
     except KeyboardInterrupt:
         return _fail(console, arguments, ExitCode.INTERRUPTED, failure.INTERRUPTED)
@@ -184,7 +184,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
         if isinstance(error.__cause__, KeyboardInterrupt):
-            # Pythons before 3.12 wrap what is raised while a class is made, as it is where a module is loaded.
+            # Before Python 3.12, what is raised while a class is created (such as during an import) arrives
+            # wrapped.
             return _fail(console, arguments, ExitCode.INTERRUPTED, failure.INTERRUPTED)
         if is_usage_error(error):
             return _fail(console, arguments, ExitCode.USAGE, *explain(error, arguments))

@@ -1,1 +1,1 @@
-"""One file a command: parse, call, render."""
+"""The commands, one module each: they parse flags, call the code that does the work, and render the result."""

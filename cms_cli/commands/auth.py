@@ -1,4 +1,4 @@
-"""``cms auth``: keep a token, drop it, see which one is used."""
+"""``cms auth``: store a token, remove it, or see which one is used."""
 
 import sys
 from dataclasses import replace
@@ -82,7 +82,7 @@ def login(
     configfile.change(path, edit)
     now = datetime.now(timezone.utc)
     render.kept(console, name, str(path), account_of(token, name), is_jwt(token), now)
-    later = Settings(replace(settings.flags, token_file=None), creating=True)  # which was read, and is kept now
+    later = Settings(replace(settings.flags, token_file=None), creating=True)  # its token is in the config file now
     winner = later.token_sources()[0].origin
     if not winner.name.endswith("token"):
         console.warn(f"{winner} is also set, and takes precedence")
@@ -95,7 +95,7 @@ def _read_token(console: Console, token_file: Any) -> str:
         import getpass
 
         try:
-            # With stderr in a file the terminal itself is asked: read from stdin, the token would be seen there.
+            # If stderr is redirected, getpass must open the terminal; otherwise it would read stdin with echo on.
             typed = getpass.getpass("Token (not shown): ", stream=sys.stderr if console.asks else None)
         except (KeyboardInterrupt, EOFError):
             raise typer.Abort from None

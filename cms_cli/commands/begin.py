@@ -1,4 +1,4 @@
-"""The beginning of every command: a console to write to, and settings."""
+"""The first step of every command: reads the settings and makes the console."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from cms_cli.terminal.text import hide
 
 
 class Session(NamedTuple):
-    """A command's surroundings."""
+    """The console and settings of a command."""
 
     console: Console
     settings: Settings
 
 
 def begin(flags: Flags, *, creating: bool = False) -> Session:
-    """Read a command's common flags.
+    """Read the settings, make the console, and show the warnings about the settings.
 
     Args:
-        flags: As they were given.
-        creating: Whether the command makes what is missing: a config file, a profile.
+        flags: The common flags.
+        creating: Whether the command creates a missing config file or profile, so that neither is an error.
 
     Raises:
         CommandError: A flag, a variable or the config file cannot be used.
@@ -40,11 +40,11 @@ def begin(flags: Flags, *, creating: bool = False) -> Session:
 
 
 def console_of(flags: Flags, *, own_state: bool = False) -> Console:
-    """Make the console that a command's flags ask for.
+    """Make the console for a command's flags.
 
     Args:
-        flags: As they were given.
-        own_state: Whether the profile has a state folder of its own: then commands to copy need ``--profile``.
+        flags: The common flags.
+        own_state: Whether the profile has state of its own, so that every suggested command needs ``--profile``.
     """
     place = {"--config": flags.config, "--state-dir": flags.state_dir}
     account = {"--token-file": flags.token_file}
@@ -67,10 +67,10 @@ def _as_given(flags: Mapping[str, str | None]) -> str:
 
 
 def fetch_token(console: Console, settings: Settings) -> Token:
-    """Fetch the token; if that may take time (a command, a file that is a pipe), show what it waits for.
+    """Fetch the token. While that takes time (a command, a pipe), show what the command is waiting for.
 
     Raises:
-        TokenError: There is none, or it cannot be fetched.
+        TokenError: There is no token, or it cannot be fetched.
     """
     first = next(iter(settings.token_sources()), None)
     if first is None or (first.at_hand and settings.flags.token_file is None):

@@ -1,6 +1,6 @@
-"""Values that the shell offers at TAB. Nothing here may fail or take long.
+"""Completes the values of flags and arguments. Nothing here may fail or take long.
 
-Only checked names are offered, never text from a file: zsh evaluates it.
+Only names of a safe form are offered, never arbitrary text from a file, since zsh evaluates it.
 """
 
 from pathlib import Path
@@ -12,18 +12,18 @@ from cms_cli.config import file as configfile
 from cms_cli.config.keys import DEFAULT_PROFILE, KEYS, PLAIN_NAME
 
 _IMPATIENT = "connect_timeout=2"
-"""What a database gets at most; of several values in a URL the last one counts."""
+"""The timeout for a database, in seconds. It is appended to the URL, where the last of several values counts."""
 
 
 def profiles(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Offer the profiles of the config file, also of one that ``--config`` names."""
+    """Offer the profiles of the config file, or of the one that ``--config`` names."""
     config = _config(ctx)
     names = [DEFAULT_PROFILE, *config.profiles] if config else []
     return [name for name in names if name.startswith(incomplete)]
 
 
 def mappings(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Offer the mappings of the config file; where none begins so, the shell offers files."""
+    """Offer the mappings of the config file; if none matches, the shell offers files."""
     config = _config(ctx)
     names = [name for name in config.mappings if PLAIN_NAME.fullmatch(name)] if config else []
     return [name for name in names if name.startswith(incomplete)]
@@ -40,7 +40,7 @@ def _config(ctx: typer.Context) -> Optional[configfile.ConfigFile]:
 
 
 def currencies(incomplete: str) -> list[str]:
-    """Offer the currencies of ISO 4217, in the case that was begun with; both are taken."""
+    """Offer the currencies of ISO 4217, in the letter case of what was typed."""
     from cms_cli.replay.values.currencies import EXPONENTS
 
     codes = [code.lower() for code in EXPONENTS] if incomplete.islower() else EXPONENTS
@@ -48,7 +48,7 @@ def currencies(incomplete: str) -> list[str]:
 
 
 def modes(incomplete: str) -> list[str]:
-    """Offer the one mode that there is."""
+    """Offer ``deferred``, the only mode."""
     return [name for name in ("deferred",) if name.startswith(incomplete)]
 
 
@@ -64,7 +64,7 @@ def presets(incomplete: str) -> list[str]:
 
 
 def shells(incomplete: str) -> list[str]:
-    """Offer the shells that a completion script is shipped for."""
+    """Offer the shells for which the package ships a completion script."""
     from cms_cli.terminal.shells import FILES
 
     return [name for name in FILES if name.startswith(incomplete)]
@@ -85,7 +85,7 @@ def zones(incomplete: str) -> list[str]:
 
 
 def runs(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Offer the replays that the journal knows, the newest first."""
+    """Offer the replays in the journal, the newest first."""
     return _runs(ctx, incomplete, unfinished=False)
 
 
@@ -97,7 +97,7 @@ def unfinished_runs(ctx: typer.Context, incomplete: str) -> list[str]:
 def _runs(ctx: typer.Context, incomplete: str, *, unfinished: bool) -> list[str]:
     try:
         found = [run for folder, url in _places(ctx) for run in _read(folder, url)]
-    except Exception:  # a shell shows no errors: with a broken config or journal it just offers nothing
+    except Exception:  # a broken config or journal: there is nothing to offer, and no place for an error
         return []
     found.sort(key=lambda run: run.created, reverse=True)
     known = [run.name for run in found if not unfinished or run.state.value == "unfinished"]

@@ -1,4 +1,4 @@
-"""One event, from flags to exit code."""
+"""`cms lead` and `cms sale` for one event: from flags to exit code."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 Event = Union[LeadEvent, SaleEvent]
 
 MAX_WAIT = 90.0
-"""Seconds that one event may take in all; the service may ask for 60 before it listens again."""
+"""Default of ``--max-wait`` for one event, in seconds. The service may ask to wait 60."""
 
 RETRIES = 4
-"""Repeats of one event that fails; a 429, and an answer with ``Retry-After``, are not counted."""
+"""The most retries of one event. Those after a 429 or an answer with ``Retry-After`` do not count."""
 
-# What to do about a value, where the parser's hint speaks of a file's column, or of a flag that only a file has.
+# Hints that replace the parser's, which speak of a file's columns or of flags for files only.
 _HINTS: Mapping[str, str] = {
     "amount_empty": "write 0 for a free order",
     "amount_not_a_number": "write 4999 for 49.99, or 49.99 with --amount-unit major",
@@ -52,13 +52,13 @@ _HINTS: Mapping[str, str] = {
 
 
 class EventCommand(Command):
-    """A command whose page has the flags that most people need; ``--help-all`` shows every flag."""
+    """A command whose ``--help`` shows the flags that most people need; ``--help-all`` shows every flag."""
 
     essential = ESSENTIAL
 
 
 def track_or_replay(request: TrackRequest) -> ExitCode:
-    """Track one event, or replay a file of them where one is named.
+    """Track one event, or replay a file of events if a flag names one.
 
     Raises:
         CommandError: Flags, settings or the file cannot be used.
@@ -101,7 +101,7 @@ def track(request: TrackRequest) -> ExitCode:
         try:
             output.outcome(console, settings.output, kind, outcome)
         except OSError:
-            # Without it, a full disk would hide that the lead was accepted, and it would be sent again.
+            # stdout cannot be written (a full disk). If the outcome went unseen, the event would be sent again.
             console.error(f"the outcome of the {kind.value}: {output.headline(kind, outcome)}")
             raise
     return of_event(kind, outcome)
@@ -128,8 +128,8 @@ def read_event(kind: EventKind, flags: EventFlags, zone: str) -> Event:
 
     Args:
         kind: Lead or sale.
-        flags: The fields as they were given.
-        zone: The IANA name of the zone of a time without one.
+        flags: The fields as text.
+        zone: The IANA name of the time zone for a time without an offset.
 
     Raises:
         CommandError: Values are missing or break a rule. All of them are named at once, by their flags.
@@ -178,7 +178,7 @@ def _amount(text: str, flags: EventFlags, problems: dict[str, str]) -> Optional[
 
     currency = flags.currency or ""
     if major and not currency:
-        return None  # --currency is required, and without it this amount means nothing yet
+        return None  # the missing --currency is a problem already, and the amount cannot be converted without it
     amount = parse_cli_amount(text, currency) if major else parse_minor(text)
     if isinstance(amount, Problem):
         problems["amount"] = _with_hint(amount)

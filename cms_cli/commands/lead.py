@@ -81,7 +81,7 @@ def lead(
     no_color: o.NoColor = False,
     help_all: o.HelpAll = False,  # noqa: ARG001 - it ends the command before this
 ) -> int:
-    """Track a lead: a sign-up, a trial.
+    """Track a lead, such as a sign-up or a trial.
 
     Needs --event-name and --customer-external-id; the first event of a customer needs --click-id as well.
     """

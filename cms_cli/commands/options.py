@@ -23,7 +23,7 @@ class AmountUnit(str, Enum):
 
 
 def _setting(key: str, panel: str, complete: Optional[Callable[..., Any]] = None) -> Any:
-    """Declare the flag of a setting, in the words of the one table that has it."""
+    """Declare the flag of a setting, with the texts that config/keys.py has for it."""
     known = KEYS[key]
     return typer.Option(
         known.flag, metavar=known.metavar, help=known.flag_help, rich_help_panel=panel, autocompletion=complete

@@ -1,4 +1,4 @@
-"""A file of events, from flags to exit code."""
+"""`cms lead` and `cms sale` for a file of events, and `cms runs resume`: from flags to exit code."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ from cms_cli.terminal.progress import ReplayView
 from cms_python import CMSClient, EventKind
 
 _ENDS_ALL = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.HUNG_UP, ExitCode.INTERNAL, ExitCode.AUTH)
-"""After these no further run is resumed."""
+"""Exit codes after which ``resume_all`` resumes no further run."""
 
 _RUNS_COMMAND = re.compile(r"cms (runs (resume|show|failures) (?:lead|sale)-\w+)")
 
 
 def replay_file(request: TrackRequest) -> ExitCode:
-    """Replay a file, or rehearse it, and show the report.
+    """Replay a file, or with ``--dry-run`` rehearse it, and show the report.
 
     Raises:
-        CommandError: It cannot be done.
+        CommandError: A flag, the file, the token or the state cannot be used.
     """
     console, settings = begin(request.flags)
     shape = shape_of(request, settings)
     (path,) = request.file.inputs.values()
-    if path != "-" and not Path(path).exists():  # before a token is looked for
+    if path != "-" and not Path(path).exists():  # check this before a token is fetched
         raise CommandError(f"{path}: {os.strerror(errno.ENOENT)}", "Check the path, and the folder you are in.")
     delivery = delivery_of(request.delivery, settings, sandbox=request.sandbox)
     sending = not request.dry_run
@@ -88,11 +88,10 @@ def replay_file(request: TrackRequest) -> ExitCode:
 
 
 def require_state(target: Target, console: Console) -> None:
-    """Check that the state was initialised if that is required, and warn of an unencrypted database.
+    """Check that the state folder was initialised if that is required; warn of an unencrypted database connection.
 
     Raises:
-        JournalError: The folder was not initialised, and has to be; or the database cannot be used.
-        CommandError: The state is shared, and the token does not say whose it is.
+        JournalError: The folder has to be initialised and was not, or the URL of the database cannot be used.
     """
     if target.state_url is not None:
         from cms_cli.replay.journal.postgres_server import Server
@@ -107,19 +106,20 @@ def require_state(target: Target, console: Console) -> None:
 
 
 def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
-    """Resume a run under the account that it belongs to.
+    """Resume one run and show its report.
 
     Raises:
-        CommandError: It cannot be done.
+        CommandError: A flag, the token or the state cannot be used, or the token is of another account than the
+            run.
     """
     return _resume(run, asked, show=True).exit_code
 
 
 def resume_all(asked: ResumeRequest) -> ExitCode:
-    """Resume every unfinished run of the account, the oldest first.
+    """Resume every unfinished run of the account, the oldest first, and show their reports.
 
     Raises:
-        CommandError: It cannot be done.
+        CommandError: A flag, the token or the state cannot be used.
     """
     if asked.delivery.failures is not None or asked.delivery.results is not None:
         raise CommandError(
@@ -135,7 +135,7 @@ def resume_all(asked: ResumeRequest) -> ExitCode:
         journal = Journal.open_to_read(target.state_dir, target.state_url)
         if journal is not None:
             with journal, journal.reading():
-                # What this machine has left unfinished may be elsewhere.
+                # The folder's unfinished runs may have been imported into a database, or still have to be.
                 state = journal.identity()
                 moved.check(target.state_dir, state, target.name, target.local_account, target.account.key)
                 scope = runs.find_scope(journal, target.name, target.account.key)
@@ -185,7 +185,7 @@ def _resume(run: Run, asked: ResumeRequest, *, show: bool) -> ReplayReport:
 
 
 def _check_account(run: Run, target: Target, console: Console) -> None:
-    """Refuse a token that names another account than the run's, as far as a token tells."""
+    """Refuse a token that names another account than the run's; warn if only the profile differs."""
     account = target.account
     if account is None or account.key == run.account:
         return
@@ -204,7 +204,16 @@ def _check_account(run: Run, target: Target, console: Console) -> None:
 
 
 def delivery_of(flags: DeliveryFlags, settings: Settings, *, sandbox: bool) -> Delivery:
-    """Read the flags that say how to send."""
+    """Build the delivery options from flags and settings.
+
+    Args:
+        flags: The flags.
+        settings: The command's settings, for the timeout and the wait.
+        sandbox: Whether the sandbox is the target, which has no rate limit by default.
+
+    Raises:
+        CommandError: ``--rate`` is not a rate.
+    """
     rate = None if sandbox else DOCUMENTED_RATE
     if flags.rate is not None:
         try:
@@ -230,7 +239,7 @@ def delivery_of(flags: DeliveryFlags, settings: Settings, *, sandbox: bool) -> D
 
 
 def request_for(kind: EventKind, path: str, shape: Shape, delivery: Delivery, target: Target) -> Request:
-    """Put a request together."""
+    """Build the request to replay a file or to resume a run; ``path`` is the input or, to resume, its name."""
     account = target.account
     return Request(
         kind,
@@ -248,13 +257,17 @@ def request_for(kind: EventKind, path: str, shape: Shape, delivery: Delivery, ta
 
 
 def view_of(kind: EventKind, target: Target, console: Console, delivery: Delivery, *, ask: bool) -> ReplayView:
-    """Make what shows a replay, and asks before anything is sent."""
+    """Return the view that shows a replay and asks before anything is sent."""
     form = target.settings.output
     return ReplayView(console, form, delivery, kind=kind.value, target=target.for_people, ask=ask)
 
 
 def client_for(target: Target, settings: Settings) -> CMSClient:
-    """Return a client that never retries on its own, since the replay decides that."""
+    """Return a client without retries, since the replay does its own.
+
+    Raises:
+        CommandError: The token or the host cannot be used.
+    """
     try:
         return CMSClient(target.token, target.url, timeout=settings.timeout, retries=0)
     except ValueError as problem:
@@ -263,7 +276,7 @@ def client_for(target: Target, settings: Settings) -> CMSClient:
 
 @contextmanager
 def explained(console: Console) -> Iterator[None]:
-    """Turn a replay's errors into command errors, and add the flags that the commands in their hints need."""
+    """Turn errors of a replay or journal into command errors; complete the commands in their hints with flags."""
     try:
         yield
     except (InputError, RunConflictError) as error:
@@ -279,9 +292,9 @@ def explained(console: Console) -> Iterator[None]:
 
 @contextmanager
 def stoppable(view: ReplayView) -> Iterator[None]:
-    """Make Ctrl-C, SIGTERM and a closed terminal wait for requests in flight, once sending has begun.
+    """Let Ctrl-C, SIGTERM and SIGHUP finish the requests in flight, once sending has begun.
 
-    Those that were ignored when we began stay so: ``nohup cms ...``, or ``cms ... &`` in a script, means it.
+    Signals that were ignored at the start stay ignored, as with ``nohup cms ...`` or ``cms ... &`` in a script.
     """
     before = {number: signal.getsignal(number) for number in _stops()}
     heard = {number: stop for number, stop in _stops().items() if before[number] is not signal.SIG_IGN}
@@ -306,7 +319,7 @@ def stoppable(view: ReplayView) -> Iterator[None]:
     view.when_stoppable(listen)
     try:
         yield
-    except MachineError as error:  # such as a database that was waited for
+    except MachineError as error:  # such as a database that did not come back; the signal decides the exit code
         if not received:
             raise
         raise CommandError(error.message, error.hint, ExitCode(128 + received[-1])) from error
@@ -316,7 +329,7 @@ def stoppable(view: ReplayView) -> Iterator[None]:
 
 
 def _stops() -> dict[int, Stop]:
-    """Return the signals that end a replay, and the stop that each of them asks for."""
+    """Return the signals that stop a replay, each with the reason to report."""
     stops: dict[int, Stop] = {signal.SIGINT: Stop.INTERRUPTED, signal.SIGTERM: Stop.TERMINATED}
     if os.name == "posix":
         stops[signal.SIGHUP] = Stop.HUNG_UP

@@ -14,7 +14,7 @@ ESSENTIAL = (
     *("--from-csv", "--preset", "--map", "--mapping", "--where", "--limit", "--skip-invalid", "--failures"),
     *("--yes", "--dry-run", "--sandbox", "--json"),
 )
-"""The dozen flags, besides those of the event, that --help shows; --help-all has all."""
+"""The flags that --help shows besides those of the event; --help-all shows all."""
 
 FromCsv = Annotated[
     Optional[str],
@@ -188,7 +188,7 @@ RetryRefused = Annotated[
 
 
 class RepeatsChoice(str, Enum):
-    """The treatment of leads that look like one that was sent from another file."""
+    """The values of ``--repeats``, for leads that look like one sent from another file."""
 
     SEND = "send"
     SKIP = "skip"

@@ -1,7 +1,7 @@
-"""The flags of `cms lead`, `cms sale` and `cms runs resume`, typed, as they were given.
+"""The flags of `cms lead`, `cms sale` and `cms runs resume`, in typed groups, before they are interpreted.
 
-Each command builds its request in its own function, from its declared parameters. A new flag of a file goes into
-:class:`FileFlags` if it shapes events, else into :class:`DeliveryFlags`; both are refused without a file.
+Each command builds its request from its own parameters. A new flag for files goes into :class:`FileFlags` if it
+affects which events a row becomes, else into :class:`DeliveryFlags`; both are refused without a file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EventFlags:
-    """The fields of one event, as text; with a file, the values for rows that lack their own."""
+    """The fields of one event as text. With a file, the values for rows that have none of their own."""
 
     event_name: str | None
     customer_external_id: str | None
@@ -51,7 +51,7 @@ class EventFlags:
 
 @dataclass(frozen=True)
 class FileFlags:
-    """The input of a replay, and how its rows become events."""
+    """The input of a replay, and the options that turn its rows into events."""
 
     from_csv: str | None = None
     from_jsonl: str | None = None
@@ -77,7 +77,7 @@ class FileFlags:
 
 @dataclass(frozen=True)
 class DeliveryFlags:
-    """The options for sending the rows of a file, and for the files written about them."""
+    """The options for sending the rows of a file, and for the files that report on them."""
 
     rate: str | None = None
     concurrency: int | None = None

@@ -1,4 +1,4 @@
-"""``cms runs``: earlier replays and their remaining rows."""
+"""``cms runs``: list, show, resume and remove earlier replays, and export their failed rows."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -153,7 +153,7 @@ def resume(
     verbose: o.Verbose = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """Go on with a replay where it stopped. The file itself is not needed; a renewed token may be used."""
+    """Resume a replay where it stopped. The file itself is not needed; a renewed token may be used."""
     from cms_cli.commands.replay import resume_all, resume_run
 
     request = ResumeRequest(
@@ -220,7 +220,7 @@ def failures(
     )
     with _journals(console, settings) as journals:
         journal, _ = _find(journals, name)
-        with journal.snapshot():  # should it be finished just now, its rows move to another file
+        with journal.snapshot():  # a run that finishes meanwhile moves its rows to another file
             _, run = _find([journal], name)
             if run.state is RunState.STAGING:
                 raise CommandError(
@@ -286,7 +286,7 @@ def prune(
                     _find(journals, name)
         for folder, url in _places(settings):
             with Journal.open(folder, url) as journal:
-                # A database may keep what other people's accounts have sent; a folder is ours.
+                # A database may also have the ledgers of other people's accounts; a folder is this user's own.
                 every = url is None or (names and not ledger)
                 scope = None if every else _own_scope(console, settings, journal)
                 gone += lifecycle.prune(journal, names, ledger_too=ledger, scope=scope)
@@ -295,10 +295,10 @@ def prune(
 
 
 def _own_scope(console: Console, settings: Settings, journal: "Journal") -> int:
-    """Return the number of the account of the token at hand.
+    """Return the journal's id of the host and account of the token.
 
     Raises:
-        CommandError: There is no token, or it does not say whose it is.
+        CommandError: There is no token, or it does not name an account.
     """
     from cms_cli.commands.target import open_target
     from cms_cli.replay.journal import runs as book
@@ -309,7 +309,7 @@ def _own_scope(console: Console, settings: Settings, journal: "Journal") -> int:
 
 
 def _places(settings: Settings) -> list[tuple[Path, Optional[str]]]:
-    """Return where there is a journal, as folder and URL: that of the service, and that of the sandbox."""
+    """Return the folder and the database URL of each journal there is: the service's and the sandbox's."""
     from cms_cli.replay.journal.sqlite_file import has_journal
 
     places = [(settings.state_dir, settings.state_url), (sandbox_dir(settings), None)]

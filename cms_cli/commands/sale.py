@@ -84,7 +84,7 @@ def sale(
     no_color: o.NoColor = False,
     help_all: o.HelpAll = False,  # noqa: ARG001 - it ends the command before this
 ) -> int:
-    """Track a sale: somebody paid.
+    """Track a sale: a customer paid.
 
     Needs --click-id, --event-name, --customer-external-id, --invoice-id, --amount and --currency. Sent again with
     the same invoice, a sale is not counted twice.

@@ -176,7 +176,7 @@ def reset(
 
 
 def _forget_replays(folder: Path) -> None:
-    """Remove the journal of what was sent to the sandbox, and nothing else: the folder may be a project's own."""
+    """Remove the sandbox's journal from a folder, and no other files; the folder may be a project's own."""
     from cms_cli.replay.journal.row_texts import ENDING
     from cms_cli.replay.journal.sqlite_file import FILES
 

@@ -1,4 +1,4 @@
-"""``cms sandbox serve``: the stand-in as a server for other programs."""
+"""``cms sandbox serve``: runs the sandbox as a server for other programs."""
 
 import signal
 from collections.abc import Iterator
@@ -156,7 +156,7 @@ def serve(
             seed=seed,
             answer=answer,
         )
-    # Ctrl-C and SIGTERM end a server without an error, after the requests in progress are answered.
+    # Ctrl-C and SIGTERM end the server without an error, once the requests in progress are answered.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server:
         render.serving(console, settings.output, server.url, str(server.db), "anything" if token is None else token)

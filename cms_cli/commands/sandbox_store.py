@@ -1,4 +1,4 @@
-"""The sandbox's store as commands name it, and the hint when it cannot be used."""
+"""The flag ``--db`` of the sandbox's commands, and the error for a store that cannot be used."""
 
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -16,7 +16,7 @@ Store = Annotated[Optional[str], typer.Option("--db", metavar="FILE", help="A st
 
 
 def store_of(settings: Settings, db: Optional[str]) -> Path:
-    """Return the store that ``--db`` names, else that of ``--sandbox``."""
+    """Return the path of the store: the one that ``--db`` names, else that of ``--sandbox``."""
     return expanded(db) if db else sandbox_dir(settings) / STORE_NAME
 
 

@@ -1,4 +1,4 @@
-"""From flags, presets and mapping files to what shapes the events of a replay."""
+"""Builds a replay's :class:`Shape` from flags, presets and mapping files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cms_python import EventKind
 
 
 def shape_of(request: TrackRequest, settings: Settings) -> Shape:
-    """Read the flags that shape events, with the preset or mapping file that they name.
+    """Build the shape from the flags, and from the preset or mapping file that they name.
 
     Raises:
         CommandError: A flag or the mapping file cannot be used.
@@ -92,7 +92,7 @@ def _with_rules(shape: Shape, kind: EventKind, flags: FileFlags, settings: Setti
 
 
 def _mapping(name: str, settings: Settings) -> tuple[Rules, str]:
-    """Read what ``--mapping`` names: a table of the config file, else a file."""
+    """Return the rules and the JSON of what ``--mapping`` names: a table of the config file, else a file."""
     config = settings.config
     if name in config.mappings:
         text = config.path.read_text(encoding="utf-8")

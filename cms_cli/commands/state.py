@@ -70,7 +70,7 @@ def init(
 
 
 def _initialise(settings: Settings) -> tuple[str, bool]:
-    """Initialise the state; return its place, for people, and whether there was none."""
+    """Initialise the state; return its place for messages, and True if it was not initialised before."""
     if settings.state_url is None:
         from cms_cli.replay.journal import state_mark
 

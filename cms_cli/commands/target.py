@@ -1,4 +1,4 @@
-"""The target of events: the service and an account, or a sandbox that lives as long as the command."""
+"""The target of events: a host and an account of the service, or a sandbox that runs as long as the command."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from cms_cli.access.account import Account
 
 SANDBOX = "sandbox"
-"""The name of the sandbox where others have a host, and the token it is given."""
+"""The sandbox's host in the journal, its folder's name, and the account and token that are used for it."""
 
 STORE_NAME = "sandbox.sqlite3"
-"""The sandbox's store in its folder."""
+"""The file name of the sandbox's store, in the sandbox's folder."""
 
 _STATE_DIR = KEYS["state_dir"].flag
 
@@ -37,11 +37,11 @@ class Target:
 
     Attributes:
         url: The base URL to send to.
-        name: What journal and ledger know the host by: its URL, or ``sandbox``, whose port changes.
+        name: The host's name in journal and ledger: its URL, or ``sandbox``, since a sandbox's port changes.
         settings: The command's settings.
-        token: The bearer token; empty if none was needed and none was at hand.
+        token: The bearer token; "" for a dry run without one at hand.
         profile: The profile of the config file that the token came from, or None.
-        sandbox: Whether it is the sandbox.
+        sandbox: Whether the target is a sandbox.
     """
 
     url: str
@@ -51,16 +51,16 @@ class Target:
     profile: str | None = None
     sandbox: bool = False
 
-    # Computed on demand: only a replay needs these two, and they load modules that a single event does not.
+    # Computed on demand: only replays need these, and they import modules that a single event does not need.
 
     @cached_property
     def state_dir(self) -> Path:
-        """The folder of the journal; not made yet. A sandbox's journal lives beside its store."""
+        """The folder of the journal, which may not exist yet. A sandbox's journal is beside its store."""
         return sandbox_dir(self.settings) if self.sandbox else self.settings.state_dir
 
     @property
     def state_url(self) -> str | None:
-        """The database of the journal instead of the folder, or None. A sandbox is of this machine."""
+        """The URL of the database for shared state, or None to use the folder, as a sandbox always does."""
         return None if self.sandbox else self.settings.state_url
 
     @property
@@ -70,10 +70,10 @@ class Target:
 
     @cached_property
     def account(self) -> Account | None:
-        """The account of the token; None if there is no token.
+        """The account of the token, as journal and ledger identify it; None if there is no token.
 
         Raises:
-            CommandError: The state is shared, and the token does not say whose it is.
+            CommandError: The state is shared, and the token names no account.
         """
         from cms_cli.access.account import Account, account_of, shared
 
@@ -94,7 +94,7 @@ class Target:
 
     @cached_property
     def local_account(self) -> str | None:
-        """The key of the account in the state folder; None if there is no token."""
+        """The key of the account in the state folder, even if the state is shared; None if there is no token."""
         from cms_cli.access.account import account_of
 
         if self.sandbox:
@@ -103,7 +103,7 @@ class Target:
 
     @property
     def for_people(self) -> str:
-        """The host and, if the token or profile says it, the account."""
+        """The host and, if the token or profile names it, the account, for messages."""
         if self.sandbox:
             return "the sandbox"
         from cms_cli.access.account import owner_in
@@ -115,20 +115,20 @@ class Target:
 
 
 def sandbox_dir(settings: Settings) -> Path:
-    """Return the folder of the sandbox's store and of the journal of what was sent to it."""
+    """Return the folder of the sandbox's store and journal."""
     return settings.state_dir / SANDBOX
 
 
 @contextmanager
 def open_target(settings: Settings, console: Console, *, sandbox: bool, sending: bool = True) -> Iterator[Target]:
-    """Open the target of events; a sandbox answers until the block ends.
+    """Open the target of events; a sandbox runs until the block ends.
 
     Args:
-        settings: Host, token and state folder.
-        console: Told of a sandbox.
+        settings: The command's settings.
+        console: The console for the sandbox's notes.
         sandbox: Whether ``--sandbox`` was given.
         sending: Whether events will be sent. If not, no sandbox is started, no token is needed, and no command is
-            run to get one: ``token`` and ``account`` are then those that are at hand.
+            run to get one: the target has a token only if one is at hand.
 
     Raises:
         CommandError: There is no token, the host cannot be used, or the sandbox cannot start.
@@ -151,11 +151,11 @@ def _service(url: str, settings: Settings, token: Token | None) -> Target:
 
 
 def way_out(error: Exception, console: Console, db: str | None = None) -> str:
-    """Return the hint for a sandbox store that cannot be used: a command that empties it, or another place.
+    """Return the hint for a sandbox store that cannot be used: the command that empties it, or another place.
 
     Args:
-        error: Why it cannot be used.
-        console: Knows the flags that the command needs.
+        error: The error of the store.
+        console: The console, which adds the flags that the command needs.
         db: The store that ``--db`` names, or None.
     """
     if not getattr(error, "cleared_by_reset", False):
