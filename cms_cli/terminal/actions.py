@@ -1,7 +1,7 @@
-"""GitHub Actions: problems on the lines of the file that has them, and a table on the job's page.
+"""GitHub Actions: annotations of the lines that have problems, and the summary on the job's page.
 
-Nothing that a row contains gets into either: people who may read a job's log need not be people who may read the
-customers' names in a file. A problem is told by its column and its code.
+Neither contains any value of a row, since people who can read a job's log may not be allowed to see customers'
+data. A problem is described by its column and code.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from cms_cli.terminal.console import Console
 
 _MOST_ANNOTATIONS = 10
-"""GitHub shows no more of one step."""
+"""GitHub shows at most this many annotations of a step."""
 
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&@:$])")
 
 
 def in_actions() -> bool:
-    """Return True if this is a step of a GitHub workflow."""
+    """Return True if the process runs in a step of a GitHub workflow."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
@@ -34,9 +34,9 @@ def tell(console: Console, report: ReplayReport, *, sent: bool = True) -> None:
     """Annotate the lines that have problems, and add to the job's summary; do nothing outside GitHub Actions.
 
     Args:
-        console: The console to annotate on: stderr, which the runner reads as well as stdout.
+        console: The console, to write annotations to stderr. GitHub's runner reads both streams.
         report: The replay's report.
-        sent: Whether it was more than a dry run.
+        sent: True for a replay, False for a dry run.
     """
     if not in_actions():
         return
@@ -55,9 +55,9 @@ def commands(file: str, problems: Sequence[Problem], failed: bool) -> list[str]:
     """Return workflow commands that annotate the lines of a file.
 
     Args:
-        file: The input, as it was named.
+        file: The path of the input, as it was given.
         problems: The problems of its rows.
-        failed: Whether they made the command fail; otherwise they are warnings.
+        failed: Whether the command failed, so that they are errors and not warnings.
     """
     level = "error" if failed else "warning"
     place = _in_repository(file)
@@ -94,13 +94,13 @@ def summary(report: ReplayReport, *, sent: bool) -> str:
 
 
 def _what(problem: Problem) -> str:
-    """Return a problem's name without its value; a code that does not look like one may be a service's text."""
+    """Return the column and code of a problem. A malformed code may be text from the service and is left out."""
     code = problem.code if _CODE.fullmatch(problem.code or "") else "refused"
     return f"{problem.column}: {code}" if problem.column else code
 
 
 def _in_repository(file: str) -> str:
-    """Return a file's path in the repository; "" if it is no file or outside, since GitHub shows no such line."""
+    """Return a file's path in the repository, or "" if it has none, since GitHub can then not annotate it."""
     if not Path(file).is_file():
         return ""
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()

@@ -1,4 +1,4 @@
-"""Tokens, accounts and hosts, for people and for programs; never a token itself."""
+"""Shows tokens' origins, accounts and hosts, as text or JSON; never a token itself."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Status:
     """The result of ``cms auth status``.
 
     Attributes:
-        profile: The profile, and what chose it.
-        host: The host, and what chose it.
-        sources: The places that have a token; the first one wins.
+        profile: The profile and its origin.
+        host: The host and its origin.
+        sources: The sources of tokens, in order of precedence.
         account: The token's account; None if there is no token.
-        jwt: Whether it has a JWT's shape.
-        problem: Why there is no token to use.
-        reach: Whether the host answers; None if it was not asked.
+        jwt: Whether the token has the form of a JWT.
+        problem: The error that left no token to use, or None.
+        reach: The result of checking the host; None if it was not checked.
     """
 
     profile: Setting[str]
@@ -38,7 +38,7 @@ class Status:
 
 
 def kept(console: Console, profile: str, path: str, account: Account, jwt: bool, now: datetime) -> None:
-    """Print that a token was stored, and what its claims are."""
+    """Report that a token was stored, with its claims."""
     console.note(f"stored the token of profile {profile} in {path}")
     if account.subject:
         console.note(f"it is the token of {account.subject}" + (f" at {account.issuer}" if account.issuer else ""))

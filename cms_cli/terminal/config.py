@@ -1,4 +1,4 @@
-"""Settings with their origins, for people and for programs."""
+"""Shows settings with their origins, as text or JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HIDDEN = "(hidden)"
 def settings(
     console: Console, known: Settings, found: Mapping[str, Setting[Any]], sources: Sequence[TokenSource]
 ) -> None:
-    """Show every setting and where it comes from; of a token only the latter."""
+    """Show every setting and its origin; of a token only the origin."""
     rows: dict[str, tuple[Any, Origin | None]] = {key: (each.value, each.origin) for key, each in found.items()}
     rows["token"] = (HIDDEN, sources[0].origin) if sources else (None, None)
     url, origin = rows["state_url"]
@@ -40,7 +40,7 @@ def settings(
 
 
 def one(console: Console, form: str, key: str, value: object, origin: Origin | None) -> None:
-    """Show one setting: its bare value, or nothing where there is none."""
+    """Show the bare value of one setting; as text, nothing if it has none."""
     name = key.rpartition(".")[2]
     if name == "token" and value is not None:
         value = HIDDEN

@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
 _CODES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-"""The styles of a line that is written without rich, whose loading takes longer than most commands."""
+"""ANSI codes for lines that are written without rich, since importing it takes longer than most commands."""
 
 
 class Console:
     """Writes the result to stdout, and everything else to stderr.
 
     Args:
-        quiet: Leave notes and warnings out. Errors still show.
+        quiet: Leave out notes and warnings, but not errors.
         verbose: Show requests and answers.
-        no_color: Use no colour, whatever the terminal can.
-        place: The flags that say where journal and settings are, which the next command needs too.
-        account: Likewise those that say whose token is used.
+        no_color: Use no colour.
+        place: The given flags that locate journal and config file, ``" --config FILE"``. Every suggested command
+            repeats them.
+        account: The given flags that choose the token. Suggested commands that send repeat them.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Console:
         self.verbose = verbose
         dumb = os.environ.get("TERM") == "dumb"
         self.draws_on_stdout = is_terminal(sys.stdout) and not dumb
-        """Whether tables on stdout are drawn, and fitted to its width."""
+        """Whether tables on stdout are drawn with rich, and fitted to the terminal's width."""
         self.draws_on_stderr = is_terminal(sys.stderr) and not dumb
         """Whether a bar or spinner on stderr can be redrawn."""
         plain = no_color or bool(os.environ.get("NO_COLOR"))
@@ -55,7 +56,7 @@ class Console:
         self.colors_stdout = not plain and (forced or self.draws_on_stdout)
         self.colors_stderr = not plain and (forced or self.draws_on_stderr)
         self._live: RichConsole | None = None
-        # A regular file is no log: what scripts write there has to stay as it is.
+        # Defuse a log, but not a regular file, whose content has to stay as it is.
         self._defuses = in_actions()
         self._defuses_stdout = self._defuses and not _is_file(sys.stdout)
 
@@ -65,7 +66,12 @@ class Console:
         return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
     def next_command(self, words: str, *, sends: bool = False) -> str:
-        """Return a command to copy, with those flags of this one that it needs too."""
+        """Return a command for the user to copy, with the flags of this command that it needs too.
+
+        Args:
+            words: The command without ``cms``, as in ``runs list``.
+            sends: Whether it needs a token.
+        """
         return f"cms {words}{self._place}{self._account if sends else ''}"
 
     def result(self, text: str) -> None:
@@ -78,11 +84,11 @@ class Console:
         self._write(sys.stdout, texts.defused(text) if self._defuses_stdout else text)
 
     def data(self, text: str, encoding: str = "utf-8") -> None:
-        """Write lines of a file that others read: as they are, and escaped only where a terminal shows them.
+        """Write lines of a data file: escaped on a terminal, elsewhere unchanged and in the file's encoding.
 
         Args:
             text: The lines.
-            encoding: The file's, whatever the locale's may be; a terminal has its own.
+            encoding: The file's encoding, used instead of the locale's.
         """
         if is_terminal(sys.stdout):
             self.result(texts.shown_lines(text))
@@ -91,7 +97,7 @@ class Console:
         self.result(text)
 
     def document(self, value: object, form: str) -> None:
-        """Write the result as JSON: one line where ``form`` is ``jsonl``, else as people like to read it."""
+        """Write the result as JSON: in one line if ``form`` is ``jsonl``, else indented."""
         if form == "jsonl":
             self.json_line(value)
         else:
@@ -111,32 +117,32 @@ class Console:
         try:
             text.encode(encoding)
         except UnicodeEncodeError:
-            # The terminal or locale cannot show it; as an escape every JSON reader understands it.
+            # The stream's encoding lacks a character. JSON has an escape for each.
             text = "".join(char if ord(char) < 128 else _json_escape(char) for char in text)
         self._write(sys.stdout, texts.defused_json(texts.masked(text)) if self._defuses else texts.masked(text))
 
     def note(self, text: str) -> None:
-        """Print a status line on stderr; not with ``--quiet``."""
+        """Write a status line to stderr, unless ``--quiet`` was given."""
         if not self.quiet:
             self._say(text)
 
     def warn(self, text: str) -> None:
-        """Warn of something that may be wrong; not with ``--quiet``."""
+        """Write a warning to stderr, unless ``--quiet`` was given."""
         if not self.quiet:
             self._say(text, "warning:", "yellow")
 
     def error(self, message: str, hint: str = "") -> None:
-        """Print an error and what to do about it."""
+        """Write an error and its hint to stderr."""
         self._say(message, "error:", "bold red")
         if hint:
             self._say(texts.sentence(hint))
 
     def for_ci(self, command: str) -> None:
-        """Write a command to the CI system that reads this log; the text must be escaped already."""
+        """Write a workflow command to the log for the CI system to read; its text must be escaped already."""
         self._write(sys.stderr, texts.masked(command))
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
-        """Show a spinner if the block takes longer than a moment; on a terminal only."""
+        """Show a spinner, on a terminal only, if the block takes longer than ``spinner.MOMENT``."""
         if self.quiet or not self.draws_on_stderr:
             return nullcontext()
         from cms_cli.terminal.spinner import Spinner
@@ -145,9 +151,9 @@ class Console:
 
     @contextmanager
     def patience(self, text: str) -> Iterator[None]:
-        """Print one line, on a terminal, if the block takes longer than a moment.
+        """Write one line, on a terminal only, if the block takes longer than ``spinner.MOMENT``.
 
-        For a command that may ask something on the terminal: a spinner would write into the answer.
+        This is for a block that may ask a question on the terminal, which a spinner would overwrite.
         """
         from threading import Timer
 
@@ -164,7 +170,7 @@ class Console:
 
     @contextmanager
     def beside(self, live: RichConsole) -> Iterator[None]:
-        """Write what goes to stderr above a bar or spinner that is drawn there while the block runs."""
+        """Write to stderr above the bar or spinner that ``live`` draws while the block runs."""
         self._live = live
         try:
             yield
@@ -172,15 +178,15 @@ class Console:
             self._live = None
 
     def styled(self, text: str, style: str, *, stdout: bool = False) -> str:
-        """Return text in a style of ``red``, ``bold cyan`` and so on, if the stream shows styles."""
+        """Return text in a style such as ``red`` or ``bold cyan``, or unchanged if the stream has no colour."""
         colors = self.colors_stdout if stdout else self.colors_stderr
         codes = ";".join(_CODES[each] for each in style.split())
         return f"\x1b[{codes}m{text}\x1b[0m" if colors and codes else text
 
     def rich(self, *, stderr: bool = False) -> RichConsole:
-        """Return a rich console that takes text as text: no markup, no emoji, no highlighting.
+        """Return a rich console without markup, emoji and highlighting.
 
-        Where nothing can be drawn it is so wide that nothing is cut.
+        If the stream is not a terminal, it is so wide that nothing is cut.
         """
         from rich.console import Console as RichConsole
 
@@ -201,14 +207,14 @@ class Console:
         text = texts.masked(texts.shown_lines(f"{label} {text}" if label else text))
         if self._defuses:
             text = texts.defused(text)
-        # Style last, so that no text is read as a style.
+        # Apply the style last, after escapes in the text are shown as text.
         self._write(sys.stderr, self.styled(label, style) + text[len(label) :])
 
     def _write(self, stream: TextIO | None, line: str) -> None:
         if self._live is not None and stream is sys.stderr:
             from rich.text import Text
 
-            # The terminal breaks long lines: broken here, a command or a path could not be copied.
+            # Leave breaking long lines to the terminal, so that commands and paths can be copied.
             self._live.print(Text.from_ansi(line), soft_wrap=True)
         else:
             write(stream, line + "\n")
@@ -218,12 +224,12 @@ _documents: list[TextIO | None] = []
 
 
 def has_document() -> bool:
-    """Return True if a JSON document is on stdout already; another one would make both unreadable."""
+    """Return True if a JSON document was already written to stdout, so that no second one may follow."""
     return any(stream is sys.stdout for stream in _documents)
 
 
 def columns() -> int:
-    """Return the width of the terminal, or what COLUMNS says if that is less; 80 if neither is known."""
+    """Return the width of the terminal or the value of COLUMNS, whichever is less; 80 if neither is known."""
     named = os.environ.get("COLUMNS", "")
     widths = [int(named)] if named.isdigit() and int(named) else []
     for stream in (sys.stderr, sys.stdout, sys.stdin):
@@ -236,15 +242,15 @@ def columns() -> int:
 
 
 def write(stream: TextIO | None, text: str) -> None:
-    """Write text at once.
+    """Write text and flush.
 
-    What the stream's encoding lacks is written as an escape. Nobody listening any more (a closed pipe) is no
-    error: what is left goes nowhere, and the command still ends with the code of what it did.
+    Characters that the stream's encoding lacks are escaped. If the reader of a pipe is gone, the text is dropped
+    without an error, so that the exit code still tells what the command did.
 
     Raises:
-        OSError: stdout cannot take it (a full disk).
+        OSError: stdout cannot be written (a full disk).
     """
-    if stream is None:  # closed before we began (``>&-``)
+    if stream is None:  # closed by the shell (``>&-``)
         return
     try:
         try:
@@ -254,16 +260,16 @@ def write(stream: TextIO | None, text: str) -> None:
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
     except OSError as error:
-        # EIO is what a terminal that was closed answers.
+        # EIO is the error of a terminal that was closed.
         if error.errno in (errno.EPIPE, errno.EIO):
             _stop_writing_to(stream)
         elif stream is sys.stdout:
             raise OSError(error.errno, error.strerror, "the result cannot be written") from error
-        # A log that cannot be written does not stop a replay, and the error cannot be shown.
+        # If stderr cannot be written, the error cannot be shown either, and a replay goes on.
 
 
 def _stop_writing_to(stream: TextIO) -> None:
-    # The stream still holds what it could not write, and would try again when the interpreter ends.
+    # The stream would try to write its buffer again when the interpreter exits.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
@@ -275,7 +281,7 @@ def _use_encoding(stream: TextIO | None, encoding: str) -> None:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Return True if a stream is a terminal; one that is closed is none."""
+    """Return True if a stream is open and a terminal."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:  # closed

@@ -1,4 +1,4 @@
-"""The outcome of one event, for people and for programs."""
+"""Shows the outcome of one event, as text or JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TITLES = {
 
 
 def dry_run(console: Console, form: str, url: str, body: Mapping[str, object]) -> None:
-    """Write what would be sent."""
+    """Show the request that would be sent."""
     value = {"dry_run": True, "url": url, "body": dict(body)}
     if form != "table":
         console.document(value, form)
@@ -42,7 +42,7 @@ def dry_run(console: Console, form: str, url: str, body: Mapping[str, object]) -
 
 
 def outcome(console: Console, form: str, kind: EventKind, found: Outcome) -> None:
-    """Write the result to stdout, and what went wrong, if anything, to stderr.
+    """Write the outcome to stdout, and an error, if it is one, to stderr.
 
     Args:
         console: The console to write to.
@@ -79,7 +79,7 @@ def _rows(kind: EventKind, found: Outcome) -> list[tuple[str, str]]:
 def _failure(console: Console, kind: EventKind, found: Outcome, *, drawn: bool) -> None:
     code = f" ({found.status_code})" if found.status_code and str(found.status_code) not in found.message else ""
     lines = [headline(kind, found)]
-    if not drawn:  # just above, in a table
+    if not drawn:  # otherwise the table just above has the details
         lines = [f"{lines[0]}: {shown(found.message)}{code}"]
         lines += [f"  {name}: {shown(_plain(value))}" for name, value in found.details.items()]
     if found.attempts > 1:
@@ -107,7 +107,7 @@ def _plain(value: object) -> str:
 
 @contextmanager
 def log_requests(console: Console) -> Iterator[None]:
-    """Write the SDK's log to stderr: waits for a retry, and with ``--verbose`` each request and answer."""
+    """Write the SDK's log to stderr while the block runs: retries and, with ``--verbose``, requests and answers."""
     if console.quiet:
         yield
         return

@@ -1,4 +1,4 @@
-"""Reports a command that ends before it has a result: on stderr, and as an object on stdout if that is JSON."""
+"""Reports a command that failed before it had a result: on stderr, and on stdout if the output is JSON."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from cms_cli.terminal.text import sentence
 
 
 def show(console: Console, form: str, code: ExitCode, message: str, hint: str = "") -> int:
-    """Print an error and what to do about it.
+    """Show an error and its hint.
 
     Args:
         console: The console to write to.
-        form: The format of the result that is not there: ``table``, ``json`` or ``jsonl``.
+        form: The format of the result: ``table``, ``json`` or ``jsonl``.
         code: The exit code.
-        message: The problem; empty to print nothing.
+        message: The problem. ``INTERRUPTED`` is shown only in JSON.
         hint: What to do about it, or "".
 
     Returns:
@@ -39,15 +39,15 @@ def show(console: Console, form: str, code: ExitCode, message: str, hint: str = 
 
 
 INTERRUPTED = "interrupted"
-"""The message of Ctrl-C, for programs: people know what they did."""
+"""The message of Ctrl-C. Only JSON has it, since people know that they pressed it."""
 
 
 def form_of(arguments: Sequence[str], *, writes_json: bool) -> str:
-    """Return the format of the result; the command may have ended before it had settings.
+    """Return the format of the result, for a command that may have failed before it had settings.
 
     Args:
         arguments: The command line.
-        writes_json: Whether the command can write JSON: if not, only its own flags can ask for it.
+        writes_json: Whether the command can write JSON. If not, variables and the config file do not count.
     """
     if "--json" in arguments:
         return Output.json.value
@@ -56,7 +56,7 @@ def form_of(arguments: Sequence[str], *, writes_json: bool) -> str:
         flags = Flags(config=_value(arguments, CONFIG_FLAG), profile=_value(arguments, KEYS["profile"].flag))
         try:
             form = Settings(flags, creating=True).output
-        except CommandError:  # which may be what went wrong
+        except CommandError:  # possibly the error that is reported
             form = os.environ.get(KEYS["output"].variable)
     return form if form in OUTPUTS else Output.table.value
 

@@ -1,6 +1,7 @@
-"""Help pages: flags in groups, examples as they are typed; plain text in a pipe.
+"""Help pages: flags in groups, examples that can be copied, plain text in a pipe.
 
-Typer's own pages draw boxes into pipes, take ``A[key]`` for markup, and load rich, which takes as long as all else.
+Typer's own pages draw boxes into pipes, read ``A[key]`` as markup, and import rich, which takes as long as
+everything else together.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from cms_cli.terminal.console import Console
 from cms_cli.terminal.usage import meant
 
 EVENT = "Event"
-"""The group of the fields of an event, each of which can be given once."""
+"""The group of the flags for an event's fields, each of which can be given once."""
 
 _OWN, _HELP = "Flags", "Help"
 _ALL = "cms_cli.help_all"
 _BEFORE = ("--json", "-q", "--quiet", "-v", "--verbose", "--no-color")
-"""Flags of output that may also stand before the command."""
+"""Output flags that may also be given before the command."""
 _ONCE = ("--from-csv", "--from-jsonl")
 
 
 def show_all(ctx: Any, wanted: bool) -> None:
-    """Write the help page with every flag, and end."""
+    """Write the help page with every flag, and exit."""
     if wanted and not ctx.resilient_parsing:
         ctx.meta[_ALL] = True
         typer.echo(ctx.get_help(), color=ctx.color)
@@ -59,7 +60,7 @@ def _write_page(command: Any, ctx: Any, formatter: Any) -> None:
 
 
 def _usage_pieces(command: Any, ctx: Any) -> list[str]:
-    """Return what a command takes, in the same words under every Typer."""
+    """Return the arguments of a usage line, which Typer's versions would write differently."""
     pieces = []
     for param in command.get_params(ctx):
         if param.param_type_name == "argument":
@@ -103,12 +104,12 @@ def _takes(command: Any, ctx: Any, flag: str) -> bool:
 
 
 def _check_values(command: Any, ctx: Any, words: Iterable[str]) -> None:
-    """Refuse a flag as the value of the flag before it, and a field or an input that is given twice.
+    """Refuse a flag that is given as another flag's value, and a field or an input that is given twice.
 
-    A variable of a script may be empty: `--customer-name $NAME --dry-run` would send an event.
+    With an empty variable, `--customer-name $NAME --dry-run` would otherwise send an event.
 
     Raises:
-        CommandError: There is such a flag.
+        CommandError: A flag has another flag as its value, or is given twice.
     """
     flags = {}
     for param in command.get_params(ctx):
@@ -146,7 +147,15 @@ def write_heading(formatter: Any, text: str) -> None:
 
 
 def write_wrapped(formatter: Any, text: str, first: str = "", rest: str = "", *, style: str = "") -> None:
-    """Write a text in lines that fit, with what the first line and the others begin with; no word is broken."""
+    """Write a text in lines that fit, without breaking words.
+
+    Args:
+        formatter: Click's help formatter.
+        text: The text.
+        first: The indentation of the first line.
+        rest: The indentation of the other lines.
+        style: A style, as in ``bold``.
+    """
     room = formatter.width
     lines = textwrap.wrap(
         text, room, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
@@ -156,9 +165,9 @@ def write_wrapped(formatter: Any, text: str, first: str = "", rest: str = "", *,
 
 
 def write_command(formatter: Any, command: str) -> None:
-    """Write a command that can be copied, indented; in lines that fit, each but the last ending in a backslash.
+    """Write a command that can be copied, in lines that fit: a backslash ends each but the last.
 
-    A flag stays on one line with its value, and begins the next line below the words after ``cms COMMAND``.
+    Lines are broken before flags and aligned after ``cms COMMAND``; a flag and its value stay together.
     """
     first, *pieces = re.split(r" (?=-|\||>)", command)
     indent = " " * (len(" ".join(command.split()[:2])) + 1)
@@ -175,17 +184,17 @@ def write_command(formatter: Any, command: str) -> None:
 
 
 def write_rows(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:
-    """Write names and what they are, indented."""
+    """Write names and their descriptions in two columns, indented."""
     formatter.indent()
     formatter.write_dl(rows)
     formatter.dedent()
 
 
 class Command(TyperCommand):
-    """A command with our own help page; its epilog holds its examples."""
+    """A command with our own help page; its epilog has its examples."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Read the arguments; every mistake in them names the command whose help page there is."""
+        """Parse the arguments; make every usage error name this command, for the hint to its help page."""
         if not ctx.resilient_parsing:
             _check_values(self, ctx, list(args))
         try:
@@ -201,7 +210,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A command with commands under it. Without one it shows its help page, and that is no error."""
+    """A command with subcommands. Without a subcommand, it shows its help page and exits with 0."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help page."""
@@ -244,7 +253,7 @@ class Group(TyperGroup):
         write_rows(formatter, [(styled(name, "cyan"), purpose) for name, purpose in self.summaries(ctx)])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that is meant, and suggest the nearest if there is none."""
+        """Return the subcommand that the arguments name; report an unknown one."""
         name = args[0]
         if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
             self.no_such_command(ctx, name)
@@ -261,11 +270,11 @@ class Group(TyperGroup):
 
 
 class Entry(NamedTuple):
-    """A command that is loaded when it is needed.
+    """A command that is imported when it is needed.
 
     Attributes:
-        module: The module whose ``app`` it is.
-        purpose: The first line of its help; a test holds the two together.
+        module: The module whose ``app`` is the command.
+        purpose: The first line of its help, repeated here so that lists need no import; a test compares the two.
     """
 
     module: str
@@ -273,12 +282,12 @@ class Entry(NamedTuple):
 
 
 class LazyGroup(Group):
-    """A group whose commands are imported one by one, on demand: most invocations need one."""
+    """A group whose commands are imported on demand, since most invocations need only one."""
 
     entries: Mapping[str, Entry] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is click's
-        """List the commands in the order of the help page."""
+        """Return the commands' names in the order of the help page."""
         return list(self.entries)
 
     def summaries(self, ctx: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - the signature is click's

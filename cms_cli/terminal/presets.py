@@ -1,4 +1,4 @@
-"""Presets for people and for programs."""
+"""Shows presets, as text or JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cms_cli.terminal.table import Column, listing
 
 
 def all_presets(console: Console, form: str, presets: Sequence[Preset]) -> None:
-    """Show what is built in."""
+    """Show the name and description of every preset."""
     if form == "json":
         console.json([_as_dict(preset) for preset in presets])
         return
@@ -27,7 +27,7 @@ def all_presets(console: Console, form: str, presets: Sequence[Preset]) -> None:
 
 
 def one(console: Console, form: str, preset: Preset) -> None:
-    """Show a preset as the mapping file that it is; as JSON, what it says."""
+    """Show a preset: as the text of a mapping file, or as JSON."""
     if form == "table":
         console.result(preset.text.rstrip("\n"))
     else:

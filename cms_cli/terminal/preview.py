@@ -1,4 +1,4 @@
-"""The preview of a replay: a panel on a terminal, lines anywhere else."""
+"""Shows the preview of a replay: a panel on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -36,11 +36,14 @@ def question(preview: Preview, kind: str, target: str) -> str:
 
 
 def facts(preview: Preview, rate: str) -> list[tuple[str, list[str]]]:
-    """Return the facts of a preview, without columns, samples and problems, as a name and lines each.
+    """Return the facts of a preview: counts, sums, dates and the time that sending takes.
 
     Args:
         preview: The preview.
-        rate: The rate for people, or "" for no limit.
+        rate: The rate as text, or "" for no limit.
+
+    Returns:
+        The name of each fact, and its lines.
     """
     pending = preview.counts[RowStatus.PENDING.value]
     limited = preview.limit is not None and preview.limit < pending
@@ -67,13 +70,13 @@ def facts(preview: Preview, rate: str) -> list[tuple[str, list[str]]]:
 
 
 def _empty(column: str, words: Mapping[str, int]) -> str:
-    """Return how many cells of a column were a word for nothing, as one line."""
+    """Return one line with the number of cells of a column that were a word for nothing."""
     count = sum(words.values())
     return f"{shown(column)}: {count:,} {'cell' if count == 1 else 'cells'} ({', '.join(map(shown, words))})"
 
 
 def show_summary(console: Console, preview: Preview, rate: str) -> None:
-    """Write the facts of a preview to stderr: a panel on a terminal, a line each anywhere else."""
+    """Write the facts of a preview to stderr: a panel on a terminal, plain lines elsewhere."""
     found = facts(preview, rate)
     title = shown(f"{preview.run}: resuming {preview.file}" if preview.going_on else preview.file)
     if console.quiet:
@@ -104,7 +107,7 @@ _STYLES = {"to send": "bold green", "invalid": "red", "refused": "red", "unknown
 
 
 def show_preview(console: Console, preview: Preview, rate: str) -> None:
-    """Write everything that a preview says to stderr: columns, the first events, and the facts."""
+    """Write a whole preview to stderr: columns, the first events, and the facts."""
     if preview.columns:
         _show_columns(console, preview.columns)
     if preview.events:
@@ -121,12 +124,12 @@ def _show_event(console: Console, event: str) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    text = json.dumps(json.loads(event), ensure_ascii=False)  # with blanks, where lines are broken
+    text = json.dumps(json.loads(event), ensure_ascii=False)  # with blanks, so that rich can break lines
     console.rich(stderr=True).print(Padding(Text(masked(shown(text))), (0, 0, 0, 2)))
 
 
 def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
-    """Write the problems of rows, grouped, each with its fix."""
+    """Write the groups of problems, each with its hint."""
     for group in groups:
         console.error(
             shown(str(group)), f"       {sentence(shown(group.problem.hint))}" if group.problem.hint else ""
@@ -134,7 +137,7 @@ def show_problems(console: Console, groups: Iterable[ProblemGroup]) -> None:
 
 
 def show_warnings(console: Console, warnings: Iterable[str]) -> None:
-    """Write warnings, and add the flags that the commands in them need."""
+    """Write warnings; complete the commands in them with the flags that they need."""
     for warning in warnings:
         console.warn(_RESUME.sub(lambda found: console.next_command(found[1], sends=True), shown(warning)))
 
@@ -149,7 +152,7 @@ def _sample(text: str) -> str:
 
 
 def _show_columns(console: Console, columns: Sequence[MappedColumn]) -> None:
-    """Write each field, where it comes from and a few values."""
+    """Write each field with its origin and a few values."""
     lines = []
     for column in columns:
         constant = None if column.constant is None else f'"{shown(column.constant)}"'

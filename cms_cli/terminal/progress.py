@@ -1,4 +1,4 @@
-"""The progress of a replay: a bar on a terminal, a plain line every few seconds anywhere else."""
+"""Shows the progress of a replay: a bar on a terminal, a plain line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NO_NEWS = (RowStatus.ACCEPTED.value, RowStatus.PENDING.value)
 
 
 class ReplayView(Watcher):
-    """Shows a replay, as a context manager: on a terminal it draws something from beginning to end.
+    """Shows a replay while it runs; a context manager, which draws a spinner or bar on a terminal.
 
     Args:
         console: The console to write to.
@@ -41,7 +41,7 @@ class ReplayView(Watcher):
         delivery: The options for sending, for estimates.
         kind: ``lead`` or ``sale``.
         target: The host and account, for the question.
-        ask: Whether to ask before sending, if there is somebody to ask.
+        ask: Whether to ask before sending, if a question can be asked.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ReplayView(Watcher):
         self._delivery = delivery
         self._kind, self._target = kind, target
         self._ask = ask
-        # Rows that scroll by on the same terminal show the progress by themselves.
+        # If every row is written to the same terminal, no bar is needed.
         self._draws = console.draws_on_stderr and not console.quiet
         self._draws = self._draws and not (self.every_row and console.draws_on_stdout)
         self._counts: Counter[str] = Counter()
@@ -73,26 +73,26 @@ class ReplayView(Watcher):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(OSError):  # a terminal that is gone has nothing to clear
+        with suppress(OSError):  # the terminal may be gone
             self._drawn.close()
 
     @property
     def rate(self) -> str:
-        """The rate, for people; "" if nothing limits it."""
+        """The rate limit as text; "" if there is none."""
         return str(self._delivery.rate) if self._delivery.rate else ""
 
     def when_stoppable(self, then: Callable[[Callable[[Stop], None]], None]) -> None:
-        """Call ``then`` with the function that stops sending, once sending begins."""
+        """Register a function to call once sending begins; it is passed the function that stops sending."""
         self._interrupt = then
 
     def on_stop(self, interrupt: Callable[[Stop], None]) -> None:
-        """Pass on the function that stops sending."""
+        """Pass the function that stops sending to the one that ``when_stoppable`` registered; draw the bar."""
         if self._interrupt is not None:
             self._interrupt(interrupt)
-        self._draw()  # the bar invites Ctrl-C, which must settle what is in flight
+        self._draw()  # only now, since from now on Ctrl-C lets requests in flight finish
 
     def waiting(self, seconds: float) -> None:
-        """Show that another process holds the run; only once if nothing is drawn."""
+        """Show that another process holds the run; as a plain line, only once."""
         told, self._waiting_until = self._waiting_until, time.monotonic() + seconds
         if not self._draws and not told:
             self._console.note(f"{_HELD}, {duration(seconds)} at most")
@@ -104,7 +104,7 @@ class ReplayView(Watcher):
             self._console.note(f"checking: {rows:,} rows read")
 
     def confirm(self, preview: Preview) -> bool:
-        """Show the preview and, on a terminal, ask."""
+        """Show the preview and, on a terminal, ask; return True to send."""
         self._drawn.close()
         previews.show_problems(self._console, preview.problems)
         previews.show_warnings(self._console, preview.warnings)
@@ -123,7 +123,7 @@ class ReplayView(Watcher):
         previews.show_problems(self._console, preview.problems)
 
     def sending(self, run: Run, pending: int) -> None:
-        """Begin to count settled rows."""
+        """Start the counts and the clock of sending."""
         del run
         self._pending = pending
         self._begin = self._said = time.monotonic()
@@ -131,12 +131,12 @@ class ReplayView(Watcher):
         self._drawn.close()
 
     def staged(self, rows: list[SettledRow]) -> None:
-        """Write rows that were not sent."""
+        """Write the rows that were settled without being sent, as JSON Lines."""
         for row in rows:
             self._console.json_line(row_json(row))
 
     def settled(self, rows: list[SettledRow]) -> None:
-        """Count rows, and write each if every row is asked for."""
+        """Count settled rows and, for JSON Lines, write each."""
         for row in rows:
             self._counts[row.status] += 1
             if self._form == "jsonl":
@@ -163,7 +163,7 @@ class ReplayView(Watcher):
         return True
 
     def _draw(self) -> None:
-        """Draw until the drawing is closed: a spinner while rows are read, then a bar."""
+        """Draw a spinner while rows are read, or a bar while they are sent, until ``_drawn`` is closed."""
         if not self._draws:
             return
         from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task
@@ -176,7 +176,7 @@ class ReplayView(Watcher):
         view = self
 
         class Words(ProgressColumn):
-            """Counts, rate and time left, up to date also while no row settles."""
+            """The text beside the bar, rendered anew at each refresh, also while no row settles."""
 
             def render(self, task: Task) -> Text:
                 del task
@@ -184,7 +184,7 @@ class ReplayView(Watcher):
 
         rich = self._console.rich(stderr=True)
         long = min(_BAR, rich.width // 4) if self._progress is not None else 0
-        room = rich.width - len("- ") - long - len(" ") - len("^C")  # which the terminal writes behind them
+        room = rich.width - len("- ") - long - len(" ") - len("^C")  # leave room for the ^C that a terminal echoes
         self._bar = Bar(
             SpinnerColumn(spinner(rich), style="cyan"),
             *([BarColumn(long, complete_style="cyan", finished_style="green")] if long else []),
@@ -200,7 +200,7 @@ class ReplayView(Watcher):
         self._drawn.enter_context(self._console.beside(rich))
 
     def _words(self) -> str:
-        """Return the words beside the bar."""
+        """Return the text beside the bar: counts, rate and time left."""
         progress = self._progress
         more = self._waiting_until - time.monotonic()
         if more > 0:
@@ -211,7 +211,7 @@ class ReplayView(Watcher):
         return "  ".join([f"{progress.settled:,}/{self._pending:,}", *news, *self._pace(progress)])
 
     def _pace(self, progress: Progress) -> list[str]:
-        """Return rate, time left, and the reason for waiting."""
+        """Return the rate, the time left, and the reason for waiting, as far as they are known."""
         elapsed = time.monotonic() - self._begin
         remaining = self._pending - progress.settled
         parts = []
@@ -220,7 +220,7 @@ class ReplayView(Watcher):
             parts.append(f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second * 60:.0f}/min")
             left = remaining / per_second
             if self._delivery.rate is not None:
-                # The first window goes out at once, faster than the rate allows for the rest.
+                # The first window goes out at once, so the rate so far is higher than the rate of the rest.
                 left = max(left, ideal_seconds(remaining + self._delivery.rate.count, self._delivery.rate))
             parts.append(f"{duration(left)} left")
         more = progress.until - time.monotonic()

@@ -1,4 +1,4 @@
-"""The report of a replay, for people and for programs, and the next command."""
+"""Shows the report of a replay, as text or JSON, and the commands that may follow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BY_SIGNAL = {
     Stop.TERMINATED: "SIGTERM",
 }
 
-# Colour where it tells good from bad; what is neither has none.
+# Outcomes that are neither good nor bad have no colour.
 COLOURS = {
     RowStatus.ACCEPTED.value: "green",
     RowStatus.REFUSED.value: "red",
@@ -79,7 +79,7 @@ def show_rehearsal(console: Console, form: str, preview: Preview, found: ReplayR
 
 
 def show_report(console: Console, form: str, found: ReplayReport) -> None:
-    """Show the result of a replay: the report on stdout, its meaning and the next command on stderr."""
+    """Show the result of a replay: the report on stdout, explanations and next commands on stderr."""
     if form != "table":
         console.document(found.to_dict(), form)
     else:

@@ -1,4 +1,4 @@
-"""Runs for people and for programs."""
+"""Shows runs, as text or JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STATES = {RunState.UNFINISHED.value: "yellow", RunState.FINISHED.value: "green"}
 
 
 def all_runs(console: Console, form: str, found: Sequence[tuple[Run, Mapping[str, int]]]) -> None:
-    """Show runs, a line each."""
+    """Show a list of runs."""
     if form == "jsonl":
         for run, counts in found:
             console.json_line(_as_dict(run, counts))
@@ -105,7 +105,7 @@ def _as_dict(run: Run, counts: Mapping[str, int]) -> dict[str, object]:
 
 
 def _nearby(file: str) -> str:
-    """Return a path relative to the current folder if it is in there."""
+    """Return a path relative to the current folder if it is below it, else the path itself."""
     try:
         return str(Path(file).relative_to(Path.cwd()))
     except (ValueError, OSError):

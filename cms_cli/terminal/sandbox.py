@@ -1,4 +1,4 @@
-"""Events and reports of the sandbox, for people and for programs."""
+"""Shows events and reports of the sandbox, as text or JSON."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def _row(each: SandboxEvent, *, grouped: bool) -> tuple[str, ...]:
 
 
 def report(console: Console, form: str, found: Report, limit: int | None, store: str) -> None:
-    """Show what each click brought, and all of them together.
+    """Show the leads, sales and revenue of each click, and their totals.
 
     Args:
         console: The console to write to.
-        form: ``table``, ``json`` or ``jsonl``; the last has a line a click, and the totals on its last.
-        found: The book.
-        limit: At most so many clicks; the totals are of all.
+        form: ``table``, ``json`` or ``jsonl``. JSON Lines have a line for each click, and the totals last.
+        found: The report.
+        limit: The most clicks to show, or None; the totals are of all clicks.
         store: The path of the store.
     """
     total = found.total()
@@ -107,12 +107,12 @@ def report(console: Console, form: str, found: Report, limit: int | None, store:
 
 
 def _rows(name: str, counted: ClickReport | Total, grouped: bool) -> list[tuple[str, ...]]:
-    """Return a row a currency; the leads stand in the first, so that every column adds up."""
+    """Return a row for each currency. Only the first has the leads, so that every column adds up."""
     if not counted.revenue:
         return [(name, str(counted.leads), "0", "")]
     return [
         (
-            "" if at and grouped else name,  # once for people, in every line for programs
+            "" if at and grouped else name,  # in a drawn table, only once; in tab-separated lines, in each
             "" if at else str(counted.leads),
             str(each.sales),
             amount(each.amount, each.currency, grouped=grouped),

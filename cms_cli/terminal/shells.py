@@ -1,4 +1,4 @@
-"""``--show-completion`` and ``--install-completion``: the scripts that the package ships, one a shell."""
+"""``--show-completion`` and ``--install-completion``: the completion scripts that the package ships."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cms_cli.exit_codes import ExitCode
 from cms_cli.terminal.console import Console, write
 
 FILES = {"bash": "cms.bash", "zsh": "_cms", "fish": "cms.fish", "powershell": "cms.ps1"}
-"""The script of each shell, under the name that the shell looks for."""
+"""The file name of the script for each shell."""
 
 FLAGS = ("--show-completion", "--install-completion")
 
@@ -23,7 +23,7 @@ def name_shell(arguments: list[str]) -> None:
     """Add the name of the current shell to a completion flag that has no value.
 
     Raises:
-        CommandError: The shell cannot be told.
+        CommandError: The current shell cannot be detected.
     """
     if not arguments or arguments[-1] not in FLAGS:
         return
@@ -36,7 +36,7 @@ def name_shell(arguments: list[str]) -> None:
 
 
 def join_words() -> None:
-    """Join ``--flag=value`` again in the words to complete: bash splits it into three."""
+    """Rejoin ``--flag=value`` in the words to complete, since bash splits it into three words."""
     words, current = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
     if "=" not in words or not current.isdigit():
         return
@@ -58,10 +58,10 @@ def show(shell: str) -> None:
 
 
 def install(shell: str) -> None:
-    """Put the completion script of a shell where the shell finds it.
+    """Install the completion script of a shell, and load it in the shell's start-up file if need be.
 
     Raises:
-        CommandError: The shell is not known, or is not here.
+        CommandError: There is no script for the shell, or PowerShell is not installed.
     """
     text = _script(shell)
     home = Path.home()
@@ -98,7 +98,7 @@ def _add_line(file: Path, line: str) -> None:
 
 
 def _powershell_profile() -> Path:
-    """Ask PowerShell where its profile is."""
+    """Return the path of PowerShell's profile, as PowerShell itself reports it."""
     import shutil
     import subprocess
 

@@ -1,4 +1,4 @@
-"""A spinner on stderr while something takes longer than a moment."""
+"""A spinner on stderr, shown only while something takes longer than a moment."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from cms_cli.terminal.console import Console
 
 MOMENT = 0.5
-"""Seconds before anything is shown: what is over sooner would only flicker, and loading rich takes its time."""
+"""Seconds before anything is shown. For less, a spinner would only flicker, and importing rich takes time."""
 
 
 class Spinner:
     """Shows rich's spinner beside a text while the block runs, after a short delay.
 
     Args:
-        console: Writes to stderr.
-        text: One line.
+        console: The console to write to; the spinner is on stderr.
+        text: One line of text.
     """
 
     def __init__(self, console: Console, text: str) -> None:
@@ -58,5 +58,5 @@ class Spinner:
 
 
 def spinner(rich: RichConsole) -> str:
-    """Return the name of a spinner whose characters the terminal's encoding has."""
+    """Return the name of a spinner that the terminal's encoding can show."""
     return "line" if rich.options.ascii_only else "dots"

@@ -1,4 +1,4 @@
-"""The state, for people and for programs."""
+"""Shows the state (folder or database) and what the commands of `cms state` did, as text or JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def upgraded(console: Console, form: str, where: str, before: int, now: int) -> 
 
 
 def status(console: Console, form: str, found: StateReport) -> None:
-    """Show where the state is, and how much is in it."""
+    """Show the place of the state and the number of its runs and events."""
     if form != "table":
         console.document(found._asdict(), form)
         return
@@ -42,7 +42,7 @@ def status(console: Console, form: str, found: StateReport) -> None:
 
 
 def imported(console: Console, form: str, folder: str, where: str, found: Imported) -> None:
-    """Report what was imported, and what else is in the folder."""
+    """Report what was imported, and which other accounts are in the folder."""
     if form != "table":
         others = [{"host": host, "account": account} for host, account in found.others]
         console.document({"folder": folder, "where": where, **found._asdict(), "others": others}, form)

@@ -1,4 +1,4 @@
-"""Tables: drawn by rich on a terminal; elsewhere results are aligned, and lists are separated by tabs."""
+"""Tables: drawn with rich on a terminal; elsewhere, reports are aligned and lists are separated by tabs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _GAP = "  "
-_LEAST = 12  # columns of a terminal that a shortened cell has at least
+_LEAST = 12  # the least width of a shortened cell
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Column:
         name: Its header.
         right: Whether its cells are numbers.
         shortened: Whether its cells may end in an ellipsis on a terminal.
-        dropped: When it is left out of a terminal that is too narrow: 1 first, 2 next; 0 is never.
+        dropped: The order in which columns are left out on a narrow terminal: 1 first, 2 next; 0 is never.
     """
 
     name: str
@@ -38,7 +38,7 @@ def pairs(console: Console, rows: Sequence[tuple[str, str]], title: str = "", *,
 
     Args:
         console: The console to write to.
-        rows: Each name and its value, as text from anywhere.
+        rows: The names and values. They may come from anywhere; control characters are escaped.
         title: The heading of the drawn table.
         style: The colour of title and border.
     """
@@ -59,7 +59,7 @@ def pairs(console: Console, rows: Sequence[tuple[str, str]], title: str = "", *,
         title_justify="left",
         border_style=style,
     )
-    # A service's key may be long, and its value has to fit as well.
+    # A name from the service may be long; leave room for its value.
     longest = max(rich.width // 3, _LEAST)
     table.add_column(style="bold", overflow="fold", max_width=longest)
     table.add_column(overflow="fold")
@@ -77,12 +77,12 @@ def report(
     title: str = "",
     styles: Mapping[str, str] = {},
 ) -> None:
-    """Write rows under a header as the result: aligned where it is not drawn, for people who read logs.
+    """Write rows under a header as the result. If they are not drawn, they are aligned, for people who read logs.
 
     Args:
         console: The console to write to.
-        columns: Its columns.
-        rows: As many cells each, as text from anywhere.
+        columns: The columns.
+        rows: The cells of each row. They may come from anywhere; control characters are escaped.
         totals: The number of rows at the end that are totals.
         title: The heading of the drawn table.
         styles: The colour of a cell by its text.
@@ -109,12 +109,12 @@ def listing(
     totals: int = 0,
     styles: Mapping[str, str] = {},
 ) -> None:
-    """Write a list as the result: separated by tabs where it is not drawn, for ``cut`` and ``awk``.
+    """Write a list as the result. If it is not drawn, it is separated by tabs, for ``cut`` and ``awk``.
 
     Args:
         console: The console to write to.
-        columns: Its columns.
-        rows: As many cells each, as text from anywhere.
+        columns: The columns.
+        rows: The cells of each row. They may come from anywhere; control characters are escaped.
         totals: The number of rows at the end that are totals.
         styles: The colour of a drawn cell by its text.
     """
@@ -166,21 +166,21 @@ def _draw(
             column.name,
             justify="right" if column.right else "left",
             overflow="fold",
-            # Only columns that may be shortened give way; rich would cut the table off where others may not shrink.
+            # Only shortened columns shrink; if that is not enough, all may wrap, or rich would cut the table off.
             no_wrap=fits and not column.shortened,
         )
     for number, row in enumerate(cells, 1):
         total = number > len(cells) - totals
         texts = [Text(row[at], style=styles.get(row[at], "bold" if total else "")) for at in kept]
         for at, text in zip(kept, texts):
-            # A cell that is not wrapped, in a column that can be narrowed, ends in an ellipsis.
+            # A cell of a shortened column is not wrapped, and ends in an ellipsis.
             text.no_wrap, text.overflow = columns[at].shortened, "ellipsis" if columns[at].shortened else "fold"
         table.add_row(*texts, end_section=number == len(cells) - totals)
     rich.print(table)
 
 
 def _that_fit(columns: Sequence[Column], needed: Sequence[int], room: int) -> tuple[list[int], bool]:
-    """Return the columns that are shown, the least important ones dropped if need be, and whether they fit."""
+    """Return the columns to show, without those that are dropped for want of room, and True if they fit."""
     kept = list(range(len(columns)))
     for drop in range(1, 1 + max(column.dropped for column in columns)):
         if _together(kept, needed) <= room:
@@ -190,7 +190,7 @@ def _that_fit(columns: Sequence[Column], needed: Sequence[int], room: int) -> tu
 
 
 def _together(kept: Sequence[int], needed: Sequence[int]) -> int:
-    return sum(needed[at] + 2 for at in kept)  # each with a gap, and its share of the frame
+    return sum(needed[at] + 2 for at in kept)  # each column with a gap
 
 
 def _needed(column: Column, cells: Sequence[Sequence[str]], at: int) -> int:

@@ -1,4 +1,4 @@
-"""Makes text from files, flags and the service safe to show: no terminal escapes, no secrets."""
+"""Makes text from files, flags and the service safe to show: no terminal escapes, no secrets, no CI commands."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import re
 import unicodedata
 
-# Control characters, both halves of a broken pair (lone surrogates), line separators, and what changes the
-# direction of the text after it: each of them can make a terminal show something other than what is there.
+# Control characters, lone surrogates, line separators, and marks that change the direction of text: each can make a
+# terminal show something other than the text.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-# JSON itself escapes the control characters below the blank.
+# json.dumps escapes the control characters below U+0020 itself.
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-# GitHub's runner takes the first at the beginning of a line, whatever blanks precede it, and the second anywhere;
-# Azure's takes ##vso[ anywhere.
+# GitHub's runner obeys "::" at the beginning of a line, after any blanks, and "##[" anywhere; Azure's obeys
+# "##vso[" anywhere.
 _COMMAND = re.compile(r"(?<![^\r\n])(?P<blanks>[^\S\r\n]*)::")
 _OLD_COMMAND = re.compile(r"##(?=[a-z]*\[)")
 _SHORT_NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -24,11 +24,11 @@ _secrets: set[str] = set()
 def hide(secret: str) -> None:
     """Mask a secret in everything that is printed from now on."""
     if len(secret) >= _SHORTEST_SECRET:
-        _secrets.update((secret, json.dumps(secret)[1:-1]))  # as it is, and as it stands in JSON
+        _secrets.update((secret, json.dumps(secret)[1:-1]))  # plain, and escaped as in JSON
 
 
 def masked(text: str) -> str:
-    """Return a text with the secrets in it replaced."""
+    """Return a text with ``***`` for every hidden secret."""
     for secret in _secrets:
         if secret in text:
             text = text.replace(secret, "***")
@@ -36,39 +36,39 @@ def masked(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a value as one line of text: control characters are escaped, and nothing is left out."""
+    """Return a text as one line, with control characters escaped."""
     return text if text.isprintable() and text.isascii() else _UNSAFE.sub(_escape, text)
 
 
 def sentence(hint: str) -> str:
-    """Capitalise a hint, unless it begins with a command, a flag or a field's name."""
+    """Return a hint with a capital first letter, unless it begins with a command, a flag or a field's name."""
     first = hint.partition(" ")[0]
     return hint[:1].upper() + hint[1:] if first.isalpha() and first != "cms" else hint
 
 
 def shown_lines(text: str) -> str:
-    """Return a message of several lines, each made safe by :func:`shown`."""
+    """Return a text of several lines, each made safe by :func:`shown`."""
     return "\n".join(shown(line) for line in text.split("\n"))
 
 
 def defused(text: str) -> str:
-    """Return text without commands to a CI system that reads the log: ``::error::`` or ``##[add-mask]``."""
+    """Return text with ``::error::``, ``##[add-mask]`` and the like escaped, which a CI system would obey."""
     if "::" not in text and "##" not in text:
         return text
     return _OLD_COMMAND.sub("\\\\u0023#", _COMMAND.sub(r"\g<blanks>\\u003a:", text))
 
 
 def defused_json(text: str) -> str:
-    """Return the same JSON without such commands; no line of JSON can begin with ``::``."""
+    """Return JSON with ``##[...]`` commands escaped; no line of JSON can begin with ``::``."""
     return _OLD_COMMAND.sub("\\\\u0023#", text)
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """Write a value as JSON that a terminal can show; no value changes by it.
+    """Return a value as JSON, with characters that are unsafe on a terminal escaped.
 
     Args:
-        value: A value that :mod:`json` can write.
-        indent: Blanks a level, or None for one compact line.
+        value: A value that :mod:`json` can encode; other objects become their ``str``.
+        indent: The blanks for each level, or None for one compact line.
     """
     separators = (",", ":") if indent is None else None
     text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, default=str)
@@ -76,7 +76,7 @@ def to_json(value: object, *, indent: int | None = None) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many columns a text takes on a terminal."""
+    """Return the width of a text on a terminal, in columns."""
     if text.isascii():
         return len(text)
     return sum(

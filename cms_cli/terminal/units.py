@@ -1,15 +1,15 @@
-"""Amounts, time spans and counts as people write them."""
+"""Formats amounts, time spans and counts for people."""
 
 from __future__ import annotations
 
 
 def amount(minor: int, currency: str, *, grouped: bool = True) -> str:
-    """Return an amount such as ``1,234.50 USD``; minor units if the currency is not known.
+    """Return an amount such as ``1,234.50 USD``; in minor units if the currency is not known.
 
     Args:
-        minor: Minor units.
-        currency: ISO 4217.
-        grouped: Whether digits are grouped, for people.
+        minor: The amount in minor units.
+        currency: The currency's ISO 4217 code.
+        grouped: Whether to group digits by commas.
     """
     from cms_cli.replay.values.currencies import exponent
 
@@ -23,7 +23,7 @@ def amount(minor: int, currency: str, *, grouped: bool = True) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span in two units at most: ``2 h 5 min``, ``45 s``."""
+    """Return a time span in at most two units: ``2 h 5 min``, ``45 s``."""
     rounded = int(seconds + 0.5)
     if rounded < 60:
         return f"{rounded} s"
@@ -35,10 +35,10 @@ def duration(seconds: float) -> str:
 
 
 def rows(count: int) -> str:
-    """Return a number of rows in words."""
+    """Return a count with its noun: ``1 row``, ``1,200 rows``."""
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def events(count: int, kind: str) -> str:
-    """Return a number of leads or sales in words."""
+    """Return a count with its noun: ``1 lead``, ``1,200 sales``."""
     return f"1 {kind}" if count == 1 else f"{count:,} {kind}s"

@@ -1,6 +1,6 @@
-"""Mistakes in a command line, reported in the program's own words.
+"""Rewords Typer's and Click's usage errors in the style of the program's other messages.
 
-Typer and Click have a style of their own for each of them: `Got unexpected extra argument(s) (a b)`.
+Their own words vary between versions, as in `Got unexpected extra argument(s) (a b)`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from cms_cli.nearest import nearest
 
 
 def is_usage_error(error: Exception) -> bool:
-    """Return True if an error is Click's, by its attributes: some Typers bundle their own Click."""
+    """Return True if an error is Click's, going by its attributes, since some versions of Typer bundle Click."""
     return hasattr(error, "exit_code") and hasattr(error, "format_message")
 
 
 def explain(error: Any, arguments: Sequence[str]) -> tuple[str, str]:
-    """Return the message and the hint for a mistake.
+    """Return the message and the hint for a usage error.
 
     Args:
         error: Click's exception.
@@ -54,20 +54,20 @@ def _message(error: Any, path: str, arguments: Sequence[str]) -> str:
 
 
 def _joined(path: str, arguments: Sequence[str]) -> str:
-    """Return advice for several files, which a shell makes of ``--from-csv *.csv``; "" without --from-csv."""
+    """Return advice for several files, as a shell makes of ``--from-csv *.csv``; "" if the flag is not given."""
     if "--from-csv" not in arguments:
         return ""
     return f"; --from-csv takes one file, so join several with the same columns: cat *.csv | {path} --from-csv -"
 
 
 def meant(word: str, known: Sequence[str]) -> str:
-    """Return ``; did you mean lead?``, or "" if nothing is near."""
+    """Return ``; did you mean lead?``, or "" if no known word is similar."""
     near = nearest(word, known)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _missing(error: Any) -> list[str]:
-    """Return every argument that is missing: the first one, and those after it."""
+    """Return the missing arguments: the one that Click names, and the required ones after it."""
     params = list(error.ctx.command.params)
     return [each.metavar or each.name for each in params[params.index(error.param) :] if each.required]
 
@@ -88,7 +88,10 @@ def _value_after(flags: Sequence[str], arguments: Sequence[str]) -> str:
 
 
 def _wanted(command: Any, name: str) -> str:
-    """Return the kind of value that a flag takes, as its function declares it; Typers keep it differently."""
+    """Return what a flag's value must be, read from the command's annotations, or "" if they do not say.
+
+    The parameter objects differ between Typer's versions; the annotations are our own.
+    """
     declared = inspect.signature(inspect.unwrap(command.callback)).parameters[name].annotation
     info = declared.__metadata__[0]
     kind = getattr(declared.__origin__, "__args__", [declared.__origin__])[0]  # of Optional[int], int
