@@ -1,1 +1,1 @@
-"""The contents of the state folder: runs and their rows, the ledger, and unanswered events."""
+"""The journal, in a state folder or a shared database: runs and their rows, the ledger, the rate window."""

@@ -1,4 +1,4 @@
-"""A clock whose times can be compared between processes, and which never jumps within one."""
+"""A clock that never jumps within a process, and whose times can be compared between processes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from cms_cli.replay.journal.steady import steady
 
 
 class Clock:
-    """Seconds since the epoch that only go forward.
+    """Tells the time in seconds since the epoch, without ever going back.
 
-    The wall clock is read once; from then on a monotonic clock moves it. So a clock that is set while a replay
-    runs neither opens the rate window early nor holds it shut. Over several machines it is the server's clock.
+    It reads the wall clock once and then adds the time of a monotonic clock. If the wall clock is set while a
+    replay runs, the rate window neither opens early nor stays shut. With shared state, it tells the server's time.
     """
 
     def __init__(self, ahead: Callable[[], float | None] = lambda: None) -> None:
         """Start the clock.
 
         Args:
-            ahead: Returns how far a server's clock is ahead of this machine's steady one, or None without a server.
+            ahead: Returns the seconds by which the server's clock is ahead of :func:`steady`, or None without a
+                server.
         """
         self._ahead = ahead
         self._offset = time.time() - steady()

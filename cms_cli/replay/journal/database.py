@@ -1,4 +1,4 @@
-"""The narrow interface that the tables are written against."""
+"""The database interface that SQLite and PostgreSQL share, and helpers for many values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _T = TypeVar("_T")
 
 
 class Cursor(Protocol):
-    """The result of a statement: the rows it found, or the number it changed."""
+    """The result of a statement: the rows it returns, or the number of rows it changed."""
 
     @property
     def rowcount(self) -> int:
-        """The number of rows it changed."""
+        """The number of changed rows."""
         ...
 
     def fetchone(self) -> Any:
@@ -22,16 +22,17 @@ class Cursor(Protocol):
         ...
 
     def fetchall(self) -> list[Any]:
-        """Return all rows that are left."""
+        """Return the remaining rows."""
         ...
 
     def __iter__(self) -> Iterator[Any]: ...
 
 
 class Database(Protocol):
-    """A connection. Statements keep to the SQL that SQLite and PostgreSQL share, with ``?`` for values.
+    """A connection. Statements use the SQL that SQLite and PostgreSQL share, with ``?`` for values.
 
-    ``INDEXED BY`` is the one exception: a hint to SQLite, which plans without statistics.
+    The only exception is ``INDEXED BY``, a hint that SQLite needs because it plans without statistics. It is
+    removed for PostgreSQL.
     """
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor:
@@ -39,23 +40,23 @@ class Database(Protocol):
         ...
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Cursor:
-        """Run a statement for each of several rows of values."""
+        """Run a statement once for each row of values."""
         ...
 
 
 Value = TypeVar("Value")
 
 VALUES_A_QUERY = 500
-"""Values in one ``IN``; SQLite takes 999 at least."""
+"""The most values in one statement; every SQLite accepts at least 999."""
 
 
 def marks(values: Sequence[object]) -> str:
-    """Return as many question marks as there are values."""
+    """Return a question mark for each value, separated by commas."""
     return ",".join("?" * len(values))
 
 
 def in_parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """Split values into as many as a query may name."""
+    """Yield the values in slices that are small enough for one statement."""
     for start in range(0, len(values), VALUES_A_QUERY):
         yield values[start : start + VALUES_A_QUERY]
 
@@ -63,12 +64,12 @@ def in_parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
 def insert_together(
     db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]], conflict: str = "DO NOTHING"
 ) -> None:
-    """Insert rows, many in one statement. Part of a transaction.
+    """Insert rows, many with each statement. Part of a transaction.
 
     Args:
         db: The database.
         table: The table.
-        columns: Their names, with commas between.
+        columns: The names of the columns, separated by commas.
         rows: The values, in the order of the columns.
         conflict: The SQL after ``ON CONFLICT``.
     """

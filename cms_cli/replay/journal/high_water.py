@@ -1,9 +1,9 @@
-"""A count of committed turns outside the journal: a journal that is behind it has lost some.
+"""A count of committed transactions ("turns") beside the journal, which shows if the journal has lost some.
 
-SQLite takes a damaged or missing ``-wal`` file for the end of the log, and goes back to an older state without a
-word. What was sent since would be sent again. So each commit that is synced to disk counts a turn in the journal,
-and before a request leaves the count is written to a small file beside it. Commits that are not synced move
-neither: a power cut may take them back, and that is no damage.
+If its ``-wal`` file is damaged or missing, SQLite silently returns to an older state, and what was sent since would
+be sent again. So each commit that is synced to disk adds 1 to a count in the journal, and the count is also written
+to a small file before any request is sent. Commits that are not synced are not counted, since losing them in a
+power cut is no damage.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ FILE_NAME = "journal.turns"
 
 
 def count_turn(db: Database) -> int:
-    """Count a turn, as part of its transaction; returns how many there have been."""
+    """Count a turn as part of its transaction, and return the new count."""
     db.execute("UPDATE turns SET committed = committed + 1")
     return int(db.execute("SELECT committed FROM turns").fetchone()[0])
 
 
 def note(folder: Path, turns: int) -> None:
-    """Note outside the journal how many turns were committed.
+    """Write the number of committed turns to the file beside the journal.
 
-    Written in place and not synced: after a power cut an older number is there, which is harmless.
+    The file is not synced. After a power cut it may have an older number, which is harmless.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     path = folder / FILE_NAME
     text = f"{turns:020d}\n"
@@ -41,10 +41,10 @@ def note(folder: Path, turns: int) -> None:
 
 
 def noted(folder: Path) -> int:
-    """Return the number of turns that was noted; 0 if none was.
+    """Return the number of turns in the file beside the journal; 0 if there is no file.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     try:
         text = (folder / FILE_NAME).read_text(encoding="ascii", errors="replace").strip()
@@ -55,5 +55,5 @@ def noted(folder: Path) -> int:
 
 def is_behind(db: Database, folder: Path) -> bool:
     """Return True if the journal lacks turns that were committed."""
-    before = noted(folder)  # read first: another process may commit and note a turn between the two
+    before = noted(folder)  # read this first: between the two reads, another process may commit and note a turn
     return int(db.execute("SELECT committed FROM turns").fetchone()[0]) < before

@@ -1,4 +1,4 @@
-"""Finds the run that a command continues, and refuses a new one that would count events twice."""
+"""Finds the run that a command resumes, and refuses a new run that would count events twice."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from cms_cli.replay.model import ReplayError
 
 
 class RunConflictError(ReplayError):
-    """The input conflicts with an earlier run and must not be sent like this; nothing was sent."""
+    """Earlier runs forbid what was requested, such as sending leads again; nothing was sent."""
 
 
 def known_run(
     journal: Journal, *, scope: int, host: str, kind: str, sha256: str, shape: str, fresh: bool, clear: bool = True
 ) -> Run | None:
-    """Return the run that a command continues; None if a new one is to begin. Call with the run's lock held.
+    """Return the run that a command resumes; None to begin a new one. Call this while the run is held.
 
     Args:
         journal: The journal.
-        scope: The number of the host and account.
+        scope: The journal's id of host and account.
         host: The host.
         kind: ``lead`` or ``sale``.
-        sha256: Of the input's bytes.
+        sha256: The SHA-256 of the input's bytes, in hexadecimal.
         shape: The flags that shape events, as JSON.
-        fresh: Whether a new one is wanted whatever is known of the input.
-        clear: Whether to remove runs whose staging was cut off; a dry run removes nothing.
+        fresh: Whether to begin a new run even if there is one (``--fresh``).
+        clear: Whether to remove runs whose staging was interrupted; False for a dry run.
 
     Raises:
-        RunConflictError: Going on, or beginning, would count events twice.
+        RunConflictError: Sending the input like this would count events twice.
     """
     alike = [run for run in runs.of_file(journal, sha256) if run.kind == kind and run.host == host]
     for run in alike if clear else ():
@@ -63,20 +63,20 @@ def known_run(
             raise RunConflictError(
                 f"leads of this file were sent with other flags in {sent.name}, and would be counted twice",
                 f"Resume it: cms runs resume {sent.name}"
-                if sent.state is RunState.UNFINISHED  # which --fresh does not take
+                if sent.state is RunState.UNFINISHED  # for which --fresh is refused
                 else f"See cms runs show {sent.name}; to send them again anyway, pass --fresh.",
             )
     return None
 
 
 def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[Run]) -> None:
-    """Refuse to send a finished file again only because its token was renewed.
+    """Refuse to send a file again that was sent with another token of what may be the same account.
 
-    A token that is no JWT and of no profile does not say whose it is, so its ledger is its own: whether the account
-    is another one only its owner knows. A young sale's invoice the service still has.
+    A token that is not a JWT and belongs to no profile does not name its account, so a renewed one has a new
+    ledger. Sales are allowed for a day, since the service still dedupes them.
 
     Raises:
-        RunConflictError: There is such a run.
+        RunConflictError: The file was sent with such a token.
     """
     account = runs.account_of(journal, scope)
     for run in others:
@@ -91,9 +91,9 @@ def _refuse_what_another_token_sent(journal: Journal, scope: int, others: list[R
 
 
 def clear_the_way(journal: Journal, run: Run) -> None:
-    """Remove runs of the same leads under other flags that sent nothing; ``run`` replaces them.
+    """Remove runs of the same file of leads with other flags that have sent nothing.
 
-    Gone on with later, they would send the leads once more. Call with the run's lock held, before it sends.
+    If they were resumed later, they would send the leads again. Call this while the run is held, before it sends.
     """
     if run.kind == "lead":
         for other in runs.of_file(journal, run.sha256):

@@ -1,7 +1,7 @@
-"""Sales of removed runs that got no answer: the service may have recorded them, or have forgotten them.
+"""The table of unanswered sales of runs that were removed.
 
-A run that was killed and given up, and the next month's export with the same orders in it: after a day such a sale
-is not sent again unasked.
+The service may or may not have recorded them, and may have forgotten their invoices since. If a later file has the
+same sale, it is sent again within a day, and after that only with ``--retry-unknown``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cms_cli.replay.journal.rows import SAFE_TO_RESEND
 
 
 def keep(db: Database, scope: int, sales: Iterable[tuple[bytes, float]]) -> None:
-    """Enter sales, each with the time in seconds since the epoch at which it was first sent."""
+    """Add sales, each as the key of its invoice and the time of its first request in seconds since the epoch."""
     db.executemany(
         "INSERT INTO sales_in_doubt (scope, invoice, sent_at) VALUES (?, ?, ?)"
         " ON CONFLICT (scope, invoice) DO UPDATE SET sent_at = excluded.sent_at",
@@ -22,7 +22,7 @@ def keep(db: Database, scope: int, sales: Iterable[tuple[bytes, float]]) -> None
 
 
 def too_long_ago(db: Database, scope: int, now: float) -> set[bytes]:
-    """Return the few sales that are too old to resend."""
+    """Return the keys of the sales that are too old to be sent again; there are few."""
     found = db.execute(
         "SELECT invoice FROM sales_in_doubt WHERE scope = ? AND abs(? - sent_at) > ?", (scope, now, SAFE_TO_RESEND)
     )
@@ -30,18 +30,18 @@ def too_long_ago(db: Database, scope: int, now: float) -> set[bytes]:
 
 
 def size(db: Database, scope: int) -> int:
-    """Return how many there are."""
+    """Return the number of sales of a host and account."""
     (found,) = db.execute("SELECT count(*) FROM sales_in_doubt WHERE scope = ?", (scope,)).fetchone()
     return int(found)
 
 
 def forget(db: Database, scope: int, keys: Iterable[bytes]) -> None:
-    """Delete some sales, because they are to be sent again."""
+    """Delete sales because they are to be sent again."""
     db.executemany("DELETE FROM sales_in_doubt WHERE scope = ? AND invoice = ?", ((scope, key) for key in keys))
 
 
 def copy(source: Database, scope: int, db: Database, to: int, ahead: float) -> None:
-    """Copy everything of a host and account into another database, whose clock is some seconds ahead."""
+    """Copy the sales of a host and account into another database, whose clock is ``ahead`` seconds ahead."""
     sales = source.execute("SELECT invoice, sent_at + ? FROM sales_in_doubt WHERE scope = ?", (ahead, scope))
     insert_together(
         db,
@@ -53,5 +53,5 @@ def copy(source: Database, scope: int, db: Database, to: int, ahead: float) -> N
 
 
 def clear(db: Database, scope: int) -> None:
-    """Forget everything of a host and account."""
+    """Delete the sales of a host and account."""
     db.execute("DELETE FROM sales_in_doubt WHERE scope = ?", (scope,))

@@ -1,4 +1,4 @@
-"""The interface of the journal that every part of a replay uses, whichever engine keeps it."""
+"""The interface of the journal, which SQLite and PostgreSQL implement."""
 
 from __future__ import annotations
 
@@ -22,17 +22,21 @@ Result = TypeVar("Result")
 
 
 class TextsWriter(Protocol):
-    """A writer of the row texts of a run."""
+    """Writes the row texts of a run.
+
+    Attributes:
+        size: The size of the texts, in the unit of the engine (bytes or rows).
+    """
 
     size: int
 
     def add(self, content: RowText, /) -> int:
-        """Append a row; returns its place."""
+        """Append a row and return its place, by which it can be read."""
         ...
 
 
 class TextsReader(Protocol):
-    """A reader of the row texts of a run."""
+    """Reads the row texts of a run."""
 
     def read(self, place: int, /) -> RowText:
         """Return the row at a place."""
@@ -40,12 +44,12 @@ class TextsReader(Protocol):
 
 
 class Patience(NamedTuple):
-    """The limits on waiting for a database that does not answer.
+    """How long to wait for a database that does not answer.
 
     Attributes:
-        seconds: The longest time to wait.
-        hurry: Whether to wait no longer.
-        tell: Called with what is waited for, now and then.
+        seconds: The longest wait, in seconds.
+        hurry: Returns True to give up at once.
+        tell: Called now and then with the reason for waiting, for people.
     """
 
     seconds: float
@@ -54,20 +58,24 @@ class Patience(NamedTuple):
 
 
 class Journal(ABC):
-    """An open journal. Use from one thread.
+    """An open journal, to be used from one thread.
 
     Attributes:
-        db: For reading outside a transaction; to write, use :meth:`transaction`.
+        db: The connection for reads outside a transaction; to write, use :meth:`transaction`.
     """
 
     db: Database
 
     @staticmethod
     def open(folder: Path, url: str | None = None) -> Journal:
-        """Open the journal of a database, or else of a state folder, and make both file and folder where missing.
+        """Open the journal in a database or, without a URL, in a state folder.
+
+        Args:
+            folder: The state folder; it and the journal's file are created if they are missing.
+            url: The URL of the database, which must have the tables; or None.
 
         Raises:
-            JournalError: It cannot be used.
+            JournalError: The journal cannot be used.
         """
         if url is not None:
             from cms_cli.replay.journal.postgres_journal import PostgresJournal
@@ -79,10 +87,14 @@ class Journal(ABC):
 
     @staticmethod
     def open_to_read(folder: Path, url: str | None = None) -> Journal | None:
-        """Open the journal without writing, or return None if there is none yet.
+        """Open the journal to read it; return None if the folder has none yet.
+
+        Args:
+            folder: The state folder.
+            url: The URL of the database, or None to use the folder.
 
         Raises:
-            JournalError: It cannot be used.
+            JournalError: The journal cannot be used.
         """
         if url is not None:
             return Journal.open(folder, url)
@@ -98,43 +110,48 @@ class Journal(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Close it; what was committed stays."""
+        """Close the journal."""
 
     @abstractmethod
     def transaction(self, *, held: bool = True) -> AbstractContextManager[Database]:
-        """Run statements as one transaction, alone among those of the account: all of them happen or none.
+        """Run the block's statements as one transaction, while no other process writes for the account.
 
         Args:
-            held: Whether the run must still be held. An answer is a fact, whoever holds the run by now.
+            held: Whether the run must still be held. To record an answer it need not be.
 
         Raises:
-            RunBusyError: Another process has taken the run over.
-            JournalError: They did not happen; or, where the database is gone, that is not known.
+            RunBusyError: The run must be held, and another process has taken it over.
+            JournalError: The transaction was not committed or, if the database is gone, may not have been.
         """
 
     def repeat(self, work: Callable[[Database], Result], *, held: bool = True) -> Result:
-        """Run a transaction, and repeat it if the database went away meanwhile.
+        """Run ``work`` in a transaction and return its result; repeat it if the database goes away meanwhile.
+
+        Args:
+            work: Runs the statements; it may be called several times.
+            held: As for :meth:`transaction`.
 
         Raises:
-            JournalError: As :meth:`transaction`; or the database stays away.
+            RunBusyError: As for :meth:`transaction`.
+            JournalError: As for :meth:`transaction`; or the database stays away.
         """
         with self.transaction(held=held) as db:
             return work(db)
 
     def be_patient(self, patience: Patience) -> None:
-        """Wait from now on for a database that is gone. A journal in a file does nothing."""
+        """Wait for a database that is gone, from now on. Does nothing for a journal in a folder."""
         del patience
 
     def ahead(self) -> float | None:
-        """Return how far a server's clock is ahead of this machine's steady clock; None if there is no server."""
+        """Return the seconds by which the server's clock is ahead of :func:`steady`; None if there is no server."""
         return None
 
     def time(self, now: float) -> float:
-        """Return the time of a transaction in seconds since the epoch: ``now``, unless a server says otherwise."""
+        """Return the server's time of the current transaction, or ``now`` without a server; in epoch seconds."""
         return now
 
     def identity(self) -> str | None:
-        """Return the unique id of a shared state; None for a state folder."""
+        """Return the unique id of the shared state; None for a state folder."""
         return None
 
     @abstractmethod
@@ -149,22 +166,22 @@ class Journal(ABC):
     def hold(
         self, scope: int, kind: str, sha256: str, shape: str, *, waiting: Callable[[float], None] = ...
     ) -> AbstractContextManager[None]:
-        """Hold a run, which need not have begun, for this process.
+        """Hold a run for this process, even before it exists, so that no other process works on it.
 
-        Nothing dedupes leads, so a file of leads is held whatever the flags that shape them: two processes with
-        different flags would not see in time what the other has sent.
+        A file of leads is held regardless of the flags that shape its events: nothing dedupes leads, and a process
+        with other flags would not see in time what this one has sent.
 
         Args:
-            scope: The number of host and account.
+            scope: The journal's id of host and account.
             kind: ``lead`` or ``sale``.
-            sha256: Of the input's bytes.
-            shape: The flags that shape the events.
-            waiting: Called about once a second while it is not clear whether the process that holds the run is
-                alive, with the seconds after which it counts as dead.
+            sha256: The SHA-256 of the input's bytes, in hexadecimal.
+            shape: The flags that shape events, as JSON.
+            waiting: Called about once a second while another process holds the run and may be dead, with the
+                seconds until it counts as dead.
 
         Raises:
-            RunBusyError: Another process holds it.
-            JournalError: It cannot be held.
+            RunBusyError: Another process holds the run.
+            JournalError: The run cannot be held.
         """
 
     @abstractmethod
@@ -174,7 +191,7 @@ class Journal(ABC):
         Args:
             db: The database.
             table: The table.
-            columns: Their names, with commas between.
+            columns: The names of the columns, separated by commas.
             rows: The values, in the order of the columns.
         """
 
@@ -183,29 +200,29 @@ class Journal(ABC):
         """Return a reader of a run's row texts.
 
         Raises:
-            JournalError: It is missing or damaged.
+            JournalError: The texts are missing or damaged.
         """
 
     @abstractmethod
     def writing(self, name: str) -> AbstractContextManager[TextsWriter]:
-        """Write row texts under a name; they are durable when the block ends, and removed if it fails."""
+        """Write row texts under a name: they are durable once the block ends, and removed if it fails."""
 
     @abstractmethod
     def forget_row_texts(self, run: str, *, keep: str = "") -> None:
-        """Remove the row texts of a run, under all names but one."""
+        """Remove the row texts of a run, except those under the name ``keep``."""
 
     @abstractmethod
     def forget_strays(self) -> None:
-        """Remove what a crash has left of runs that no longer exist."""
+        """Remove what a crash left of runs that no longer exist."""
 
     @abstractmethod
     def make_durable(self, *, against_power_cuts: bool) -> None:
-        """Choose whether a commit waits for the disk (leads) or for the system only (sales)."""
+        """Choose whether commits wait for the disk (for leads) or only for the operating system (for sales)."""
 
     @abstractmethod
     def compact(self) -> None:
-        """Release the space of deleted rows and erase their traces.
+        """Release the space of deleted rows and erase what is left of their content.
 
         Raises:
-            JournalError: Traces may be left.
+            JournalError: Deleted content may still be on disk.
         """

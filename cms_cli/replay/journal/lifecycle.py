@@ -1,4 +1,4 @@
-"""Changes to a run as a whole, in all tables at once: sending begins, or the run is removed."""
+"""Changes of a whole run in all tables: beginning to send, and removing runs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
 def begin_sending(
     journal: Journal, run: Run, now: float, *, fresh: bool, unknown_again: bool = False, end: bytes | None = None
 ) -> None:
-    """Make a run the one that the same command continues, and allow its rows to be sent.
+    """Mark a run as the one that the same command resumes, and as sending.
 
     Args:
         journal: The journal.
-        run: The run; staged to its end.
-        now: The time, seconds since the epoch.
-        fresh: Whether the ledger is to forget what it has of the run's rows, should this be its beginning.
-        unknown_again: Whether what may have arrived is to be sent all the same.
-        end: The place at the end of its file, where it has just been staged and has leads; else None.
+        run: The run, which is completely staged.
+        now: The time in seconds since the epoch.
+        fresh: Whether the ledger forgets the run's events, if the run has not begun to send before (``--fresh``).
+        unknown_again: Whether events that may have arrived are sent again (``--retry-unknown``).
+        end: For a new run of leads, the place of the last row of its file (see :mod:`staging.places`); else None.
     """
     with journal.transaction() as db:
         if run.state is RunState.STAGING:
@@ -43,9 +43,9 @@ def begin_sending(
 
 
 def delete(journal: Journal, run: Run) -> None:
-    """Remove a run with its rows; its ledger entries stay, and its unanswered events are kept."""
+    """Remove a run with its rows. Its ledger entries stay, and its unanswered events are recorded."""
     with journal.transaction() as db:
-        if run.kind == "lead" or run.latest:  # not a run of sales that --fresh has replaced: those were sent again
+        if run.kind == "lead" or run.latest:  # sales of a run that --fresh replaced were sent again since
             _keep_in_doubt(db, run)
         row_table.delete(db, run)
         runs.delete(db, run)
@@ -54,7 +54,7 @@ def delete(journal: Journal, run: Run) -> None:
 
 def _keep_in_doubt(db: Database, run: Run) -> None:
     unanswered = row_table.unanswered(db, run)
-    if run.kind == "lead":  # one that is unknown is in the ledger already
+    if run.kind == "lead":  # unknown leads are in the ledger already
         for key, _ in unanswered:
             ledger.add_lead(db, run.scope, key, arrived=False)
         for look, row in row_table.unsent_looks(db, run):
@@ -64,21 +64,21 @@ def _keep_in_doubt(db: Database, run: Run) -> None:
 
 
 def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool, scope: int | None = None) -> int:
-    """Remove runs, and every trace of them in the journal.
+    """Remove runs with all their data.
 
     Args:
         journal: The journal.
-        names: Those to remove, whatever their state; None for all that are finished, and for what is left of
-            those that never began.
-        ledger_too: Whether to forget what was accepted as well.
-        scope: The number of the only host and account whose runs and ledger are meant; None for all.
+        names: The names of the runs to remove, in any state; None for all that are finished or never began to send.
+        ledger_too: Whether to clear the ledger as well.
+        scope: The journal's id of a host and account, to remove nothing of others; None for all.
 
     Returns:
-        The number of runs that were removed.
+        The number of removed runs.
 
     Raises:
-        RunBusyError: Another process is at work on one of those named.
-        JournalError: It cannot be written, or traces may be left because another process reads it.
+        RunBusyError: Another process is at work on a named run.
+        JournalError: The journal cannot be written, or deleted content may still be on disk because another process
+            reads the journal.
     """
     wanted = None if not names else set(names)
     gone = 0

@@ -1,4 +1,4 @@
-"""Lock files: a run is held by one process at a time, and the system frees the lock however that process ends."""
+"""Lock files: only one process at a time holds a run. The system frees the lock of a process that has ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class HeldLock:
         """Check that the lock file is still the one that was locked.
 
         Raises:
-            JournalError: Something has removed it, so that another process may hold the run as well.
+            JournalError: The file was removed, so another process may hold the run as well.
         """
         if identity_of(self._path) != self._file:
             raise JournalError(
@@ -36,11 +36,15 @@ class HeldLock:
 
 @contextmanager
 def hold(folder: Path, identity: str) -> Iterator[HeldLock]:
-    """Hold the lock that ``identity`` names for this process.
+    """Hold a lock for this process while the block runs.
+
+    Args:
+        folder: The folder of the lock files.
+        identity: The text that identifies the lock; the file's name is its hash.
 
     Raises:
-        RunBusyError: Another process holds it.
-        JournalError: The folder of locks cannot be written.
+        RunBusyError: Another process holds the lock.
+        JournalError: The folder of lock files cannot be written.
     """
     from filelock import FileLock, Timeout
 

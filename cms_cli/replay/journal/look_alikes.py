@@ -1,7 +1,7 @@
-"""Leads without a time: hashes of their fields, and the files that they came from.
+"""The tables of leads without a time that were sent: the hashes of their fields ("looks"), and their files.
 
-Two leads that look alike may be one event or two. Within its file each is known by its place; a lead of another
-file that looks like one that was sent needs ``--repeats``.
+Two such leads with the same fields may be one event or two. Within a file, each is identified by its place. A lead
+of another file that looks like one that was sent is sent or skipped as ``--repeats`` says.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from cms_cli.replay.journal.database import Database, in_parts, insert_together,
 
 
 def add(db: Database, scope: int, look: bytes, run: int, row: int) -> None:
-    """Enter the look of a lead that is about to leave. Part of the transaction that writes its intent."""
+    """Add the look of a lead that is about to be sent. Part of the transaction that writes its intent."""
     db.execute(
         "INSERT INTO lead_looks (scope, look, run, row) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (scope, look, run, row) DO NOTHING",
@@ -28,18 +28,18 @@ def remove(db: Database, scope: int, look: bytes, run: int, row: int) -> None:
 
 
 def sent(db: Database, scope: int, looks: Sequence[bytes]) -> set[bytes]:
-    """Return those looks whose leads were sent or may have been."""
+    """Return the looks of leads that were sent or may have been."""
     return ask(db, scope, looks)()
 
 
 def ask(db: Database, scope: int, looks: Sequence[bytes], *, but: int | None = None) -> Callable[[], set[bytes]]:
-    """Ask for :func:`sent`, and return a function that reads the answer.
+    """Send the queries of :func:`sent`; return a function that reads the result.
 
     Args:
         db: The database.
-        scope: The number of host and account.
+        scope: The journal's id of host and account.
         looks: The looks to search for.
-        but: The number of a run whose leads do not count, or None.
+        but: The id of a run whose leads do not count, or None.
     """
     query = "SELECT look FROM lead_looks WHERE scope = ? AND run <> ? AND look IN"
     others = (scope, -1 if but is None else but)
@@ -48,26 +48,27 @@ def ask(db: Database, scope: int, looks: Sequence[bytes], *, but: int | None = N
 
 
 def add_file(db: Database, scope: int, end: bytes) -> None:
-    """Enter a file whose leads are about to be sent, by the place at its end."""
+    """Add a file whose leads are about to be sent, by the place of its last row."""
     db.execute(
         "INSERT INTO lead_files (scope, place) VALUES (?, ?) ON CONFLICT (scope, place) DO NOTHING", (scope, end)
     )
 
 
 def files(db: Database, scope: int) -> set[bytes]:
-    """Return the places at the ends of the files whose leads were sent."""
+    """Return the place of the last row of each file whose leads were sent."""
     return {bytes(place) for (place,) in db.execute("SELECT place FROM lead_files WHERE scope = ?", (scope,))}
 
 
 def copy(source: Database, scope: int, db: Database, to: int, numbers: Mapping[int, int]) -> None:
-    """Copy everything of a host and account into another database.
+    """Copy the looks and files of a host and account into another database.
 
     Args:
         source: The database to copy from.
-        scope: The number of host and account there.
+        scope: The id of host and account in ``source``.
         db: The database to copy to.
-        to: The number of host and account there.
-        numbers: The numbers that runs have there; one that was removed gets 0, which no run has.
+        to: The id of host and account in ``db``.
+        numbers: The id in ``db`` of each run, by its id in ``source``. A run that is missing gets 0, which no run
+            has.
     """
     looks = source.execute("SELECT look, run, row FROM lead_looks WHERE scope = ?", (scope,))
     insert_together(
@@ -84,6 +85,6 @@ def copy(source: Database, scope: int, db: Database, to: int, numbers: Mapping[i
 
 
 def clear(db: Database, scope: int) -> None:
-    """Delete everything of a host and account."""
+    """Delete the looks and files of a host and account."""
     for table in ("lead_looks", "lead_files"):
         db.execute(f"DELETE FROM {table} WHERE scope = ?", (scope,))

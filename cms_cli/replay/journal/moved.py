@@ -1,8 +1,8 @@
-"""The mark in a state folder of the accounts whose state was moved into a shared database.
+"""The file in a state folder that lists the accounts whose state was imported into a shared database.
 
-From then on the folder refuses to send for them: it no longer learns what the other machines send. The mark is
-written before anything is copied, so that no replay goes on with the folder meanwhile, and completed once all of it
-is in the database, so that no replay takes half a copy for the whole.
+From then on the folder is not used to send for them, since it does not record what other machines send. An account
+is marked before anything is copied, so that no replay uses the folder meanwhile, and marked as complete once
+everything is in the database, so that no replay uses a partial copy.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ FILE_NAME = "moved.json"
 
 
 class Move(NamedTuple):
-    """A move of one account's state.
+    """The mark of one account.
 
     Attributes:
         host: The host.
-        account: The key of the account in the folder.
-        state: The identity of the database.
-        to: The key of the account there.
-        where: The database, for people.
-        complete: Whether everything is there.
+        account: The account's key in the folder.
+        state: The id of the shared state (:meth:`Journal.identity`).
+        to: The account's key in the database.
+        where: The name of the database, for messages.
+        complete: Whether everything was copied.
     """
 
     host: str
@@ -43,39 +43,39 @@ class Move(NamedTuple):
     complete: bool
 
     def is_to(self, state: str, account: str) -> bool:
-        """Return True if it is a move to this account in this database."""
+        """Return True if the account was moved to this database and this account in it."""
         return (self.state, self.to) == (state, account)
 
     @property
     def place(self) -> str:
-        """The database and the account there, for people."""
+        """The name of the database and the account in it, for messages."""
         name = owner_in(self.to)
         return f"{self.where} (account {name})" if name else self.where
 
 
 def find(folder: Path, host: str, account: str) -> Move | None:
-    """Return the move of an account, or None.
+    """Return the mark of an account, or None.
 
     Raises:
-        JournalError: The mark cannot be read.
+        JournalError: The file cannot be read.
     """
     return next((move for move in _read(folder) if (move.host, move.account) == (host, account)), None)
 
 
 def mark(folder: Path, move: Move) -> None:
-    """Write the mark of an account, in the place of an earlier one.
+    """Write the mark of an account, replacing an earlier one.
 
     Raises:
-        JournalError: It cannot be written.
+        JournalError: The file cannot be written.
     """
     _write(folder, [*_others(folder, move), move])
 
 
 def unmark(folder: Path, move: Move) -> None:
-    """Remove the mark of an account, because nothing was moved.
+    """Remove the mark of an account of which nothing was copied.
 
     Raises:
-        JournalError: It cannot be written.
+        JournalError: The file cannot be written.
     """
     _write(folder, _others(folder, move))
 
@@ -85,14 +85,15 @@ def check(folder: Path, state: str | None, host: str, local: str, account: str) 
 
     Args:
         folder: The state folder.
-        state: The identity of the database that keeps the state; None if the folder does.
+        state: The id of the shared state; None to use the folder.
         host: The host.
-        local: The key of the account in the folder.
-        account: Its key in the database.
+        local: The account's key in the folder.
+        account: The account's key in the database.
 
     Raises:
-        InputError: It is not.
-        JournalError: The folder's own journal, or the mark, cannot be used.
+        InputError: The state does not include it, since the folder was imported elsewhere or has to be imported
+            first.
+        JournalError: The folder's journal or its marks cannot be read.
     """
     move = find(folder, host, local)
     if state is None:
@@ -108,10 +109,10 @@ def check(folder: Path, state: str | None, host: str, local: str, account: str) 
 
 
 def _check_unmoved(folder: Path, move: Move | None, host: str, local: str) -> None:
-    """Check that a folder that was not moved to where a replay looks knows nothing of its account.
+    """Check that a folder has no data of an account that is not marked as moved to the database in use.
 
     Raises:
-        InputError: It does; or another token's account may be the same.
+        InputError: It has such data, or data of another token that may be of the same account.
     """
     found = _known(folder)
     if (host, local) in found:
@@ -134,7 +135,7 @@ def _check_unmoved(folder: Path, move: Move | None, host: str, local: str) -> No
 
 
 def known(journal: Journal) -> list[tuple[str, str]]:
-    """Return the hosts and account keys of which the journal of a state folder has anything."""
+    """Return the host and account key of every account of which a state folder's journal has data."""
     with_runs = {run.scope for run in runs.all_runs(journal)}
     found = []
     for host, account in runs.scopes(journal):
@@ -194,7 +195,7 @@ def _write(folder: Path, moves: list[Move]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Sync a folder, so that the mark survives a power cut. Windows has no such call."""
+    """Sync a folder to disk, so that the mark survives a power cut. Windows has no such call."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

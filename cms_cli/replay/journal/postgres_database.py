@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL, as the tables' owners use it."""
+"""A connection to PostgreSQL with the interface that the journal's tables use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class PostgresDatabase:
-    """A connection. Within a pipeline, statements are sent when a result of one of them is read, or at its end.
+    """A connection. A pipeline's statements are sent together, when a result of one is read or at its end.
 
     Attributes:
-        when_gone: Waits until the database is back, or raises what it is given; None if nobody waits.
+        when_gone: Waits until the database is back, or raises the error that it is passed; None not to wait.
     """
 
     def __init__(self, server: Server) -> None:
@@ -31,14 +31,14 @@ class PostgresDatabase:
         self._end_pipeline: AbstractContextManager[psycopg.Pipeline] | None = None
 
     def reconnect(self) -> None:
-        """Open a new connection where the last one is gone; the transaction that it was in is gone with it."""
+        """Open a new connection if the last one is lost, and its transaction with it."""
         if self._connection.closed or self._connection.broken:
             self._pipeline = self._end_pipeline = None
             self._unsent = []
             self._connection = self.server.connect()
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> _Result:
-        """Run a statement; outside of a transaction, repeat it once the database is back."""
+        """Run a statement. Outside a transaction, it is repeated if the database goes away and comes back."""
         statement, values = translated(sql).encode(), [storable(each) for each in parameters]
         if self._pipeline is not None:
             cursor = self._connection.cursor()
@@ -55,7 +55,7 @@ class PostgresDatabase:
                 self.when_gone(error)
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> _Result:
-        """Run a statement for each of several rows of values."""
+        """Run a statement once for each row of values."""
         if self._pipeline is not None:
             return _Result(self, [cursor for row in parameters for cursor in self.execute(sql, row).cursors])
         rows = [[storable(each) for each in row] for row in parameters]
@@ -66,15 +66,15 @@ class PostgresDatabase:
         return _Result(self, [cursor])
 
     def copy(self, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert many rows at once."""
-        self.leave_pipeline()  # in which the server takes no COPY
+        """Insert many rows with COPY."""
+        self.leave_pipeline()  # COPY does not work in a pipeline
         statement = f"COPY cms.{table} ({columns}) FROM STDIN"
         with self.server.explained(), self._connection.cursor().copy(statement.encode()) as copy:
             for row in rows:
                 copy.write_row([storable(each) for each in row])
 
     def enter_pipeline(self) -> None:
-        """Keep statements from now on, and send them together."""
+        """Start to collect statements, to be sent together."""
         with self.server.explained():
             self._end_pipeline = self._connection.pipeline()
             self._pipeline = self._end_pipeline.__enter__()
@@ -82,9 +82,9 @@ class PostgresDatabase:
     def sync(self) -> None:
         """Send the statements of the pipeline, wait for their results and raise their errors.
 
-        All at once, and with a sync behind them instead of a mere flush: the server ends a session that is idle in
-        a transaction, but never one that it waits to hear more from. A machine that is suspended in the middle of
-        a turn would lock its account for good.
+        They are sent at once and followed by a sync, not a mere flush. The server ends a session that is idle in a
+        transaction, but not one in the middle of a pipeline: a machine that was suspended there would lock its
+        account forever.
         """
         if self._pipeline is not None and self._unsent:
             with self.server.explained():
@@ -97,7 +97,7 @@ class PostgresDatabase:
             cursor.execute(statement, values)
 
     def leave_pipeline(self) -> None:
-        """Send what is left, wait for all results, and run one statement at a time from now on."""
+        """Send the remaining statements, wait for all results, and run statements one at a time again."""
         end, self._end_pipeline, self._pipeline = self._end_pipeline, None, None
         if end is not None:
             with self.server.explained():
@@ -110,7 +110,7 @@ class PostgresDatabase:
         """Undo the transaction; close a connection that cannot do that, which undoes it as well."""
         self._unsent = []
         try:
-            with suppress(Exception):  # what had gone wrong in the pipeline is known
+            with suppress(Exception):  # the caller has the pipeline's error already
                 self.leave_pipeline()
             if not self._connection.closed:
                 self._connection.execute("ROLLBACK")
@@ -123,7 +123,7 @@ class PostgresDatabase:
 
 
 class _Result:
-    """The result of a statement; reading it waits for the server."""
+    """The result of a statement. Reading it waits for the server."""
 
     def __init__(self, database: PostgresDatabase, cursors: list[psycopg.Cursor[tuple[Any, ...]]]) -> None:
         self._database = database
@@ -131,7 +131,7 @@ class _Result:
 
     @property
     def rowcount(self) -> int:
-        """The number of rows it changed."""
+        """The number of changed rows."""
         self._database.sync()
         return sum(cursor.rowcount for cursor in self.cursors)
 
@@ -142,7 +142,7 @@ class _Result:
             return self.cursors[0].fetchone()
 
     def fetchall(self) -> list[Any]:
-        """Return all rows that are left."""
+        """Return the remaining rows."""
         self._database.sync()
         with self._database.server.explained():
             return self.cursors[0].fetchall()
@@ -152,5 +152,5 @@ class _Result:
 
     @property
     def status(self) -> str:
-        """The server's report of what the statement did."""
+        """The server's status message, as in ``COMMIT`` or ``UPDATE 1``."""
         return self.cursors[0].statusmessage or ""

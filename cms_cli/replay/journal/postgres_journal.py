@@ -1,8 +1,8 @@
-"""The journal of many machines: the same tables, in a PostgreSQL database.
+"""The journal of several machines: the same tables in a PostgreSQL database.
 
-A transaction first locks the row of its account: one writer an account, so what holds for SQLite's one writer
-holds here. Its statements are sent without waiting for each other (a pipeline); only what reads waits for the line.
-Nothing is kept in the session, so a pooler in transaction mode may stand between.
+Each transaction first locks the row of its account in ``scopes``, so that an account has one writer at a time, as a
+SQLite file has. The statements of a transaction are sent in a pipeline, and only reading a result waits for the
+server. Nothing is kept in the session, so that a pooler in transaction mode can be used.
 """
 
 from __future__ import annotations
@@ -31,25 +31,26 @@ if TYPE_CHECKING:
 
 _BEGIN = (
     "BEGIN",
-    # Another machine's transaction is waited for, and ended by the server should that machine stand still.
+    # Wait for another machine's transaction; the server ends it if that machine has stopped.
     "SET LOCAL lock_timeout = '60s'",
     "SET LOCAL idle_in_transaction_session_timeout = '20s'",
-    # Where commits do not wait for the disk, a crash of the server forgets intents: their leads would go twice.
+    # If commits do not wait for the disk, the server may lose intents in a crash, and their leads would be sent
+    # twice.
     "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'",
 )
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
-_DRIFT = 2e-4  # seconds a second by which two clocks may go apart; those of computers do so by a tenth of it
+_DRIFT = 2e-4  # the most by which two clocks drift apart, in seconds per second; ten times that of usual computers
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0  # seconds between two attempts to reach a database that is gone
-_POLL = 1.0  # seconds between two looks at somebody else's lease
+_POLL = 1.0  # seconds between two checks of another process's lease
 
 
 class PostgresJournal(Journal):
-    """An open journal on PostgreSQL. Use from one thread.
+    """An open journal in PostgreSQL, to be used from one thread.
 
     Attributes:
-        db: For reading outside a transaction; to write, use :meth:`transaction`.
-        now: The server's time when the last transaction had locked its account, in seconds since the epoch, once
-            it was asked for.
+        db: The connection for reads outside a transaction; to write, use :meth:`transaction`.
+        now: The server's time at which the last transaction locked its account, in seconds since the epoch; set
+            once the results of the transaction's first statements are read.
     """
 
     def __init__(self, url: str) -> None:
@@ -58,10 +59,10 @@ class PostgresJournal(Journal):
         self.db: Database = self._database
         self._scope: int | None = None
         self._patience: Patience | None = None
-        self._turn: int | None = None  # of our lease, in the transaction that was begun last
-        self._read_begin: Callable[[], None] | None = None  # reads what came of its first statements
+        self._turn: int | None = None  # the number of our lease's turn in the current transaction
+        self._read_begin: Callable[[], None] | None = None  # reads the first statements' results
         self._ahead: tuple[float, float] | None = (
-            None  # how far the server's clock is ahead, and when that was seen
+            None  # the most seconds that the server's clock is ahead, and when that was measured
         )
         self._lease: Lease | None = None
         self._writer: SharedTextsWriter | None = None
@@ -74,20 +75,20 @@ class PostgresJournal(Journal):
             raise
 
     def close(self) -> None:
-        """Close the connection; what was committed stays."""
+        """Close the connection."""
         self._database.close()
 
     @contextmanager
     def transaction(self, *, held: bool = True) -> Iterator[Database]:
-        """Run statements as one transaction, alone among those of the account.
+        """Run the block's statements as one transaction, while no other process writes for the account.
 
         Args:
-            held: Whether the run must still be held. An answer is a fact, whoever holds the run by now.
+            held: Whether the run must still be held. To record an answer it need not be.
 
         Raises:
-            RunBusyError: Another process has taken the run over.
-            StateAwayError: The database is gone; whether the statements were committed is not known.
-            JournalError: It refused them, and none has happened.
+            RunBusyError: The run must be held, and another process has taken it over.
+            StateAwayError: The database is gone; the transaction may or may not have been committed.
+            JournalError: The database refused a statement; nothing was committed.
         """
         database = self._database
         try:
@@ -98,21 +99,21 @@ class PostgresJournal(Journal):
             self._begun()
             commit = database.execute("COMMIT")
             database.leave_pipeline()
-            if commit.status != "COMMIT":  # the server says ROLLBACK where a statement had failed
+            if commit.status != "COMMIT":  # the status is ROLLBACK if a statement had failed
                 raise JournalError(f"{self._server.name} did not commit: {commit.status}", "")
         except BaseException:
             database.roll_back()
             raise
 
     def _begin(self, *, held: bool) -> None:
-        """Lock the account, extend the lease and ask for the time; the results are read when needed."""
+        """Send the statements that lock the account, extend the lease and get the time; results are read later."""
         for statement in _BEGIN:
             self.db.execute(statement)
         asked = steady()
         if self._scope is not None:
             self.db.execute("SELECT 1 FROM scopes WHERE id = ? FOR UPDATE", (self._scope,))
         lease = leases.begin_turn(self.db, self._lease) if self._lease is not None else None
-        # By itself, since what a statement computes it computes before it waits for a lock.
+        # A statement of its own: part of the SELECT above, it would be computed before the wait for the lock.
         clock = self.db.execute(_CLOCK)
 
         def read() -> None:
@@ -130,13 +131,13 @@ class PostgresJournal(Journal):
         """Read the results of :meth:`_begin`, once.
 
         Raises:
-            RunBusyError: The run has to be held, and is not any more.
+            RunBusyError: The run must be held, and another process has taken it over.
         """
         if self._read_begin is not None:
             self._read_begin()
 
     def _compare_clocks(self, asked: float) -> None:
-        """Update the upper bound of how far the server's clock is ahead of this machine's."""
+        """Update the upper bound of the seconds by which the server's clock is ahead of this machine's."""
         seen = steady()
         most = self.now - asked
         if self._ahead is not None:
@@ -144,8 +145,8 @@ class PostgresJournal(Journal):
         self._ahead = most, seen
 
     def ahead(self) -> float:
-        """Return how far the server's clock is ahead of this machine's steady clock, at most."""
-        if self._ahead is None:  # nothing was written yet
+        """Return the most seconds by which the server's clock is ahead of this machine's steady clock."""
+        if self._ahead is None:  # there was no transaction yet
             asked = steady()
             (self.now,) = self.db.execute(_CLOCK).fetchone()
             self._compare_clocks(asked)
@@ -153,14 +154,14 @@ class PostgresJournal(Journal):
         return self._ahead[0]
 
     def be_patient(self, patience: Patience) -> None:
-        """Wait from now on for the database if it is gone."""
+        """Wait for the database if it is gone, from now on."""
         self._patience = patience
         self._database.when_gone = self._wait_until_back
 
     def repeat(self, work: Callable[[Database], Result], *, held: bool = True) -> Result:
-        """Run a transaction, and repeat it if the database went away meanwhile.
+        """Run ``work`` in a transaction and return its result; repeat it if the database goes away meanwhile.
 
-        A commit whose confirmation was lost may have happened: then it is not repeated.
+        If only the confirmation of the commit was lost, it is not repeated: the number of the lease's turn tells.
         """
         attempted: tuple[int, Result] | None = None
         while True:
@@ -182,7 +183,7 @@ class PostgresJournal(Journal):
         """Wait until the database answers.
 
         Raises:
-            StateAwayError: It has not for too long.
+            StateAwayError: It does not answer for too long.
         """
         patience, begin, pause = self._patience, steady(), _FIRST_PAUSE
         while True:
@@ -196,12 +197,12 @@ class PostgresJournal(Journal):
                 return
 
     def identity(self) -> str:
-        """Return the unique id of this state."""
+        """Return the unique id of the shared state."""
         (found,) = self.db.execute("SELECT id FROM state").fetchone()
         return str(found)
 
     def time(self, now: float) -> float:
-        """Return the server's time, since the machines' clocks may be wrong."""
+        """Return the server's time in the current transaction, since the machines' clocks may be wrong."""
         del now
         self._begun()
         return self.now
@@ -218,11 +219,11 @@ class PostgresJournal(Journal):
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Do nothing: errors are already JournalError."""
+        """Do nothing, since errors of the database are JournalErrors already."""
         yield
 
     def insert_many(self, db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert many rows, and the texts that were added meanwhile. Part of a transaction."""
+        """Insert many rows, and the row texts that are added meanwhile. Part of a transaction."""
         del db
         if self._writer is None:
             self._database.copy(table, columns, rows)
@@ -236,7 +237,7 @@ class PostgresJournal(Journal):
 
     @contextmanager
     def writing(self, name: str) -> Iterator[SharedTextsWriter]:
-        """Write row texts under a name; all of them are stored when the block ends."""
+        """Write row texts under a name; all of them are written once the block ends."""
         self._writer = SharedTextsWriter(self._database, name)
         try:
             yield self._writer
@@ -245,31 +246,31 @@ class PostgresJournal(Journal):
             self._writer = None
 
     def forget_row_texts(self, run: str, *, keep: str = "") -> None:
-        """Delete the row texts of a run, except for one of its names."""
+        """Delete the row texts of a run, except those under the name ``keep``."""
         postgres_texts.delete(self.db, run, keep)
 
     def forget_strays(self) -> None:
-        """Delete what is left of runs that no longer exist, and of machines that died."""
+        """Delete the row texts of runs that no longer exist, and the leases of machines that died."""
         postgres_texts.delete_strays(self.db)
         (now,) = self.db.execute(_CLOCK).fetchone()
         leases.delete_ended(self.db, now - leases.SECONDS)
 
     def make_durable(self, *, against_power_cuts: bool) -> None:
-        """Do nothing: the server writes every commit to disk."""
+        """Do nothing, since the server syncs every commit to disk."""
 
     def compact(self) -> None:
-        """Do nothing: the server vacuums its tables."""
+        """Do nothing, since the server vacuums its tables."""
 
     @contextmanager
     def hold(
         self, scope: int, kind: str, sha256: str, shape: str, *, waiting: Callable[[float], None] = lambda _: None
     ) -> Iterator[None]:
-        """Hold a run, which need not have begun, for this process of this machine.
+        """Hold a run for this process, even before it exists, by a lease.
 
-        A lease that nobody renews is waited for: its machine may be dead.
+        A lease that is not renewed is waited for until it ends, since its machine may be dead.
 
         Raises:
-            RunBusyError: Another process holds it, and is alive.
+            RunBusyError: Another process holds the run and is alive.
         """
         identity = f"{scope} {kind} {sha256} {shape if kind == 'sale' else ''}"
         self._scope = scope
@@ -281,7 +282,7 @@ class PostgresJournal(Journal):
         finally:
             lease, self._lease, self._scope = self._lease, None, None
             if lease is not None:
-                with suppress(JournalError):  # it ends by itself
+                with suppress(JournalError):  # otherwise it expires
                     self._database.reconnect()
                     leases.give_back(self.db, lease)
 
@@ -301,7 +302,7 @@ class PostgresJournal(Journal):
 
 
 class _Heartbeat:
-    """Renews a lease while this process lives, over connections of its own."""
+    """Renews a lease while the block runs, in a thread and over connections of its own."""
 
     def __init__(self, server: Server, lease: Lease) -> None:
         self._server = server
@@ -318,7 +319,7 @@ class _Heartbeat:
 
     def _beat(self) -> None:
         while not self._end.wait(leases.RENEWED_AFTER):
-            with suppress(JournalError):  # the next one may get through; until then the lease lasts
+            with suppress(JournalError):  # the next attempt may succeed before the lease ends
                 database = PostgresDatabase(self._server)
                 try:
                     if not leases.renew(database, self._lease):

@@ -1,6 +1,6 @@
-"""Connections to the PostgreSQL that machines share: address, TLS and errors.
+"""Connections to the PostgreSQL database with the shared state: address, TLS and errors.
 
-The URL is libpq's own, so that ``PGPASSWORD``, ``.pgpass``, ``PGSERVICE`` and the like work as they do for psql.
+libpq parses the URL, so ``PGPASSWORD``, ``.pgpass``, ``PGSERVICE`` and the like work as they do for psql.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ if TYPE_CHECKING:
     import psycopg
 
 CONNECT_SECONDS = 10
-"""How long one attempt to connect may take."""
+"""The time limit of an attempt to connect, in seconds."""
 
-_PLAIN = ("disable", "allow", "prefer")  # what libpq falls back from to plain text, or begins with
+_PLAIN = ("disable", "allow", "prefer")  # the values of sslmode with which libpq may not encrypt
 _RIGHTS = "It takes USAGE on the schema cms, and SELECT, INSERT, UPDATE and DELETE on its tables."
 _HOW_TO_INSTALL = "Install it: pip install 'cms-python-client[postgres]'"
 
 
 class StateAwayError(JournalError):
-    """The database cannot be reached or has ended the connection; it may come back."""
+    """The database cannot be reached or has ended the connection, and may come back."""
 
 
 def is_url(text: str) -> bool:
-    """Return True if a text is a URL that PostgreSQL's own programs take."""
+    """Return True if a text is a PostgreSQL URL, going by its scheme."""
     return text.startswith(("postgresql://", "postgres://"))
 
 
 class Server:
-    """A database that holds shared state.
+    """A database with shared state, to which connections can be opened.
 
     Attributes:
-        name: Its name for people: host and database, without a password.
-        plain_text: Whether its URL asks for an unencrypted line to another machine.
-
-    Raises:
-        JournalError: The driver is missing, or the URL cannot be read.
+        name: Its name for messages: host and database, without a password.
+        plain_text: Whether its URL demands an unencrypted connection to another machine.
     """
 
     def __init__(self, url: str, *, rights: str = _RIGHTS) -> None:
-        """Read a URL.
+        """Parse a URL.
 
         Args:
-            url: As libpq takes it.
-            rights: The hint if the role lacks a privilege.
+            url: The URL, in libpq's form.
+            rights: The hint for a role that lacks a privilege.
+
+        Raises:
+            JournalError: The driver is missing, or the URL cannot be parsed.
         """
         self._psycopg = _driver()
         self._rights = rights
@@ -69,7 +69,7 @@ class Server:
         if known.get("dbname"):
             self.name += f", database {known['dbname']}"
         self._plain_said = said.get("sslmode") == "disable"
-        # A service's file may say what the URL does not: what it says of host and TLS is seen once connected.
+        # A service file may set host and sslmode. What it sets is checked once the connection is open.
         self._encrypt = (
             not _is_local(known)
             and not self._plain_said
@@ -79,16 +79,16 @@ class Server:
         self.plain_text = self._plain_said and not _is_local(known)
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """Open a connection in autocommit mode that leaves nothing in its session.
+        """Open a connection in autocommit mode and without prepared statements.
 
         Raises:
-            StateAwayError: It cannot be reached.
-            JournalError: It can be, and refuses us; or the line is not encrypted.
+            StateAwayError: The database cannot be reached.
+            JournalError: The database refuses the connection, or it would not be encrypted.
         """
         options: dict[str, Any] = {
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "cms",
-            # A machine that is gone is noticed within half a minute.
+            # Notice within half a minute that the server's machine is gone.
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
@@ -120,7 +120,7 @@ class Server:
             raise self.error_of(error) from error
 
     def error_of(self, error: psycopg.Error) -> JournalError:
-        """Return the error with message and hint for one of the driver's."""
+        """Return the error with a message and a hint for an error of the driver."""
         state = error.sqlstate or ""
         text = (error.diag.message_primary or str(error)).strip().splitlines()
         what = f"{self.name}: {text[0] if text else type(error).__name__}"
@@ -132,7 +132,7 @@ class Server:
             return JournalError(what, "Check user and password: in the URL, PGPASSWORD or ~/.pgpass.")
         if state == "3D000":
             return JournalError(what, "Make the database first, or name another in the URL.")
-        if state.startswith("53") or state == "25006":  # no room, or a standby that only reads
+        if state.startswith("53") or state == "25006":  # no resources left, or a read-only standby
             return JournalError(what, "Nothing more was sent; the same command goes on once the server is well.")
         if state in ("40001", "40P01", "55P03", "57014") or state.startswith(("08", "57P")) or not state:
             return StateAwayError(what, "Check that the server runs and can be reached. The same command goes on.")
@@ -145,7 +145,7 @@ _URL_HINT = "It looks like postgresql://user@host/database."
 def _driver() -> Any:
     try:
         import psycopg
-    except ImportError as error:  # also where the driver finds no libpq
+    except ImportError as error:  # also raised if the driver finds no libpq
         missing = isinstance(error, ModuleNotFoundError) and error.name == "psycopg"
         what = "is not installed" if missing else f"cannot be loaded: {str(error).splitlines()[0]}"
         raise JournalError(f"shared state needs psycopg, which {what}", _HOW_TO_INSTALL) from None
@@ -159,7 +159,7 @@ def _is_local(known: Mapping[str, str]) -> bool:
 
 
 def _is_this_machine(host: str) -> bool:
-    if not host or host == "localhost" or host.startswith(("/", "@")):  # none: libpq takes its socket
+    if not host or host == "localhost" or host.startswith(("/", "@")):  # without a host, libpq uses a local socket
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

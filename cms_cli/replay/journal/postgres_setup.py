@@ -1,4 +1,4 @@
-"""Creates and upgrades the tables of shared state; nothing else does."""
+"""Creates and upgrades the tables of shared state, which no other code does."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _GRANTS = """
 
 
 def name_of(url: str) -> str:
-    """Return a database's name for people: host and name, without a password.
+    """Return a database's name for messages: host and database, without a password.
 
     Raises:
-        JournalError: The driver is missing, or the URL cannot be read.
+        JournalError: The driver is missing, or the URL cannot be parsed.
     """
     return Server(url).name
 
@@ -38,7 +38,7 @@ def is_made(url: str) -> bool:
     """Return True if a database has the tables.
 
     Raises:
-        JournalError: It cannot be reached, or refuses us.
+        JournalError: The database cannot be reached or refuses the connection.
     """
     database = PostgresDatabase(Server(url))
     try:
@@ -49,13 +49,13 @@ def is_made(url: str) -> bool:
 
 
 def create(url: str) -> bool:
-    """Create the tables, all or none.
+    """Create the tables in one transaction, unless they exist.
 
     Returns:
-        Whether there were none.
+        True if they were created.
 
     Raises:
-        JournalError: They cannot be made, or those that are there are of another format.
+        JournalError: The tables cannot be created, or exist in another format.
     """
     with _transaction(url) as database:
         (there,) = database.execute(_THERE).fetchone()
@@ -77,10 +77,10 @@ def upgrade(url: str) -> tuple[int, int]:
     """Upgrade the tables to this version's format.
 
     Returns:
-        The format that they had, and the one that they have.
+        The formats before and after.
 
     Raises:
-        JournalError: There are none, they are of a newer format, or they cannot be changed.
+        JournalError: There are no tables, they have a newer format, or they cannot be changed.
     """
     with _transaction(url) as database:
         (before,) = database.execute("SELECT format FROM state FOR UPDATE").fetchone()
@@ -98,9 +98,9 @@ def _transaction(url: str) -> Iterator[PostgresDatabase]:
     database = PostgresDatabase(Server(url, rights=_RIGHTS))
     try:
         database.execute("BEGIN")
-        # Two machines may begin at once.
+        # Two machines may do this at the same time.
         database.execute("SELECT pg_advisory_xact_lock(hashtext('cms state'))")
         yield database
         database.execute("COMMIT")
     finally:
-        database.close()  # which undoes what was not committed
+        database.close()  # this rolls back what was not committed

@@ -1,6 +1,7 @@
-"""PostgreSQL's dialect of the shared statements and schema.
+"""Translates the shared statements and schema into PostgreSQL's dialect.
 
-Tables are named with their schema, since a search path would be state of the session, which poolers do not keep.
+Table names are qualified with the schema, since a search path would belong to the session, which poolers do not
+keep.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from cms_cli.replay.journal.schema import SCHEMA
 from cms_cli.replay.journal.sqlite_file import JournalError
 
 FORMAT = 1
-"""Raised when the tables change; those of another format are refused."""
+"""The format of the tables, to be raised when they change. Tables of another format are refused."""
 
 UPGRADES: dict[int, tuple[str, ...]] = {}
 """The statements that migrate each older format to the next."""
@@ -41,7 +42,7 @@ CREATE TABLE state (
 
 _TABLE = re.compile(r"CREATE TABLE (\w+)")
 TABLES = tuple(_TABLE.findall(SCHEMA + _ONLY_HERE))
-"""Every table, in the order in which they are made."""
+"""The names of the tables, in the order in which they are created."""
 
 _NAMED = re.compile(rf"\b(FROM|INTO|UPDATE|JOIN|TABLE|REFERENCES|ON) ({'|'.join(TABLES)})\b(?!\.)")
 _HINT = re.compile(r" INDEXED BY \w+")
@@ -56,7 +57,7 @@ _TYPES = (
 
 @lru_cache(maxsize=512)
 def translated(sql: str) -> str:
-    """Return a shared statement in this dialect."""
+    """Return a shared statement in PostgreSQL's dialect."""
     return _NAMED.sub(r"\1 cms.\2", _HINT.sub("", sql)).replace("%", "%%").replace("?", "%s")
 
 
@@ -73,7 +74,7 @@ def schema() -> Iterator[str]:
 
 
 def storable(value: object) -> object:
-    """Return a value without the characters that PostgreSQL cannot store: NUL and lone surrogates."""
+    """Return a value with replacement characters for what PostgreSQL cannot store: NUL and lone surrogates."""
     if isinstance(value, str) and ("\0" in value or not value.isascii()):
         return value.replace("\0", "�").encode("utf-8", "replace").decode("utf-8")
     return value
@@ -83,7 +84,7 @@ def check_format(db: Database) -> None:
     """Check that the tables exist and have this version's format.
 
     Raises:
-        JournalError: They are not.
+        JournalError: There are no tables, or they have another format.
     """
     (found,) = db.execute("SELECT format FROM state").fetchone()
     if found > FORMAT:

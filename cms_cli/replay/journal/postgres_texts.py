@@ -1,4 +1,4 @@
-"""The row texts of runs, in a table of their own: personal data is deleted before the rows are."""
+"""The table of row texts, apart from the rows, since personal data is deleted before them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _READ = 200  # texts read together
 
 
 class SharedTextsWriter:
-    """A writer of the row texts of a run.
+    """Writes the row texts of a run.
 
     Attributes:
-        size: Their number.
+        size: The number of texts.
     """
 
     def __init__(self, database: PostgresDatabase, name: str) -> None:
@@ -32,7 +32,7 @@ class SharedTextsWriter:
         self.size = 0
 
     def add(self, text: RowText) -> int:
-        """Append a row; returns its place."""
+        """Append a row and return its place."""
         self._buffer.append((self._name, self.size, _bytes(text.body), _bytes(text.cells)))
         self.size += 1
         if len(self._buffer) >= _BUFFERED and not self._waiting:
@@ -41,7 +41,7 @@ class SharedTextsWriter:
 
     @contextmanager
     def beside(self) -> Iterator[None]:
-        """Keep texts back while their rows are written, and write them afterwards."""
+        """Buffer the texts that are added while the block writes their rows by COPY, then write them."""
         self._waiting = True
         try:
             yield
@@ -50,14 +50,14 @@ class SharedTextsWriter:
         self.flush()
 
     def flush(self) -> None:
-        """Write the texts that were kept back."""
+        """Write the buffered texts."""
         rows, self._buffer = self._buffer, []
         if rows:
             self._database.copy("row_texts", _COLUMNS, rows)
 
 
 class SharedTextsReader:
-    """A reader of the row texts of a run that fetches a few hundred at a time."""
+    """Reads the row texts of a run, several with each query."""
 
     def __init__(self, db: Database, name: str) -> None:
         self._db = db
@@ -78,8 +78,8 @@ class SharedTextsReader:
 
 
 def delete(db: Database, run: str, keep: str = "") -> None:
-    """Delete the row texts of a run, under all names but one."""
-    # "/" follows "." in the order of the bytes.
+    """Delete the row texts of a run, except those under the name ``keep``."""
+    # "/" is the next byte after ".", so the range contains all names that begin with "RUN.".
     db.execute("DELETE FROM row_texts WHERE texts >= ? AND texts < ? AND texts <> ?", (f"{run}.", f"{run}/", keep))
 
 
@@ -89,7 +89,7 @@ def delete_strays(db: Database) -> None:
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")  # of a text, PostgreSQL would refuse NUL and half a character
+    return text.encode("utf-8", "surrogatepass")  # TEXT cannot hold NUL and lone surrogates
 
 
 def _text(data: bytes) -> str:

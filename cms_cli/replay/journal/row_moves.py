@@ -1,4 +1,4 @@
-"""Moves of row texts: into another journal, and out of their own once the run is finished."""
+"""Copies the rows and texts of a whole run into another journal, and drops the texts of a finished run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cms_cli.replay.journal.row_texts import ENDING
 from cms_cli.replay.journal.rows import FAILED
 from cms_cli.replay.journal.runs import Run
 
-_TOGETHER = 20_000  # rows whose texts are dropped in one transaction; others wait for its end
+_TOGETHER = 20_000  # rows whose texts are dropped in one transaction, for which other processes have to wait
 _PAGE = 1000  # rows copied at a time
 
 _COPIED = (
@@ -27,13 +27,13 @@ def copy(
     """Copy the rows of a run into another journal.
 
     Args:
-        source: The journal that has them.
-        run: The run there.
-        journal: The other journal.
-        db: Its database, in a transaction.
-        number: The number of the run there.
-        texts: Takes what the rows say.
-        ahead: Seconds that the other journal's clock is ahead of this one's.
+        source: The journal to copy from.
+        run: The run in ``source``.
+        journal: The journal to copy to.
+        db: The database of ``journal``, in a transaction.
+        number: The id of the run in ``journal``.
+        texts: The writer for the row texts.
+        ahead: The seconds by which the clock of ``journal`` is ahead of that of ``source``.
     """
     values = _COPIED.replace("sent_at", "sent_at + ?")
     query = f"SELECT {values} FROM rows WHERE run = ? AND row > ? ORDER BY row LIMIT ?"
@@ -48,13 +48,13 @@ def copy(
 
 
 def drop_personal_data(journal: Journal, run: Run) -> Run:
-    """Delete the row texts that are no longer needed: all but those of failed rows.
+    """Delete the personal data of a finished run's rows, except that of failed rows.
 
     Returns:
-        The run, with the texts that are left.
+        The run, with the name and size of the remaining texts.
 
     Raises:
-        JournalError: The disk is full, or failing. Nothing is lost then, and nothing forgotten.
+        JournalError: The disk is full or fails. Then the old texts are kept.
     """
     generation = int(run.texts.split(".")[1]) + 1 if run.texts.count(".") > 1 else 2
     name = f"{run.name}.{generation}{ENDING}"
@@ -72,7 +72,7 @@ def drop_personal_data(journal: Journal, run: Run) -> Run:
                 f" WHERE run = ? AND row > ? AND row <= ? AND status NOT IN ({failed}) AND place IS NOT NULL",
                 (run.id, start, start + _TOGETHER),
             )
-    # The old file goes next, and a power cut must not bring back a journal that still needs it.
+    # The old file is removed next; after a power cut, the journal must not refer to it any more.
     journal.make_durable(against_power_cuts=True)
     with journal.transaction() as db:
         db.executemany("UPDATE rows SET place = ? WHERE run = ? AND row = ?", places)

@@ -1,4 +1,4 @@
-"""The table of rows: staged once, then moved from ``pending`` to an outcome each."""
+"""The table of rows: each is staged once, and later moved from ``pending`` to an outcome."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SETTLED = "row, line, status, status_code, attempts, code, error, place, fault"
 
 
 def stage(journal: Journal, db: Database, run: Run, rows: Iterable[StagedRow], texts: TextsWriter) -> None:
-    """Write rows. Part of a transaction; their texts are synced to disk once ``texts`` is closed."""
+    """Insert staged rows. Part of a transaction; their texts are durable once ``texts`` is closed."""
     journal.insert_many(
         db,
         "rows",
@@ -45,7 +45,7 @@ def stage(journal: Journal, db: Database, run: Run, rows: Iterable[StagedRow], t
 
 
 def amend(db: Database, run: Run, rows: Iterable[tuple[int, RowStatus, str, str]]) -> None:
-    """Update staged rows: number, status, code and error. Part of a transaction."""
+    """Set status, code and error of staged rows, each given with its number. Part of a transaction."""
     db.executemany(
         "UPDATE rows SET status = ?, code = ?, error = ? WHERE run = ? AND row = ?",
         ((status.value, code, error, run.id, row) for row, status, code, error in rows),
@@ -53,7 +53,7 @@ def amend(db: Database, run: Run, rows: Iterable[tuple[int, RowStatus, str, str]
 
 
 def pending(journal: Journal, run: Run, after: int, count: int) -> list[PendingRow]:
-    """Return the next rows to send, in file order, beyond a row number."""
+    """Return up to ``count`` pending rows after a row number, in file order."""
     found = journal.db.execute(
         f"SELECT {_PENDING} FROM rows INDEXED BY rows_by_status"
         " WHERE run = ? AND status = 'pending' AND row > ? ORDER BY row LIMIT ?",
@@ -65,7 +65,7 @@ def pending(journal: Journal, run: Run, after: int, count: int) -> list[PendingR
 def keys_by_row(
     journal: Journal, run: Run, statuses: Sequence[RowStatus]
 ) -> Iterator[list[tuple[int, bytes, bytes | None]]]:
-    """Read number, key and look of the rows of some statuses in file order, a page at a time."""
+    """Yield number, key and look of the rows of some statuses in file order, in pages."""
     query = (
         f"SELECT row, key, look FROM rows WHERE run = ? AND status IN ({marks(statuses)}) AND key IS NOT NULL"
         " AND row > ? ORDER BY row LIMIT ?"
@@ -77,7 +77,7 @@ def keys_by_row(
 
 
 def numbered(journal: Journal, run: Run, rows: Sequence[int]) -> list[PendingRow]:
-    """Return some rows by their numbers, as rows to be sent."""
+    """Return rows by their numbers, in file order, as rows to send."""
     query = f"SELECT {_PENDING} FROM rows WHERE run = ? AND row IN ({{}}) ORDER BY row"
     return [
         _pending(journal, run, found)
@@ -87,7 +87,7 @@ def numbered(journal: Journal, run: Run, rows: Sequence[int]) -> list[PendingRow
 
 
 def next_of_customer(journal: Journal, run: Run, before: PendingRow, until: int) -> PendingRow | None:
-    """Return the customer's next pending row after this one, up to a row number."""
+    """Return the next pending row of the customer of a row, up to a row number, or None."""
     for block in range(before.row >> ROWS_A_BLOCK, (until >> ROWS_A_BLOCK) + 1):
         found = journal.db.execute(
             f"SELECT {_PENDING} FROM rows INDEXED BY rows_pending_by_customer WHERE run = ? AND status = 'pending'"
@@ -107,10 +107,10 @@ def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
 
 
 def ask_unchanged(db: Database, run: Run, rows: Sequence[PendingRow]) -> Callable[[], None]:
-    """Ask whether rows are as they were read; return a function that checks the answer.
+    """Ask if rows are unchanged since they were read; return a function that checks the answer.
 
-    It has to be read before :func:`intend`, in the same transaction. It raises RunBusyError where another process
-    has changed one of them, and may have sent it.
+    Call that function in the same transaction before :func:`intend`. It raises RunBusyError if another process has
+    changed a row, and so may have sent it.
     """
     query = "SELECT row, attempts FROM rows WHERE run = ? AND status = 'pending' AND row IN"
     numbers = [row.row for row in rows]
@@ -125,7 +125,7 @@ def ask_unchanged(db: Database, run: Run, rows: Sequence[PendingRow]) -> Callabl
 
 
 def intend(db: Database, run: Run, rows: Sequence[PendingRow], now: float) -> None:
-    """Record that requests are about to leave. Part of a transaction that is committed before they do."""
+    """Record the intent to send rows. Part of a transaction that is committed before their requests are sent."""
     for some in in_parts([row.row for row in rows]):
         db.execute(
             "UPDATE rows SET attempts = attempts + 1, sent_at = coalesce(sent_at, ?), status_code = NULL,"
@@ -138,9 +138,9 @@ def intend(db: Database, run: Run, rows: Sequence[PendingRow], now: float) -> No
 
 
 def put_back(db: Database, run: Run, row: PendingRow, status_code: int | None, code: str, error: str) -> None:
-    """Record the result of an attempt that did not settle the row; ``row.sent_at`` is its new value.
+    """Record the result of an attempt that did not settle its row; ``row.sent_at`` has the new value.
 
-    Only while the row is as that attempt left it: another process may have begun the next one.
+    Nothing is written if another process has begun the next attempt meanwhile.
     """
     db.execute(
         "UPDATE rows SET sent_at = ?, status_code = ?, code = ?, error = ?"
@@ -158,7 +158,7 @@ def settle(
     code: str | None,
     error: str | None,
 ) -> None:
-    """Write a row's outcome, and its ledger entry if the service has or may have the event."""
+    """Write the outcome of a row and the ledger entry that follows from it."""
     db.execute(
         "UPDATE rows SET status = ?, status_code = ?, code = ?, error = ? WHERE run = ? AND row = ?",
         (status.value, status_code, code, error, run.id, row.row),
@@ -179,9 +179,9 @@ def settle(
 
 
 def interrupted(journal: Journal, run: Run, now: float) -> list[PendingRow]:
-    """Return the few rows that an earlier process left between intent and outcome and that cannot be resent.
+    """Return the rows that a killed process left without an answer and that cannot be sent again; there are few.
 
-    Of leads all of them; a sale is sent again, unless its request left too long ago.
+    For a lead these are all; a sale can be sent again unless its first request was sent too long ago.
     """
     found = journal.db.execute(
         f"SELECT {_PENDING} FROM rows INDEXED BY rows_sent"
@@ -208,7 +208,7 @@ def recover(journal: Journal, run: Run, now: float) -> list[SettledRow]:
 
 
 def changed_amounts(journal: Journal, run: Run) -> tuple[int, str]:
-    """Count the rows whose invoice was accepted before with another amount, and describe the first."""
+    """Return the number of rows whose invoice was accepted before with another amount, and a text on the first."""
     where = "WHERE run = ? AND status = 'duplicate' AND code = ?"
     values = (run.id, AMOUNT_CHANGED)
     count = journal.db.execute(f"SELECT count(*) FROM rows INDEXED BY rows_by_status {where}", values).fetchone()[0]
@@ -228,12 +228,12 @@ def reopen(journal: Journal, run: Run, status: RowStatus) -> None:
             " WHERE run = ? AND status = ?",
             (run.id, status.value),
         )
-        if changed.rowcount:  # together: a finished run that has rows to send could be pruned, or begun afresh
+        if changed.rowcount:  # in the same transaction: a run that is marked as finished may be pruned
             runs.reopen(db, run)
 
 
 def counts(journal: Journal, run: Run) -> dict[str, int]:
-    """Count the rows by status; every status is there."""
+    """Return the number of rows by status, with every status as a key."""
     found = dict(
         journal.db.execute("SELECT status, count(*) FROM rows WHERE run = ? GROUP BY status", (run.id,)).fetchall()
     )
@@ -241,10 +241,10 @@ def counts(journal: Journal, run: Run) -> dict[str, int]:
 
 
 def sums_of(journal: Journal, run: Run, statuses: Sequence[RowStatus]) -> tuple[dict[str, int], int]:
-    """Sum the minor units of the rows of some statuses by currency, and count those with amount 0."""
+    """Return the sums of the rows of some statuses in minor units by currency, and the number with amount 0."""
     sums: dict[str, int] = {}
     free = 0
-    # In two halves: SQLite's numbers end at 64 bits, which a thousand of the largest amounts exceed.
+    # The upper and lower bits are summed apart, since a thousand of the largest amounts would overflow 64 bits.
     for currency, high, low, zeros in journal.db.execute(
         "SELECT currency, sum(amount >> 31), sum(amount & 2147483647), sum(CASE WHEN amount = 0 THEN 1 ELSE 0 END)"
         f" FROM rows WHERE run = ? AND status IN ({marks(statuses)}) AND currency <> ''"
@@ -259,9 +259,13 @@ def sums_of(journal: Journal, run: Run, statuses: Sequence[RowStatus]) -> tuple[
 def settled(
     journal: Journal, run: Run, statuses: Iterable[RowStatus], *, texts: bool = True
 ) -> Generator[SettledRow, None, None]:
-    """Read the rows of some statuses in file order. Failed ones are found by index.
+    """Yield the rows of some statuses in file order.
 
-    Without ``texts`` body and cells are None; while a run is staged, nothing else can be read of it.
+    Args:
+        journal: The journal.
+        run: The run.
+        statuses: The statuses.
+        texts: Whether to read body and cells, which is not possible while the run is being staged.
     """
     wanted = sorted({status.value for status in statuses})
     parts = [[each] for each in wanted] if wanted and {*wanted} <= {each.value for each in FAILED} else [wanted]
@@ -276,7 +280,7 @@ def settled(
 
 
 def pages(db: Database, run: Run, statuses: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Read rows of some statuses in file order, page by page: no statement stays open between two pages."""
+    """Yield the rows of some statuses in file order, in pages, so that no statement stays open."""
     hint = " INDEXED BY rows_by_status" if len(statuses) == 1 else ""
     query = (
         f"SELECT {_SETTLED} FROM rows{hint} WHERE run = ? AND status IN ({marks(statuses)}) AND row > ?"
@@ -289,7 +293,7 @@ def pages(db: Database, run: Run, statuses: Sequence[str]) -> Iterator[tuple[Any
 
 
 def left_in_doubt(journal: Journal, run: Run) -> int:
-    """Count the rows that were left out because they may have arrived before."""
+    """Return the number of rows that were left out because they may have arrived before."""
     found = journal.db.execute(
         "SELECT count(*) FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'invalid' AND code = ?",
         (run.id, OUTCOME_UNKNOWN),
@@ -298,7 +302,7 @@ def left_in_doubt(journal: Journal, run: Run) -> int:
 
 
 def any_sent(journal: Journal, run: Run) -> bool:
-    """Return True if anything of a run may have arrived. A rejected token or a wrong host received nothing."""
+    """Return True if an event of a run may have arrived; with a rejected token or a wrong host, none has."""
     found = journal.db.execute(
         "SELECT 1 FROM rows WHERE run = ? AND (status = 'unknown'"
         " OR attempts > 0 AND (status <> 'pending' OR sent_at IS NOT NULL)) LIMIT 1",
@@ -308,7 +312,7 @@ def any_sent(journal: Journal, run: Run) -> bool:
 
 
 def has_forgotten(journal: Journal, run: Run) -> bool:
-    """Return True if rows of a run have lost their texts, because it was finished before."""
+    """Return True if texts of a run's rows were dropped, because it was finished before."""
     found = journal.db.execute("SELECT 1 FROM rows WHERE run = ? AND place IS NULL LIMIT 1", (run.id,))
     return found.fetchone() is not None
 
@@ -331,7 +335,7 @@ def unanswered(db: Database, run: Run) -> list[tuple[bytes, float]]:
 
 
 def unsent_looks(db: Database, run: Run) -> list[tuple[bytes, int]]:
-    """Return look and number of a run's pending rows that were tried and surely did not arrive."""
+    """Return look and number of a run's pending rows that were attempted and surely did not arrive."""
     found = db.execute(
         "SELECT look, row FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'pending'"
         " AND sent_at IS NULL AND attempts > 0 AND look IS NOT NULL",
@@ -341,7 +345,7 @@ def unsent_looks(db: Database, run: Run) -> list[tuple[bytes, int]]:
 
 
 def unknown(db: Database, run: Run) -> list[tuple[bytes, float]]:
-    """Return the keys of a run's unknown rows and their times; 0 for a row that another run sent."""
+    """Return key and time of the first attempt of a run's unknown rows; 0 if another run sent the row."""
     found = db.execute(
         "SELECT key, coalesce(sent_at, 0) FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'unknown'"
         " AND key IS NOT NULL",
@@ -351,7 +355,7 @@ def unknown(db: Database, run: Run) -> list[tuple[bytes, float]]:
 
 
 def unknown_leads(journal: Journal, run: Run) -> Iterator[tuple[bytes, str]]:
-    """Read key and body of a run's unknown leads."""
+    """Yield key and body of a run's unknown leads."""
     found = journal.db.execute(
         "SELECT key, place FROM rows INDEXED BY rows_by_status WHERE run = ? AND status = 'unknown'"
         " AND key IS NOT NULL AND place IS NOT NULL",
@@ -364,10 +368,10 @@ def unknown_leads(journal: Journal, run: Run) -> Iterator[tuple[bytes, str]]:
 def ask_in_flight_elsewhere(
     db: Database, others: runs.Others, keys: Sequence[bytes]
 ) -> Callable[[], dict[bytes, float]]:
-    """Ask for requests of other runs that have some of these keys and no answer yet.
+    """Send the queries for requests of other runs that have one of the keys and no answer yet.
 
     Returns:
-        Reads the answer.
+        A function that reads the result: the time of each such request, by key.
     """
     query = "SELECT key, sent_at FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
     query += " AND code IS NULL"
@@ -379,7 +383,7 @@ def ask_in_flight_elsewhere(
 
 
 def too_long_ago_elsewhere(db: Database, others: runs.Others, now: float) -> set[bytes]:
-    """Return the few unanswered sales of other runs that are too old to resend."""
+    """Return the keys of other runs' unanswered sales that are too old to be sent again; there are few."""
     found = db.execute(
         "SELECT key FROM rows INDEXED BY rows_by_status WHERE status = 'unknown' AND key IS NOT NULL"
         f" AND run IN {runs.OTHERS} UNION ALL"

@@ -1,8 +1,8 @@
-"""The row texts of a run, names and addresses included: one file a run, beside the journal.
+"""The row texts of a run, which contain personal data: one file for each run, beside the journal.
 
-Not in the journal itself, because what is deleted there leaves traces: SQLite moves rows between pages as they
-change, and does not clean what it moved them from. A file of a run's own is gone as a whole. It is written once,
-while rows are staged; the journal stores the place at which each row begins, and the length of the file.
+They are not in the journal itself, where deleted data would leave traces: SQLite moves rows between pages and does
+not overwrite their old places. A file can be removed as a whole. It is written once, while rows are staged; the
+journal has the offset of each row and the length of the file.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
 ENDING = ".rows"
-"""The ending of the names of such files."""
+"""The ending of the files' names."""
 
 
 class DamagedRowTextsError(Exception):
-    """The file is not what was written. The message says how, for people."""
+    """The file is missing or damaged. The message describes the damage, for people."""
 
 
 class RowText(NamedTuple):
     """The text of one row.
 
     Attributes:
-        body: The JSON of its request, or "" if there is none.
+        body: The JSON of its request, or "" if it has none.
         cells: Its cells, as a JSON array.
     """
 
@@ -34,22 +34,26 @@ class RowText(NamedTuple):
 
 
 class RowTextsWriter:
-    """A writer of a new file of row texts."""
+    """Writes a new file of row texts.
+
+    Attributes:
+        size: The number of bytes.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open it, for its owner alone.
+        """Create the file, or empty it, so that only its owner can read it.
 
         Raises:
-            OSError: It cannot be made.
+            OSError: The file cannot be created.
         """
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
         self.size = 0
 
     def add(self, text: RowText) -> int:
-        """Append a row and return its place.
+        """Append a row and return its place, the offset in bytes.
 
         Raises:
-            OSError: The disk is full, or failing.
+            OSError: The disk is full or fails.
         """
         place = self.size
         data = f"{text.body}\n{text.cells}\n".encode("utf-8", "surrogatepass")
@@ -59,34 +63,34 @@ class RowTextsWriter:
         return place
 
     def close(self) -> None:
-        """Flush everything to disk, so that it survives a power cut.
+        """Sync the file to disk and close it.
 
         Raises:
-            OSError: The disk is full, or failing.
+            OSError: The disk is full or fails.
         """
         with self._file:
             self._file.flush()
             os.fsync(self._file.fileno())
 
     def drop(self) -> None:
-        """Close it when nothing in it is needed."""
-        with suppress(OSError):  # what is still to be written may not fit
+        """Close the file without need for its content."""
+        with suppress(OSError):  # the rest of the content may not fit on the disk
             self._file.close()
 
 
 class RowTextsReader:
-    """Reads such a file."""
+    """Reads a file of row texts."""
 
     def __init__(self, path: Path, size: int) -> None:
-        """Open it.
+        """Open the file.
 
         Args:
             path: The file.
             size: The number of bytes that it must have.
 
         Raises:
-            OSError: It cannot be opened.
-            DamagedRowTextsError: It is missing, shorter, or longer.
+            OSError: The file cannot be opened.
+            DamagedRowTextsError: The file is missing or has another size.
         """
         self._name = path
         try:
@@ -102,8 +106,8 @@ class RowTextsReader:
         """Return the row at a place.
 
         Raises:
-            OSError: The disk is failing.
-            DamagedRowTextsError: There is no row there any more.
+            OSError: The disk fails.
+            DamagedRowTextsError: There is no intact row at this place.
         """
         file = self._file
         file.seek(place)
@@ -113,5 +117,5 @@ class RowTextsReader:
         return RowText(body[:-1].decode("utf-8", "surrogatepass"), cells[:-1].decode("utf-8", "surrogatepass"))
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         self._file.close()

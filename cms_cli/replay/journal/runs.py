@@ -1,4 +1,4 @@
-"""Runs: one file of events, sent to one account, with flags that shape the events one way."""
+"""The tables of runs and of their hosts and accounts. A run is one file, sent to one account with one shape."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from cms_cli.replay.journal.row_texts import ENDING
 
 __all__ = ["Run", "RunBusyError", "RunState"]
 
-_NAME_LETTERS = "bcdfghjkmnpqrstvwxz23456789"  # no vowels, and nothing that reads as something else
+_NAME_LETTERS = "bcdfghjkmnpqrstvwxz23456789"  # no vowels, so no words; nothing that is easily misread (l, 1, 0)
 _NAME_LENGTH = 5
 
 
 EXEMPT = "exempt"
-"""In the place of ``--repeats``: whatever the run's leads look like, they are new, or sent again on purpose."""
+"""The value of ``Run.repeats`` for a run whose leads are all sent: they are new, or sent again on purpose."""
 
 
 class RunState(str, Enum):
     """The progress of a run."""
 
     STAGING = "staging"
-    """Its rows are being written; nothing was sent. What a crash leaves like this is staged anew."""
+    """Rows are being staged and nothing was sent. If the process dies, the file is staged again."""
     UNFINISHED = "unfinished"
-    """Staged, and some rows may still have to be sent."""
+    """All rows are staged, and some may still have to be sent."""
     FINISHED = "finished"
     """Every row has an outcome."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run, as the journal has it.
+    """A run as it is in the journal.
 
     Attributes:
-        id: Its number in the journal.
-        name: Its name for people, ``sale-7kq3m``.
-        scope: The number of its host and account, to which ledger and rate limit belong.
+        id: Its id in the journal.
+        name: Its name for people: ``sale-7kq3m``.
+        scope: The journal's id of its host and account, to which ledger and rate limit belong.
         host: The API's base URL, or ``sandbox``.
-        account: The key of the account.
+        account: The account's key.
         kind: ``lead`` or ``sale``.
-        sha256: Of the input's bytes, hexadecimal.
+        sha256: The SHA-256 of the input's bytes, in hexadecimal.
         shape: The flags that shape events, as :meth:`cms_cli.replay.mapping.shape.Shape.to_json` writes them.
-        file: The input's path as it was given, for people.
+        file: The input's path, or another name for it, for people.
         header: The input's column names.
         state: Its progress.
-        latest: Whether it is the one that the same command goes on with: not before it is staged to its end and
-            nobody said no, and not once ``--fresh`` began another.
-        created: Seconds since the epoch.
-        touched: Seconds since the epoch at which it last changed.
+        latest: Whether the same command resumes it: True once it has begun to send, until ``--fresh`` begins
+            another.
+        created: The time of its creation, in seconds since the epoch.
+        touched: The time of its last change, in seconds since the epoch.
         exit_code: The exit code of the last invocation, or None.
-        counts: Of a finished run its rows by outcome, so that nobody has to go through them again; else None.
-        texts: The file that holds what its rows say, in the folder of the journal.
-        texts_size: The size of those texts in bytes; 0 while rows are staged.
+        counts: The number of rows by outcome, of a finished run only; else None.
+        texts: The name of its row texts: a file in the state folder, or a key in the shared database.
+        texts_size: The size of its row texts: bytes of the file, or rows in the database; 0 while it is staged.
         dialect: The dialect of its input, as JSON; "" if an older version did not record it.
-        repeats: The treatment of leads that look like others: "" to ask, ``send``, ``skip`` or EXEMPT.
+        repeats: What to do with leads that look like sent ones: "" (not said), ``send``, ``skip`` or EXEMPT.
     """
 
     id: int
@@ -84,7 +84,11 @@ class Run:
     repeats: str = ""
 
     def repeats_said(self, now: str) -> str:
-        """Return the treatment of leads that look like sent ones: that of ``--repeats`` now, else of earlier."""
+        """Return what to do with leads that look like sent ones.
+
+        Args:
+            now: The value of ``--repeats`` in this invocation, or "" to use that of an earlier one.
+        """
         return "send" if self.repeats == EXEMPT else now or self.repeats
 
 
@@ -96,7 +100,7 @@ _SELECT = (
 
 
 def scope_of(journal: Journal, host: str, account: str) -> int:
-    """Return the number of a host and account, and create one if there is none."""
+    """Return the id of a host and account, which is created if need be."""
     with journal.transaction() as db:
         db.execute(
             "INSERT INTO scopes (host, account) VALUES (?, ?) ON CONFLICT (host, account) DO NOTHING",
@@ -107,24 +111,24 @@ def scope_of(journal: Journal, host: str, account: str) -> int:
 
 
 def find_scope(journal: Journal, host: str, account: str) -> int | None:
-    """Return the number of a host and account, or None; writes nothing."""
+    """Return the id of a host and account, or None if the journal does not have it."""
     found = journal.db.execute("SELECT id FROM scopes WHERE host = ? AND account = ?", (host, account)).fetchone()
     return int(found[0]) if found else None
 
 
 def all_scopes(journal: Journal) -> list[int]:
-    """Return the numbers of every host and account."""
+    """Return the ids of all hosts and accounts."""
     return [int(scope) for (scope,) in journal.db.execute("SELECT id FROM scopes ORDER BY id").fetchall()]
 
 
 def scopes(journal: Journal) -> list[tuple[str, str]]:
-    """Return every host with the key of its account."""
+    """Return all pairs of host and account key."""
     found = journal.db.execute("SELECT host, account FROM scopes ORDER BY id").fetchall()
     return [(str(host), str(account)) for host, account in found]
 
 
 def account_of(journal: Journal, scope: int) -> str:
-    """Return the key of the account that a scope belongs to."""
+    """Return the account key of a scope."""
     (account,) = journal.db.execute("SELECT account FROM scopes WHERE id = ?", (scope,)).fetchone()
     return str(account)
 
@@ -142,7 +146,10 @@ def create(
     dialect: str = "",
     repeats: str = "",
 ) -> Run:
-    """Begin a run, in state STAGING. Until :func:`begin_sending`, no other run is touched by it."""
+    """Create a run in state STAGING. It replaces no other run until :func:`lifecycle.begin_sending`.
+
+    The parameters are as for :class:`Run`; ``now`` is the time of its creation.
+    """
     with journal.transaction() as db:
         name = _free_name(db, kind)
         db.execute(
@@ -166,9 +173,9 @@ def _free_name(db: Database, kind: str) -> str:
 
 
 def find_copy(db: Database, run: Run, scope: int) -> tuple[int, str] | None:
-    """Return number and name of the copy of another journal's run; None if there is none.
+    """Return id and name of the copy of another journal's run, or None if it was not copied.
 
-    Not by its name, which is another one where that was taken.
+    The copy is not found by its name, which differs if the name was taken.
     """
     found = db.execute(
         "SELECT id, name FROM runs WHERE scope = ? AND kind = ? AND sha256 = ? AND shape = ? AND created = ?",
@@ -178,9 +185,9 @@ def find_copy(db: Database, run: Run, scope: int) -> tuple[int, str] | None:
 
 
 def copy(db: Database, run: Run, scope: int) -> tuple[int, str, str]:
-    """Copy another journal's run, without its rows; returns its number, its name and that of its texts.
+    """Copy another journal's run without its rows; return the copy's id, its name and the name of its texts.
 
-    Its name changes only if another run has it.
+    The copy has the same name unless another run has it.
     """
     taken = db.execute("SELECT 1 FROM runs WHERE name = ?", (run.name,)).fetchone()
     name = _free_name(db, run.kind) if taken else run.name
@@ -200,14 +207,14 @@ def copy(db: Database, run: Run, scope: int) -> tuple[int, str, str]:
 
 
 def by_name(journal: Journal, name: str) -> Run | None:
-    """Return the run of a name; None if there is none."""
+    """Return the run with a name, or None."""
     return next(_runs(journal, "WHERE name = ?", (name,)), None)
 
 
 def of_file(journal: Journal, sha256: str) -> list[Run]:
-    """Return every latest run of an input's bytes, the oldest first, whatever its account and shape.
+    """Return the latest runs of an input, with any account and shape, the oldest first.
 
-    Those whose staging was cut off are among them, for whoever holds their lock to clear away.
+    Runs whose staging was interrupted are included, so that a process that holds them can remove them.
     """
     where = "WHERE sha256 = ? AND (latest = 1 OR state = 'staging') ORDER BY runs.id"
     return list(_runs(journal, where, (sha256,)))
@@ -224,7 +231,7 @@ def unfinished_of(journal: Journal, scope: int) -> Iterator[Run]:
 
 
 OTHERS = "(SELECT id FROM runs WHERE scope = ? AND kind = ? AND latest = 1 AND id <> ?)"
-"""The other runs of a run's account and kind, as a subquery; :func:`others` has its values."""
+"""A subquery for the other runs of a run's account and kind; :func:`others` returns its values."""
 
 Others = tuple[int, str, int]
 
@@ -240,7 +247,7 @@ def any_run(scope: int, kind: str) -> Others:
 
 
 def make_latest(db: Database, run: Run) -> None:
-    """Make a run the one that the same command continues."""
+    """Make a run the one that the same command resumes."""
     db.execute(
         "UPDATE runs SET latest = 0 WHERE scope = ? AND kind = ? AND sha256 = ? AND shape = ?",
         (run.scope, run.kind, run.sha256, run.shape),
@@ -249,7 +256,7 @@ def make_latest(db: Database, run: Run) -> None:
 
 
 def unfinished(db: Database, run: Run, now: float) -> None:
-    """Record that rows of a run may be sent from now on."""
+    """Record that a run begins or continues to send."""
     db.execute(
         "UPDATE runs SET state = ?, touched = ?, counts = NULL WHERE id = ?",
         (RunState.UNFINISHED.value, now, run.id),
@@ -262,17 +269,17 @@ def reopen(db: Database, run: Run) -> None:
 
 
 def set_texts(db: Database, run: Run, name: str, size: int) -> None:
-    """Record which file holds what a run's rows say, and its size in bytes."""
+    """Record the name and size of a run's row texts."""
     db.execute("UPDATE runs SET texts = ?, texts_size = ? WHERE id = ?", (name, size, run.id))
 
 
 def set_size(db: Database, number: int, size: int) -> None:
-    """Record the size of the texts of a run that was copied."""
+    """Record the size of the row texts of a run that was copied."""
     db.execute("UPDATE runs SET texts_size = ? WHERE id = ?", (size, number))
 
 
 def staged(journal: Journal, run: Run, size: int) -> Run:
-    """Record that all rows of a run are written, and the size of their texts; returns the run as it is now."""
+    """Record the size of the texts of a run that is completely staged, and return the updated run."""
     with journal.transaction() as db:
         set_texts(db, run, run.texts, size)
     return replace(run, texts_size=size)
@@ -281,7 +288,7 @@ def staged(journal: Journal, run: Run, size: int) -> Run:
 def end_sending(
     journal: Journal, run: Run, now: float, exit_code: int, counts: dict[str, int], *, finished: bool
 ) -> None:
-    """Write a run's counts and state, and the exit code of the invocation."""
+    """Record the state and counts of a run and the exit code of the invocation."""
     state = RunState.FINISHED if finished else RunState.UNFINISHED
     with journal.transaction() as db:
         db.execute(
@@ -291,7 +298,7 @@ def end_sending(
 
 
 def delete(db: Database, run: Run) -> None:
-    """Delete a run. Part of a transaction; its rows have an owner of their own."""
+    """Delete a run without its rows. Part of a transaction."""
     db.execute("DELETE FROM runs WHERE id = ?", (run.id,))
 
 

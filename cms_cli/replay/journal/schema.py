@@ -1,6 +1,6 @@
-"""The schema of the journal, in the SQL that SQLite and PostgreSQL share except for the types.
+"""The schema of the journal, in SQL that SQLite and PostgreSQL share except for the types.
 
-A table has one owner, the module that reads and writes it: ``scopes`` and ``runs`` (:mod:`runs`), ``rows``
+Each table has one module that reads and writes it: ``scopes`` and ``runs`` (:mod:`runs`), ``rows``
 (:mod:`row_table`, and for whole runs :mod:`row_moves`), ``accepted_sales`` and ``sent_leads`` (:mod:`ledger`),
 ``lead_looks`` and ``lead_files`` (:mod:`look_alikes`), ``sales_in_doubt`` (:mod:`in_doubt`), ``slots``
 (:mod:`slots`), ``turns`` (:mod:`high_water`).
@@ -9,13 +9,13 @@ A table has one owner, the module that reads and writes it: ``scopes`` and ``run
 from __future__ import annotations
 
 SCHEMA_VERSION = 2
-"""Raised when the schema changes; a journal of a newer version is refused."""
+"""The version of the schema, to be raised when it changes. A journal with a newer version is refused."""
 
 ROWS_A_BLOCK = 14
-"""The index of customers is made of blocks of 2 to this power rows.
+"""The size of the blocks in the index of customers: 2 to this power rows.
 
-Without blocks each new entry would go anywhere into an index of the whole run, which SQLite's cache of 2 MB does
-not hold: a row of a file of a million took three times as long to stage as one of ten thousand.
+Without blocks, new entries would go to random places in an index of the whole run, which does not fit into SQLite's
+cache of 2 MB. A row of a file of a million then took three times as long to stage as one of ten thousand.
 """
 
 SCHEMA = f"""

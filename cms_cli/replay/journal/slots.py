@@ -1,4 +1,4 @@
-"""The slots of the rate window: one for each request that an account has made, whichever replay made it."""
+"""The table of rate window slots: one for each request of an account, of all its replays."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import NamedTuple
 from cms_cli.replay.journal.database import Database, insert_together
 
 MOST_SLOTS = 100_000
-"""Slots kept for an account; a rate limit may count as many requests."""
+"""The number of slots kept for an account, and the most requests in a rate limit."""
 
-_LONGEST_WINDOW = 24 * 3600.0  # seconds; a limit over a longer time starts anew where an account moves
+_LONGEST_WINDOW = 24 * 3600.0  # seconds; an import copies no older slots
 
 
 class Slot(NamedTuple):
-    """A request that counts against the limit.
+    """A request that counts towards the rate limit. Times are in seconds since the epoch.
 
     Attributes:
-        left_at: When it left, in seconds since the epoch; None once it was answered.
-        ends: When its answer came or, until then, when it must have come.
+        left_at: The time at which it was sent; None once it was answered.
+        ends: The time of its answer or, before that, the latest time at which the answer can come.
     """
 
     left_at: float | None
@@ -27,10 +27,10 @@ class Slot(NamedTuple):
 
 
 def ask_newest(db: Database, scope: int, skip: int, count: int) -> Callable[[], list[Slot]]:
-    """Ask for slots by their end, the newest first, without the first ``skip`` of them.
+    """Send the query for the newest slots by their end, without the first ``skip`` of them.
 
     Returns:
-        Reads the answer.
+        A function that reads up to ``count`` slots, the newest first.
     """
     found = db.execute(
         "SELECT left_at, ends FROM slots WHERE scope = ? ORDER BY ends DESC LIMIT ? OFFSET ?", (scope, count, skip)
@@ -39,22 +39,21 @@ def ask_newest(db: Database, scope: int, skip: int, count: int) -> Callable[[], 
 
 
 def add(db: Database, scope: int, slot: Slot, count: int) -> list[int]:
-    """Add the slots of requests that are about to leave together, and return their numbers."""
-    numbers = [secrets.randbits(62) for _ in range(count)]  # made here, so that nothing has to be read
+    """Add the slots of requests that are about to be sent together, and return their ids."""
+    numbers = [secrets.randbits(62) for _ in range(count)]  # random, so that no result has to be waited for
     insert_together(db, "slots", "id, scope, left_at, ends", ((number, scope, *slot) for number in numbers))
     return numbers
 
 
 def answered(db: Database, ended: Iterable[tuple[int, float]]) -> None:
-    """Record slots whose requests were answered, and when."""
+    """Record the answers to requests, each as the slot's id and the time of the answer."""
     db.executemany("UPDATE slots SET left_at = NULL, ends = ? WHERE id = ?", [(at, number) for number, at in ended])
 
 
 def correct(db: Database, scope: int, now: float) -> None:
-    """Correct slots that lie in the future because a wrong clock has been set back since.
+    """Correct slots with times in the future, which a clock has made that was set back since.
 
-    Such a request was made before now: an answered one counts as answered just now, one without an answer as if it
-    left just now.
+    Their requests were made before now. An answered one counts as answered now, another as sent now.
     """
     db.execute("UPDATE slots SET ends = ? WHERE scope = ? AND left_at IS NULL AND ends > ?", (now, scope, now))
     db.execute(
@@ -64,9 +63,9 @@ def correct(db: Database, scope: int, now: float) -> None:
 
 
 def forget_oldest(db: Database, scope: int) -> None:
-    """Delete all but the newest slots of an account.
+    """Delete all but the ``MOST_SLOTS`` newest slots of an account.
 
-    By their number and not by their age: another replay may keep to a longer window than this one.
+    Their age does not count, since another replay may have a rate limit with a longer window.
     """
     db.execute(
         "DELETE FROM slots WHERE scope = ? AND ends <"
@@ -76,15 +75,15 @@ def forget_oldest(db: Database, scope: int) -> None:
 
 
 def copy(source: Database, scope: int, db: Database, to: int, now: float, ahead: float) -> None:
-    """Copy the slots that a limit may still count into another database.
+    """Copy the slots that may still count towards a limit into another database.
 
     Args:
         source: The database to copy from.
-        scope: The number of host and account there.
+        scope: The id of host and account in ``source``.
         db: The database to copy to.
-        to: The number of host and account there.
-        now: The time by the clock of the source.
-        ahead: Seconds that the other clock is ahead of it.
+        to: The id of host and account in ``db``.
+        now: The time by the clock of ``source``, in seconds since the epoch.
+        ahead: The seconds by which the clock of ``db`` is ahead.
     """
     found = source.execute(
         "SELECT id, left_at, ends FROM slots WHERE scope = ? AND ends > ?", (scope, now - _LONGEST_WINDOW)

@@ -1,6 +1,6 @@
-"""The journal's file: created, recognised, prepared, and refused with a message where it cannot be trusted.
+"""The SQLite file of the journal: creates, opens, upgrades and checks it, and refuses one that is damaged.
 
-WAL mode, so that ``cms runs show`` reads while a replay writes.
+It is in WAL mode, so that ``cms runs show`` can read it while a replay writes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ FILE_NAME = "journal.sqlite3"
 """The journal's file in the state folder."""
 
 FILES = (*(f"{FILE_NAME}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")), high_water.FILE_NAME)
-"""All files that a journal is made of, but for its rows' texts."""
+"""The names of all files of a journal, except those of row texts."""
 
 LOCKS = "locks"
-"""The folder beside it whose files are held by the processes that are at work on a run."""
+"""The folder beside the journal with the lock files of runs."""
 
-_APPLICATION_ID = 0x434D5301  # "CMS", 1: tells our file from any other SQLite database
-BUSY_SECONDS = 30.0  # for another replay's transaction to end; the longest is a batch of staged rows
-_CHECKED_WHOLE = 32 * 1024 * 1024  # bytes up to which the file is read through when it is opened
+_APPLICATION_ID = 0x434D5301  # "CMS" and 1: distinguishes our file from other SQLite databases
+BUSY_SECONDS = 30.0  # to wait for another replay's transaction; the longest writes a batch of staged rows
+_CHECKED_WHOLE = 32 * 1024 * 1024  # bytes; a larger file is not checked completely when it is opened
 
 _DAMAGED = (
     "Restore the folder from a backup, or move it away and start anew: what was accepted is then no longer known "
@@ -42,27 +42,27 @@ class JournalError(MachineError):
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that only its owner can enter; an empty one that exists already is made so."""
+    """Create a folder that only its owner can enter, or make an existing empty one such a folder."""
     try:
         folder.mkdir(mode=0o700, parents=True)
     except FileExistsError:
         if not folder.is_dir():
             raise
         if not any(folder.iterdir()):
-            # Fails where the folder is another user's: its owner decides who may read it.
+            # This fails for another user's folder, whose owner decides who may read it.
             with suppress(OSError):
                 folder.chmod(0o700)
 
 
 def private_file(path: Path) -> None:
-    """Create a file that only its owner can read, or make it so; SQLite gives -wal and -shm the same mode."""
+    """Create a file that only its owner can read, or make an existing file one; -wal and -shm get the same mode."""
     try:
         found = path.stat()
     except FileNotFoundError:
         with suppress(FileExistsError):  # another process was quicker
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         return
-    # Not opened here to inspect it: closing it would drop the locks that SQLite holds in this process.
+    # Do not open the file to inspect it: closing it would drop the locks that SQLite holds in this process.
     if not stat.S_ISREG(found.st_mode):
         raise JournalError(f"{path} is not a file", "Move it away, or name another folder with --state-dir.")
     if os.name == "posix" and found.st_mode & 0o077:
@@ -71,17 +71,17 @@ def private_file(path: Path) -> None:
 
 
 def refuse_lost(path: Path) -> None:
-    """Refuse a journal that is gone or empty although it was used: as a new one it would send everything again.
+    """Refuse a journal that is missing or empty although it was used; a new one would send everything again.
 
     Raises:
-        JournalError: There was one before.
+        JournalError: The journal was used before.
     """
     if path.exists() and path.stat().st_size:
         return
     turns = high_water.noted(path.parent)
     if turns:
         raise damaged(f"{path} is missing or empty, although {turns:,} turns of sending were written to it")
-    give_up = time.monotonic() + 0.5  # another process may be about to fill it
+    give_up = time.monotonic() + 0.5  # another process may just have created it
     while path.exists() and not path.stat().st_size and any((path.parent / LOCKS).glob("*")):
         if time.monotonic() > give_up:
             raise damaged(f"{path} is damaged: it is empty, although runs were made here")
@@ -94,12 +94,12 @@ def has_journal(folder: Path) -> bool:
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Open the file, which exists.
+    """Open a connection to an existing file.
 
     Raises:
-        sqlite3.Error: It cannot be opened.
+        sqlite3.Error: The file cannot be opened.
     """
-    # A file name can hold what a URI gives a meaning to: as_uri() escapes it.
+    # A file name may contain characters that are special in a URI; as_uri() escapes them.
     uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rw")
     db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     if not read_only:
@@ -110,7 +110,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         if "readonly" not in str(error):
             db.close()
             raise
-        # A process that was killed while it created the file left a transaction that only a writer can undo.
+        # A process that was killed while it created the file left a transaction that only a writer can roll back.
         with closing(connect(path, read_only=False)) as writer:
             writer.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error:
@@ -120,21 +120,21 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Set up a connection that writes, and make the tables where there are none.
+    """Set up a connection for writing, and create or upgrade the tables.
 
     Raises:
-        JournalError: The file is of a newer version, or not ours.
-        sqlite3.Error: It cannot be read or written.
+        JournalError: The file is from a newer version, or not a journal of cms.
+        sqlite3.Error: The file cannot be read or written.
     """
-    version_of(db, path)  # before anything of another program's file is changed
+    version_of(db, path)  # refuses another program's file before anything is changed
     _use_wal(db)
     db.execute("PRAGMA synchronous = NORMAL")
-    # Deleted rows hold names and addresses, so that they have to be overwritten.
+    # Overwrite deleted rows, since they may contain personal data.
     db.execute("PRAGMA secure_delete = ON")
     if version_of(db, path) < SCHEMA_VERSION:
         db.execute("BEGIN IMMEDIATE")
         try:
-            version = version_of(db, path)  # another process may have been quicker
+            version = version_of(db, path)  # again, since another process may have done it meanwhile
             statements = "" if version == SCHEMA_VERSION else SCHEMA
             if 0 < version < SCHEMA_VERSION:
                 statements = "".join(UPGRADES[step] for step in range(version, SCHEMA_VERSION))
@@ -150,11 +150,11 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
 
 
 def verify(db: sqlite3.Connection, path: Path) -> None:
-    """Check that the file is complete and is what was written.
+    """Check that the file is neither damaged nor behind the count of turns.
 
     Raises:
-        JournalError: It is damaged.
-        sqlite3.Error: It cannot be read.
+        JournalError: The file is damaged or has lost transactions.
+        sqlite3.Error: The file cannot be read.
     """
     if path.stat().st_size <= _CHECKED_WHOLE:
         damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -165,7 +165,7 @@ def verify(db: sqlite3.Connection, path: Path) -> None:
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return the identity of a file, or None if there is none."""
+    """Return device and inode of a file, which identify it, or None if it does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -174,7 +174,7 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
-    # SQLite does not wait for its busy timeout here when two processes begin at once.
+    # For this statement, SQLite does not use its busy timeout if two processes run it at the same time.
     give_up = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -191,11 +191,11 @@ def version_of(db: sqlite3.Connection, path: Path) -> int:
     """Return the version of the file's tables; 0 if there are none yet.
 
     Raises:
-        JournalError: It is of a newer version, or not ours.
-        sqlite3.Error: It cannot be read.
+        JournalError: The file is from a newer version, or not a journal of cms.
+        sqlite3.Error: The file cannot be read.
     """
-    # One look: between two of them another process may make the tables. A savepoint begins a transaction where
-    # there is none, and is part of the one that is there.
+    # Read everything in one transaction, since another process may be creating the tables. A savepoint begins a
+    # transaction, or becomes part of the current one.
     db.execute("SAVEPOINT look")
     try:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -222,7 +222,7 @@ def damaged(what: object) -> JournalError:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and the system into errors with a message and a hint."""
+    """Turn errors of SQLite and of the file system into errors with a message and a hint."""
     try:
         with sqlite_explained(path):
             yield
@@ -237,7 +237,7 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def sqlite_explained(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite alone into errors with a message and a hint."""
+    """Turn errors of SQLite into errors with a message and a hint."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,10 +1,10 @@
-"""The journal of one machine: one SQLite file in the state folder that outlives every crash.
+"""The journal of one machine: a SQLite file in the state folder.
 
-It holds the staged rows of every run with what became of them, the ledger of what the service has accepted, and
-the requests that still count against the rate limit. One file, so that an outcome and its entry in the ledger are
-one transaction. What the rows say is in files of their own (:mod:`cms_cli.replay.journal.row_texts`).
+It has the rows of every run with their outcomes, the ledger, and the slots of the rate window. It is one file, so
+that an outcome and its ledger entry can be written in one transaction. The texts of the rows are in files of their
+own (:mod:`cms_cli.replay.journal.row_texts`).
 
-``synchronous`` is FULL for leads, whose intent must survive a power cut because nothing dedupes them, and NORMAL
+``synchronous`` is FULL for leads, whose intent has to survive a power cut because nothing dedupes them, and NORMAL
 for sales, which are sent again and deduped.
 """
 
@@ -26,16 +26,16 @@ from cms_cli.replay.journal.sqlite_file import FILE_NAME, LOCKS, JournalError, e
 if TYPE_CHECKING:
     from cms_cli.replay.journal.runs import Run
 
-_MOST_OPEN = 16  # files of row texts; the system counts open files, and a folder may have thousands of runs
-_TIDY_SECONDS = 2.0  # for a moment in which nobody reads, to empty the log in
+_MOST_OPEN = 16  # files of row texts; open files are limited, and a folder may have thousands of runs
+_TIDY_SECONDS = 2.0  # to wait for a moment without readers, in which the log can be emptied
 
 
 class SqliteJournal(Journal):
-    """An open journal in a state folder. Use from one thread.
+    """An open journal in a state folder, to be used from one thread.
 
     Attributes:
-        folder: The folder it lies in.
-        db: For reading outside a transaction; to write, use :meth:`transaction`.
+        folder: The state folder.
+        db: The connection for reads outside a transaction; to write, use :meth:`transaction`.
     """
 
     def __init__(self, folder: Path, db: sqlite3.Connection) -> None:
@@ -50,10 +50,11 @@ class SqliteJournal(Journal):
 
     @classmethod
     def open_folder(cls, folder: Path) -> SqliteJournal:
-        """Open the journal of a state folder, and make both where they are missing.
+        """Open the journal of a state folder; both are created if they are missing.
 
         Raises:
-            JournalError: The folder cannot be written, or the file is damaged, of a newer version, or not ours.
+            JournalError: The folder cannot be written, or the file is damaged, from a newer version, or not a
+                journal of cms.
         """
         path = folder / FILE_NAME
         with explained(path):
@@ -71,10 +72,10 @@ class SqliteJournal(Journal):
 
     @classmethod
     def open_folder_to_read(cls, folder: Path) -> SqliteJournal | None:
-        """Open the journal without writing a byte, or return None if there is none.
+        """Open the journal read-only, or return None if there is none; one of an older version is upgraded.
 
         Raises:
-            JournalError: The file is damaged, of a newer version, or not ours.
+            JournalError: The file is damaged, from a newer version, or not a journal of cms.
         """
         path = folder / FILE_NAME
         with explained(path):
@@ -89,7 +90,7 @@ class SqliteJournal(Journal):
                     db.close()
                     return None
                 if version < SCHEMA_VERSION:
-                    # Only a command that writes may upgrade it; there is none that must not.
+                    # An upgrade needs a connection that writes.
                     db.close()
                     return cls.open_folder(folder)
                 sqlite_file.verify(db, path)
@@ -99,7 +100,7 @@ class SqliteJournal(Journal):
         return cls(folder, db)
 
     def close(self) -> None:
-        """Close the files; what was committed stays."""
+        """Close the journal and its files."""
         self._close_texts()
         self._connection.close()
 
@@ -109,7 +110,7 @@ class SqliteJournal(Journal):
         self._texts.clear()
 
     def row_texts(self, run: Run) -> RowTextsReader:
-        """Return the reader of a run's row texts, which is opened once.
+        """Return the reader of a run's row texts, which stays open.
 
         Raises:
             JournalError: The file is missing or damaged.
@@ -125,10 +126,10 @@ class SqliteJournal(Journal):
 
     @contextmanager
     def writing(self, name: str) -> Iterator[RowTextsWriter]:
-        """Open a file for row texts; it is durable when the block ends, and removed if the block fails.
+        """Write row texts to a new file: it is durable once the block ends, and removed if the block fails.
 
         Raises:
-            JournalError: The disk is full, or failing.
+            JournalError: The disk is full or fails.
         """
         path = self.folder / name
         with explained(path):
@@ -144,13 +145,13 @@ class SqliteJournal(Journal):
             raise
 
     def forget_row_texts(self, run: str, *, keep: str = "") -> None:
-        """Remove the row texts of a run, in all files but one.
+        """Remove the files with row texts of a run, except one.
 
-        Nothing is an error: what cannot be removed now is removed with the next run.
+        A file that cannot be removed is no error; :meth:`forget_strays` tries it again.
 
         Args:
             run: The run's name.
-            keep: The name of a file that stays.
+            keep: The name of a file to keep.
         """
         for path in self.folder.glob(f"{run}.*"):
             if path.name != keep and path.name.endswith(ENDING):
@@ -161,8 +162,8 @@ class SqliteJournal(Journal):
                     path.unlink()
 
     def forget_strays(self) -> None:
-        """Remove what a crash has left of runs that no longer exist."""
-        # The files first: a run is there before its file is.
+        """Remove the files that a crash left of runs that no longer exist."""
+        # List the files before the runs, since a run is created before its file.
         found = {path.name.split(".")[0] for path in self.folder.glob(f"*{ENDING}")}
         with self.reading():
             known = {name for (name,) in self.db.execute("SELECT name FROM runs")}
@@ -170,7 +171,7 @@ class SqliteJournal(Journal):
             self.forget_row_texts(name)
 
     def make_durable(self, *, against_power_cuts: bool) -> None:
-        """Choose whether a commit waits for the disk (leads) or for the system only (sales)."""
+        """Choose whether commits wait for the disk (for leads) or only for the operating system (for sales)."""
         self.db.execute(f"PRAGMA synchronous = {'FULL' if against_power_cuts else 'NORMAL'}")
         self._synced = against_power_cuts
 
@@ -178,16 +179,16 @@ class SqliteJournal(Journal):
     def hold(
         self, scope: int, kind: str, sha256: str, shape: str, *, waiting: Callable[[float], None] = lambda _: None
     ) -> Iterator[None]:
-        """Hold a run, which need not have begun, for this process; no transaction outlives a lost hold.
+        """Hold a run for this process, even before it exists, by a lock file.
 
-        Nothing dedupes leads, so a file of leads is held whatever the flags that shape them: two processes with
-        different flags would not see in time what the other has sent.
+        While it is held, :meth:`transaction` checks that the lock file was not removed. A file of leads is held
+        regardless of the flags that shape its events, as :meth:`Journal.hold` explains.
 
         Raises:
-            RunBusyError: Another process holds it.
-            JournalError: The folder of locks cannot be written.
+            RunBusyError: Another process holds the run.
+            JournalError: The folder of lock files cannot be written.
         """
-        del waiting  # the system frees the lock of a process that is dead
+        del waiting  # the system frees the locks of dead processes at once
         identity = f"{scope} {kind} {sha256} {shape if kind == 'sale' else ''}"
         with locks.hold(self.folder / LOCKS, identity) as held:
             self._held = held
@@ -202,17 +203,18 @@ class SqliteJournal(Journal):
         Args:
             db: The database.
             table: The table.
-            columns: Their names, with commas between.
+            columns: The names of the columns, separated by commas.
             rows: The values, in the order of the columns.
         """
         marks = ", ".join("?" * (columns.count(",") + 1))
         db.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
 
     def compact(self) -> None:
-        """Release the space of deleted rows, and empty the log that may still hold them.
+        """Release the space of deleted rows, and empty the log, which may still contain them.
 
         Raises:
-            JournalError: There is no room to do it, or another process is at work, so that traces may be left.
+            JournalError: The disk has no room for it, or another process reads the journal, so that deleted content
+                may still be on disk.
         """
         path = self._path
         with explained(path):
@@ -224,10 +226,10 @@ class SqliteJournal(Journal):
             )
 
     def _empty_log(self) -> bool:
-        """Fold the log beside the file into it, so that no deleted data is left there.
+        """Move the log's content into the file and truncate the log, so that it contains no deleted data.
 
         Returns:
-            False where another process reads just now: its end, or the next call, will do it.
+            False if another process is reading; then the log is emptied when that process ends or by the next call.
         """
         with explained(self._path):
             self.db.execute(f"PRAGMA busy_timeout = {_TIDY_SECONDS * 1000:.0f}")
@@ -256,7 +258,7 @@ class SqliteJournal(Journal):
         """Wrap reads, so that their errors become JournalError.
 
         Raises:
-            JournalError: The file turns out to be damaged, or cannot be read.
+            JournalError: The file is damaged or cannot be read.
         """
         path = self._path
         try:
@@ -267,14 +269,14 @@ class SqliteJournal(Journal):
 
     @contextmanager
     def transaction(self, *, held: bool = True) -> Iterator[Database]:
-        """Run statements as one transaction: all of them are on disk afterwards or, on an error, none.
+        """Run the block's statements as one transaction; on an error, none of them takes effect.
 
         Args:
-            held: Whether the run must still be held. An answer is a fact, whoever holds the run by now.
+            held: Whether the run must still be held. To record an answer it need not be.
 
         Raises:
-            JournalError: The disk is full or failing, another process holds the journal for too long, or the run is
-                not held any more.
+            JournalError: The disk is full or fails, another process locks the journal for too long, or the run must
+                be held and is not any more.
         """
         with explained(self._path):
             self.db.execute("BEGIN IMMEDIATE")
@@ -284,8 +286,8 @@ class SqliteJournal(Journal):
                 turns = high_water.count_turn(self.db) if self._synced else None
                 self.db.execute("COMMIT")
             except BaseException:
-                # A full disk may have ended the transaction already, or may prevent its rollback: then
-                # closing the file does that.
+                # A full disk may have ended the transaction already, or may prevent its rollback; then closing the
+                # file rolls it back.
                 with suppress(sqlite3.Error):
                     if self._connection.in_transaction:
                         self.db.execute("ROLLBACK")
@@ -300,7 +302,7 @@ class SqliteJournal(Journal):
             JournalError: One of them was removed or replaced.
         """
         if sqlite_file.identity_of(self._path) != self._file:
-            # Data written to an unlinked file is lost when the process ends, and sent events would be sent again.
+            # What is written to a removed file is lost when the process ends, and events would be sent again.
             raise JournalError(
                 f"{self._path} was removed or replaced while it was in use",
                 "Put it back if you can: it records what was sent. Nothing more was sent without it.",

@@ -1,7 +1,7 @@
-"""Copies a state folder's data of an account into the database that machines share.
+"""Imports the data that a state folder has of an account into a shared database.
 
-All of it in one transaction, and repeatable: what is there already stays, so that an import that was interrupted,
-or a second machine that has sent the same files, adds only what is missing.
+It is copied in one transaction that can be repeated: data that the database already has is kept. So an interrupted
+import, or that of a second machine that has sent the same files, adds only what is missing.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Imported(NamedTuple):
     """The result of an import.
 
     Attributes:
-        sales: Invoices that the folder's ledger had.
-        leads: Leads that it had.
-        runs: Runs that it had.
-        unfinished: The names of those that still have rows to send, as the database knows them.
-        others: Host and account key of what else is in the folder, and was left there.
-        before: The database of an earlier import of the account, for people; None if there was none.
-        again: Whether that was here, so that there was nothing left to do.
+        sales: The number of invoices in the folder's ledger.
+        leads: The number of leads in the folder's ledger.
+        runs: The number of runs that were imported, now or before.
+        unfinished: The names that the unfinished ones of these runs have in the database.
+        others: Host and key of the folder's other accounts, which were not imported.
+        before: The database of an earlier complete import of the account, for messages, or None.
+        again: Whether that was the same database and account, so that nothing was left to import.
     """
 
     sales: int = 0
@@ -58,20 +58,20 @@ def import_state(folder: Path, journal: Journal, *, host: str, local: str, accou
         folder: The state folder.
         journal: The shared journal.
         host: The host.
-        local: The key of the account in the folder.
-        account: Its key in the database.
-        where: The database, for people.
+        local: The account's key in the folder.
+        account: The account's key in the database.
+        where: The name of the database, for messages.
 
     Raises:
-        RunBusyError: A replay of the account is at work on this machine, or another import.
-        JournalError: The folder's journal or the database cannot be used; then nothing was imported.
+        RunBusyError: A replay of the account, or another import, is at work on this machine.
+        JournalError: The folder's journal or the database cannot be used; nothing was imported.
     """
-    # The marks of all accounts are in one file: one import at a time.
+    # Only one import at a time, since the marks of all accounts are in one file.
     with Journal.open(folder) as own, own.reading(), locks.hold(folder / LOCKS, "import"):
         scope, to = runs.scope_of(own, host, local), runs.scope_of(journal, host, account)
         move = Move(host, local, journal.identity() or "", account, where, False)
         before = moved.find(folder, host, local)
-        # The folder was closed since then: what it has was copied, and the database may have moved on from it.
+        # Since a complete import the folder has been closed, so everything was copied; the database may be newer.
         again = before is not None and before.complete and before.is_to(move.state, move.to)
         if again:
             copies = [(run, runs.find_copy(journal.db, run, to)) for run in _runs_of(own, scope)]
@@ -81,7 +81,7 @@ def import_state(folder: Path, journal: Journal, *, host: str, local: str, accou
             found = _copy(own, scope, journal, to)
             moved.mark(folder, move._replace(complete=True))
         for run, _ in found:
-            if run.state is RunState.UNFINISHED:  # it is gone on with from the database
+            if run.state is RunState.UNFINISHED:  # it is resumed from the database
                 lifecycle.delete(own, run)
         return Imported(
             *ledger.sizes(own.db, scope),
@@ -94,9 +94,9 @@ def import_state(folder: Path, journal: Journal, *, host: str, local: str, accou
 
 
 def _close(folder: Path, move: Move, before: Move | None, own: Journal, scope: int) -> None:
-    """Close the folder for the account: no replay begins, and none is running.
+    """Close the folder for the account, so that no replay of it is running and none can begin.
 
-    Whatever goes wrong once something may have been copied, it stays closed until an import gets to its end.
+    If that fails, the folder is opened again. If a later step fails, it stays closed until an import is complete.
     """
     moved.mark(folder, move)
     try:
@@ -109,31 +109,30 @@ def _close(folder: Path, move: Move, before: Move | None, own: Journal, scope: i
 
 
 def _settle(own: Journal, scope: int) -> None:
-    """Check that no run is in progress, and settle the rows that a crash has interrupted.
+    """Check that no run is in progress, and settle the rows that a killed process left without an answer.
 
-    To have held a run for a moment is enough: whoever holds it next finds the folder closed, and so does whoever
-    stages one that is not there yet.
+    It is enough to hold each run for a moment: whoever holds or stages a run after that finds the folder closed.
     """
     for listed in list(runs.all_runs(own)):
         if listed.scope == scope:
             with own.hold(scope, listed.kind, listed.sha256, listed.shape):
-                run = runs.by_name(own, listed.name)  # as whoever held it last has left it
+                run = runs.by_name(own, listed.name)  # again, since its last holder may have changed it
                 if run is not None and run.state is RunState.UNFINISHED:
                     row_table.recover(own, run, time.time())
 
 
 def _runs_of(own: Journal, scope: int) -> list[Run]:
-    """Return the runs of an account, the oldest first, except those that were never staged completely."""
+    """Return the completely staged runs of an account, the oldest first."""
     found = [run for run in runs.all_runs(own) if run.scope == scope and run.state is not RunState.STAGING]
     return found[::-1]
 
 
 def _copy(own: Journal, scope: int, journal: Journal, to: int) -> list[tuple[Run, str]]:
-    """Copy everything of an account, and return its runs with their names in the database."""
+    """Copy all data of an account, and return its runs with their names in the database."""
     with journal.hold(to, "import", "", ""), own.snapshot(), journal.transaction() as db:
         numbers: dict[int, int] = {}
         named: list[tuple[Run, str]] = []
-        # What was noted by this machine's clock is moved to the server's.
+        # Times by this machine's clock are converted to the server's.
         now = time.time()
         ahead = Clock(journal.ahead).now() - now
         for run in _runs_of(own, scope):
@@ -149,7 +148,7 @@ def _copy(own: Journal, scope: int, journal: Journal, to: int) -> list[tuple[Run
 def _copy_run(own: Journal, run: Run, journal: Journal, db: Database, to: int, ahead: float) -> tuple[int, str]:
     there = runs.find_copy(db, run, to)
     if there is not None:
-        # It was imported before. What was sent here since is in the ledger, or has no answer.
+        # The run was imported before. What the folder has sent since is in its ledger, or got no answer.
         if run.kind == "sale" and run.latest:
             sent = [*row_table.unknown(own.db, run), *row_table.unanswered(own.db, run)]
             in_doubt.keep(db, to, [(key, sent_at + ahead) for key, sent_at in sent])

@@ -1,4 +1,4 @@
-"""The mark of an initialised state folder, since a folder that was lost looks like a new one."""
+"""The mark of an initialised state folder, without which a lost folder would be taken for a new one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from cms_cli.replay.journal.journal import FILE_NAME, Journal, JournalError
 from cms_cli.replay.journal.sqlite_file import explained
 
 MARK = "initialised"
-"""The file beside the journal that says so."""
+"""The name of the file that marks a folder as initialised."""
 
 
 def initialise(folder: Path) -> bool:
     """Create the journal of a state folder if there is none, and mark the folder.
 
     Returns:
-        Whether it was not marked before.
+        True if it was not marked before.
 
     Raises:
         JournalError: The folder cannot be written, or its journal cannot be used.
@@ -34,7 +34,7 @@ def initialise(folder: Path) -> bool:
 
 
 def is_initialised(folder: Path) -> bool:
-    """Return True if a folder is marked and still has the journal that it had then."""
+    """Return True if a folder is marked and still has a journal."""
     return (folder / MARK).exists() and (folder / FILE_NAME).exists()
 
 
@@ -42,7 +42,7 @@ def require(folder: Path) -> None:
     """Check that a state folder was initialised.
 
     Raises:
-        JournalError: It was not, or its journal is gone.
+        JournalError: The folder was not initialised, or its journal is gone.
     """
     if is_initialised(folder):
         return

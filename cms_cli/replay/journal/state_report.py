@@ -1,4 +1,4 @@
-"""The size of a state."""
+"""Counts the runs and events in a state, for `cms state status`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class StateReport(NamedTuple):
     """The numbers of runs, sales and leads in a state.
 
     Attributes:
-        where: Its folder or database, for people.
-        initialised: Whether ``cms state init`` has made it.
+        where: The folder or the name of the database, for people.
+        initialised: Whether ``cms state init`` was run for it.
         runs: The number of runs.
         unfinished: The number of runs with rows left to send.
-        sales: Invoices in the ledger.
-        leads: Leads in the ledger.
+        sales: The number of invoices in the ledger.
+        leads: The number of leads in the ledger.
     """
 
     where: str
@@ -32,10 +32,10 @@ class StateReport(NamedTuple):
 
 
 def of_folder(folder: Path) -> StateReport:
-    """Count what the journal of a state folder holds; writes nothing.
+    """Return the report on a state folder, without writing to it.
 
     Raises:
-        JournalError: It cannot be used.
+        JournalError: The folder's journal cannot be used.
     """
     journal = Journal.open_to_read(folder)
     if journal is None:
@@ -45,14 +45,14 @@ def of_folder(folder: Path) -> StateReport:
 
 
 def of_database(folder: Path, url: str) -> StateReport:
-    """Count what a database holds; writes nothing.
+    """Return the report on a database, without writing to it.
 
     Args:
-        folder: The state folder, which stays empty.
-        url: The database.
+        folder: The state folder, which is not used.
+        url: The URL of the database.
 
     Raises:
-        JournalError: It cannot be used.
+        JournalError: The database cannot be used.
     """
     from cms_cli.replay.journal import postgres_setup
 
@@ -64,7 +64,7 @@ def of_database(folder: Path, url: str) -> StateReport:
 
 
 def of_journal(journal: Journal, where: str, initialised: bool) -> StateReport:
-    """Count what a journal holds."""
+    """Return the report on an open journal."""
     with journal.reading():
         found = list(runs.all_runs(journal))
         sales, leads = ledger.sizes(journal.db)

@@ -1,4 +1,4 @@
-"""A monotonic clock that runs on while the machine sleeps."""
+"""A monotonic clock that continues while the machine sleeps."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 
 
 def steady() -> float:
-    """Return seconds from an arbitrary moment on, the same one for all processes of this machine.
+    """Return the seconds since an arbitrary moment, which is the same for all processes of this machine.
 
-    Python's own monotonic clock stands still while the machine sleeps, on Linux and macOS: what a laptop records
-    after a night would look like last evening's to other processes, and to them the rate window would be open.
+    On Linux and macOS, Python's own monotonic clock stops while the machine sleeps. What a laptop records after a
+    night would seem to be from last evening to other processes, and they would find the rate window open.
     """
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
