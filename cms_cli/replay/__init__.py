@@ -1,12 +1,12 @@
-"""A replay: a file of events, delivered once each. Knows no typer, no rich and no print.
+"""A replay: sends each event of a file once. Uses neither typer nor rich, and prints nothing.
 
-A pipeline, and a package for each of its stages::
+It is a pipeline with a package for each stage::
 
     bytes -> reading -> SourceRow -> mapping (with values) -> PlannedEvent | RowProblem | SkippedRow
           -> staging -> journal <-> sending -> ReplayReport
 
-``model`` has the values that the stages hand to each other, and ``run`` wires them: ``intake`` opens an input,
-``plan`` finds its run or stages it and previews what will be sent, ``report`` tells how it went, and ``rowfiles``
-writes the files that were asked for. A dry run ends with the plan. No stage knows a later one, not even by way of a
-third module; a test holds that.
+``model`` has the values that the stages exchange, and ``run`` connects the stages: ``intake`` opens an input,
+``plan`` finds its run or stages it and previews what will be sent, ``report`` has the result, and ``rowfiles``
+writes the files of ``--failures`` and ``--results``. A dry run ends with the plan. No stage imports a later one,
+directly or indirectly; a test checks this.
 """

@@ -1,4 +1,4 @@
-"""An opened input: its table, the sources of its fields, and its rows as planned by the mapping."""
+"""An opened input: its table, the columns of its fields, and the events that its rows are mapped to."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_
 
 
 class Intake:
-    """An input whose rows can be planned. The sources of its fields are found on first use.
+    """An opened input, whose rows can be mapped. The columns of its fields are determined on first use.
 
     Attributes:
         source: Its bytes.
-        now: The time that ``now`` stands for, in UTC.
-        resend_unknown: Whether rows that a failures file marks as unknown are planned like others.
+        now: The time to use for the value ``now``, in UTC.
+        resend_unknown: Whether to map rows that a failures file marks as unknown, instead of reporting a problem.
+        table: Opens the table at its beginning; may be called several times.
     """
 
     def __init__(self, request: Request, source: Source) -> None:
@@ -56,7 +57,7 @@ class Intake:
 
     @property
     def dialect(self) -> Dialect:
-        """The format that it is written in."""
+        """The delimiter, encoding and format of the input."""
         stream = self.source.rewound()
         marked = stream.read(4).startswith(_MARKS)
         json_lines = self._request.shape.format == "jsonl"
@@ -64,10 +65,10 @@ class Intake:
 
     @cached_property
     def blueprint(self) -> Blueprint:
-        """The source of every field.
+        """The columns or the constant of every field, and the rules for its rows.
 
         Raises:
-            InputError: The header, or a flag, cannot be used.
+            InputError: The header or a flag cannot be used.
         """
         try:
             return settle(self._request.kind, self.header, self._request.shape)
@@ -75,7 +76,7 @@ class Intake:
             raise self._with_header_line(error) from None
 
     def _with_header_line(self, error: InputError) -> InputError:
-        """Return the error of a header, with the flag that names another line where that looks more like one."""
+        """Return the error about a header, with the --header-line to say if a later line looks more like one."""
         kind, shape = self._request.kind, self._request.shape
         if shape.format == "jsonl" or shape.header_line:
             return error
@@ -98,26 +99,29 @@ class Intake:
 
     @property
     def empty(self) -> dict[str, dict[str, int]]:
-        """By column of ids, how many cells of the rows planned so far had each word for nothing."""
+        """By column of ids, the number of cells with each word for nothing, in the rows mapped so far."""
         return {column: dict(words) for column, words in self._mapper.empty.items()}
 
     @property
     def notices(self) -> Notices:
-        """The notices about the rows planned so far."""
+        """The notices about the rows mapped so far."""
         return self._mapper.notices
 
     @property
     def footers(self) -> list[tuple[int, str]]:
-        """The lines that --footer-lines has left out: the number and text of each."""
+        """The number and text of each line that --footer-lines left out."""
         return self._reading.footers
 
     @property
     def fed_back(self) -> bool:
-        """True if the input is a failures file."""
+        """True if the input is a failures file, going by its columns."""
         return set(ADDED) <= set(self.header)
 
     def planned(self) -> Iterator[PlannedRow]:
-        """Yield every row as planned, in file order.
+        """Map the rows, in file order.
+
+        Yields:
+            For each row the event, problem or skipped row that it is mapped to.
 
         Raises:
             InputError: The input cannot be read to its end.
@@ -142,7 +146,7 @@ class Intake:
         """Write a mapping file with everything that was given or detected.
 
         Raises:
-            InputError: It cannot be written.
+            InputError: The file cannot be written.
         """
         amounts = self._mapper.amount_format
         decimal = amounts.decimal if amounts is not None else ""
@@ -154,7 +158,7 @@ class Intake:
         return [row.cells for row in islice(self.table(), count)]
 
     def columns(self, samples: Sequence[Sequence[str]]) -> tuple[MappedColumn, ...]:
-        """Return every field with its source and sample values from some rows."""
+        """Return every field with its columns and with sample values from the given cells of rows."""
         return mapped_columns(self.blueprint, samples)
 
 
@@ -162,7 +166,7 @@ def _opener(source: Source, shape: Shape) -> Callable[[], Table]:
     """Return a function that opens an input at its beginning."""
     encoding = shape.encoding or None
     if shape.format == "jsonl":
-        keys: list[tuple[str, ...]] = []  # only the first pass looks for the keys
+        keys: list[tuple[str, ...]] = []  # the keys, which only the first pass has to collect
 
         def open_json() -> Table:
             table = jsonl.open_lines(source.rewound(), encoding=encoding, header=keys[0] if keys else None)

@@ -2,8 +2,8 @@
 
 ``bytes -> SourceRow -> PlannedEvent | RowProblem | SkippedRow -> staged -> outcome -> report``
 
-Named tuples rather than frozen dataclasses: a replay makes one or two for each of a million rows, and a named
-tuple is built in a quarter of the time.
+They are named tuples, not frozen dataclasses: a replay may create two for each of a million rows, and a named tuple
+takes a quarter of the time.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any, NamedTuple, Union
 from cms_python import encode_wire
 
 SAMPLES = 3
-"""The number of values of a column, and of events, that are shown."""
+"""The number of values of a column, and of events, that a preview shows."""
 
 LINE, STATUS, ERROR = "_line", "_status", "_error"
 ADDED = (LINE, STATUS, ERROR)
-"""The columns that a file of failures, or of results, has beside those of the input."""
+"""The columns that ``--failures`` and ``--results`` add to those of the input."""
 
 SURPLUS = "_surplus"
-"""The key under which such a file as JSON Lines has what is beyond a row's columns, or a line that was no row."""
+"""The key, in such a file as JSON Lines, for cells beyond a row's columns and for lines that are not rows."""
 
 
 class ReplayError(Exception):
@@ -32,7 +32,7 @@ class ReplayError(Exception):
 
     Attributes:
         message: What is wrong, in one line.
-        hint: What to do about it, in one line; empty if there is nothing to say.
+        hint: What to do about it, in one line; "" for no hint.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -42,20 +42,20 @@ class ReplayError(Exception):
 
 
 class InputError(ReplayError):
-    """The input as a whole cannot be used: nothing was sent, and the command exits with 2."""
+    """The input as a whole cannot be used. Nothing was sent; the exit code is 2."""
 
 
 class MachineError(ReplayError):
-    """A failure of this machine and not of the input or the service, such as a full disk. Exits with 3."""
+    """A failure of this machine or of the state, such as a full disk; the exit code is 3."""
 
 
 class SourceRow(NamedTuple):
-    """One data row of the file, as text.
+    """One data row of the input, as text.
 
     Attributes:
-        row: Its number among the data rows, from 1. Ignored (blank) rows have none.
-        line: The number of the line that it starts on, from 1, counted as an editor counts.
-        cells: As many cells as the header has.
+        row: Its number among the data rows, from 1. Blank rows are not counted.
+        line: The number of the line that it starts on, from 1, as an editor counts lines.
+        cells: Its cells, as many as the header has.
     """
 
     row: int
@@ -69,9 +69,9 @@ class Dialect:
 
     Attributes:
         delimiter: The delimiter of its cells; unused in JSON Lines.
-        encoding: Its encoding.
+        encoding: The name of its encoding.
         marked: Whether it begins with a byte order mark.
-        json_lines: Whether it is JSON Lines rather than CSV.
+        json_lines: Whether it is JSON Lines instead of CSV.
     """
 
     delimiter: str = ","
@@ -80,7 +80,7 @@ class Dialect:
     json_lines: bool = False
 
     def to_json(self) -> str:
-        """Return it as text."""
+        """Return the dialect as JSON, to be kept with the run."""
         return json.dumps(asdict(self))
 
     @classmethod
@@ -94,12 +94,12 @@ class Problem(NamedTuple):
 
     Attributes:
         code: A short constant for programs: ``amount_not_a_number``.
-        message: For people, with the offending value. That of a value reads on from the name of its column, as in
-            ``amount`` + ``"n/a" is not a number``.
-        hint: The way out, in one line; empty if there is nothing to say.
+        message: The problem for people, with the offending value. Until :meth:`in_column` adds it, the name of the
+            column is missing: ``"n/a" is not a number``.
+        hint: What to do about it, in one line; "" for no hint.
         column: The header of the column at fault, or None if no single one is.
-        row: As in :class:`SourceRow`; 0 while nobody has said which.
-        line: As in :class:`SourceRow`; 0 while nobody has said which.
+        row: As in :class:`SourceRow`; 0 if it is not set yet.
+        line: As in :class:`SourceRow`; 0 if it is not set yet.
     """
 
     code: str
@@ -110,7 +110,7 @@ class Problem(NamedTuple):
     line: int = 0
 
     def to_dict(self) -> dict[str, object]:
-        """Return the problem as JSON reports have it."""
+        """Return the problem as it is written in JSON reports."""
         return {
             "row": self.row,
             "line": self.line,
@@ -120,11 +120,11 @@ class Problem(NamedTuple):
         }
 
     def in_column(self, column: str | None, name: str) -> Problem:
-        """Return the problem of a value as that of its column.
+        """Return the problem with its column, whose name begins the message.
 
         Args:
             column: The column's header; None if the value is a constant.
-            name: Its name in the message.
+            name: The name for the message: the column's, or the flag's of a constant.
         """
         return self._replace(column=column, message=f"{name} {self.message}")
 
@@ -135,9 +135,9 @@ class RowProblem(NamedTuple):
     Attributes:
         row: As in :class:`SourceRow`.
         line: As in :class:`SourceRow`.
-        cells: The cells as they were read, however many there are.
-        problems: All that is wrong with it; at least one.
-        wire: The fields that could be read, by their wire names.
+        cells: The cells as they were read, in any number.
+        problems: Its problems, at least one.
+        wire: The fields that could be read, by wire name; they still take part in the comparison with other rows.
     """
 
     row: int
@@ -155,7 +155,15 @@ class RowProblem(NamedTuple):
 
 
 class SkippedRow(NamedTuple):
-    """A row left out on purpose (``--where``, ``--skip-unattributed``, a preset's rule)."""
+    """A row that is left out on purpose, by ``--where``, ``--skip-unattributed`` or a preset's rule.
+
+    Attributes:
+        row: As in :class:`SourceRow`.
+        line: As in :class:`SourceRow`.
+        cells: As in :class:`SourceRow`.
+        code: The reason, as a short constant for programs.
+        message: The reason, for people.
+    """
 
     row: int
     line: int
@@ -171,8 +179,8 @@ class PlannedEvent(NamedTuple):
         row: As in :class:`SourceRow`.
         line: As in :class:`SourceRow`.
         cells: As in :class:`SourceRow`.
-        wire: The request's JSON object: wire names, values checked.
-        refunded: The refunded part of the amount, in minor units; the event is sent in full all the same.
+        wire: The request's JSON object: checked values by wire name.
+        refunded: The refunded part of the amount, in minor units. It is only reported; the full amount is sent.
     """
 
     row: int
@@ -183,22 +191,22 @@ class PlannedEvent(NamedTuple):
 
     @property
     def body(self) -> str:
-        """The JSON text of the request, ready to send."""
+        """The JSON text of the request."""
         return encode_wire(self.wire).decode()
 
     @property
     def customer(self) -> str:
-        """The customer's external id: rows of one customer keep their order."""
+        """The customer's external id."""
         return str(self.wire["customerExternalId"])
 
     @property
     def invoice_id(self) -> str:
-        """A sale's invoice, which the service dedupes by; empty for a lead."""
+        """A sale's invoice id, by which the service dedupes; "" for a lead."""
         return str(self.wire.get("invoiceId", ""))
 
     @property
     def click_id(self) -> str:
-        """The click, or empty."""
+        """The click id, or ""."""
         return str(self.wire.get("clickId", ""))
 
     @property
@@ -208,12 +216,12 @@ class PlannedEvent(NamedTuple):
 
     @property
     def currency(self) -> str:
-        """A sale's currency, upper case; empty for a lead."""
+        """A sale's currency in upper case; "" for a lead."""
         return str(self.wire.get("currency", ""))
 
     @property
     def timestamp(self) -> str:
-        """The wire form of the event's time, or empty if the service will date it."""
+        """The time of the event in wire form; "" if the service will date it."""
         return str(self.wire.get("timestamp", ""))
 
 
@@ -227,9 +235,9 @@ class MappedColumn:
 
     Attributes:
         field: The field's Python name.
-        column: The columns as ``--map`` has them; "" if the value is always the constant.
-        samples: Up to three values, as they stand in the file.
-        constant: The value for rows that have none, or None.
+        column: The columns as in ``--map``; "" if there is only a constant.
+        samples: Up to ``SAMPLES`` values, as they are in the file.
+        constant: The value for rows without one of their own, or None.
     """
 
     field: str

@@ -1,8 +1,9 @@
-"""``--failures`` and ``--results``: rows with their outcomes, written during the run.
+"""The files of ``--failures`` and ``--results``: rows with their outcomes, written during the run.
 
-A kill can cut a write only where the file goes on to its next page. So whole lines are written: those within a page
-together, one that crosses into the next by itself. Should one be cut all the same, the same command writes the file
-anew. The original columns stay untouched, so that a failures file can be corrected and fed back as it is.
+If the process is killed, a write may be cut off, but only at a page boundary of the file. So lines within a page
+are written together, and a line that crosses a boundary in a write of its own. If that one is cut off, the next
+invocation writes the whole file again. The input's columns are kept unchanged, so that a failures file can be
+corrected and fed back.
 """
 
 from __future__ import annotations
@@ -33,19 +34,17 @@ from cms_cli.replay.model import (
 )
 from cms_cli.replay.reading.source import Source, sha256_of
 
-# Writing these rows would make them valid without their cause being fixed: a missing cell becomes an empty one.
+# Rows with these problems would be valid when they are read again, although nothing was corrected: a missing cell
+# would be written as an empty one.
 _CORRECTED_BY_WRITING = ("too_few_cells", "bad_quotes")
 _TO_CORRECT = "(the row {}: correct it and remove this cell)"
-_PAGE = 4096  # bytes; the smallest piece in which a system takes a write
+_PAGE = 4096  # bytes; the smallest piece in which an operating system writes
 _PLAIN = Dialect()
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Layout:
-    """The layout of written rows: the input's own columns and dialect.
-
-    So the very flags that read the input read the file of its failures.
-    """
+    """Formats rows in the columns and dialect of the input, so that the same flags read a failures file."""
 
     def __init__(self, header: Sequence[str], dialect: Dialect = _PLAIN, *, to_feed_back: bool = False) -> None:
         """Prepare a layout from the input's header and dialect.
@@ -53,9 +52,8 @@ class Layout:
         Args:
             header: The column names.
             dialect: The dialect of the lines.
-            to_feed_back: Whether rows must not be taken for corrected when the file is fed back: one that was left
-                out because it may have arrived is marked as unknown, and one that could not be read has a cell too
-                many.
+            to_feed_back: Whether to mark rows that would otherwise be sent when the file is fed back uncorrected:
+                a row that may have arrived gets the status unknown, and one that could not be read an extra cell.
         """
         self.dialect = dialect
         self._header = header
@@ -63,11 +61,11 @@ class Layout:
         self._kept = [(place, name) for place, name in enumerate(header) if name not in ADDED]
 
     def of_file(self, path: Path, *, to_feed_back: bool) -> Layout:
-        """Return the layout of an output file.
+        """Return the layout for an output file.
 
         Args:
-            path: ``.jsonl`` or ``.ndjson`` gives JSON Lines.
-            to_feed_back: Whether it is a failures file: one of JSON Lines is JSON Lines whatever its ending.
+            path: The file. The endings ``.jsonl`` and ``.ndjson`` select JSON Lines.
+            to_feed_back: Whether it is a failures file, which is JSON Lines if the input is, whatever its ending.
         """
         json_lines = path.suffix.lower() in (".jsonl", ".ndjson") or (to_feed_back and self.dialect.json_lines)
         own = self.dialect.json_lines is json_lines
@@ -75,15 +73,15 @@ class Layout:
         return Layout(self._header, dialect, to_feed_back=to_feed_back)
 
     def heading(self) -> str:
-        """Return the text before the first row: the input's byte order mark and the column names."""
+        """Return the text before the first row: the byte order mark, if the input has one, and the CSV header."""
         mark = "\ufeff" if self.dialect.marked else ""
         return mark if self.dialect.json_lines else mark + self._csv([*(name for _, name in self._kept), *ADDED])
 
     def line(self, row: SettledRow) -> str:
-        """Return a row as a line."""
+        """Return a row as a line, with its line break."""
         cells: list[str] = json.loads(row.cells) if row.cells else []
         kept = [cells[place] if place < len(cells) else "" for place, _ in self._kept]
-        # The surplus cells of a ragged row are written after its columns, so that nothing is lost.
+        # Cells beyond the header are written after the added columns.
         surplus, status = cells[len(self._header) :], row.status
         if self._to_feed_back and row.code in _CORRECTED_BY_WRITING and not surplus:
             surplus = [_TO_CORRECT.format(row.error)]
@@ -100,14 +98,14 @@ class Layout:
 
     def _csv(self, cells: Sequence[str]) -> str:
         text = io.StringIO()
-        # With this line end, a cell with either character of it is quoted; with a plain "\n" older Pythons leave a
-        # lone "\r" bare, which ends a line where it is read again.
+        # csv quotes cells that contain a character of the line terminator. With "\n" alone, older Pythons would not
+        # quote a lone "\r", which ends a line when the file is read.
         csv.writer(text, delimiter=self.dialect.delimiter, lineterminator="\r\n").writerow(cells)
         return text.getvalue()[:-2] + "\n"
 
 
 class RowFile:
-    """A CSV or JSON Lines file of rows, while it is written."""
+    """Writes a CSV or JSON Lines file of rows."""
 
     def __init__(self, path: Path, layout: Layout, flag: str) -> None:
         """Create the file, or empty it.
@@ -118,16 +116,16 @@ class RowFile:
             flag: The flag that named it, for messages.
 
         Raises:
-            InputError: It cannot be written.
+            InputError: The file cannot be written.
         """
         self._path = path
         self._layout = layout
         self._name = f"{flag} {path}"
         self._size = 0  # bytes of whole lines
-        # Only error messages can have characters that the encoding lacks: the cells were decoded from it.
+        # Only error messages can have characters that the encoding lacks, since the cells were decoded from it.
         self._encoder = codecs.getincrementalencoder(layout.dialect.encoding)("backslashreplace")
         try:
-            # Rows name people and what they paid.
+            # Readable by the owner only, since rows contain personal data.
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except OSError as error:
             hint = "Name a file that can be written."
@@ -139,7 +137,7 @@ class RowFile:
         """Write rows whose outcome is committed.
 
         Raises:
-            MachineError: The disk is full, or failing, or the file was removed.
+            MachineError: The disk is full or fails, or the file was removed.
         """
         self.check()
         piece = b""
@@ -155,10 +153,10 @@ class RowFile:
         self._write(piece)
 
     def check(self) -> None:
-        """Check that the file is still there: rows written to a removed file are lost.
+        """Check that the path still leads to this file; rows written to a removed file would be lost.
 
         Raises:
-            MachineError: It was removed or replaced.
+            MachineError: The file was removed or replaced.
         """
         mine = os.fstat(self._file.fileno())
         if not stat.S_ISREG(mine.st_mode):
@@ -184,7 +182,7 @@ class RowFile:
             while view:
                 view = view[self._file.write(view) or 0 :]
         except OSError as error:
-            with suppress(OSError):  # a pipe cannot be cut
+            with suppress(OSError):  # a pipe cannot be truncated
                 self._file.truncate(self._size)
             raise MachineError(
                 f"{self._name}: {error.strerror or error}",
@@ -196,11 +194,11 @@ class RowFile:
 def with_cells(
     rows: Iterable[SettledRow], table: Iterable[SourceRow | RowProblem | SkippedRow]
 ) -> Generator[SettledRow, None, None]:
-    """Yield rows with the cells that a finished run has dropped, from the input.
+    """Yield the rows of a run with their cells, which a finished run has dropped, taken from the input.
 
     Args:
-        rows: In file order.
-        table: The input, from its beginning.
+        rows: The rows of the run, in file order.
+        table: The rows of the input, from its beginning.
     """
     items = iter(table)
     for row in rows:
@@ -213,10 +211,10 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None]], is_input: Callable
 
     Args:
         outputs: Pairs of a flag and the file it names, or None.
-        is_input: Whether an existing file is the input.
+        is_input: Returns True for an existing file that is the input.
 
     Raises:
-        InputError: One cannot, or is.
+        InputError: A file cannot be written, or is the input or another output.
     """
     seen: list[tuple[str, Path]] = []
     for flag, path in outputs:
@@ -237,7 +235,7 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None]], is_input: Callable
 
 
 def is_source(source: Source) -> Callable[[Path], bool]:
-    """Return True if a file is an open input, however either of them was named."""
+    """Return a function that tells if a path leads to an open input, even by another name."""
 
     def is_input(path: Path) -> bool:
         return source.file is not None and os.path.samestat(source.file, path.stat())
@@ -246,11 +244,13 @@ def is_source(source: Source) -> Callable[[Path], bool]:
 
 
 def is_input_of(name: str, sha256: str) -> Callable[[Path], bool]:
-    """Return True if a file is the input of a run, which may have been moved, or have come from stdin.
+    """Return a function that tells if a path leads to the input of a run.
+
+    If the input was moved or came from stdin, a file with the same content counts as the input.
 
     Args:
-        name: The input's absolute path, or what it was called.
-        sha256: Of the input's bytes.
+        name: The input's absolute path, or another name for it.
+        sha256: The SHA-256 of the input's bytes, in hexadecimal.
     """
     known = Path(name)
     found = known.is_absolute() and known.is_file() and _sha256(known) == sha256
@@ -276,5 +276,5 @@ def _sha256(path: Path) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Return text that a spreadsheet does not run, whatever the service or a file put into a column of ours."""
+    """Return text that no spreadsheet evaluates as a formula; it may come from the service or from a file."""
     return "'" + text if text.startswith(_FORMULA_STARTS) else text

@@ -1,4 +1,4 @@
-"""The plan of a replay. A dry run ends with it and a run carries it out, so that both decide by the same code."""
+"""Plans a replay. A dry run ends with the plan and a replay carries it out, so both decide by the same code."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ from cms_python import EventKind
 
 @dataclass(frozen=True)
 class Job:
-    """An invocation, with everything that its steps need.
+    """The data and objects that every step of one invocation needs.
 
     Attributes:
         request: The request.
-        watcher: Shown what happens.
-        journal: The journal; None in a dry run where there is none.
-        scope: The number of host and account; None in a dry run where the journal has none.
-        intake: The input; None if a run goes on without it.
-        dry: Whether nothing may be written but output files.
-        begin: When the invocation began, by the monotonic clock.
+        watcher: Called with progress and questions.
+        journal: The journal; None in a dry run without a journal.
+        scope: The journal's id of host and account; None in a dry run if the journal does not know them.
+        intake: The input; None to resume a run without it.
+        dry: Whether this is a dry run, which writes nothing but output files.
+        begin: The start of the invocation, by ``time.monotonic()``.
     """
 
     request: Request
@@ -69,16 +69,16 @@ class Plan:
     """The plan of an invocation: its run, its preview and its rows.
 
     Attributes:
-        run: The run; None in a dry run of an input that has none.
-        new: Whether the input was staged just now.
-        preview: Its preview.
-        problems: The first rows that failed, and why.
-        warnings: The preview's warnings, but for those about rows.
-        settled: Reads its rows.
-        layout: The layout of its rows in output files.
-        reopened: Statuses whose rows are to be sent again.
-        unsettled: Of a run that was staged before, how many rows are pending once those are.
-        end: The place at the end of a file of leads that was staged just now; else None.
+        run: The run; None in a dry run of an input without one.
+        new: Whether the input was staged just now, and not in an earlier invocation.
+        preview: The preview.
+        problems: The problems of the first failed rows.
+        warnings: The warnings of the preview, without those about changed amounts.
+        settled: Yields the rows of some statuses.
+        layout: The layout of the rows in output files.
+        reopened: The statuses whose rows are to be sent again.
+        unsettled: For a run that was staged before: the number of pending rows, with those to be sent again.
+        end: For a new file of leads: the hash of all its rows, by which it is found again once it has grown.
     """
 
     run: Run | None
@@ -93,19 +93,18 @@ class Plan:
     end: bytes | None = None
 
     def warning_of(self, *warnings: str) -> Plan:
-        """Return the plan with more warnings."""
+        """Return the plan with warnings added."""
         preview = replace(self.preview, warnings=(*self.preview.warnings, *warnings))
         return replace(self, preview=preview, warnings=(*self.warnings, *warnings))
 
 
 class Earlier(NamedTuple):
-    """The facts that earlier runs give about a file of leads.
+    """What earlier runs say about a file of leads.
 
     Attributes:
-        repeats: What to do with leads that look like one that was sent from another file: what ``--repeats`` says,
-            or EXEMPT, since the new rows of a file that has only grown are new, and a failures file is fed back on
-            purpose.
-        rows: The number of rows that it had when it was last sent; 0 if it was not.
+        repeats: What to do with leads that look like one sent from another file: the value of ``--repeats``, or
+            EXEMPT for a file that has only grown, whose other rows are new, and for a failures file.
+        rows: The number of rows that the file had when it was last sent; 0 if it was not.
     """
 
     repeats: str = ""
@@ -113,10 +112,10 @@ class Earlier(NamedTuple):
 
 
 def find_run(job: Job) -> Run | None:
-    """Return the run that the input continues; None if a new one is to begin.
+    """Return the run that this invocation resumes; None to begin a new one.
 
     Raises:
-        RunConflictError: What is known of the input forbids to send it like this.
+        RunConflictError: Earlier runs of this input forbid sending it with these flags.
         JournalError: The journal cannot be used.
     """
     if job.journal is None or job.scope is None or job.intake is None:
@@ -137,7 +136,7 @@ def plan_of_run(job: Job, run: Run) -> Plan:
     """Plan the remaining rows of a run that was staged before.
 
     Raises:
-        RunConflictError: What is asked for needs the input, or cannot be had of this run.
+        RunConflictError: A flag needs the input, or cannot be used with this run.
     """
     journal, request = job.journal, job.request
     delivery = request.delivery
@@ -171,7 +170,13 @@ def plan_of_run(job: Job, run: Run) -> Plan:
 
 
 def problems_of(journal: Journal, run: Run, planned: Remaining | None = None) -> list[Problem]:
-    """Return the problems of the first failed rows of a run, in file order, as they are or as planned."""
+    """Return the problems of the first failed rows of a run, in file order.
+
+    Args:
+        journal: The journal.
+        run: The run.
+        planned: The planned outcomes of its rows, to use instead of the recorded ones.
+    """
 
     def rows(statuses: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
         return row_table.settled(journal, run, statuses, texts=False)
@@ -181,10 +186,10 @@ def problems_of(journal: Journal, run: Run, planned: Remaining | None = None) ->
 
 
 def _rows_of_run(job: Job, run: Run) -> Settled:
-    """Return a reader of a run's rows that takes the cells that a finished run has dropped from the input.
+    """Return a reader of a run's rows. If a finished run has dropped their cells, it takes them from the input.
 
     Raises:
-        RunConflictError: They are needed, and the input is not at hand.
+        RunConflictError: The cells are needed, and there is no input.
     """
     journal, intake = job.journal, job.intake
     assert journal is not None
@@ -199,10 +204,10 @@ def _rows_of_run(job: Job, run: Run) -> Settled:
 
 
 def _refuse_what_was_left_out(journal: Journal, run: Run) -> None:
-    """Refuse --retry-unknown for rows that a run has left out as unknown: it never mapped them.
+    """Refuse --retry-unknown for a run with rows that a failures file marked as unknown; they were never mapped.
 
     Raises:
-        RunConflictError: There are such rows.
+        RunConflictError: The run has such rows.
     """
     rows = row_table.left_in_doubt(journal, run)
     if rows:
@@ -217,12 +222,12 @@ def plan_of_input(job: Job, stack: ExitStack) -> Plan:
     """Stage an input, and plan its rows.
 
     Args:
-        job: The invocation; it has an input.
-        stack: Closed when the plan is not needed any more.
+        job: The invocation, with an input.
+        stack: The stack that closes temporary files; it must stay open as long as the plan is used.
 
     Raises:
         InputError: The input cannot be used.
-        MachineError: The journal, or a temporary file, cannot be written.
+        MachineError: The journal or a temporary file cannot be written.
     """
     request, intake = job.request, job.intake
     assert intake is not None
@@ -272,8 +277,8 @@ def _stage(job: Job, intake: Intake, sink: Sink, earlier: Earlier) -> Stager:
     """Stage an input.
 
     Raises:
-        InputError: It cannot be read to its end, or was changed meanwhile.
-        MachineError: The sink, or a temporary file, cannot be written.
+        InputError: The input cannot be read to its end, or was changed meanwhile.
+        MachineError: The sink or a temporary file cannot be written.
     """
     stager = Stager(
         job.request.kind,
@@ -296,13 +301,13 @@ def _no_rows(_: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
 
 
 def _history(job: Job) -> History:
-    """Return the lookup of events that earlier runs have sent; an empty one if they are to be forgotten."""
+    """Return the lookup of events that earlier runs have sent; an empty one with ``--fresh``."""
     forgotten = job.request.delivery.fresh
     return History(None if forgotten else job.journal, job.scope, job.request.kind)
 
 
 def _earlier(job: Job, intake: Intake) -> Earlier:
-    """Return the facts about a file of leads: whether it has grown at its end or is sent again on purpose."""
+    """Return what earlier runs say about a file of leads."""
     if job.request.delivery.fresh or intake.fed_back:
         return Earlier(EXEMPT)
     ends = _history(job).files()
@@ -311,7 +316,7 @@ def _earlier(job: Job, intake: Intake) -> Earlier:
 
 
 def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) -> tuple[Preview, tuple[str, ...]]:
-    """Preview an input that was just staged; also return the warnings that are not about the ledger."""
+    """Return the preview of an input that was just staged, and its warnings without those about changed amounts."""
     tally = stager.tally
     counts = {status.value: tally.counts[status.value] for status in RowStatus}
     pending = counts[RowStatus.PENDING.value]

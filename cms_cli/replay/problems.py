@@ -1,4 +1,4 @@
-"""Problems of rows, grouped so that a thousand rows with one problem take one line.
+"""Groups the problems of rows, so that a thousand rows with the same problem take one line.
 
 ``1,204 rows: amount "n/a" is not a number (lines 17, 20, 31 and 1,201 more)``
 """
@@ -10,21 +10,21 @@ from typing import NamedTuple
 from cms_cli.replay.model import Problem
 
 LONGEST_VALUE = 40
-"""Characters of a value that a message quotes at most."""
+"""The most characters of a value that a message quotes."""
 
 
 MOST_PROBLEMS = 1000
-"""Problems that a report lists one by one; the counts are always complete."""
+"""The most problems that a report lists; its counts are always complete."""
 
 
 class ProblemGroup(NamedTuple):
     """Rows with the same problem.
 
     Attributes:
-        problem: The problem of the first of them.
-        rows: The number of rows that have it.
-        lines: The first few lines, in the order of the file.
-        mixed: Whether the rows have different messages: they came after the number of groups had reached its bound.
+        problem: The problem of the first row.
+        rows: The number of rows.
+        lines: The line numbers of the first few rows, in file order.
+        mixed: Whether the messages differ, because the limit of groups was reached.
     """
 
     problem: Problem
@@ -44,7 +44,7 @@ class ProblemGroup(NamedTuple):
 
 
 class _Tally:
-    """A group as it grows."""
+    """A group that is still growing."""
 
     __slots__ = ("first", "lines", "rows")
 
@@ -58,18 +58,18 @@ class _Tally:
 
 
 class ProblemGroups:
-    """A collector of problems that keeps a bounded number of groups.
+    """Collects problems in a limited number of groups.
 
-    Problems belong together when their column, code and message are equal. Where a file has a different bad value
-    in every row, the first ``most`` groups are kept as they are, and later ones share one group a column and code.
+    Problems with the same column, code and message form a group. If every row has a different bad value, all after
+    the first ``most`` groups are grouped by column and code only.
     """
 
     def __init__(self, keep: int = 3, most: int = 100) -> None:
-        """Begin without groups.
+        """Start without groups.
 
         Args:
-            keep: The number of line numbers that a group keeps.
-            most: The number of groups before the others are put together.
+            keep: The most line numbers to keep for a group.
+            most: The most groups with one message.
         """
         self._keep = keep
         self._most = most
@@ -77,7 +77,7 @@ class ProblemGroups:
         self._mixed: dict[tuple[str | None, str], _Tally] = {}
 
     def add(self, problem: Problem) -> None:
-        """Count one problem; they have to come in the order of the file."""
+        """Add a problem. Problems must be added in file order."""
         key = (problem.column, problem.code, problem.message)
         tally = self._groups.get(key)
         if tally is None:
@@ -97,7 +97,7 @@ class ProblemGroups:
 
 
 def shown(text: str) -> str:
-    """Quote a value for a message: a long one is cut, and bytes of a flag that are not text are escaped."""
+    """Return a value in quotation marks for a message: shortened if it is long, with undecodable bytes escaped."""
     if not text.isascii():
         text = text.encode(errors="backslashreplace").decode()
     return f'"{text}"' if len(text) <= LONGEST_VALUE else f'"{text[: LONGEST_VALUE - 3]}..."'

@@ -1,4 +1,4 @@
-"""The remaining rows of a run that was staged before, decided as sending will decide them."""
+"""Foresees the outcomes of a staged run's remaining rows, by the same code that sending uses."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from cms_cli.replay.sending.turn import Turns
 
 @dataclass
 class Remaining:
-    """The rows of a run as the invocation that resumes it will find them when it begins to send.
+    """The outcomes that the rows of a run will have before anything is sent.
 
     Attributes:
-        counts: Rows by outcome; ``pending`` are those that need a request.
-        reopened: Statuses whose rows are to be sent again.
-        sums: By currency, the minor units of what is pending.
-        free: The number of those rows with amount 0.
-        changed: The number of rows whose invoice was accepted before with another amount, and the first of them.
-        unsettled: The number of rows that are pending once those are, whether they need a request or not.
-        planned: By row, the status, code and error where they differ from what the journal has.
+        counts: The number of rows by outcome; ``pending`` are those that need a request.
+        reopened: The statuses whose rows are to be sent again.
+        sums: The sum of the pending rows in minor units, by currency.
+        free: The number of pending rows with amount 0.
+        changed: The number of rows whose invoice was accepted before with another amount, and the first of them for
+            a message.
+        unsettled: The number of rows that are pending in the journal, with those to be sent again. Some of them
+            need no request, such as a sale that another run has sent meanwhile.
+        planned: The status, code and error of rows for which these differ from the journal, by row number.
     """
 
     counts: dict[str, int]
@@ -39,7 +41,11 @@ class Remaining:
     planned: dict[int, tuple[RowStatus, str | None, str | None]] = field(default_factory=dict)
 
     def settled(self, rows: Settled) -> Settled:
-        """Return a reader of a run's rows as planned, given a reader of them as they are."""
+        """Return a reader of the rows with their planned outcomes.
+
+        Args:
+            rows: Reads the rows with their recorded outcomes.
+        """
 
         def planned(statuses: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
             wanted = {status.value for status in statuses}
@@ -52,7 +58,7 @@ class Remaining:
         return planned
 
     def move(self, row: PendingRow, after: RowStatus, code: str, error: str) -> None:
-        """Move a row that was counted as pending to another status."""
+        """Change the planned outcome of a row that was counted as pending."""
         self.counts[RowStatus.PENDING.value] -= 1
         self.counts[after.value] += 1
         self.planned[row.row] = (after, code, error)
@@ -65,13 +71,13 @@ class Remaining:
 
 
 def remaining(journal: Journal, run: Run, how: Delivery, *, dry: bool) -> Remaining:
-    """Decide every row of a run that is pending or will be again, as its turn will decide it.
+    """Return the outcomes of a run's rows as the first turns of sending would decide them.
 
     Args:
         journal: The journal.
         run: The run.
-        how: The flags.
-        dry: Whether nothing has written yet what an earlier process left without an answer.
+        how: The options for sending.
+        dry: Whether this is a dry run: then rows that a killed process left without an answer are not recorded yet.
     """
     flags = ((how.retry_unknown, RowStatus.UNKNOWN), (how.retry_refused, RowStatus.REFUSED))
     reopened = tuple(status for wanted, status in flags if wanted)
@@ -97,7 +103,7 @@ def remaining(journal: Journal, run: Run, how: Delivery, *, dry: bool) -> Remain
     gone = {row.row for row in left}
     for page in row_table.keys_by_row(journal, run, to_send):
         concerned = [row for row in turns.concerned(page, now) if row not in gone]
-        # Rows to be sent again count as never sent.
+        # A row to be sent again counts as never sent.
         rows = [row._replace(sent_at=None) for row in row_table.numbered(journal, run, concerned)]
         for each in turns.foresee(rows, now):
             found.move(*each)

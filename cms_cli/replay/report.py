@@ -1,4 +1,4 @@
-"""The result of a replay: pure data, and the pure mapping to an exit code."""
+"""The result of a replay, with the pure mapping to its exit code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cms_cli.replay.model import Problem
 from cms_cli.replay.sending.stop import Stop
 
 SCHEMA_VERSION = 1
-"""Of the JSON report; raised when a key changes its meaning or goes."""
+"""The version of the JSON report, to be raised if a key is removed or changes its meaning."""
 
 
 @dataclass(frozen=True)
@@ -18,17 +18,17 @@ class ReplayReport:
     """The result of one invocation.
 
     Attributes:
-        run: The run's name; None if nothing was staged (a dry run, invalid rows).
-        file: The input, as it was named.
-        counts: By outcome, over all rows of the input; every outcome is there.
+        run: The run's name; None if there is no run (a new dry run, or nothing sent because of invalid rows).
+        file: The input's path as it was given, or another name for it.
+        counts: The number of the input's rows by outcome, with every outcome as a key.
         seconds: The duration of this invocation.
         problems: The first problems, in file order.
-        stop: Why it ended before all rows had an outcome, if it did.
-        reason: The same in words.
-        finished_before: Whether the run had been finished by an earlier invocation, so that nothing was sent.
-        blocked: Whether invalid rows kept everything from being sent.
+        stop: Why sending stopped while rows were pending, or NONE.
+        reason: The same for people, or "".
+        finished_before: Whether an earlier invocation had finished the run, so that this one sent nothing.
+        blocked: Whether nothing was sent because rows are invalid.
         warnings: The warnings about input, token and earlier runs.
-        new_warnings: Those of them that the preview did not show.
+        new_warnings: The warnings that the preview did not show.
     """
 
     run: str | None
@@ -50,11 +50,11 @@ class ReplayReport:
 
     @property
     def pending(self) -> int:
-        """The rows that still have no outcome."""
+        """The number of rows that are still to be sent."""
         return self.counts[RowStatus.PENDING.value]
 
     def to_dict(self) -> dict[str, object]:
-        """Return the JSON object of ``--json``, and of the last line of ``--output jsonl``."""
+        """Return the object that ``--json`` writes, and ``--output jsonl`` in its last line."""
         return {
             "schema_version": SCHEMA_VERSION,
             "run": self.run,
@@ -68,7 +68,7 @@ class ReplayReport:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The code that the command ends with."""
+        """The exit code of the command."""
         if self.blocked:
             return ExitCode.USAGE
         codes = [_BY_STOP[self.stop]] if self.stop in _BY_STOP else []

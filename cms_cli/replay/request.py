@@ -12,21 +12,21 @@ from cms_python import EventKind
 
 @dataclass(frozen=True)
 class Request:
-    """A replay as it was asked for.
+    """A request to replay a file, to rehearse that, or to resume a run.
 
     Attributes:
         kind: Lead or sale.
-        path: The input, or ``-`` for stdin; for a run that goes on without it, its name.
-        shape: The options that shape the events.
+        path: The path of the input, or ``-`` for stdin; to resume a run without its input, the input's name.
+        shape: The options that determine which events the rows become.
         delivery: The options for sending them.
-        host: The name by which the journal knows the host.
-        account: The account's key in the journal; "" if a dry run has no token.
-        state_dir: The folder of the journal.
-        token_expires: When the token ends, seconds since the epoch, or None.
-        save_mapping: The mapping file that a dry run writes, or None.
-        state_url: The database that keeps the journal instead of the folder, or None.
-        local_account: The account's key in the folder, where that is another one than in the database.
-        state_required: Whether the folder has to be one that was initialised.
+        host: The host's name in the journal.
+        account: The account's key in the journal; "" for a dry run without a token.
+        state_dir: The state folder.
+        token_expires: The token's expiry in seconds since the epoch, or None.
+        save_mapping: The mapping file that a dry run is to write, or None.
+        state_url: The URL of the database for shared state, or None to use the folder.
+        local_account: The account's key in the state folder, which may differ from ``account`` with shared state.
+        state_required: Whether the state folder must have been initialised.
     """
 
     kind: EventKind
@@ -44,6 +44,6 @@ class Request:
 
     @property
     def outputs(self) -> tuple[tuple[str, Path | None], ...]:
-        """The output files by their flags."""
+        """Each output file with its flag; None if the flag was not given."""
         rows = ("--failures", self.delivery.failures), ("--results", self.delivery.results)
         return *rows, ("--save-mapping", self.save_mapping)

@@ -1,4 +1,4 @@
-"""The files of ``--failures`` and ``--results``, filled during a run."""
+"""Opens the files of ``--failures`` and ``--results``, and adds rows to them during a run."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Settled = Callable[[Iterable[RowStatus]], Generator[SettledRow, None, None]]
 
 
 class RowFiles:
-    """The open files of a run."""
+    """The open output files of a run."""
 
     def __init__(self, files: list[tuple[RowFile, frozenset[str]]]) -> None:
-        """Bind files, each with the statuses of the rows that go into it."""
+        """Keep the files, each with the statuses of the rows to write to it."""
         self._files = files
 
     def add(self, rows: list[SettledRow]) -> None:
         """Write rows whose outcome is committed.
 
         Raises:
-            MachineError: The disk is full, or failing, or a file was removed.
+            MachineError: The disk is full or fails, or a file was removed.
         """
         for file, statuses in self._files:
             file.add(row for row in rows if row.status in statuses)
@@ -43,18 +43,18 @@ def row_files(
     *,
     pending_too: bool,
 ) -> Iterator[RowFiles]:
-    """Create the files, with the rows that already have their outcome.
+    """Create the files and write the rows that already have an outcome; the block adds the others.
 
     Args:
         failures: The file for rows that failed, or None.
         results: The file for every row, or None.
         layout: The layout of the rows.
-        settled: Reads the rows of some statuses.
-        pending_too: Whether results have the rows that are still to be sent, since nothing will be.
+        settled: Yields the rows of some statuses.
+        pending_too: Whether to write pending rows to ``results`` as well, because nothing will be sent.
 
     Raises:
         InputError: A file cannot be written.
-        MachineError: The disk is full, or failing, or a file was removed.
+        MachineError: The disk is full or fails, or a file was removed.
     """
     every = frozenset(RowStatus) if pending_too else frozenset(RowStatus) - {RowStatus.PENDING}
     with ExitStack() as stack:
@@ -64,7 +64,7 @@ def row_files(
                 continue
             file = RowFile(path, layout.of_file(path, to_feed_back=flag == "--failures"), flag)
             stack.callback(file.close)
-            # Close it here and not on garbage collection, when the journal that it reads may be closed.
+            # Close the generator now: at garbage collection, the journal that it reads may be closed.
             with closing(settled(statuses)) as rows:
                 file.add(rows)
             files.append((file, frozenset(status.value for status in statuses)))
@@ -74,7 +74,12 @@ def row_files(
 
 
 def layout_of(run: Run, *, to_feed_back: bool = False) -> Layout:
-    """Return the layout of a run's rows, which is that of its input."""
+    """Return the layout of a run's rows, which is the layout of its input.
+
+    Args:
+        run: The run.
+        to_feed_back: As in :class:`Layout`.
+    """
     if run.dialect:
         return Layout(run.header, Dialect.from_json(run.dialect), to_feed_back=to_feed_back)
     shape = Shape.from_json(run.shape)

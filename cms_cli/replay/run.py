@@ -1,4 +1,4 @@
-"""A replay from end to end: open, find the run, stage, preview, send, report. A dry run ends with the preview."""
+"""A replay from end to end: opens the input, finds or stages its run, previews, sends and reports."""
 
 from __future__ import annotations
 
@@ -31,23 +31,20 @@ from cms_cli.replay.sending.workers import Send
 from cms_cli.replay.staging.preview import Preview
 from cms_cli.replay.watcher import Watcher
 
-_REPORTED_TOGETHER = 1000  # rows that a watcher is called with at once
+_REPORTED_TOGETHER = 1000  # the most rows in one call of a watcher
 
 
 def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
-    """Send every row of an input as far as that is possible, and report.
+    """Send the events of an input, or resume its run, and return the report.
 
     Args:
         request: The request.
-        send: Makes one attempt.
-        watcher: Shown what happens.
-
-    Returns:
-        The report; its exit code says how it went.
+        send: Makes one attempt to send an event.
+        watcher: Called with progress; confirms that the events are to be sent.
 
     Raises:
         InputError: The input or a flag cannot be used; nothing was sent.
-        RunConflictError: What is known of the input forbids it; nothing was sent.
+        RunConflictError: Earlier runs of this input forbid sending it with these flags; nothing was sent.
         RunBusyError: Another process is at work on this run.
         JournalError: The journal cannot be used.
     """
@@ -59,19 +56,26 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
         scope = runs.scope_of(journal, request.host, request.account)
         identity = (request.kind.value, source.sha256, request.shape.to_json())
         stack.enter_context(journal.hold(scope, *identity, waiting=watcher.waiting))
-        _check_moved(journal, request)  # with the run held, since an import holds it too before it copies anything
+        _check_moved(journal, request)  # only now that the run is held, as an import holds it too before it copies
         job = Job(request, watcher, journal, scope, Intake(request, source), dry=False, begin=begin)
         plan = _plan(job, stack)
         return _begin(job, journal, plan, send) if plan.new else _go_on(job, journal, plan, send)
 
 
 def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Watcher) -> ReplayReport:
-    """Resume a run that the journal has; the input itself is not needed.
+    """Resume a run without its input, and return the report.
+
+    Args:
+        journal: The journal, open for writing.
+        run: The run.
+        request: The request; its path is the input's name.
+        send: Makes one attempt to send an event.
+        watcher: Called with progress; confirms that the events are to be sent.
 
     Raises:
         InputError: A flag cannot be used.
         RunBusyError: Another process is at work on this run.
-        RunConflictError: The run was never staged to its end, or what is asked for needs the input.
+        RunConflictError: The run was removed or never completely staged, or a flag needs the input.
         JournalError: The journal cannot be used.
     """
     begin = time.monotonic()
@@ -93,11 +97,15 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
 
 
 def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]:
-    """Plan a replay without sending. Writes nothing but the output files that were asked for.
+    """Plan a replay without sending; return its preview and report. Writes only the requested output files.
+
+    Args:
+        request: The request.
+        watcher: Called with progress.
 
     Raises:
         InputError: The input or a flag cannot be used.
-        RunConflictError: What is known of the input forbids to send it like this.
+        RunConflictError: Earlier runs of this input forbid sending it with these flags.
         JournalError: The journal is damaged or of a newer version.
     """
     begin = time.monotonic()
@@ -121,7 +129,7 @@ def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]
 
 
 def _journal_to_check(request: Request) -> tuple[Journal | None, warnings.Warnings]:
-    """Open the journal that a dry run reads, if there is one; also return a warning if it reads none.
+    """Open the journal for a dry run, if there is one; also return a warning if earlier runs cannot be checked.
 
     Raises:
         JournalError: The journal of the state folder is damaged or of a newer version.
@@ -133,7 +141,7 @@ def _journal_to_check(request: Request) -> tuple[Journal | None, warnings.Warnin
         return None, nobody
     try:
         return Journal.open_to_read(request.state_dir, request.state_url), ()
-    except JournalError as error:  # it needs no database
+    except JournalError as error:  # a dry run does not need the database
         return None, (f"earlier runs were not checked: {error.message}",)
 
 
@@ -143,10 +151,10 @@ def _check_moved(journal: Journal, request: Request, run: Run | None = None) -> 
     Args:
         journal: The journal.
         request: The request.
-        run: The run that is resumed; a renewed token may have another key than the account that it belongs to.
+        run: The run to resume, or None. Its account may have another key than that of a renewed token.
 
     Raises:
-        InputError: It is not.
+        InputError: The state folder was imported into another database, or has to be imported first.
         JournalError: The journal of the state folder cannot be used.
     """
     state = journal.identity()
@@ -157,7 +165,7 @@ def _check_moved(journal: Journal, request: Request, run: Run | None = None) -> 
 
 
 def _lost_state(request: Request) -> warnings.Warnings:
-    """Warn of a state folder that the run itself would refuse; a dry run does not need one."""
+    """Return a warning if the replay itself would refuse the state folder, which a dry run does not."""
     if not request.state_required:
         return ()
     try:
@@ -186,7 +194,7 @@ def _plan(job: Job, stack: ExitStack) -> Plan:
 
 
 def _settle_interrupted(job: Job, journal: Journal, run: Run) -> None:
-    """Settle the rows whose requests an earlier process left without an answer."""
+    """Record an outcome for the rows whose requests a killed process left without an answer."""
     journal.make_durable(against_power_cuts=run.kind == "lead")
     recovered = row_table.recover(journal, run, Clock(journal.ahead).now())
     if recovered and job.watcher.every_row:
@@ -194,12 +202,12 @@ def _settle_interrupted(job: Job, journal: Journal, run: Run) -> None:
 
 
 def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
-    """Ask, and send a run that was just staged."""
+    """Ask, and send the rows of a run that was just staged."""
     request, watcher, run, preview = job.request, job.watcher, plan.run, plan.preview
     assert run is not None
     shown: tuple[str, ...] = ()
     try:
-        _check_moved(journal, request)  # once more, since an import overlooks runs that have not begun
+        _check_moved(journal, request)  # again: an import does not see runs that have not begun to send
         if preview.blocked:
             watcher.blocked(preview)
             _report_staged(job, plan)
@@ -225,7 +233,7 @@ def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
 
 
 def _go_on(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
-    """Resume a run that was staged before."""
+    """Ask, and send the remaining rows of a run that was staged before."""
     run = plan.run
     assert run is not None
     shown: tuple[str, ...] = ()
@@ -246,7 +254,7 @@ def _ask(watcher: Watcher, preview: Preview) -> None:
 
 
 def _report_staged(job: Job, plan: Plan) -> None:
-    """Report the rows whose outcome was known when they were read."""
+    """Pass the rows that already have an outcome to the watcher, if it wants every row."""
     if job.watcher.every_row:
         rows = plan.settled(set(RowStatus) - {RowStatus.PENDING})
         while some := list(islice(rows, _REPORTED_TOGETHER)):
@@ -254,7 +262,7 @@ def _report_staged(job: Job, plan: Plan) -> None:
 
 
 def _files(job: Job, plan: Plan) -> AbstractContextManager[RowFiles]:
-    """Create the output files, with the rows that already have their outcome."""
+    """Create the output files, and write the rows that already have an outcome."""
     delivery = job.request.delivery
     nothing_sent = job.dry or plan.preview.blocked
     return row_files(delivery.failures, delivery.results, plan.layout, plan.settled, pending_too=nothing_sent)
@@ -287,7 +295,7 @@ def _window(request: Request, run: Run) -> SharedWindow | None:
 def _finish(
     job: Job, journal: Journal, plan: Plan, ended: Ended, shown: tuple[str, ...], *, finished_before: bool
 ) -> ReplayReport:
-    """Record how the invocation ended, and report it."""
+    """Record the end of the invocation in the journal, and return the report."""
     run = plan.run
     assert run is not None
     counts = row_table.counts(journal, run)
@@ -315,8 +323,8 @@ def _report(job: Job, plan: Plan, shown: tuple[str, ...], warned: tuple[str, ...
     Args:
         job: The invocation.
         plan: Its plan.
-        shown: The warnings that the watcher was shown.
-        warned: All warnings about the input; those of the preview unless given.
+        shown: The warnings that the preview has shown.
+        warned: All warnings about the input; by default, those of the preview.
     """
     all_warnings = plan.preview.warnings if warned is None else warned
     name = plan.run.name if plan.run is not None and not plan.preview.blocked else None
@@ -335,7 +343,7 @@ def _report(job: Job, plan: Plan, shown: tuple[str, ...], warned: tuple[str, ...
 
 
 class _Both(Listener):
-    """Writes rows into the output files, then passes them on to the watcher."""
+    """Adds settled rows to the output files, then passes them to the watcher."""
 
     def __init__(self, watcher: Watcher, files: RowFiles) -> None:
         self._watcher = watcher

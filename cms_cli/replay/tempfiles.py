@@ -1,4 +1,4 @@
-"""Temporary files that vanish with the process, however it ends, and that nobody else can read."""
+"""Temporary files that only this user can read, and that disappear when the process ends, in whatever way."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from cms_cli.replay.model import MachineError
 
 
 def temporary(folder: Path | None = None) -> IO[bytes]:
-    """Create a file without a name.
+    """Create a temporary file without a name.
 
     Args:
-        folder: Where it goes; None for the system's own place.
+        folder: The folder; by default, the system's folder for temporary files.
 
     Raises:
-        OSError: It cannot be created.
+        OSError: The file cannot be created.
     """
     return tempfile.TemporaryFile(prefix="cms-", dir=folder)
 
 
 def private_database() -> sqlite3.Connection:
-    """Create a database without a name. SQLite moves it to a temporary file once it outgrows a cache of 2 MB."""
+    """Create a temporary database without a name. SQLite keeps it in memory until it exceeds a cache of 2 MB."""
     db = sqlite3.connect("", isolation_level=None)
-    db.execute("PRAGMA journal_mode = OFF")  # the file is not read again after a failure
+    db.execute("PRAGMA journal_mode = OFF")  # it is never read again after a failure
     db.execute("BEGIN")
     return db
 
 
 @contextmanager
 def room_for(what: str) -> Iterator[None]:
-    """Report a full disk as a failure of this machine and not of the input.
+    """Turn the errors of writing a temporary file, such as a full disk, into a MachineError.
 
     Args:
-        what: What is written, for the message.
+        what: The content of the file, for the message.
 
     Raises:
         MachineError: A temporary file cannot be created or written.

@@ -1,4 +1,4 @@
-"""Warnings about a replay, as data for preview, report and JSON."""
+"""The warnings about a replay, as texts for preview, report and JSON."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from cms_python import EventKind
 Warnings = tuple[str, ...]
 
 SHOWN_VALUES = 5
-"""Values of a column that a warning names."""
+"""The most values of a column that a warning names."""
 
 NOT_CHECKED = "without a token the account is not known, so earlier runs were not checked"
 
 
 def seconds_needed(request: Request, rows: int) -> float:
-    """Return how long sending takes at least at the request's rate."""
+    """Return the least seconds that sending a number of rows takes at the request's rate and limit."""
     limit = request.delivery.limit
     return ideal_seconds(rows if limit is None else min(rows, limit), request.delivery.rate)
 
 
 def about_token(request: Request, rows: int) -> Warnings:
-    """Warn when the token ends before the rows are sent."""
+    """Warn if the token expires before all rows can be sent."""
     if request.token_expires is None:
         return ()
     left = request.token_expires - datetime.now(timezone.utc).timestamp()
@@ -47,7 +47,7 @@ def about_token(request: Request, rows: int) -> Warnings:
 
 
 def about_times(tally: Tally, blueprint: Blueprint) -> Warnings:
-    """Warn of events whose time may not be what it should be."""
+    """Warn of events without a time, of times whose zone is a guess, and of times in the future."""
     found = []
     if not blueprint.timestamp_mapped:
         found.append(
@@ -74,7 +74,7 @@ def about_times(tally: Tally, blueprint: Blueprint) -> Warnings:
 
 
 def about_ids(tally: Tally) -> Warnings:
-    """Warn of ids that a program has turned into numbers: to the service, 17.0 and 17 are two customers."""
+    """Warn of columns of ids that all end in ``.0``; to the service, 17.0 and 17 are two customers."""
     return tuple(
         f"every {field} ends in .0, as {shown(example)} does: a program has turned these ids into numbers, "
         "and they are sent as they are; read the column as text, and export it again"
@@ -83,11 +83,11 @@ def about_ids(tally: Tally) -> Warnings:
 
 
 def about_mapping(notices: Notices, footers: Sequence[tuple[int, str]]) -> Warnings:
-    """Warn of values left out of events, of rows that lack something, and of lines that are no rows.
+    """Warn of values left out of events, of rows without a click or customer, and of lines that are not rows.
 
     Args:
         notices: The notices about the rows.
-        footers: The lines left out at the end.
+        footers: The number and text of each line that --footer-lines left out.
     """
     found = [f"left out of {group}; the events are sent without it" for group in notices.left_out.groups()]
     if notices.without_click:
@@ -107,12 +107,12 @@ def about_mapping(notices: Notices, footers: Sequence[tuple[int, str]]) -> Warni
 
 
 def about_nothing_left(tally: Tally, selection: Selection, rows: Iterable[Sequence[str]]) -> Warnings:
-    """Warn if every row was left out: a status in another language looks like a day without sales.
+    """Warn if every row was left out, as may happen if the export has its statuses in another language.
 
     Args:
         tally: The counts of the rows.
         selection: The rules and conditions that left them out.
-        rows: Their cells, once more.
+        rows: The cells of all rows, from the beginning of the input.
     """
     skipped = tally.counts[RowStatus.SKIPPED.value]
     if not skipped or skipped < sum(tally.counts.values()):
@@ -126,7 +126,7 @@ def about_nothing_left(tally: Tally, selection: Selection, rows: Iterable[Sequen
 
 
 def suggestion(request: Request, header: Sequence[str]) -> Warnings:
-    """Suggest the preset that an input looks like it was made for."""
+    """Suggest a preset if the header looks like one of a known export."""
     if request.shape.rules or request.kind is not EventKind.SALE:
         return ()
     known = presets.suggested(header)
@@ -136,7 +136,12 @@ def suggestion(request: Request, header: Sequence[str]) -> Warnings:
 
 
 def about_changed_amounts(rows: int, first: str) -> Warnings:
-    """Warn of rows whose invoice was accepted before with another amount: the service does not change it."""
+    """Warn of rows whose invoice was accepted before with another amount, which the service does not change.
+
+    Args:
+        rows: The number of such rows.
+        first: The first of them, for the message.
+    """
     if not rows:
         return ()
     have = "1 row has an invoice that was" if rows == 1 else f"{rows:,} rows have invoices that were"
@@ -148,8 +153,8 @@ def about_unfinished_runs(journal: Journal, scope: int, but: str | None) -> Warn
 
     Args:
         journal: The journal.
-        scope: The number of host and account.
-        but: The run to leave out, or None.
+        scope: The journal's id of host and account.
+        but: The name of a run to leave out, or None.
     """
     found = []
     for run in runs.unfinished_of(journal, scope):

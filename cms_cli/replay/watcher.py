@@ -12,30 +12,33 @@ from cms_cli.replay.staging.preview import Preview
 
 
 class Watcher(Listener):
-    """Called during a replay, and asked before anything is sent. Confirms everything itself."""
+    """Receives the progress of a replay, and confirms that its events are to be sent.
+
+    This base class does nothing and confirms everything.
+    """
 
     every_row = False
-    """Whether :meth:`staged` is wanted, for which every row has to be read once more."""
+    """Whether to call :meth:`staged`, for which every row has to be read again."""
 
     def waiting(self, seconds: float) -> None:
-        """Called about once a second while another process may hold the run, with the seconds left at most."""
+        """Called about once a second while another process holds the run, with the most seconds to wait."""
 
     def reading(self, rows: int) -> None:
         """Called with the number of rows read so far."""
 
     def staged(self, rows: list[SettledRow]) -> None:
-        """Called with rows that got their outcome without being sent; see :attr:`every_row`."""
+        """Called with rows that have an outcome without being sent; see :attr:`every_row`."""
 
     def confirm(self, preview: Preview) -> bool:
-        """Return True if to send."""
+        """Called with the preview before anything is sent; return True to send."""
         del preview
         return True
 
     def blocked(self, preview: Preview) -> None:
-        """Called when nothing will be sent, because rows are invalid."""
+        """Called if nothing will be sent because rows are invalid."""
 
     def sending(self, run: Run, pending: int) -> None:
         """Called when sending begins."""
 
     def on_stop(self, interrupt: Callable[[Stop], None]) -> None:
-        """Called with the function that ends the sending, for signals."""
+        """Called when sending begins, with the function that stops it; a signal handler may call that function."""
