@@ -17,7 +17,7 @@ from program import TOKEN, Program
 from cms_cli.replay.journal import postgres_setup
 
 # Without deadlines: on a busy machine the time of an example says nothing.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, max_examples=50)
 # Selected by --hypothesis-profile thorough.
 settings.register_profile("thorough", deadline=None, max_examples=300)
 settings.register_profile("few", deadline=None, max_examples=25)

@@ -63,6 +63,7 @@ def test_a_replay_hands_on_its_counts(action) -> None:
     assert json.loads(done.stdout)["run"] == outputs["run"]
 
 
+@pytest.mark.slow
 def test_a_stop_by_max_duration_is_no_red_job_and_the_next_one_goes_on(action) -> None:
     """A replay stopped by max-duration passes with complete=false, and the next job sends the rest."""
     done, outputs = action(FILE="sales.csv", FLAGS="--sandbox --rate 1/s", MAX_DURATION="1.5")

@@ -22,10 +22,15 @@ def _name(path: Path) -> str:
 
 
 @cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def _imports(path: Path) -> list[tuple[str, str]]:
     """Return module and name of every import in a file, including nested and type-checking ones."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             found += [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -139,7 +144,7 @@ def test_only_output_prints() -> None:
         name = _name(path)
         if _within(name, "cms_cli.terminal") or name in allowed:
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(_tree(path)):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 assert called not in ("print", "sys.stdout.write", "sys.stderr.write", "typer.echo"), path
@@ -148,9 +153,8 @@ def test_only_output_prints() -> None:
 def test_files_and_functions_stay_readable() -> None:
     """Files have at most 400 lines and functions 60, not counting the flags that a command declares."""
     for path in FILES:
-        text = path.read_text(encoding="utf-8")
-        assert text.count("\n") <= 400, path
-        for node in ast.walk(ast.parse(text)):
+        assert path.read_text(encoding="utf-8").count("\n") <= 400, path
+        for node in ast.walk(_tree(path)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 flags = 2 * len(node.args.args) if "commands" in path.parts else 0
                 assert node.end_lineno is not None

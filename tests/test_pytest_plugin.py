@@ -186,8 +186,8 @@ def test_the_fixture_is_listed_with_what_it_is_for(tmp_path: Path) -> None:
     assert "@pytest.mark.cms_sandbox(**options)" in run_pytest(folder, "-p", PLUGIN, "--markers").stdout
 
 
-@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
-@pytest.mark.parametrize("exceptions", ["intranet.example", "*"])
+@pytest.mark.parametrize("name", ["no_proxy", pytest.param("NO_PROXY", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("exceptions", ["intranet.example", pytest.param("*", marks=pytest.mark.slow)])
 def test_other_hosts_stay_exceptions_from_the_proxy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, exceptions: str
 ) -> None:

@@ -74,6 +74,7 @@ def test_stdin_is_left_alone(online: Program, command: tuple[str, ...]) -> None:
     assert done.stdout.strip() == b"the next line"
 
 
+@pytest.mark.slow
 @posix
 def test_a_reader_that_has_seen_enough(online: Program, service: FaultServer) -> None:
     """``| head -1`` gets its line from every command with long output; the command exits with 0 and no error."""

@@ -68,6 +68,7 @@ def test_a_replay_that_has_staged_its_file(moving: Program, service: FaultServer
     assert len(service.requests) == 4
 
 
+@pytest.mark.slow
 def test_a_replay_that_ends_while_the_import_begins(moving: Program, other: Program, service: FaultServer) -> None:
     """The import takes over a run as the replay left it, even if it ended after the runs were listed."""
     path = sales(moving.home, range(3))
@@ -107,6 +108,7 @@ def test_two_imports_of_one_folder(moving: Program, service: FaultServer) -> Non
     assert len(service.requests) == 4
 
 
+@pytest.mark.slow
 def test_other_machines_wait_for_an_import(moving: Program, other: Program, service: FaultServer) -> None:
     """A machine that starts during an import waits for it and does not send the same sales again."""
     path = sales(moving.home, range(3))
@@ -148,6 +150,7 @@ def test_a_database_that_goes_away_in_the_middle(
     assert len(service.requests) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no ulimit")
 def test_more_runs_than_open_files(moving: Program, other: Program, service: FaultServer) -> None:
     """A folder with more runs than the process may open files is imported, including the texts of refused rows."""

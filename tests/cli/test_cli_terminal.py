@@ -76,6 +76,7 @@ def bars_of(raw: str) -> list[str]:
     return [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text) for text in re.split(r"[\r\n]", raw) if "/6" in text]
 
 
+@pytest.mark.slow
 def test_reading_a_large_file_shows_how_far_it_is(program: Program) -> None:
     """Reading a large file shows a count of rows on the terminal, which is erased afterwards."""
     rows = (f"c{n},buy,u{n},i{n},{100 + n},USD\n" for n in range(30_000))
@@ -199,7 +200,7 @@ def test_progress_without_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 @pytest.mark.parametrize(
-    "columns", [60, pytest.param(80, marks=pytest.mark.slow), pytest.param(120, marks=pytest.mark.slow), 200]
+    "columns", [60, *(pytest.param(columns, marks=pytest.mark.slow) for columns in (80, 120, 200))]
 )
 def test_every_table_fits(slow: Program, service: FaultServer, columns: int) -> None:
     """Every table fits a terminal of 60 columns or more, and a run's id is never cut."""
