@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_journal import begin_run
 
-from cms_cli.replay.journal import lifecycle, runs
+from cms_cli.replay.journal import ledger, lifecycle, runs
 from cms_cli.replay.journal import sqlite_journal as journal_module
 from cms_cli.replay.journal.identity import RunConflictError, known_run
 from cms_cli.replay.journal.journal import FILE_NAME, Journal, JournalError
@@ -184,13 +184,18 @@ def test_prune_takes_what_is_finished_and_what_never_began(tmp_path: Path) -> No
 
 
 def test_prune_and_a_run_at_work(tmp_path: Path) -> None:
-    """Prune skips a run that another process is sending, and refuses to remove it by name."""
+    """Prune skips a run that another process is sending; by name, or with the ledger, it refuses."""
     with Journal.open(tmp_path) as journal, Journal.open(tmp_path) as other:
         run = begin_run(journal)
         with other.hold(run.scope, run.kind, run.sha256, run.shape):
             assert lifecycle.prune(journal, None, ledger_too=False) == 0
             with pytest.raises(RunBusyError):
                 lifecycle.prune(journal, [run.name], ledger_too=False)
+            with journal.transaction() as db:
+                db.execute("INSERT INTO sent_leads VALUES (1, x'00', 1)")
+            with pytest.raises(RunBusyError):
+                lifecycle.prune(journal, None, ledger_too=True)
+            assert ledger.sizes(journal.db) == (0, 1)
         assert run.state is RunState.STAGING
 
 

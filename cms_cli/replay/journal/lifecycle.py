@@ -76,23 +76,25 @@ def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool, sc
         The number of removed runs.
 
     Raises:
-        RunBusyError: Another process is at work on a named run.
+        RunBusyError: Another process is at work on a named run, or on any whose ledger is to be cleared.
         JournalError: The journal cannot be written, or deleted content may still be on disk because another process
             reads the journal.
     """
     wanted = None if not names else set(names)
     gone = 0
     for run in list(runs.all_runs(journal)):
-        if run.name not in wanted if wanted is not None else scope not in (None, run.scope):
+        ours = scope in (None, run.scope)
+        asked = run.name in wanted if wanted is not None else ours
+        if not asked and not (ledger_too and ours):
             continue
         try:
             with journal.hold(run.scope, run.kind, run.sha256, run.shape):
                 held = runs.by_name(journal, run.name)
-                if held is not None and (wanted is not None or held.state is not RunState.UNFINISHED):
+                if asked and held is not None and (wanted is not None or held.state is not RunState.UNFINISHED):
                     delete(journal, held)
                     gone += 1
         except RunBusyError:
-            if wanted is not None:
+            if wanted is not None or ledger_too:  # what it has sent would be sent again
                 raise
     if ledger_too:
         with journal.transaction() as db:
