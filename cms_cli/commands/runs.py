@@ -59,7 +59,7 @@ def list_runs(
     no_color: o.NoColor = False,
 ) -> int:
     """Show every replay that the journal knows, the newest first."""
-    from cms_cli.replay.journal import row_table
+    from cms_cli.replay.journal import row_reports
     from cms_cli.replay.journal import runs as book
     from cms_cli.terminal import runs as render
 
@@ -77,7 +77,7 @@ def list_runs(
     found = []
     with _journals(console, settings) as journals:
         for journal in journals:
-            found += [(run, run.counts or row_table.counts(journal, run)) for run in book.all_runs(journal)]
+            found += [(run, run.counts or row_reports.counts(journal, run)) for run in book.all_runs(journal)]
     found.sort(key=lambda each: each[0].created, reverse=True)
     render.all_runs(console, settings.output, found)
     return ExitCode.OK
@@ -111,9 +111,9 @@ def show(
     )
     with _journals(console, settings) as journals:
         journal, run = _find(journals, name)
-        from cms_cli.replay.journal import row_table
+        from cms_cli.replay.journal import row_reports
 
-        counts = run.counts or row_table.counts(journal, run)
+        counts = run.counts or row_reports.counts(journal, run)
         render.details(console, settings.output, run, counts, problems_of(journal, run))
     return ExitCode.OK
 
@@ -211,7 +211,7 @@ def failures(
 
     Correct them and feed the file back as it is; it is CSV or JSON Lines as the input was.
     """
-    from cms_cli.replay.journal import row_table
+    from cms_cli.replay.journal import row_reports
     from cms_cli.replay.journal.runs import RunState
     from cms_cli.replay.rowfiles import layout_of
 
@@ -230,7 +230,7 @@ def failures(
             layout = layout_of(run, to_feed_back=True)
             if heading := layout.heading():
                 console.data(heading.rstrip("\n"), layout.dialect.encoding)
-            for row in row_table.settled(journal, run, FAILED):
+            for row in row_reports.settled(journal, run, FAILED):
                 console.data(layout.line(row).rstrip("\n"), layout.dialect.encoding)
     return ExitCode.OK
 

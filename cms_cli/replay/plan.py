@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from cms_cli.replay.intake import Intake
-from cms_cli.replay.journal import lifecycle, row_table, runs
+from cms_cli.replay.journal import lifecycle, row_reports, row_table, runs
 from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.identity import RunConflictError, known_run
 from cms_cli.replay.journal.journal import Journal
@@ -179,7 +179,7 @@ def problems_of(journal: Journal, run: Run, planned: Remaining | None = None) ->
     """
 
     def rows(statuses: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
-        return row_table.settled(journal, run, statuses, texts=False)
+        return row_reports.settled(journal, run, statuses, texts=False)
 
     failed = islice((planned.settled(rows) if planned else rows)(FAILED), MOST_PROBLEMS)
     return [Problem(row.code or "", row.error or "", "", row.column, row.row, row.line) for row in failed]
@@ -193,14 +193,14 @@ def _rows_of_run(job: Job, run: Run) -> Settled:
     """
     journal, intake = job.journal, job.intake
     assert journal is not None
-    if job.request.delivery.results is None or not row_table.has_forgotten(journal, run):
-        return lambda statuses: row_table.settled(journal, run, statuses)
+    if job.request.delivery.results is None or not row_reports.has_forgotten(journal, run):
+        return lambda statuses: row_reports.settled(journal, run, statuses)
     if intake is None:
         raise RunConflictError(
             f"{run.name} was finished before, and the journal has forgotten what its rows said",
             "For --results, run the command that began it once more: nothing is sent again.",
         )
-    return lambda statuses: with_cells(row_table.settled(journal, run, statuses), intake.table())
+    return lambda statuses: with_cells(row_reports.settled(journal, run, statuses), intake.table())
 
 
 def _refuse_what_was_left_out(journal: Journal, run: Run) -> None:
@@ -209,7 +209,7 @@ def _refuse_what_was_left_out(journal: Journal, run: Run) -> None:
     Raises:
         RunConflictError: The run has such rows.
     """
-    rows = row_table.left_in_doubt(journal, run)
+    rows = row_reports.left_in_doubt(journal, run)
     if rows:
         raise RunConflictError(
             f"{run.name} left {rows} {'row' if rows == 1 else 'rows'} out, which may have arrived before it began",

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from cms_cli.replay.journal import row_table
+from cms_cli.replay.journal import row_reports, row_table
 from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import AMOUNT_CHANGED, PendingRow, RowStatus, SettledRow
@@ -84,16 +84,16 @@ def remaining(journal: Journal, run: Run, how: Delivery, *, dry: bool) -> Remain
     to_send = (RowStatus.PENDING, *reopened)
     now = Clock(journal.ahead).now()
     found = Remaining(
-        row_table.counts(journal, run),
+        row_reports.counts(journal, run),
         reopened,
-        *row_table.sums_of(journal, run, to_send),
-        changed=row_table.changed_amounts(journal, run),
+        *row_reports.sums_of(journal, run, to_send),
+        changed=row_reports.changed_amounts(journal, run),
     )
     for status in reopened:
         found.counts[RowStatus.PENDING.value] += found.counts[status.value]
         found.counts[status.value] = 0
         if dry:
-            again = row_table.settled(journal, run, [status], texts=False)
+            again = row_reports.settled(journal, run, [status], texts=False)
             found.planned.update((row.row, (RowStatus.PENDING, None, None)) for row in again)
     left = row_table.interrupted(journal, run, now) if dry and not how.retry_unknown else []
     for row in left:

@@ -10,11 +10,10 @@ from itertools import islice
 
 from cms_cli.replay import warnings
 from cms_cli.replay.intake import Intake
-from cms_cli.replay.journal import lifecycle, moved, row_moves, row_table, runs, state_mark
+from cms_cli.replay.journal import lifecycle, moved, row_moves, row_reports, row_table, runs, state_mark
 from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.identity import RunConflictError, clear_the_way
 from cms_cli.replay.journal.journal import Journal, JournalError
-from cms_cli.replay.journal.row_table import changed_amounts
 from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run, RunState
 from cms_cli.replay.outputs import check_outputs, is_input_of, is_source
@@ -272,7 +271,7 @@ def _send(job: Job, journal: Journal, plan: Plan, send: Send, shown: tuple[str, 
     request, watcher, run = job.request, job.watcher, plan.run
     assert run is not None
     journal.make_durable(against_power_cuts=run.kind == "lead")
-    pending = row_table.counts(journal, run)[RowStatus.PENDING.value]
+    pending = row_reports.counts(journal, run)[RowStatus.PENDING.value]
     ended = Ended()
     with _files(job, plan) as files:
         if pending:
@@ -298,10 +297,10 @@ def _finish(
     """Record the end of the invocation in the journal, and return the report."""
     run = plan.run
     assert run is not None
-    counts = row_table.counts(journal, run)
+    counts = row_reports.counts(journal, run)
     # A stop after the last row changes nothing: a repeated command reports the same result.
     stopped = counts[RowStatus.PENDING.value] or ended.stop in BY_SIGNAL
-    changed = warnings.about_changed_amounts(*changed_amounts(journal, run))
+    changed = warnings.about_changed_amounts(*row_reports.changed_amounts(journal, run))
     report = replace(
         _report(job, plan, shown, (*plan.warnings, *changed)),
         counts=counts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 
-from cms_cli.replay.journal import row_table, runs
+from cms_cli.replay.journal import row_reports, runs
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping import presets
@@ -159,7 +159,7 @@ def about_unfinished_runs(journal: Journal, scope: int, but: str | None) -> Warn
     found = []
     for run in runs.unfinished_of(journal, scope):
         if run.name != but:
-            pending = row_table.counts(journal, run)[RowStatus.PENDING.value]
+            pending = row_reports.counts(journal, run)[RowStatus.PENDING.value]
             if pending:
                 rows = "1 row" if pending == 1 else f"{pending:,} rows"
                 found.append(f"{run.name} ({run.file}) is not finished, {rows} pending: cms runs resume {run.name}")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from program import TOKEN
 
-from cms_cli.replay.journal import row_table, runs
+from cms_cli.replay.journal import row_reports, runs
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run
@@ -195,7 +195,7 @@ class Bench:
         with self.journal() as journal:
             run = runs.by_name(journal, name) if name else next(runs.all_runs(journal))
             assert run is not None
-            return list(row_table.settled(journal, run, SETTLED))
+            return list(row_reports.settled(journal, run, SETTLED))
 
     def change(self, statement: str, *values: object) -> None:
         """Change the journal directly, as no command would."""

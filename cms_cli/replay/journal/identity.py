@@ -6,7 +6,7 @@ from cms_cli.access.account import is_token_alone
 from cms_cli.replay.journal import lifecycle, runs
 from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.row_table import any_sent
+from cms_cli.replay.journal.row_reports import any_sent
 from cms_cli.replay.journal.rows import SAFE_TO_RESEND
 from cms_cli.replay.journal.runs import Run, RunState
 from cms_cli.replay.model import ReplayError

@@ -7,7 +7,7 @@ from dataclasses import replace
 from cms_cli.replay.journal import runs
 from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import Journal, TextsWriter
-from cms_cli.replay.journal.row_table import pages
+from cms_cli.replay.journal.row_reports import pages
 from cms_cli.replay.journal.row_texts import ENDING
 from cms_cli.replay.journal.rows import FAILED
 from cms_cli.replay.journal.runs import Run
