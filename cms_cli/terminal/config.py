@@ -59,4 +59,6 @@ def _entry(value: object, origin: Origin | None) -> dict[str, object]:
 def _plain(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()  # as it is written in the file
     return " ".join(value) if isinstance(value, list) else str(value)

@@ -81,6 +81,13 @@ def test_set_get_unset(program: Program) -> None:
     assert "# for jq" in program.config.read_text()
 
 
+def test_get_prints_what_set_takes(program: Program) -> None:
+    """A value is printed as it is written, true and false included."""
+    for key, value in (("state_required", "true"), ("timeout", "2.5"), ("host", "https://api.cme.sh")):
+        assert program("config", "set", key, value).code == 0
+        assert program("config", "get", key).stdout == f"{value}\n"
+
+
 def test_get_of_what_is_not_set(program: Program) -> None:
     """``config get`` of a setting without a value prints nothing and exits with 1, as git does."""
     result = program("config", "get", "token_command")
