@@ -12,6 +12,7 @@ from faultserver import DROP, SUCCESS, FaultServer, json_reply
 from replays import SALE_HEADER, Bench, Notes, as_csv, counted, lead, leads_csv, read_results, sale, sales_csv
 
 from cms_cli.exit_codes import ExitCode
+from cms_cli.replay.journal import lifecycle
 from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.journal.rows import SAFE_TO_RESEND
 from cms_cli.replay.report import ReplayReport
@@ -191,3 +192,28 @@ def test_repeats_skip_does_not_skip_leads_that_need_no_decision(
         path = bench.file(as_csv(header, [*rows, rows[1]]))
     report = agreed(bench, failures if change == "fed back" else path, repeats="skip", fresh=change == "fresh")
     assert "skipped" not in counted(report)
+
+
+def test_a_lead_without_a_time_that_another_file_has_sent_meanwhile(tmp_path: Path, server: FaultServer) -> None:
+    """With --repeats skip, a lead that looks like one that another file has sent since is skipped."""
+    bench = Bench(tmp_path, server.url, "lead")
+    header = ("click_id", "event_name", "customer_external_id", "timestamp")
+    path = bench.file(as_csv(header, [lead(number, timestamp="") for number in range(4)]))
+    bench.replay(path, limit=1)
+    others = as_csv(header, [lead(2, timestamp=""), lead(3, timestamp="2026-01-01T00:00:00Z")])
+    assert counted(bench.replay(bench.file(others, "other.csv"))) == {"accepted": 2}
+    assert counted(agreed(bench, path, repeats="skip")) == {"accepted": 3, "skipped": 1}
+
+
+def test_a_sale_that_a_removed_run_left_without_an_answer(tmp_path: Path, server: FaultServer) -> None:
+    """A sale that a run since removed left unanswered for over a day is unknown until --retry-unknown."""
+    bench = Bench(tmp_path, server.url)
+    path = bench.file(sales_csv(range(3)))
+    bench.replay(path, limit=1)
+    other = bench.replay(bench.file(sales_csv([7, 2]), "other.csv"), limit=1)
+    left = time.time() - SAFE_TO_RESEND - 60
+    bench.change("UPDATE rows SET sent_at = ?, attempts = 1 WHERE run = 2 AND row = 2", left)
+    with bench.journal() as journal:
+        assert lifecycle.prune(journal, [str(other.run)], ledger_too=False) == 1
+    assert counted(agreed(bench, path)) == {"accepted": 2, "unknown": 1}
+    assert counted(agreed(bench, path, retry_unknown=True)) == {"accepted": 3}
