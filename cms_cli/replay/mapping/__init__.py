@@ -1,1 +1,1 @@
-"""Rows of text to events: which column is which field, what is left out, and what is wrong."""
+"""Maps rows of text to events: finds the column of each field, leaves rows out, and checks values."""

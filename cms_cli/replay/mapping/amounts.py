@@ -1,4 +1,4 @@
-"""The format of a file's amounts in major units, found by reading the whole column."""
+"""Finds the format of a file's amounts in major units by reading the whole column."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from cms_cli.replay.values.money import AmountColumn, AmountFormat
 
 
 def amount_format(blueprint: Blueprint, table: Table) -> AmountFormat | None:
-    """Return the format of the column of amounts, found from all its values, where it holds major units.
+    """Return the format of the amounts; None if they are in minor units or no column has them.
+
+    Args:
+        blueprint: The resolved mapping.
+        table: The rows, which are read once if no decimal mark was given.
 
     Raises:
-        InputError: That cannot be known.
+        InputError: The values do not tell the format.
     """
     amounts = blueprint.sources.get("amount", ())
     if blueprint.amount_unit != "major" or not amounts:
@@ -30,7 +34,7 @@ def amount_format(blueprint: Blueprint, table: Table) -> AmountFormat | None:
 def _look_through(blueprint: Blueprint, table: Table, column: AmountColumn) -> None:
     left_out = blueprint.selection.begin()
     for row in table:
-        # What is left out may be written in other ways, or hold sums.
+        # Rows that are left out do not count: they may have totals, or amounts in another format.
         if isinstance(row, SourceRow) and left_out(row) is None:
             text, source = blueprint.read("amount", row.cells)
             if source is not None:

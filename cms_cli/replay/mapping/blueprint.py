@@ -1,6 +1,6 @@
-"""The mapping of one file, resolved: its header, the rules of a preset or mapping file, and the flags.
+"""Resolves the mapping of one file from its header, the rules of a preset or mapping file, and the flags.
 
-A flag goes before a rule, and a rule before a column that is called like a field.
+A flag takes precedence over a rule, and a rule over a column with the name of a field.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from cms_python import LEAD_REQUIRED, SALE_REQUIRED, EventKind
 
 @dataclass(frozen=True)
 class Blueprint:
-    """The sources of every field in one file.
+    """The resolved mapping of one file. Fields are given by their Python names.
 
     Attributes:
         kind: Lead or sale.
         header: The file's column names.
-        shape: The flags, with the rules' settings filled in.
+        shape: The flags, with the settings of the rules filled in.
         rules: The preset or mapping file; empty if there is none.
-        sources: By field, what it is read from: the first that is not empty.
-        constants: By field, the text for rows that have nothing.
-        nothing: By field, the values that stand for nothing.
-        required: The fields that an event cannot do without.
+        sources: The sources of each field; the first with a value is used.
+        constants: The value of each field for rows without one of their own.
+        nothing: The values of each field that count as empty.
+        required: The required fields.
         amount_unit: ``minor`` or ``major``; "" for a lead.
         refunds: The sources of the refunded amount; empty if there are none.
-        selection: The rules for rows that are left out.
+        selection: The rules and conditions for leaving out rows.
     """
 
     kind: EventKind
@@ -54,11 +54,19 @@ class Blueprint:
 
     @property
     def timestamp_mapped(self) -> bool:
-        """True if events get their own time, rather than the service's."""
+        """True if events have times of their own; otherwise the service dates them."""
         return "timestamp" in self.sources or "timestamp" in self.constants
 
     def read(self, field: str, cells: Sequence[str]) -> tuple[str, AnySource | None]:
-        """Return a field's text and its column; the constant, or "", and None if no column has it."""
+        """Return the text of a field in a row, and its source.
+
+        Args:
+            field: The field's Python name.
+            cells: The cells of the row.
+
+        Returns:
+            The text and the source that has it. If no source has one, the constant (or "") and None.
+        """
         for source in self.sources.get(field, ()):
             text = source.read(cells)
             if text and text not in self.nothing.get(field, ()):
@@ -72,10 +80,10 @@ def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
     Args:
         kind: Lead or sale.
         header: The file's column names.
-        shape: The shape: flags with preset or mapping file.
+        shape: The flags, with preset or mapping file.
 
     Raises:
-        InputError: A required field has no source, a column is not there, or a flag cannot be understood.
+        InputError: A required field has no source, a column is missing, or a flag is malformed.
     """
     ruled = rules.from_json(shape.rules)
     zone = zone_of(shape)
@@ -122,7 +130,7 @@ def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
 
 
 def fitting(kind: EventKind, header: Sequence[str], shape: Shape) -> int:
-    """Return how many of the needed columns a header has."""
+    """Return the number of fields that have a column in a header, to compare lines that may be the header."""
     ruled = rules.from_json(shape.rules)
     by_rule = {name: rule.expressions for name, rule in ruled.fields}
     own = _mapped(kind, shape)
@@ -145,10 +153,10 @@ def _has(header: Sequence[str], expression: Expression) -> bool:
 
 
 def zone_of(shape: Shape) -> tzinfo:
-    """Return the zone of times without one.
+    """Return the time zone for times without an offset.
 
     Raises:
-        InputError: There is none of this name.
+        InputError: There is no zone with this name.
     """
     zone = zone_named(shape.timezone or "UTC")
     if isinstance(zone, Problem):
@@ -157,21 +165,22 @@ def zone_of(shape: Shape) -> tzinfo:
 
 
 def _decimal_mark(shape: Shape) -> str:
-    """Return the decimal mark that was given by flag or mapping, or ""."""
+    """Return the decimal mark that a flag or the rules set, or ""."""
     found = AmountColumn().decide(shape.decimal) if shape.decimal else None
     return found.decimal if isinstance(found, AmountFormat) else ""
 
 
 def amount_unit(sources: Mapping[str, tuple[AnySource, ...]], shape: Shape, *, ours: bool) -> str:
-    """Return the unit that amounts are in: ``minor`` or ``major``.
+    """Return the unit of amounts: ``minor`` or ``major``.
 
     Args:
         sources: The sources of each field.
-        shape: The shape.
-        ours: Whether the file is plainly one of ours: no required field had to be mapped.
+        shape: The flags, with preset or mapping file.
+        ours: Whether the file is plainly in our own form, as no required field had to be mapped. Its amounts are in
+            minor units.
 
     Raises:
-        InputError: Nothing says the unit, and the file may be a shop's, whose "Amount" is 49.99 as often as 4999.
+        InputError: Neither a flag nor the rules set the unit, and the file is not plainly in our own form.
     """
     if shape.amount_unit:
         return shape.amount_unit
@@ -185,13 +194,13 @@ def amount_unit(sources: Mapping[str, tuple[AnySource, ...]], shape: Shape, *, o
 
 
 def _nothing(ruled: Rules, own: Collection[str]) -> dict[str, frozenset[str]]:
-    """Return the values that count as empty: those of the rules, and in a column of ids a database's words."""
+    """Return the values that count as empty, by field: those of the rules, and in columns of ids also NOTHING."""
     found = {name: frozenset(values) for name, values in ruled.nothing if name not in own}
     return {**found, **{name: found.get(name, frozenset()) | NOTHING for name in IDS}}
 
 
 def _mapped(kind: EventKind, shape: Shape) -> dict[str, str]:
-    """Return the ``--map`` flags by field."""
+    """Return the column expressions of ``--map`` by field; "" for a field that is left out."""
     fields = columns.fields_of(kind)
     found: dict[str, str] = {}
     for name, expression in shape.mapping:
@@ -219,7 +228,7 @@ def _by_rule(header: Sequence[str], field: str, rule: FieldRule) -> tuple[AnySou
         if rule.strict and not alike:
             lost = next(part for part in expression if not columns.like(header, part))
             raise columns.absent(header, lost, f"map.{field}")
-        # The same column may be meant by several spellings of a list.
+        # Several spellings in a list may mean the same column.
         found += [source for source in alike if source not in found]
     return tuple(found)
 

@@ -1,4 +1,4 @@
-"""The columns that an event's fields are read from: by name, or as ``--map FIELD=COLUMN`` gives them."""
+"""Finds the columns of an event's fields, by their names or by column expressions (``--map FIELD=COLUMN``)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from cms_python import LEAD_FIELDS, SALE_FIELDS, EventKind, Field
 
 _KEYED = re.compile(r"(.+?)((?:\[[^\[\]]+\])+)")
 _KEY = re.compile(r"\[([^\[\]]+)\]")
-# What a shell expands between double quotes.
+# Characters that a shell expands between double quotes.
 _MEANS_MORE = re.compile(r'["$`\\]|!(?!=)')
 _LISTED = 100  # columns
 
 
 class Source(NamedTuple):
-    """The possible sources of one value.
+    """A column from which a value is read, or a key within its cells.
 
     Attributes:
         column: The header of the column.
-        place: Its place in the row.
-        keys: The way to the value within the cell, one key a level; empty for the whole cell.
+        place: The index of the column.
+        keys: The keys that lead to the value within the cell; empty for the whole cell.
     """
 
     column: str
@@ -35,11 +35,11 @@ class Source(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The source as ``--map`` writes it."""
+        """The source as it is written in ``--map``."""
         return self.column + "".join(f"[{key}]" for key in self.keys)
 
     def read(self, cells: Sequence[str]) -> str:
-        """Return the value, without the white space around it; "" if there is none."""
+        """Return the value in a row, without the white space around it; "" if there is none."""
         text = cells[self.place].strip()
         if text[:1] in GUARDS:
             text = cell_texts.bare(text)
@@ -49,28 +49,29 @@ class Source(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """Several columns that make one value: a date and a time of day, a first name and a last name.
+    """Several columns that together make one value, such as a date and a time, or first name and last name.
 
     Attributes:
-        parts: The sources of its parts, in order.
+        parts: The sources of the parts, in order.
     """
 
     parts: tuple[Source, ...]
 
     @property
     def column(self) -> str:
-        """The headers of its columns."""
+        """The headers of its columns, joined by plus signs."""
         return " + ".join(part.column for part in self.parts)
 
     @property
     def label(self) -> str:
-        """The source as people read it."""
+        """The source for messages."""
         return " + ".join(part.label for part in self.parts)
 
     def read(self, cells: Sequence[str]) -> str:
-        """Return the parts joined by a space; one that begins with the date before it stands for both.
+        """Return the parts in a row, joined by spaces.
 
-        (Gumroad's column for the time of day holds the date once more. A person may well be called Ali Ali.)
+        A part that repeats the date before it replaces that date: Gumroad's column for the time of day has the date
+        again. Other text may repeat, such as the name Ali Ali.
         """
         text = ""
         for part in self.parts:
@@ -83,7 +84,7 @@ class Joined(NamedTuple):
 AnySource = Union[Source, Joined]
 
 Expression = Union[str, "tuple[str, ...]"]
-"""A column expression without fallbacks: ``COLUMN``, ``COLUMN[key]``, or a tuple of those that make one value."""
+"""A column expression without alternatives: ``COLUMN``, ``COLUMN[key]``, or a tuple of such that make one value."""
 
 
 def fields_of(kind: EventKind) -> Mapping[str, Field]:
@@ -95,12 +96,12 @@ folded = cell_texts.folded
 
 
 def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
-    """Return the Python name of a field that may be written in any of its spellings.
+    """Return the Python name of a field, given its Python or wire name in any spelling.
 
     Args:
-        fields: Those to look among.
-        name: The name as somebody wrote it.
-        what: The kind of event that has these fields: ``a sale``.
+        fields: The known fields by Python name.
+        name: The name as it was written.
+        what: The kind of event, for messages: ``a sale``.
 
     Raises:
         InputError: There is no such field.
@@ -115,10 +116,10 @@ def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
 
 
 def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tuple[Source, ...]:
-    """Return the column with a field's name; nothing if there is none.
+    """Return the column with a field's name, as the only element; an empty tuple if there is none.
 
     Raises:
-        InputError: Two are.
+        InputError: Several columns have the field's name.
     """
     wanted = {folded(name), folded(fields[name].wire)}
     found = [place for place, column in enumerate(header) if folded(column) in wanted]
@@ -131,15 +132,15 @@ def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tu
 
 
 def every(header: Sequence[str], expression: str, wanted_by: str) -> tuple[AnySource, ...]:
-    """Find the columns of ``A|B[key]`` or ``A+B``, each of which has to be there.
+    """Return the sources that an expression such as ``A|B[key]`` or ``A+B`` names; each of them has to exist.
 
     Args:
-        header: The file's column names. One that is the very expression is meant by it.
-        expression: The expression as written.
-        wanted_by: The flag or key that it comes from, for messages: ``--map amount``.
+        header: The file's column names. A column whose name is the whole expression takes precedence.
+        expression: The expression as it was written.
+        wanted_by: The flag or key that the expression comes from, for messages: ``--map amount``.
 
     Raises:
-        InputError: A column is not there, or none is named.
+        InputError: A column is missing or ambiguous, or an expression is empty.
     """
     sources: list[AnySource] = []
     for text in [expression] if expression in header else _split(header, expression, "|"):
@@ -165,7 +166,7 @@ def _only(header: Sequence[str], text: str, wanted_by: str) -> AnySource:
 
 
 def _split(header: Sequence[str], text: str, separator: str) -> list[str]:
-    """Split an expression; a column's name that holds the separator stays whole, the longest name first."""
+    """Split an expression at a separator, but not within the name of a column; longer names are tried first."""
     names = sorted((name for name in header if separator in name), key=len, reverse=True)
     parts: list[str] = []
     while True:
@@ -179,19 +180,20 @@ def _split(header: Sequence[str], text: str, separator: str) -> list[str]:
 
 
 def _ends_at(text: str, name: str, separator: str) -> bool:
-    """Return True if a text begins with a name, and not with a longer one."""
+    """Return True if a text begins with a column's name, and the name ends there."""
     return text.startswith(name) and text[len(name) :].lstrip()[:1] in ("", "[", "|", separator)
 
 
 def like(header: Sequence[str], expression: Expression, *, any_spelling: bool = False) -> list[AnySource]:
-    """Return the columns that an expression may mean: the exact name, else all that differ only in spelling.
+    """Return the columns that an expression may mean: one with exactly this name, else all with other spellings.
 
-    Spelling is letter case, blanks, ``-`` and ``_``. A name goes before the same text taken as ``COLUMN[key]``.
+    Spellings differ in letter case, blanks, ``-`` and ``_``. A column whose name looks like ``COLUMN[key]`` takes
+    precedence over the key of a column.
 
     Args:
         header: The file's column names.
-        expression: The expression as written.
-        any_spelling: Give the others too, after the very name.
+        expression: The expression as it was written.
+        any_spelling: Whether to return columns with other spellings as well, after the exact one.
     """
     if not isinstance(expression, str):
         parts = [like(header, part) for part in expression]
@@ -204,7 +206,7 @@ def like(header: Sequence[str], expression: Expression, *, any_spelling: bool = 
     if not keyed:
         return []
     keys = _KEY.findall(keyed[2])
-    # The longest name first: of `meta[x][y]` the column may be called `meta[x]`.
+    # Try the longest name first: in `meta[x][y]`, the column may be called `meta[x]`.
     for many in range(1, len(keys) + 1):
         kept = "".join(f"[{key}]" for key in keys[: len(keys) - many])
         found = _places(header, keyed[1].rstrip() + kept, any_spelling=any_spelling)
@@ -218,7 +220,7 @@ def column_index(header: Sequence[str], column: str, wanted_by: str) -> int:
     """Return the index of a required column.
 
     Raises:
-        InputError: There is none, or several that differ from the name in spelling only.
+        InputError: There is no such column, or several that differ from the name only in spelling.
     """
     found = _places(header, column.strip())
     if len(found) == 1:
@@ -239,7 +241,7 @@ def absent(header: Sequence[str], column: str, wanted_by: str) -> InputError:
 
 
 def argument(text: str) -> str:
-    """Quote text from a file as one shell argument that is safe to copy."""
+    """Return text from a file quoted as one shell argument, which is safe to copy."""
     if not _MEANS_MORE.search(text):
         return f'"{text}"'
     import shlex
@@ -248,7 +250,7 @@ def argument(text: str) -> str:
 
 
 def listed(header: Sequence[str]) -> str:
-    """Return the column names as one line of text, readable even where the file is of another kind."""
+    """Return the column names as one line, readable even if the file turns out not to be a table."""
     names = [
         shown(name) if not name.isidentifier() or len(name) > LONGEST_VALUE else name for name in header[:_LISTED]
     ]
@@ -266,7 +268,7 @@ def _places(header: Sequence[str], name: str, *, any_spelling: bool = False) -> 
     if exact and not any_spelling:
         return exact
     wanted = folded(name)
-    # Not a column of ours: a file of failures has a `_status` beside the shop's own `Status`.
+    # Ignore the columns that we add: a failures file has `_status` beside the shop's own `Status`.
     alike = (
         place for place, column in enumerate(header) if wanted and folded(column) == wanted and column not in ADDED
     )

@@ -1,4 +1,4 @@
-"""``--where``: which rows to keep, by the value, number or date of one column."""
+"""The conditions of ``--where`` for rows to keep: the value, number or date in a column."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _HOW = "Write COLUMN=VALUE, COLUMN!=VALUE, COLUMN=A|B, or COLUMN>=NUMBER."
 
 
 class Reader(NamedTuple):
-    """The settings for reading cells that are compared.
+    """The settings for reading the cells to compare.
 
     Attributes:
-        zone: The zone of times without one, and of days.
-        date_format: As ``--date-format`` has it.
-        decimal: The decimal mark, or "" if each number has to tell.
+        zone: The time zone of times without an offset, and of days.
+        date_format: The formats of ``--date-format``.
+        decimal: The decimal mark, or "" to tell it from each number.
     """
 
     zone: tzinfo
@@ -44,7 +44,14 @@ class Reader(NamedTuple):
 
 
 class Equality(NamedTuple):
-    """Holds where a cell is one of some values, or, negated, none of them."""
+    """A condition that holds if a cell has one of some values or, negated, none of them.
+
+    Attributes:
+        source: The column.
+        values: The values.
+        negated: Whether the condition is ``!=``.
+        text: The condition as it was written, for messages.
+    """
 
     source: AnySource
     values: frozenset[str]
@@ -57,7 +64,15 @@ class Equality(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Holds where a cell is beyond a number or time; an empty cell is not."""
+    """A condition that holds if a cell compares with a number or time; it does not hold for an empty cell.
+
+    Attributes:
+        source: The column.
+        compare: The comparison of the cell's value with the limit.
+        limit: The number, day or time to compare with.
+        reader: The settings for reading cells.
+        text: The condition as it was written, for messages.
+    """
 
     source: AnySource
     compare: Callable[[Any, Any], bool]
@@ -66,7 +81,7 @@ class Comparison(NamedTuple):
     text: str
 
     def holds(self, cells: Sequence[str]) -> bool | Problem:
-        """Return True if a row meets the condition, or the problem that prevents an answer."""
+        """Return True if a row meets the condition, or the problem if its cell cannot be read."""
         text = self.source.read(cells)
         if not text:
             return False
@@ -81,7 +96,7 @@ class Comparison(NamedTuple):
         mark = self.reader.decimal or numbers.decimal_mark(number.digits) or ".,"
         parts = [found for each in mark if (found := numbers.split(number.digits, each)) is not None]
         sign = "-" if number.negative else ""
-        # 1.234 may be either; most comparisons come out the same for both.
+        # In 1.234 the mark may be either; for most comparisons, both readings have the same result.
         verdicts = {self.compare(Decimal(f"{sign}{whole}.{rest or 0}"), self.limit) for whole, rest in parts}
         if len(verdicts) == 1:
             return verdicts.pop()
@@ -102,21 +117,21 @@ Condition = Union[Equality, Comparison]
 
 
 def read(header: Sequence[str], text: str, flag: str, reader: Reader) -> Condition:
-    """Read one condition.
+    """Parse a condition.
 
     Args:
         header: The file's column names.
-        text: The condition as written.
-        flag: Where, for messages: ``--where``.
-        reader: The reader of cells that are compared.
+        text: The condition as it was written.
+        flag: The flag or key that it comes from, for messages: ``--where``.
+        reader: The settings for reading cells.
 
     Raises:
-        InputError: It is none, or its column is not in the file.
+        InputError: The text is not a condition, or its column is not in the file.
     """
-    # A column's name may hold an operator itself; the longest name goes first.
+    # A column's name may contain an operator; prefer the longest name.
     own = [name for name in header if name and text.startswith(name) and _OPERATOR.match(text, len(name))]
     found = _OPERATOR.match(text, len(max(own, key=len))) if own else _OPERATOR.search(text)
-    # No cell is meant to begin with "=", and a "==" would leave out every row.
+    # "==" is refused: as "=" with a value that begins with "=", it would leave out every row.
     if found is None or not text[: found.start()].strip() or text.startswith("=", found.end()):
         raise InputError(f'{flag} "{text}" is no condition', _HOW)
     sources = columns.every(header, text[: found.start()].strip(), flag)
@@ -134,10 +149,10 @@ def read(header: Sequence[str], text: str, flag: str, reader: Reader) -> Conditi
 
 
 def check_together(conditions: Sequence[Condition]) -> None:
-    """Refuse conditions that no row can meet, since all of them have to hold.
+    """Refuse conditions that no row can meet together.
 
     Raises:
-        InputError: Two ask for different values of one column.
+        InputError: Two conditions require different values in the same column.
     """
     wanted: dict[AnySource, Equality] = {}
     for each in conditions:

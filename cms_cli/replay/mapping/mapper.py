@@ -40,41 +40,47 @@ _WAYS_OUT = {
     "amount": "fill it in, 0 for a free order; or leave such rows out with {where}",
     "currency": "fill it in, or say --currency for the rows that have none",
 }
-"""The hints for rows that lack a field."""
+"""The hints for rows that lack a required field, by its Python name."""
 
 _FEW = 256
-_new = tuple.__new__  # a named tuple's own way takes twice as long
+_new = tuple.__new__  # half the time of calling the named tuple
 
 UNATTRIBUTED = "no click id: no link brought this customer"
 
 
 _Read = Callable[[Sequence[str]], object]
-"""Turns the cells of a row into what goes on the wire, or into a Problem of their column; None for no value."""
+"""Returns a field's wire value for the cells of a row, or a Problem with its column; None if the row has none."""
 
 
 _Step = tuple[str, str, _Read, Sequence[_Read]]
-"""A field: its Python name, its name on the wire, the reader of its first source, and those tried after it.
+"""A field: its Python name, its wire name, the reader of its first source, and those of further sources.
 
-A plain tuple, which is unpacked in half the time that a named one takes.
+It is a plain tuple because unpacking it takes half the time of a named one.
 """
 
 
 class Mapper:
-    """Maps the rows of one file. Made once, when the header and the column formats are known.
+    """Maps the rows of one file to events.
 
     Attributes:
         blueprint: The resolved mapping.
-        notices: The notices so far.
-        now: The time that ``now`` stands for.
-        amount_format: The format of amounts in major units in this file; None if there are none.
-        empty: By column of ids, how many cells had each of a database's words for nothing.
+        notices: The notices about the rows so far.
+        now: The time to use for the value ``now``.
+        amount_format: The format of amounts in major units; None if there are none.
+        empty: The number of cells of each column of ids that were a word for nothing, by that word.
+        zone: The time zone for times without an offset.
     """
 
     def __init__(self, blueprint: Blueprint, now: datetime, amount_format: AmountFormat | None) -> None:
-        """Get ready.
+        """Prepare a reader for each field.
+
+        Args:
+            blueprint: The resolved mapping.
+            now: The time to use for the value ``now``.
+            amount_format: The format of amounts in major units; None if there are none.
 
         Raises:
-            InputError: A flag cannot be understood.
+            InputError: A time zone or date format is not valid.
         """
         self.blueprint = blueprint
         self.now = now
@@ -88,7 +94,7 @@ class Mapper:
         self.empty: dict[str, Counter[str]] = {}
         self.notices = Notices()
         ids = blueprint.sources.get("invoice_id", ())
-        # A column that a file falls back on for customers, after others.
+        # Columns that have the invoice's id and also serve as the customer's id if other columns are empty.
         self._own_id = frozenset(blueprint.sources.get("customer_external_id", ())[1:]).intersection(ids)
         self._skip_unattributed = shape.skip_unattributed
         self._watches = bool(self._own_id) or blueprint.kind is EventKind.LEAD
@@ -99,7 +105,7 @@ class Mapper:
                 self._steps.append((field.name, field.wire, readers[0], readers[1:]))
 
     def event_of(self, row: SourceRow) -> PlannedRow:
-        """Map a row that was not skipped by its place or a condition."""
+        """Map a row that no rule or condition has left out."""
         number, line, cells = row.row, row.line, row.cells
         if self._skip_unattributed and not self.blueprint.read("click_id", cells)[0]:
             for click in self.blueprint.sources.get("click_id", ()):
@@ -141,7 +147,7 @@ class Mapper:
             self.empty.setdefault(source.label, Counter())[text] += 1
 
     def _refunded(self, row: SourceRow, wire: dict[str, Any]) -> int | SkippedRow | RowProblem:
-        """Return the refunded amount of an order, or the reason to skip it if all of it was refunded."""
+        """Return the refunded amount in minor units, the skipped row if it was refunded in full, or its problem."""
         rule = self.blueprint.rules.refunds
         assert rule is not None
         amount: int = wire["amount"]
@@ -176,20 +182,20 @@ class Mapper:
         return found
 
     def _readers(self, field: Field) -> list[_Read]:
-        """Return the readers of a field in the order they are tried: one for each source, then the constant's."""
+        """Return the readers of a field in order of precedence: one for each source, then one for the constant."""
         sources = self.blueprint.sources.get(field.name, ())
         readers = [self._reader(field, source, source.read) for source in sources]
         constant = self.blueprint.constants.get(field.name)
         return [*readers, self._reader(field, None, lambda _: constant)] if constant else readers
 
     def _reader(self, field: Field, source: AnySource | None, text_of: Callable[[Sequence[str]], str]) -> _Read:
-        """Return the reader of a field from one source, or from a constant where that is None."""
+        """Return the reader of a field for one source, or for the constant if the source is None."""
         name = field.name
         column, label = (source.column, source.column or name) if source else (None, name)
         nothing = self.blueprint.nothing.get(name, frozenset())
         holds_id = name in IDS
         check: Callable[[str], object] = field.check
-        # An amount needs the currency of its row.
+        # An amount is read together with the currency of its row.
         amount_of = self._amount_of(source) if name == "amount" else None
         if name == "timestamp":
             check = self._time_of(source)
@@ -230,7 +236,7 @@ class Mapper:
         return amount_of
 
     def _amount(self, text: str, currency: str) -> int | Problem:
-        """Read an amount out of a cell."""
+        """Parse an amount to minor units."""
         if self.blueprint.amount_unit == "minor":
             said, zeros = bool(self.blueprint.shape.amount_unit), self.blueprint.rules.zero_decimals
             return parse_minor(text, currency, unit_said=said, zero_decimals=zeros)
@@ -247,7 +253,7 @@ class Mapper:
         def time_of(text: str) -> object:
             found = column.wire(text)
             if isinstance(found, Problem):
-                # --date-format is of the file; --timestamp takes what it takes for one event, too.
+                # The constant of --timestamp may be in any form that a single event accepts, or in --date-format.
                 instant = parse_instant(text, self.zone, date_format=formats)
                 return instant if isinstance(instant, Problem) else to_wire(instant)
             return found
@@ -256,7 +262,12 @@ class Mapper:
 
 
 def mapped_columns(blueprint: Blueprint, rows: Sequence[Sequence[str]]) -> tuple[MappedColumn, ...]:
-    """Return every field, the columns it is read from, and a few of its values among some rows."""
+    """Return every mapped field with its columns and a few of its values.
+
+    Args:
+        blueprint: The resolved mapping.
+        rows: The cells of the rows to take values from.
+    """
     found = []
     for name in fields_of(blueprint.kind):
         sources = blueprint.sources.get(name, ())

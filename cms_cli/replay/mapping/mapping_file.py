@@ -1,4 +1,4 @@
-"""Mapping files: TOML text, or a table of the config file, to rules, with mistakes reported by line."""
+"""Parses mapping files and mappings in the config file to rules, and reports mistakes with their lines."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _HOW_TO_WRITE_ONE = "cms presets shopify shows what such a file looks like."
 
 
 def read(path: Path) -> tuple[Rules, str]:
-    """Read a mapping file; return its rules, and the part of them that shapes events as JSON.
+    """Read a mapping file; return its rules, and the part of it that shapes events as JSON.
 
     Raises:
-        InputError: It cannot be read or used; file, line and key are named.
+        InputError: The file cannot be read or has mistakes; the message names file, line and key.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -32,14 +32,14 @@ def read(path: Path) -> tuple[Rules, str]:
 
 
 def parse(text: str, name: str) -> tuple[Rules, str]:
-    """Read the text of a mapping file.
+    """Parse the text of a mapping file; return the same as :func:`read`.
 
     Args:
-        text: TOML.
-        name: Its name in messages.
+        text: The TOML text.
+        name: The file's name, for messages.
 
     Raises:
-        InputError: It is not TOML, or not what a mapping file holds.
+        InputError: The text is not TOML, or has mistakes.
     """
     try:
         table = tomltext.loads(text)
@@ -49,16 +49,16 @@ def parse(text: str, name: str) -> tuple[Rules, str]:
 
 
 def checked(table: Mapping[str, Any], name: str, text: str, within: str = "") -> tuple[Rules, str]:
-    """Check the table of a mapping.
+    """Check the table of a mapping; return the same as :func:`read`.
 
     Args:
-        table: Its content.
-        name: The file's name in messages.
-        text: The whole file, to find lines in.
-        within: The table's own name in the file: ``mappings.shop``; "" if it is the file.
+        table: The parsed table.
+        name: The file's name, for messages.
+        text: The text of the whole file, to find line numbers.
+        within: The name of the table in the file, as in ``mappings.shop``; "" if the table is the whole file.
 
     Raises:
-        InputError: It is not what a mapping holds.
+        InputError: The table has mistakes.
     """
     try:
         found = rules.read(table)

@@ -1,4 +1,4 @@
-"""Observations made while rows are mapped; none of them keeps a row from being sent."""
+"""Notices about rows, collected while they are mapped, for warnings. A row with a notice is sent all the same."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from cms_cli.replay.problems import ProblemGroups
 
 OPTIONAL = ("customer_email", "customer_name", "customer_avatar")
-"""Fields whose bad value is left out: it costs no event."""
+"""Fields whose bad values are left out of their events, with a notice."""
 
 
 @dataclass
 class Notices:
-    """Counts of rows.
+    """The notices about the rows of a file.
 
     Attributes:
-        left_out: Values of optional fields that break a rule, and were left out of their events.
-        without_click: Leads without a click and without a mode: follow-ups of a deferred lead.
-        without_customer: Rows whose customer is known by the sale's own id, since they name none.
+        left_out: The problems of optional values that were left out.
+        without_click: The number of leads with neither a click id nor a mode, which are follow-ups of a deferred
+            lead.
+        without_customer: The number of sales that name no customer, so that the invoice's id is used instead.
     """
 
     left_out: ProblemGroups = field(default_factory=ProblemGroups)

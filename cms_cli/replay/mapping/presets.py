@@ -1,4 +1,4 @@
-"""The known exports by name, each a mapping file in :mod:`cms_cli.presets`."""
+"""The presets: known exports, each a mapping file in :mod:`cms_cli.presets`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Preset(NamedTuple):
     """A known export.
 
     Attributes:
-        name: Its name for ``--preset``, which is that of its file.
-        text: The mapping file.
+        name: Its name for ``--preset``, the file's name without its ending.
+        text: The text of the mapping file.
         rules: Its rules.
         content: The part of it that shapes events, as JSON.
     """
@@ -31,23 +31,26 @@ class Preset(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The product whose export it reads, as people call it."""
+        """The name of the product whose export it reads, for people."""
         return self.rules.title
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """Return the name of every preset."""
+    """Return the names of all presets, sorted."""
     folder = resources.files("cms_cli.presets")
     return tuple(sorted(each.name[: -len(".toml")] for each in folder.iterdir() if each.name.endswith(".toml")))
 
 
 @cache
 def preset(name: str) -> Preset:
-    """Read a preset.
+    """Return a preset.
+
+    Args:
+        name: Its name, in any spelling.
 
     Raises:
-        InputError: There is none of this name.
+        InputError: There is no preset with this name.
     """
     key = folded(name)
     if key not in names():
@@ -62,7 +65,7 @@ def preset(name: str) -> Preset:
 
 
 def suggested(header: Sequence[str]) -> Preset | None:
-    """Return the preset whose export a header looks like; None if it looks like none."""
+    """Return the preset for whose export a header is typical, or None."""
     own = {folded(name) for name in header}
     for name in names():
         found = preset(name)

@@ -1,4 +1,4 @@
-"""The rules of a preset or mapping file, as values."""
+"""The rules of a preset or mapping file, as values; :mod:`rules` describes the file's schema."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from cms_cli.replay.mapping.columns import Expression
 
 
 class FieldRule(NamedTuple):
-    """The source of a field.
+    """The columns of a field.
 
     Attributes:
-        expressions: The columns, tried in this order.
-        strict: Whether each of them has to be there.
+        expressions: The column expressions, in order of precedence.
+        strict: Whether all of the columns have to exist.
     """
 
     expressions: tuple[Expression, ...]
@@ -21,14 +21,14 @@ class FieldRule(NamedTuple):
 
 
 class SkipRule(NamedTuple):
-    """A rule for rows that are left out.
+    """A rule for leaving out rows.
 
     Attributes:
-        columns: The first of these that the file has is looked at.
-        values: The values, folded.
-        negated: Whether rows with other values are left out, rather than those with these.
-        reason: Why, for people.
-        optional: Whether a file without the column is fine.
+        columns: The names of the column; the first that the file has is used.
+        values: The values, with letter case folded.
+        negated: Whether rows with other values are left out, instead of those with these values.
+        reason: The reason, for people.
+        optional: Whether the file may lack the column.
     """
 
     columns: tuple[str, ...]
@@ -39,7 +39,13 @@ class SkipRule(NamedTuple):
 
 
 class FoldRule(NamedTuple):
-    """A rule for rows that continue the order above: ``by`` repeats or is empty, and ``empty`` are empty."""
+    """A rule for leaving out rows that continue the order above them.
+
+    Attributes:
+        by: The column of the order's name, which is repeated or empty in such rows.
+        empty: The columns that are all empty in such rows.
+        reason: The reason, for people.
+    """
 
     by: str
     empty: tuple[str, ...]
@@ -47,7 +53,13 @@ class FoldRule(NamedTuple):
 
 
 class RefundRule(NamedTuple):
-    """The source of the refunded amount; see the module."""
+    """The columns of the refunded amount.
+
+    Attributes:
+        columns: The names of the columns; the first with an amount is used.
+        each: The key of the amount, if the cell is a list of ``key:value`` pieces; else "".
+        in_full: The reason for leaving out rows that were refunded in full, or "" to keep them.
+    """
 
     columns: tuple[str, ...]
     each: str
@@ -56,7 +68,7 @@ class RefundRule(NamedTuple):
 
 @dataclass(frozen=True)
 class Rules:
-    """A preset or mapping file; the attributes are those of the schema."""
+    """The content of a preset or mapping file, under the names of its schema (see :mod:`rules`)."""
 
     event: str = ""
     settings: tuple[tuple[str, Any], ...] = ()

@@ -1,51 +1,51 @@
-"""The checked schema that presets and mapping files share.
+"""The schema of presets and mapping files, and the parser that checks it.
 
 ::
 
-    event = "sale"                    # only for these; left out, for leads too
-    amount_unit = "major"             # and decimal, timezone, encoding, delimiter: as the flags
-    date_format = ["%d/%m/%Y"]        # or text; tried in this order
-    zero_decimals = true              # amounts may have decimals that the currency lacks, where these are zeros
+    event = "sale"                    # or "lead"; without it, the mapping is for both
+    amount_unit = "major"             # like the flag; so are decimal, timezone, encoding and delimiter
+    date_format = ["%d/%m/%Y"]        # or one text; tried in this order
+    zero_decimals = true              # amounts may have more decimals than the currency if they are zeros
     header_line = 8                   # and footer_lines
     skip_unattributed = true
     where = ["Source=web"]
 
-    [map]                             # by field
-    invoice_id = "Order"              # as --map has it: A|B, COLUMN[key]; the columns have to be there
-    click_id = ["click_id", "cms_rf"] # those of them that the file has
+    [map]                             # the columns of each field
+    invoice_id = "Order"              # an expression as in --map: A|B, COLUMN[key]; its columns have to exist
+    click_id = ["click_id", "cms_rf"] # a list: those columns that the file has
     timestamp = { join = ["Date", "Time"] }
-    customer_email = []               # left out, although a column is called like it
+    customer_email = []               # leave the field out, even if a column has its name
 
-    [defaults]                        # where a row has nothing
+    [defaults]                        # for rows without a value
     event_name = "purchase_completed"
 
-    [defaults_with."Price ($)"]       # where the file has this column
+    [defaults_with."Price ($)"]       # the same, if the file has this column
     currency = "USD"
 
-    [nothing]                         # values that stand for nothing
+    [nothing]                         # values that count as empty
     customer_external_id = ["0"]
 
     [[skip]]                          # rows to leave out; the first rule that holds gives the reason
-    column = "Status"                 # or a list: the first that the file has
-    is_not = ["paid"]                 # or is = [...]; letter case aside
+    column = "Status"                 # or a list, of which the first that the file has is used
+    is_not = ["paid"]                 # or is = [...]; letter case is ignored
     reason = "not paid"
-    optional = true                   # no rule where the file lacks the column
+    optional = true                   # ignore the rule if the file lacks the column
 
-    [fold]                            # rows that go on with the order above them
+    [fold]                            # leave out rows that continue the order above them
     by = "Name"
     empty = ["Status", "Total"]
     reason = "further line item"
 
-    [refunds]                         # rows that were paid back in part; counted, sent in full
+    [refunds]                         # count partial refunds; the full amount is sent
     column = ["Amount Refunded"]
-    each = "amount"                   # the cell is a list of `amount:1.00|reason:x` pieces
-    in_full = "refunded"              # why a row is left out that was paid back in full
+    each = "amount"                   # if the cell is a list of pieces such as `amount:1.00|reason:x`
+    in_full = "refunded"              # leave out rows that were refunded in full, for this reason
 
-    [lacking]                         # what to say where a field has no column
+    [lacking]                         # the hint for a field without a column
     click_id = "..."
 
-``title``, ``about``, ``known_by`` and ``local_times`` are for presets: whose export it is, what it is, the headers
-that it is known by, and whether its times are in the shop's own zone.
+``title``, ``about``, ``known_by`` and ``local_times`` are for presets: the name of the product, a description, the
+headers by which its export is recognised, and whether its times are in the shop's own time zone.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ from cms_cli.replay.values.zones import zone_named
 from cms_python import LEAD_FIELDS, LEAD_REQUIRED, SALE_FIELDS, SALE_REQUIRED
 
 SETTINGS = ("amount_unit", "decimal", "timezone", "date_format", "encoding", "delimiter")
-"""The keys that say what a flag of the same name does."""
+"""The keys with text that have the same effect as the flag of the same name."""
 
 LINES = ("header_line", "footer_lines")
-"""The same, with numbers of lines."""
+"""The keys with numbers that have the same effect as the flag of the same name."""
 
 _FIELDS = {**LEAD_FIELDS, **SALE_FIELDS}
 _ONLY = {"event": ("sale", "lead"), "amount_unit": ("minor", "major"), "decimal": (".", ",")}
@@ -89,10 +89,10 @@ class Wrong(NamedTuple):
     """A mistake in a mapping file.
 
     Attributes:
-        section: The section it stands in; "" for the top.
-        key: The key it stands under.
-        message: The mistake.
-        nth: The index of the section among those of this name.
+        section: The name of its section; "" for the top level.
+        key: Its key.
+        message: The mistake, for people.
+        nth: Which of several sections of this name, counted from 1.
     """
 
     section: str
@@ -105,7 +105,7 @@ class RulesError(Exception):
     """A mapping file cannot be used.
 
     Attributes:
-        wrong: All that is wrong with it.
+        wrong: All mistakes.
     """
 
     def __init__(self, wrong: Sequence[Wrong]) -> None:
@@ -114,16 +114,16 @@ class RulesError(Exception):
 
 
 def to_json(table: Mapping[str, Any]) -> str:
-    """Return the rules that shape events, as text that is equal exactly when the rules are."""
+    """Return the rules that shape events as JSON, which is equal if and only if the rules are."""
     shaping = {key: value for key, value in table.items() if key not in ("title", "about", "known_by")}
     return json.dumps(shaping, sort_keys=True)
 
 
 def from_json(text: str) -> Rules:
-    """Read what :func:`to_json` wrote; no text is no rules.
+    """Return the rules that :func:`to_json` wrote; "" is no rules.
 
     Raises:
-        InputError: What was right when it was written is not on this machine: it lacks a time zone.
+        InputError: The rules cannot be used on this machine, which may lack a time zone.
     """
     try:
         return read(json.loads(text)) if text else Rules()
@@ -135,7 +135,7 @@ def read(table: Mapping[str, Any]) -> Rules:
     """Check a table of the schema.
 
     Raises:
-        RulesError: Keys or values are not allowed; all of them are named at once.
+        RulesError: The table has mistakes; the error has all of them.
     """
     reader = _Reader()
     rules = reader.rules(table)
@@ -200,7 +200,7 @@ class _Reader:
             self._say("", "date_format", f"date_format {problem.message}; {problem.hint}")
 
     def _fields(self, table: Mapping[str, Any], section: str, path: str = "") -> Iterator[tuple[str, str, Any]]:
-        """Return the entries of a section by field: its Python name, the key as written, and the value."""
+        """Yield the entries of a section: the field's Python name, the key as it was written, and the value."""
         path = path or section
         seen: set[str] = set()
         for key, value in table.get(section, {}).items():
@@ -327,7 +327,7 @@ class _Reader:
 
 
 def _needed(event: str) -> tuple[str, ...]:
-    """Return the required fields, which cannot be left out."""
+    """Return the required fields of a kind of event, which a mapping cannot leave out."""
     return LEAD_REQUIRED if event == "lead" else SALE_REQUIRED
 
 

@@ -1,4 +1,4 @@
-"""Writes a mapping file with everything that was given or detected, so that the next input is read the same way."""
+"""Writes the mapping file of ``--save-mapping``, with everything that was given or detected for an input."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def write(path: Path, blueprint: Blueprint, *, decimal: str, encoding: str, deli
     """Write the mapping file of an input.
 
     Args:
-        path: The path to write to.
+        path: The path of the file.
         blueprint: The resolved mapping.
-        decimal: The decimal mark of amounts of major units; "" if none are read.
+        decimal: The decimal mark of amounts in major units; "" if there are none.
         encoding: The input's encoding.
-        delimiter: The delimiter of its cells; "" in JSON Lines.
+        delimiter: The input's delimiter; "" for JSON Lines.
 
     Raises:
         InputError: The file cannot be written.
@@ -38,7 +38,7 @@ def write(path: Path, blueprint: Blueprint, *, decimal: str, encoding: str, deli
 
 
 def table_of(blueprint: Blueprint, *, decimal: str, encoding: str, delimiter: str) -> dict[str, Any]:
-    """Return the table of the mapping file; the arguments are those of :func:`write`."""
+    """Return the content of the mapping file; for the arguments, see :func:`write`."""
     shape = blueprint.shape
     kept: dict[str, Any] = json.loads(shape.rules) if shape.rules else {}
     table: dict[str, Any] = {
@@ -69,7 +69,7 @@ def _nothing(blueprint: Blueprint) -> dict[str, frozenset[str]]:
 
 
 def _expression(sources: Sequence[AnySource], header: Sequence[str]) -> object:
-    """Return sources in the form of ``--map``, or as a list if their names contain its separators."""
+    """Return sources as an expression as in ``--map``, or as a list if a name contains a separator."""
     each = [
         [part.label for part in source.parts] if isinstance(source, Joined) else [source.label]
         for source in sources
@@ -99,7 +99,7 @@ def _value(value: object) -> str:
         return "{ " + ", ".join(f"{_key(name)} = {_value(each)}" for name, each in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
-    # TOML's texts are JSON's, but for one character that it wants escaped.
+    # A JSON string is a TOML string, except that TOML does not allow an unescaped DEL.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -1,4 +1,4 @@
-"""Selects the rows that are left out: line items of an order, a preset's rules, ``--where``."""
+"""Selects the rows to leave out: further lines of an order, rows that a preset's rules or ``--where`` exclude."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cms_cli.replay.mapping.conditions import Reader
 from cms_cli.replay.mapping.rule import FoldRule, Rules, SkipRule
 from cms_cli.replay.model import InputError, Problem, RowProblem, SkippedRow, SourceRow
 
-_MOST_VALUES = 1000  # of a column, that are counted
+_MOST_VALUES = 1000  # the most values of a column that are counted
 LeftOut = Union[SkippedRow, RowProblem]
 """A row that is left out, with the reason."""
 
 
 class _Rule(NamedTuple):
-    """A rule that leaves out rows with one of these values (or, negated, with any other), ignoring letter case."""
+    """A rule that leaves out rows with one of some values or, negated, with any other; letter case is ignored."""
 
     source: AnySource
     values: frozenset[str]
@@ -30,19 +30,19 @@ class _Rule(NamedTuple):
 
 
 class Selection:
-    """The selection rules for a file with this header. It keeps no state: see :meth:`begin`."""
+    """The rules and conditions for leaving out rows of one file. It has no state of its own; see :meth:`begin`."""
 
     def __init__(self, header: Sequence[str], rules: Rules, where: Sequence[str], reader: Reader) -> None:
-        """Find the columns.
+        """Find the columns of rules and conditions.
 
         Args:
             header: The file's column names.
             rules: The preset or mapping file.
-            where: Conditions of rows to keep.
-            reader: The reader of cells that are compared.
+            where: The conditions for rows to keep.
+            reader: The settings for reading the cells to compare.
 
         Raises:
-            InputError: A column is not in the file, a condition cannot be understood, or no row can meet all.
+            InputError: A column is missing, a condition is malformed, or two conditions exclude each other.
         """
         self._rules = [found for rule in rules.skip if (found := _by_rule(header, rule))]
         named = ((text, "where" if text in rules.where else "--where") for text in where)
@@ -58,7 +58,11 @@ class Selection:
             self._folding = by, tuple(empty)
 
     def values_left_out(self, rows: Iterable[Sequence[str]]) -> dict[str, list[str]]:
-        """Return the values whose rows were left out by a rule or condition, by column, the most frequent first."""
+        """Return the values for which rows were left out, by column, the most frequent first.
+
+        Args:
+            rows: The cells of all rows, from the beginning of the input.
+        """
         seen: dict[str, Counter[str]] = {}
         for cells in rows:
             by_rule = (rule.source for rule in self._rules if rule.leaves_out(cells))
@@ -72,7 +76,7 @@ class Selection:
         return {label: [text for text, _ in values.most_common()] for label, values in seen.items()}
 
     def begin(self) -> Callable[[SourceRow], LeftOut | None]:
-        """Return a function to call with each row in file order; it returns None for a row to keep."""
+        """Return a function to call with each row in file order; it returns the left-out row, or None to keep it."""
         folding = None if self._fold is None or self._folding is None else _Folding(self._fold, *self._folding)
         if folding is None and not self._rules and not self._conditions:
             return lambda _: None
@@ -101,7 +105,7 @@ class Selection:
 
 
 class _Folding:
-    """A detector of rows that continue the order above them; it stores only that order's name."""
+    """Detects rows that continue the order above them. Its state is the name of that order."""
 
     def __init__(self, rule: FoldRule, by: int, empty: Sequence[int]) -> None:
         self._rule = rule

@@ -1,4 +1,4 @@
-"""The flags that shape the events of a file; they are part of the identity of a run."""
+"""The options that determine which events the rows of a file become. They are part of the identity of a run."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from cms_cli.replay.mapping.rule import Rules
 
 @dataclass(frozen=True)
 class Shape:
-    """The options that decide which events a file's bytes become, part of a run's identity as written.
+    """The options that determine which events the rows of a file become, as they were written.
 
     Attributes:
         format: The format of the input: ``csv`` or ``jsonl``.
-        preset: The name of a known export, or "".
-        rules: What the preset or mapping file says, as :func:`~cms_cli.replay.mapping.rules.to_json` has it, or "".
-        mapping: Pairs of a field's Python name and the column expression it is read from.
-        constants: Pairs of a field's Python name and the text used where a row has none.
-        where: ``COLUMN=VALUE`` and ``COLUMN!=VALUE`` conditions, as written.
-        skip_unattributed: Whether rows without a click id are left out rather than wrong.
-        amount_unit: ``minor``, ``major``, or "" if nothing says.
-        decimal: The decimal mark of amounts, ``.`` or ``,``, or "" to find it.
-        timezone: The IANA zone of times without one, or "" for UTC.
-        date_format: The strptime formats of dates that have to be told, in the order in which they are tried.
-        encoding: The file's encoding, or "" to find it.
-        delimiter: The file's delimiter, or "" to find it.
-        header_line: The line that the header is on, or 0 for the first that holds anything.
-        footer_lines: The number of lines at the end that are no rows.
+        preset: The name of the preset, or "".
+        rules: The preset or mapping file, as :func:`~cms_cli.replay.mapping.rules.to_json` writes it, or "".
+        mapping: Pairs of a field's Python name and its column expression; "" leaves the field out.
+        constants: Pairs of a field's Python name and the value for rows without one.
+        where: The conditions for rows to keep.
+        skip_unattributed: Whether rows without a click id are left out; otherwise they are problems.
+        amount_unit: ``minor``, ``major``, or "" if it was not given.
+        decimal: The decimal mark of amounts, ``.`` or ``,``; "" to detect it.
+        timezone: The IANA name of the time zone for times without an offset; "" for UTC.
+        date_format: The strptime formats of dates, in the order in which they are tried.
+        encoding: The file's encoding; "" to detect it.
+        delimiter: The file's delimiter; "" to detect it.
+        header_line: The line of the header, from 1; 0 for the first line that is not blank.
+        footer_lines: The number of lines at the end that are not rows.
     """
 
     format: str = "csv"
@@ -48,7 +48,7 @@ class Shape:
     footer_lines: int = 0
 
     def under(self, rules: Rules, content: str) -> Shape:
-        """Return the shape with the settings of a preset or mapping file filled in where no flag gives one.
+        """Return the shape with the settings of a preset or mapping file, except those that a flag overrides.
 
         Args:
             rules: The preset or mapping file.
@@ -64,12 +64,12 @@ class Shape:
         )
 
     def to_json(self) -> str:
-        """Return the shape as text that is equal exactly when the shapes are."""
+        """Return the shape as JSON, which is equal if and only if the shapes are."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Shape:
-        """Read what :meth:`to_json` wrote."""
+        """Return the shape that :meth:`to_json` wrote, in this or an earlier version."""
         values = json.loads(text)
         known = {field.name for field in fields(cls)}
         values = {name: value for name, value in values.items() if name in known}

@@ -1,8 +1,8 @@
-"""Suggests ``--map`` for fields that have no column, by the words of a column's name.
+"""Suggests ``--map`` flags for fields without a column, by the words in the columns' names.
 
-Likeness of letters is no sign: "Refund Amount" is nearer to ``amount`` than "Order Total" is. So a column is
-suggested only where every word of its name belongs to one kind of column, and ``COLUMN`` is printed where there is
-none.
+Similar letters do not help: "Refund Amount" is more similar to ``amount`` than "Order Total" is. So a column is
+suggested only if every word of its name belongs to one known kind of column. If there is none, the suggestion has
+the placeholder ``COLUMN``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class _Meaning(NamedTuple):
     """A kind of column, recognised by the words of its name.
 
     Attributes:
-        needed: Sets of words; the name has one of each.
-        beside: Further words that the name may have. Any other word makes it another kind of column.
+        needed: Sets of words; the name must have a word of each.
+        beside: Further words that the name may have. With any other word, it is another kind of column.
     """
 
     needed: tuple[frozenset[str], ...]
@@ -45,7 +45,7 @@ _SALE = "order sale sales purchase transaction payment invoice checkout charge"
 _PAID = "amount price paid value collected charged"
 _KEPT_AS = "metadata meta data custom field attribute property cf note"
 
-# By field, the kinds of column that are likely right, the likeliest first.
+# The kinds of columns for each field, the likeliest first.
 _MEANINGS: dict[str, tuple[_Meaning, ...]] = {
     "click_id": (
         _meaning("click clickid", beside=f"id ref {_KEPT_AS}"),
@@ -86,19 +86,19 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|#|[^\W\d_]+")
 _TAX_INCLUDED = re.compile(
     r"[(\[]?\b(?:inc|incl|including|with)\b[.\s_-]*(?:tax|taxes|vat|gst)\b[)\]]?", re.IGNORECASE
 )
-# Codes of currencies that are words as well.
+# Codes of currencies that are also words.
 _WORDS_TOO = frozenset(("ALL", "CUP", "TOP", "TRY"))
 _ID = re.compile(r"[A-Za-z]+[_-]?[0-9][A-Za-z0-9_-]*|[0-9a-fA-F-]{32,}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+")
 
 
 def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hints: Mapping[str, str]) -> InputError:
-    """Return the error for a header that leaves required fields without a source, with the likely ``--map``.
+    """Return the error for a header that lacks required fields, with suggested flags.
 
     Args:
         kind: Lead or sale.
         header: The file's column names.
-        missing: The fields.
+        missing: The Python names of the fields.
         hints: The hints of a preset or mapping file for fields that its export lacks.
     """
     what = f"no column for {', '.join(missing)}"
@@ -119,19 +119,20 @@ def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hint
 def suggestions(
     kind: EventKind, header: Sequence[str], missing: Sequence[str], known_lacking: Collection[str] = ()
 ) -> list[str]:
-    """Return a flag for each field that has no column.
+    """Return a suggested flag for each field without a column.
 
     Args:
         kind: Lead or sale.
         header: The file's column names.
-        missing: The fields.
-        known_lacking: Fields that no column of this export holds, whatever the names say.
+        missing: The Python names of the fields.
+        known_lacking: The fields that the export is known not to have.
     """
-    # A column that fits one field is not suggested for another. (An e-mail address may be a customer.)
+    # A column with the name of one field is not suggested for another, except that an e-mail may serve as customer
+    # id.
     own = {folded(text) for field in fields_of(kind).values() for text in field[:2]} - {"customeremail"}
     columns = [name for name in header if name.strip() and folded(name) not in own]
     likely = {name: "" if name in known_lacking else likely_column(name, columns) for name in missing}
-    # "total_usd" beside a column of currencies, or in a shop of another one, is a converted sum.
+    # If the file has a column of currencies, "total_usd" is a converted amount.
     code = _currency_in(likely.get("amount", ""))
     if code and likely.get("currency", "any") != "":
         likely["amount"] = ""
@@ -149,7 +150,7 @@ def suggestions(
 
 
 def likely_column(field: str, header: Sequence[str]) -> str:
-    """Return the column that likely holds a field, as ``--map`` takes it; "" if none does.
+    """Return the column that a field is likely in, as an expression for ``--map``; "" if none is likely.
 
     Args:
         field: A required field's Python name.
@@ -157,7 +158,7 @@ def likely_column(field: str, header: Sequence[str]) -> str:
     """
     by_name = {name: _words(name) for name in header}
     if field == "amount":
-        # A bare "total" in a file that has fees and no "net" is what was paid out.
+        # In a file that has fees but neither "net" nor "gross", a bare "total" is what was paid out.
         fees = any("fees" in words for words in by_name.values())
         if fees and not any(words & {"net", "gross"} for words in by_name.values()):
             by_name = {name: words for name, words in by_name.items() if words != {"total"}}
@@ -165,7 +166,7 @@ def likely_column(field: str, header: Sequence[str]) -> str:
     for meaning in _MEANINGS[field]:
         fitting = [name for name, words in by_name.items() if meaning.fits(words)]
         if field == "amount" and len(fitting) > 1:
-            # Which of two totals was paid cannot be told from their names; a converted one is the lesser one.
+            # Names do not tell which of two totals was paid, except that one with a currency is a converted one.
             own_currency = [name for name in fitting if not _currency_in(name)]
             return own_currency[0] if len(own_currency) == 1 else ""
         if fitting:
@@ -177,7 +178,7 @@ def likely_column(field: str, header: Sequence[str]) -> str:
 
 
 def looks_like_values(kind: EventKind, header: Sequence[str]) -> bool:
-    """Return True if a header seems to be the first row of a file that has none."""
+    """Return True if a header seems to be a row of data, in a file without a header."""
     own = {folded(text) for field in fields_of(kind).values() for text in field[:2]}
     names = [name.strip() for name in header if name.strip()]
     if any(folded(name) in own for name in names):
@@ -201,6 +202,6 @@ def _words(name: str) -> frozenset[str]:
 
 
 def _currency_in(name: str) -> str:
-    """Return the currency that a column's name ends with: ``total_usd``, ``Amount (EUR)``."""
+    """Return the currency at the end of a column's name (``total_usd``, ``Amount (EUR)``), or ""."""
     last = [word.upper() for word in _WORD.findall(name)][-1:]
     return last[0] if last and last[0] in ACTIVE and last[0] not in _WORDS_TOO else ""

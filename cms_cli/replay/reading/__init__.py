@@ -1,1 +1,1 @@
-"""A file's bytes to rows of text: encoding, delimiter and quotes."""
+"""Reads a file's bytes as rows of text: encoding, delimiter, quotes, JSON."""

@@ -1,8 +1,8 @@
-"""Detection of a file's delimiter from its header.
+"""Detects a file's delimiter from its header.
 
-The header is read once with each delimiter that files come with, and one reading has to make sense where the others
-do not. The rows are no evidence: those of a German file may have as many commas as semicolons. Where two readings
-make sense, nobody guesses; the user says which.
+The header is read with each common delimiter, and only one reading may make sense. The rows are no evidence, since
+those of a German file may have as many commas as semicolons. If several readings make sense, it is an error, and
+the user has to name the delimiter.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from cms_cli.replay.reading.quotes import find_stray_quote
 
 _CANDIDATES = (",", ";", "\t", "|")
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
-# Excel's own first line, which says what the delimiter is. Spreadsheets that save it again fill it up with cells.
+# A first line by which Excel recognises the delimiter. Spreadsheets that save the file add empty cells to it.
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?\1*[\r\n]*', re.IGNORECASE)
-# The first line of what PowerShell's Export-Csv writes.
+# The first line that PowerShell's Export-Csv writes.
 _TYPE_LINE = re.compile(r'"?#TYPE ')
 _COUNTED = "Count as an editor does, blank lines included."
-# A longer header has an open quote.
+# Characters; a header that is longer has a quote that is never closed.
 _LONGEST_HEADER = 1 << 20
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 
 
 class Head(NamedTuple):
-    """The facts read from the first lines of a file.
+    """The header of a file, and how it is written.
 
     Attributes:
-        header: The names of the columns, without the white space around them. At least one; empty for
-            a column without a name (pandas writes its index that way), which is never the last.
-        delimiter: Between cells.
-        skip_spaces: Whether a quote after spaces still quotes its cell (``"a", "b"``).
+        header: The names of the columns, without the white space around them, at least one. A column without a name
+            has "" (pandas writes its index so), but not the last.
+        delimiter: The delimiter of the cells.
+        skip_spaces: Whether a cell is also quoted if spaces precede the quote (``"a", "b"``).
         lines: The number of lines up to the end of the header.
     """
 
@@ -53,10 +53,10 @@ class _Reading(NamedTuple):
 
 
 def delimiter_named(asked: str) -> str:
-    """Return the delimiter of a name: one character, or ``tab``, ``comma``, ``semicolon``, ``pipe``, ``space``.
+    """Return the delimiter that a user named: a character, ``tab``, ``comma``, ``semicolon``, ``pipe`` or ``space``.
 
     Raises:
-        InputError: For what cannot separate cells.
+        InputError: The text cannot be a delimiter.
     """
     delimiter = _NAMES.get(asked.strip().lower(), asked)
     if len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n\0':
@@ -71,12 +71,12 @@ def read_head(lines: Iterable[str], delimiter: str | None, header_line: int = 0)
     """Read the lines up to the end of the header.
 
     Args:
-        lines: The lines of the file, each with its line end.
-        delimiter: The user's word, or None to find it out.
-        header_line: The line that the header is on, or 0 for the first that holds anything.
+        lines: The lines of the file, each with its line break.
+        delimiter: The delimiter that the user gave, or None to detect it.
+        header_line: The line of the header, from 1; 0 for the first line that is not blank.
 
     Raises:
-        InputError: For a file without a header, and a header that cannot be used or read in only one way.
+        InputError: There is no header, it cannot be used, or its delimiter is ambiguous.
     """
     rest = iter(lines)
     number = 0
@@ -97,7 +97,7 @@ def read_head(lines: Iterable[str], delimiter: str | None, header_line: int = 0)
 
 
 class _Replay:
-    """Lines that can be read more than once, and are taken from the file on demand."""
+    """Lines that are read from the file on demand, and can be iterated over several times."""
 
     def __init__(self, first: str, rest: Iterator[str]) -> None:
         self.seen = [first]
@@ -123,7 +123,7 @@ def _read_header(lines: _Replay, skipped: int, delimiter: str | None) -> Head:
     readings = {each: _reading(lines, each) for each in ((delimiter,) if delimiter else _CANDIDATES)}
     sound = {each: reading for each, reading in readings.items() if reading}
     broken = [each for each in readings if each not in sound]
-    # Where one delimiter leaves a quote open, another that does not split the line is no better.
+    # If a quote is open with one delimiter, a reading in which the other delimiters do not occur is not better.
     if broken and all(len(reading.cells) == 1 for reading in sound.values()):
         stray = find_stray_quote(lines, skipped + 1, broken[0], skip_spaces=False)
         raise InputError(
@@ -141,7 +141,7 @@ def _read_header(lines: _Replay, skipped: int, delimiter: str | None) -> Head:
 
 
 def _reading(lines: _Replay, delimiter: str, *, skip_spaces: bool = False) -> _Reading | None:
-    """Return the header read with this delimiter; None if its quotes are invalid then."""
+    """Return the header as read with a delimiter; None if its quotes are invalid then."""
     reader = csv.reader(iter(lines), delimiter=delimiter, strict=True, skipinitialspace=skip_spaces)
     try:
         return _Reading(next(reader), reader.line_num)
@@ -150,14 +150,14 @@ def _reading(lines: _Replay, delimiter: str, *, skip_spaces: bool = False) -> _R
 
 
 def _choose(readings: dict[str, list[str]]) -> str:
-    """Return the one delimiter under which the header makes sense."""
+    """Return the only delimiter with which the header makes sense."""
     splitting = [each for each, cells in readings.items() if sum(1 for cell in cells if cell.strip()) > 1]
     if not splitting:
-        # One column. A delimiter after its name is still seen.
+        # One column; prefer a delimiter that occurs, even if only empty cells follow.
         return max(readings, key=lambda each: len(readings[each]))
     if "\t" in splitting:
-        return "\t"  # Nobody's column names hold tabs.
-    # "amount (EUR, gross);currency": commas that are followed by a space, or inside brackets, are prose.
+        return "\t"  # column names do not contain tabs
+    # Commas that are followed by a space or inside brackets are prose: "amount (EUR, gross);currency".
     likely = [each for each in splitting if not _cuts_prose(readings[each])] or splitting
     if len(likely) == 1:
         return likely[0]

@@ -1,8 +1,8 @@
-"""Bytes to text: finds a file's encoding, and explains why one cannot be read.
+"""Decodes a file, and explains why one cannot be decoded.
 
-A byte order mark decides. Without one the file is UTF-8, or the user says what it is: nothing in the bytes tells
-Windows from Mac or Cyrillic from Greek, and a guess that is wrong misspells a thousand customers without a word.
-What would read the file is found out and suggested, with a sample of how it would look.
+A byte order mark decides. Without one the file has to be UTF-8, or the user names the encoding. It is not guessed,
+since a wrong guess would misspell names without any error. If a file is not UTF-8, the error suggests encodings
+that can decode it, each with a sample of the result.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from cms_cli.replay.model import InputError
 from cms_cli.replay.problems import shown
 
 BLOCK = 1 << 17
-"""The number of bytes read at a time. More is no faster, and costs memory."""
+"""The number of bytes to read at a time. More is not faster, and takes memory."""
 
-# The longer marks first: UTF-32's begins like UTF-16's.
+# Longer marks come first, since UTF-32's begins like UTF-16's.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -29,7 +29,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SAVE = "export or save it as CSV (UTF-8)"
-# By the pattern of its first bytes: what a file is, and what to do about it.
+# Files that are not text: the pattern of their first bytes, what they are, and what to do about it.
 _NOT_TEXT = (
     (b"\x1f\x8b", "a gzip file", "unpack it, as in: gunzip -c FILE | cms sale --from-csv -"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", _SAVE),
@@ -40,26 +40,26 @@ _NOT_TEXT = (
     (b"SQLite f", "an SQLite database", _SAVE),
     (b"%PDF", "a PDF", _SAVE),
 )
-# Codecs of Python that no file of rows is in.
+# Codecs of Python that are not encodings of files.
 _NOT_OF_FILES = ("idna", "punycode", "undefined")
-# What files that are not UTF-8 are in, commonest first: Windows in the west, in the middle and in the east of
-# Europe, old Macs, DOS, Japan, China. (cp1252 reads whatever Latin-1 would, and the euro sign.)
+# The common encodings of files that are not UTF-8, the commonest first: Windows (western, central and eastern
+# Europe), old Macs, DOS, Japan, China. cp1252 includes the printable characters of Latin-1, and has the euro sign.
 _SUGGESTED = ("cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "shift_jis", "gb18030")
-# A sample is the cell around the bad byte; these bytes end it in every suggested encoding.
+# A sample is the cell around the bad byte. In every suggested encoding, these bytes end a cell.
 _CELL_ENDS = b',;\t"\r\n'
 _SAMPLE_REACH = 24
-# Dashes, quotation marks, the no-break space.
+# Unicode categories that are normal in text: dashes, brackets, quotation marks, spaces.
 _OF_WRITING = ("Pd", "Ps", "Pe", "Pi", "Pf", "Zs")
-# How much of the file around a bad byte is looked at. Even, so that pairs of bytes stay pairs.
+# The number of bytes to inspect before and after a bad byte; even, so that the bytes of UTF-16 stay pairs.
 _WINDOW = 1 << 16
 
 
 class Encoding(NamedTuple):
-    """The decoding of a file's bytes.
+    """The encoding of a file.
 
     Attributes:
-        name: A name that :mod:`codecs` knows.
-        mark: The length of the byte order mark, in bytes; 0 without one.
+        name: Its name in :mod:`codecs`.
+        mark: The length of the byte order mark in bytes; 0 if there is none.
     """
 
     name: str
@@ -67,14 +67,14 @@ class Encoding(NamedTuple):
 
 
 def find_encoding(stream: BinaryIO, asked: str | None) -> Encoding:
-    """Return the encoding of a file, and leave the stream at its beginning.
+    """Return the encoding of a file, leaving the stream at its beginning.
 
     Args:
         stream: The file, seekable.
-        asked: The user's word (``--encoding``), or None for UTF-8 or what the byte order mark says.
+        asked: The encoding that the user gave, or None for that of the byte order mark, else UTF-8.
 
     Raises:
-        InputError: For a name that is no encoding, one that the mark contradicts, and a file that is no text.
+        InputError: The file is not text, the given encoding does not exist, or the byte order mark contradicts it.
     """
     stream.seek(0)
     first = stream.read(8)
@@ -93,12 +93,12 @@ def find_encoding(stream: BinaryIO, asked: str | None) -> Encoding:
                     "leave out --encoding",
                 )
             return Encoding(marked, len(mark))
-    # Without a mark, the byte order is the one of Windows.
+    # Without a mark, the byte order is little-endian, as on Windows.
     return Encoding({"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}.get(name, name), 0)
 
 
 def _zip(stream: BinaryIO) -> InputError:
-    """Return the error for a zip file: a spreadsheet, or files that can be taken out of it."""
+    """Return the error for a zip file, which may be a spreadsheet or an archive."""
     import zipfile
 
     try:
@@ -116,14 +116,14 @@ def _zip(stream: BinaryIO) -> InputError:
 
 
 class Text:
-    """The text of a file from its beginning, in pieces of bounded size."""
+    """The text of a file from its beginning, in pieces of limited size."""
 
     def __init__(self, stream: BinaryIO, encoding: Encoding) -> None:
-        """Begin at the first character.
+        """Start at the first character.
 
         Args:
-            stream: The file, seekable. Nobody else may move it while this is in use.
-            encoding: Of the file.
+            stream: The file, seekable. No other code may move it meanwhile.
+            encoding: The encoding of the file.
         """
         self._stream = stream
         self._encoding = encoding
@@ -131,17 +131,17 @@ class Text:
         stream.seek(encoding.mark)
 
     def __iter__(self) -> Iterator[str]:
-        """Continue where the last iteration stopped.
+        """Yield pieces of text, from where the last iteration stopped.
 
         Raises:
-            InputError: For bytes that are not in this encoding; it says which, where, and what would read them.
+            InputError: Bytes cannot be decoded; the message says which and where, and suggests other encodings.
         """
         while True:
             block = self._stream.read(BLOCK)
             try:
                 text = self._decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                # The decoder may have kept the beginning of a character from the block before.
+                # The decoder may have kept the first bytes of a character from the previous block.
                 offset = self._stream.tell() - len(error.object) + error.start
                 raise _undecodable(self._stream, self._encoding, offset, cut_off=not block) from None
             except UnicodeError as error:
@@ -155,7 +155,7 @@ class Text:
 
 
 def utf16_by_its_zeros(raw: bytes) -> str | None:
-    """Return the UTF-16 encoding that bytes seem to have, since most of every other one is zero; else None."""
+    """Return the UTF-16 encoding that bytes seem to have because every other byte is mostly zero, or None."""
     first, second = raw[0::2].count(0), raw[1::2].count(0)
     if (first and second) or len(raw) < 8 or max(first, second) <= len(raw) // 4:
         return None
@@ -163,7 +163,7 @@ def utf16_by_its_zeros(raw: bytes) -> str | None:
 
 
 def hint_at_utf16(place: int) -> str:
-    """Return the hint for a NUL found at a place of a line."""
+    """Return the hint for a NUL at an index of a line."""
     return f"it may be UTF-16: say --encoding utf-16-{'le' if place % 2 else 'be'}; else it is damaged"
 
 
@@ -172,7 +172,7 @@ def _codec_name(asked: str) -> str:
         name = codecs.lookup(asked.strip()).name
         if name in _NOT_OF_FILES:
             raise LookupError
-        with suppress(UnicodeError):  # a text encoding, in which this one byte is not valid: UTF-16
+        with suppress(UnicodeError):  # a text encoding in which a single byte is not valid, such as UTF-16
             b"a".decode(name)
     except (LookupError, ValueError):
         raise InputError(
@@ -182,7 +182,7 @@ def _codec_name(asked: str) -> str:
 
 
 def _agrees(name: str, marked: str) -> bool:
-    """Return True if a codec is the one that the mark names; utf-16 and utf-32 leave the byte order to the mark."""
+    """Return True if a codec fits a byte order mark; utf-16 and utf-32 fit either byte order."""
     return marked in (name, f"{name}-le", f"{name}-be") or (name, marked) == ("utf-8-sig", "utf-8")
 
 
@@ -211,7 +211,7 @@ def _undecodable(stream: BinaryIO, encoding: Encoding, offset: int, *, cut_off: 
 
 
 def _line_of(stream: BinaryIO, encoding: Encoding, offset: int) -> int:
-    """Return the number of the line that a byte is on; everything before the byte can be decoded."""
+    """Return the line number of a byte, before which everything can be decoded."""
     stream.seek(encoding.mark)
     decoder = codecs.getincrementaldecoder(encoding.name)("strict")
     line, left, ended_in_return = 1, offset - encoding.mark, False
@@ -226,7 +226,7 @@ def _line_of(stream: BinaryIO, encoding: Encoding, offset: int) -> int:
 
 
 def _readings(before: bytes, after: bytes) -> list[tuple[str, str]]:
-    """Return up to three encodings that would read on from here, likeliest first, each with the cell it gives."""
+    """Return up to three encodings that can decode the bytes, the likeliest first, each with the decoded cell."""
     start = max(before.rfind(bytes((end,))) for end in _CELL_ENDS) + 1
     head = before[max(start, len(before) - _SAMPLE_REACH) :]
     ends = [found for found in (after.find(bytes((end,))) for end in _CELL_ENDS) if found > 0]
@@ -246,10 +246,10 @@ def _readings(before: bytes, after: bytes) -> list[tuple[str, str]]:
 
 
 def _oddness(sample: str) -> int:
-    """Return a score of how unlike words and amounts a text looks; lower is better.
+    """Return a score for how unlikely a text is; 0 is the best.
 
-    Symbols count, and two scripts side by side, a letter without another beside it, a capital in the middle of a
-    word, a currency's sign that touches one. Dashes, quotation marks and ``1.234,56 €`` do not.
+    What counts are symbols, mixed scripts, single letters, capitals within words, and currency signs next to
+    letters; but not dashes, quotation marks and ``1.234,56 €``.
     """
     odd = 0
     latin = any(char.isascii() and char.isalpha() for char in sample)

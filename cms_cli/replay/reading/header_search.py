@@ -1,4 +1,4 @@
-"""Searches for the line of the header if the first line is none."""
+"""Searches for a header that is not on the first line."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LOOKED_AT = 50  # lines
 def likely_header_line(
     stream: BinaryIO, encoding: str | None, delimiter: str | None, fitting: Callable[[Sequence[str]], int]
 ) -> int | None:
-    """Return the line with more of the needed columns than the first one; None if none has more.
+    """Return the number of the line with the most needed columns, if it has more than the first line; else None.
 
     Args:
         stream: The file, seekable.
-        encoding: The user's word, or None.
-        delimiter: The user's word, or None.
-        fitting: Counts the columns that are looked for in a header.
+        encoding: The encoding that the user gave, or None.
+        delimiter: The delimiter that the user gave, or None.
+        fitting: Returns the number of needed columns in a header.
     """
     lines = list(islice(Lines(stream, find_encoding(stream, encoding)), _LOOKED_AT))
     wanted = delimiter_named(delimiter) if delimiter is not None else None

@@ -1,13 +1,14 @@
-"""JSON Lines to rows of text: one object a line, its keys are the columns.
+"""Reads JSON Lines as rows of text: each line is an object, and its keys are the columns.
 
-* The header has every key of the file, in the order of their first appearance; a first pass collects them. A line
-  without a key has an empty cell there.
-* A text is its cell, and a number a cell with its very digits: it never becomes a float. Then there are ``true``
-  and ``false``; ``null`` is empty. An object or array is a cell with its own JSON text, for ``COLUMN[key]``.
-* Blank lines and objects without a value are ignored. A line that is no object, has a key twice, or holds half of a
-  surrogate pair is a problem. So is one of a file of failures that still has what did not fit its row.
+* A first pass collects the header: every key of the file, in order of first appearance. If a line lacks a key, its
+  cell is empty.
+* A string is the cell's text. A number keeps its digits and never becomes a float. ``null`` is empty. An object or
+  array is its own JSON text, for ``COLUMN[key]``.
+* Blank lines and objects without a value are ignored. A line is a problem if it is not an object, has a key twice,
+or
+  contains a lone surrogate; so is a line of a failures file that still has surplus cells.
 
-Memory depends on the longest line and the number of different keys only.
+Memory depends only on the longest line and the number of different keys.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _MOST_KEYS = 10_000
 _BLANK = re.compile(r"[ \t\r\n]*")
 _LONE = re.compile("[\ud800-\udfff]")
 _ROWS = ("data", "results", "items", "orders", "records", "rows", "charges", "payments", "transactions", "invoices")
-"""The keys under which the answer of a service holds its rows."""
+"""The keys that typically hold the rows in a service's answer."""
 _BESIDE_ROWS = frozenset(
     (
         *(
@@ -49,16 +50,16 @@ _BESIDE_ROWS = frozenset(
     )
 )
 _LIST_OF_ROWS = re.compile(rf'\s*"({"|".join(_ROWS)})"\s*:\s*\[\s*(?:\{{.*)?')
-_HEAD = 100  # lines of a document in which its rows begin
+_HEAD = 100  # the first lines of a JSON document, in which the key of its rows is searched
 _HINT = 'one JSON object a line, as in {"amount": 4999, "currency": "USD"}'
 
 
 class _Pairs(list[Any]):
-    """The members of an object in their order, repeated keys included."""
+    """The members of an object in order, with repeated keys."""
 
 
 class _BadLineError(Exception):
-    """A line that is no row, with the code and message of its problem."""
+    """Raised for a line that is not a row, with the code and message of its problem."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -67,15 +68,15 @@ class _BadLineError(Exception):
 
 
 def open_lines(stream: BinaryIO, *, encoding: str | None = None, header: tuple[str, ...] | None = None) -> Table:
-    """Open a file of JSON Lines, and read which keys it has.
+    """Open a file of JSON Lines, and collect its keys.
 
     Args:
-        stream: The file, seekable; nobody else may move it while the table is iterated over.
-        encoding: The user's word, or None for what a byte order mark says, or UTF-8.
-        header: The keys, where they are known from an earlier pass.
+        stream: The file, seekable; no other code may move it while the table is iterated over.
+        encoding: The encoding that the user gave, or None for that of the byte order mark, else UTF-8.
+        header: The keys, if an earlier pass has collected them.
 
     Raises:
-        InputError: It cannot be decoded, has no object in it, or is JSON of another form.
+        InputError: The file cannot be decoded, has no object, or is JSON in another form.
     """
     found = find_encoding(stream, encoding)
     return _JsonTable(stream, found, _keys_of(stream, found) if header is None else header)
@@ -99,7 +100,7 @@ class _JsonTable:
                 pairs = _pairs(line)
             except _BadLineError as bad:
                 row += 1
-                # The line itself follows the cells, as the surplus of a ragged row does.
+                # The line itself follows as a surplus cell, so that a failures file contains it.
                 cells = [*nothing, _LONE.sub("\ufffd", line)]
                 yield RowProblem.of(row, number, cells, None, bad.code, bad.message, _HINT)
                 continue
@@ -157,7 +158,7 @@ def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
 
 
 def _other_json(begin: str, stream: BinaryIO, encoding: Encoding) -> InputError:
-    """Return the error for a document of another form, with the way to its rows."""
+    """Return the error for another form of JSON, with a jq command that converts it."""
     if begin == "[":
         return InputError("the file is a JSON array, not JSON Lines", _one_a_line(".[]"))
     head = (_LIST_OF_ROWS.fullmatch(line) for _, line in islice(_lines(stream, encoding), _HEAD))
@@ -170,7 +171,7 @@ def _one_a_line(rows: str) -> str:
 
 
 def _rows_within(pairs: list[tuple[str, str]]) -> str:
-    """Return the key under which the only object of a file holds its rows; "" if it is a row itself."""
+    """Return the key that holds the rows if the only object of a file is a whole document; "" if it is a row."""
     lists = [key for key, cell in pairs if key in _ROWS and re.match(r"\[\s*\{", cell)]
     beside = {key for key, _ in pairs} - set(lists)
     return lists[0] if len(lists) == 1 and beside <= _BESIDE_ROWS else ""
@@ -181,15 +182,15 @@ def _lines(stream: BinaryIO, encoding: Encoding) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, 1):
         text = line.strip(" \t\r\n")
         if text:
-            # A NUL is not valid JSON, so its stand-in is not either.
+            # Restore NULs, so that JSON with a NUL is refused.
             yield number, text.replace(NUL_STAND_IN, "\0") if lines.nul_seen else text
 
 
 def _pairs(line: str) -> list[tuple[str, str]]:
-    """Split a line into keys and cells.
+    """Return the keys and cells of a line.
 
     Raises:
-        _BadLineError: It is no row.
+        _BadLineError: The line is not a row.
     """
     try:
         members = _VALUES.decode(line)
@@ -201,7 +202,7 @@ def _pairs(line: str) -> list[tuple[str, str]]:
     if not isinstance(members, _Pairs):
         raise _BadLineError("not_an_object", f"{shown(line)} is JSON, but no object")
     if len(dict(members)) < len(members):
-        seen = Counter(key for key, _ in members)  # whose order is that of the line
+        seen = Counter(key for key, _ in members)  # in the order of the line
         twice = next(key for key, times in seen.items() if times > 1)
         raise _BadLineError("key_twice", f"has the key {shown(twice)} twice")
     nested = any(isinstance(value, (list, _Pairs)) for _, value in members)
@@ -220,16 +221,20 @@ def _cell(value: object) -> str:
 
 
 def _surplus(cell: str) -> list[str]:
-    """Return the cells that a failures file has beyond the columns of a row."""
+    """Return the surplus cells that a failures file has under its key for them."""
     try:
         found = json.loads(cell, parse_float=str, parse_int=str) if cell.startswith("[") else []
-    except (ValueError, RecursionError):  # somebody's own text
+    except (ValueError, RecursionError):  # not written by us
         return []
     return found if all(isinstance(each, str) for each in found) else []
 
 
 def _as_written(line: str) -> list[tuple[str, str]]:
-    """Split an object that holds others, and keep these as they are written. It was decoded before."""
+    """Return the keys and cells of an object, with nested objects as they are written in the line.
+
+    Args:
+        line: A line that was decoded before, so that it is valid JSON.
+    """
     pairs = []
     at = _skip(line, line.index("{") + 1)
     while line[at] != "}":

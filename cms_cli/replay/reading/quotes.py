@@ -1,7 +1,7 @@
-"""Finds the end of a quoted cell, or the faulty quote if it has none.
+"""Finds the faulty quote in a row that csv cannot read.
 
-Cells are quoted with ``"``, and a quote inside a quoted cell is doubled. A quote inside a cell that does not begin
-with one is text (``5" pipe``), as it is for csv and for Excel.
+Cells are quoted with ``"``, and a quote inside a quoted cell is doubled. In a cell that does not begin with a
+quote, quotes are text (``5" pipe``), as csv and Excel read them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ _SPACES = re.compile(" *")
 
 
 class StrayQuote(NamedTuple):
-    """A quote that makes the end of its row unknown.
+    """A quote that leaves the end of its row unclear.
 
     Attributes:
-        line: The line that it opens a cell on.
-        end: The line on which that cell closes in the middle of text, or 0 if it never closes.
+        line: The line on which it opens a cell.
+        end: The line on which a quote closes the cell although more text follows; 0 if it is never closed.
     """
 
     line: int
@@ -26,13 +26,13 @@ class StrayQuote(NamedTuple):
 
 
 def find_stray_quote(lines: Iterable[str], first: int, delimiter: str, *, skip_spaces: bool) -> StrayQuote:
-    """Return the quote that breaks a row, read the way csv reads.
+    """Return the quote that makes a row unreadable, reading it as csv does.
 
     Args:
-        lines: The lines from the row's first one on, each with its line end.
+        lines: The lines from the first one of the row, each with its line break.
         first: The number of that line.
-        delimiter: Between cells.
-        skip_spaces: Whether spaces may stand before an opening quote.
+        delimiter: The delimiter of the cells.
+        skip_spaces: Whether spaces may precede an opening quote.
     """
     opened = first
     quoted = False
@@ -67,10 +67,10 @@ def find_stray_quote(lines: Iterable[str], first: int, delimiter: str, *, skip_s
 
 
 def ends_unquoted(line: str, delimiter: str, *, skip_spaces: bool) -> bool:
-    """Return True if a line that csv refuses is a row of its own, so that the next line begins the next row.
+    """Return True if a line that csv refuses is certainly a whole row, so that the next line begins another.
 
-    It is when its quotes come in pairs, and when no cell is open at its end for a reader that takes text after a
-    closing quote as more of the cell.
+    This is so if the line has an even number of quotes, and no cell is open at its end even if text after a closing
+    quote is read as part of the cell.
     """
     if line.count('"') % 2:
         return False
@@ -93,7 +93,7 @@ def ends_unquoted(line: str, delimiter: str, *, skip_spaces: bool) -> bool:
 
 
 def _past_spaces(line: str, place: int) -> int:
-    # Without a copy of the rest: a line may be long, and have a cell at every other place.
+    # lstrip() would copy the rest of the line for each cell, which is slow for long lines with many cells.
     spaces = _SPACES.match(line, place)
     assert spaces is not None
     return spaces.end()

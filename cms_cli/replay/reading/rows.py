@@ -1,18 +1,20 @@
-"""A file's bytes to rows of text: ``bytes -> SourceRow | RowProblem``.
+"""Reads delimited files: ``bytes -> SourceRow | RowProblem | SkippedRow``.
 
-What is read, and what is refused (each refusal says where, and what to do):
+These are the rules. Each error says where it is and what to do about it.
 
-* Encoding: see :mod:`~cms_cli.replay.reading.encoding`; delimiter and header:
-  see :mod:`~cms_cli.replay.reading.dialect`.
-* Quotes: a cell that begins with ``"`` ends with the next single one; inside it a quote is doubled, and line breaks
-  and delimiters are text. Elsewhere a quote is text (``5" pipe``). Text after a closing quote (``"a"b``) makes the
-  row a problem; where even the row's end is in doubt, so are the rows after it, and the file is refused.
-* Blank lines, rows of empty cells and empty cells beyond the header's are ignored. Any other row has to have as
-  many cells as the header. A row that repeats the header, as in files joined by ``cat``, is skipped.
-* A NUL makes its row a problem.
-* A cell may have up to 4 million characters: more is an open quote, which would swallow the rest of the file.
+* For the encoding see :mod:`~cms_cli.replay.reading.encoding`, for delimiter and header
+  :mod:`~cms_cli.replay.reading.dialect`.
+* A cell that begins with ``"`` ends with the next one that is not doubled; inside it, line breaks and delimiters
+are
+  text. In other cells, quotes are text (``5" pipe``). A row with text after a closing quote
+  (``"a"b``) is a problem; if it is not clear where the row ends, the whole file is refused.
+* Blank lines, rows of empty cells, and empty cells beyond the header are ignored. Any other row must have as many
+  cells as the header. A row that repeats the header, as in files that ``cat`` has joined, is skipped.
+* A row with a NUL is a problem.
+* A cell may have up to 4 million characters. One that is longer has a quote that is never closed, and would contain
+  the rest of the file.
 
-Memory depends on the longest row only, and each iteration reads the file once, from its beginning.
+Memory depends only on the longest row. Each iteration reads the file once from its beginning.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from cms_cli.replay.reading.lines import NUL_STAND_IN, Lines
 from cms_cli.replay.reading.quotes import ends_unquoted, find_stray_quote
 
 LONGEST_CELL = 1 << 22
-"""Characters of a cell. csv has one limit for the whole process, 128 KiB unless set; raising it breaks nothing."""
+"""The most characters of a cell. csv has one limit for the whole process (128 KiB by default), which is raised."""
 
 _MOST_FOOTERS = 50
 _BOM = "\ufeff"
@@ -40,32 +42,32 @@ TableRow = Union[SourceRow, RowProblem, SkippedRow]
 
 
 class Table(Protocol):
-    """Rows under a header, in any format.
+    """A header and its rows, read from a file in any format.
 
-    Each iteration begins again at the first row; two at a time over one file do not work.
+    Each iteration starts at the first row. Only one iteration over a file may be in progress at a time.
     """
 
     @property
     def header(self) -> tuple[str, ...]:
-        """The columns' names; empty for a column without one."""
+        """The names of the columns; "" for a column without a name."""
 
     @property
     def encoding(self) -> str:
-        """The encoding, as :mod:`codecs` calls it."""
+        """The name of the encoding in :mod:`codecs`."""
 
     @property
     def delimiter(self) -> str:
-        """The delimiter of cells; empty for a format that needs none."""
+        """The delimiter of the cells; "" for a format without one."""
 
     @property
     def footers(self) -> list[tuple[int, str]]:
-        """Lines left out as footers in the last iteration: the number and text of each."""
+        """The number and text of each line that the last iteration left out as a footer."""
 
     def __iter__(self) -> Iterator[TableRow]:
         """Yield the rows in file order.
 
         Raises:
-            InputError: For what makes the rest of the file unreadable.
+            InputError: The rest of the file cannot be read.
         """
 
 
@@ -77,25 +79,24 @@ def open_table(
     header_line: int = 0,
     footer_lines: int = 0,
 ) -> Table:
-    """Read the header of a delimited file.
+    """Open a delimited file, and read its header.
 
     Args:
-        stream: The file, seekable. While the table is iterated over, ``stream.tell()`` says how far it has come,
-            and nobody else may move it.
-        encoding: The user's word, or None for what a byte order mark says, or UTF-8.
-        delimiter: The user's word, or None to find it out.
-        header_line: The line that the header is on, or 0 for the first that is not blank.
-        footer_lines: The number of lines at the end, blank ones aside, that are no rows.
+        stream: The file, seekable; no other code may move it while the table is iterated over.
+        encoding: The encoding that the user gave, or None for that of the byte order mark, else UTF-8.
+        delimiter: The delimiter that the user gave, or None to detect it.
+        header_line: The line of the header, from 1; 0 for the first line that is not blank.
+        footer_lines: The number of lines at the end that are not rows; blank lines do not count.
 
     Raises:
-        InputError: For a file that cannot be read as a table, and options that mean nothing.
+        InputError: The file cannot be read as a table, or an option has a bad value.
     """
     if csv.field_size_limit() < LONGEST_CELL:
         csv.field_size_limit(LONGEST_CELL)
     wanted = delimiter_named(delimiter) if delimiter is not None else None
     found = find_encoding(stream, encoding)
     if header_line or footer_lines:
-        # A failures file has no lines before its header, nor after its rows, whatever its input had.
+        # A failures file has neither lines before its header nor footers, even if its input had them.
         with suppress(InputError):
             head = read_head(Lines(stream, found), wanted)
             if set(ADDED) <= set(head.header):
@@ -131,7 +132,7 @@ class _DelimitedTable:
                 self.footers.append((row.line, self.delimiter.join(row.cells)))
 
     def _with_hints(self) -> Iterator[TableRow]:
-        """Yield all rows; lines at the end that are short get a hint that says how to leave them out."""
+        """Yield all rows, with a hint at --footer-lines for short lines at the end."""
         held: list[RowProblem] = []
         for row in self._rows():
             if type(row) is RowProblem and row.problems[0].code == "too_few_cells":
@@ -147,13 +148,13 @@ class _DelimitedTable:
     def _rows(self) -> Iterator[TableRow]:
         head = self._head
         width, first = len(head.header), head.header[0]
-        new = tuple.__new__  # A named tuple's own way takes twice as long.
+        new = tuple.__new__  # half the time of calling the named tuple
         row = 0
-        above = end = head.lines  # The line that the last row ended on.
+        above = end = head.lines  # end is the last line of the row before
         lines = Lines(self._stream, self._encoding)
         rest = iter(lines)
         reader = csv.reader(rest, delimiter=head.delimiter, skipinitialspace=head.skip_spaces, strict=True)
-        for _ in islice(rest, head.lines):  # Not read by it, and so not counted.
+        for _ in islice(rest, head.lines):  # skip the header, so that reader.line_num counts from the first row
             pass
         while True:
             try:
@@ -178,14 +179,17 @@ class _DelimitedTable:
                 yield self._failed(error, row, line, end, lines)
 
     def _failed(self, error: csv.Error, row: int, line: int, end: int, lines: Lines) -> RowProblem:
-        """Return the problem of a row that csv cannot read, or raise if the row's end is not certain.
+        """Return the problem of a row that csv cannot read.
 
         Args:
             error: The exception of the csv module.
             row: The row's number.
-            line: The line it starts on.
-            end: The line that was read last.
-            lines: Knows that line's text.
+            line: The number of its first line.
+            end: The number of the line that was read last.
+            lines: The lines, whose last one is that line.
+
+        Raises:
+            InputError: It is not clear where the row ends.
         """
         head, text = self._head, lines.last()
         if "field limit" in str(error):
@@ -197,7 +201,7 @@ class _DelimitedTable:
         return _badly_quoted(row, line, text.split(head.delimiter))
 
     def _unusual(self, row: int, line: int, cells: list[str], lines: Lines) -> TableRow | None:
-        """Return a row that does not match the header's length; None for one to ignore."""
+        """Return a row that needs a closer look, as its cells are not as expected; None to ignore it."""
         width = len(self._head.header)
         if not any(map(str.strip, cells)):
             return None
@@ -231,16 +235,16 @@ class _DelimitedTable:
         )
 
     def _is_header(self, cells: list[str]) -> bool:
-        """Return True if a row repeats the header, also behind a byte order mark if the file began with one."""
+        """Return True if a row repeats the header; a byte order mark may precede it."""
         if cells[0].startswith(_BOM):
-            # To csv, a quote behind the mark is text.
+            # csv has read a quote after the mark as text.
             text = self.delimiter.join(cells)[1:]
             cells = next(csv.reader([text], delimiter=self.delimiter, skipinitialspace=self._head.skip_spaces))
         names = [cell.strip() for cell in cells]
         return tuple(names[: len(self.header)]) == self.header and not any(names[len(self.header) :])
 
     def _open_quote(self, line: int) -> InputError:
-        """Return the error for a row, beginning on this line, whose end cannot be known."""
+        """Return the error for a row that begins on a line and whose end is not clear."""
         head = self._head
         lines = islice(Lines(self._stream, self._encoding), line - 1, None)
         stray = find_stray_quote(lines, line, head.delimiter, skip_spaces=head.skip_spaces)
@@ -255,7 +259,7 @@ class _DelimitedTable:
 
 
 def _too_long(line: int) -> InputError:
-    """Return the error for a cell without an end in sight."""
+    """Return the error for a cell that is too long."""
     return InputError(
         f"line {line}: a cell of the row that begins here has more than {LONGEST_CELL:,} characters: is a "
         "quote never closed?",

@@ -1,4 +1,4 @@
-"""The input's bytes, from a file or a pipe, read as often as needed and identified by their SHA-256."""
+"""Opens an input, a file or a pipe, so that it can be read repeatedly and is identified by its SHA-256."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cms_cli.replay.model import InputError
 from cms_cli.replay.tempfiles import room_for, temporary
 
 STDIN = "-"
-"""The path that stands for standard input."""
+"""The path that means standard input."""
 
 _BLOCK = 1024 * 1024
 _GZIP = b"\x1f\x8b"
@@ -30,12 +30,12 @@ class Source:
 
     Attributes:
         name: Its name, for people.
-        path: The file, absolute; None for a pipe.
-        stream: Its bytes; seekable.
-        file: The system's identity of the file, also if stdin comes from one; None for a pipe.
-        size: Their number.
-        sha256: The SHA-256 of the input itself, hexadecimal; of a gzip file, before it is unpacked.
-        unpacked: Whether the stream is a gzip file's content, in a temporary copy.
+        path: The absolute path of the file; None for stdin and pipes.
+        stream: Its bytes, seekable.
+        file: The ``stat`` of the file, by which it is recognised, also if stdin is a file; None for a pipe.
+        size: The number of bytes in ``stream``.
+        sha256: The SHA-256 of the input in hexadecimal; for a gzip file, before it is unpacked.
+        unpacked: Whether ``stream`` is a temporary file with the content of a gzip file.
     """
 
     name: str
@@ -47,29 +47,29 @@ class Source:
     unpacked: bool = False
 
     def rewound(self) -> BinaryIO:
-        """Return the stream, at its beginning."""
+        """Return the stream, moved to its beginning."""
         self.stream.seek(0)
         return self.stream
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """Name the input in an error of reading it, as a context.
+        """Add the input's name to the errors that the block raises.
 
         Raises:
-            InputError: What was raised, with the name before it.
+            InputError: An error of the block, with the name before its message.
         """
         try:
             yield
-        except UnreadableError:  # has the name
+        except UnreadableError:  # its message has the name already
             raise
         except InputError as error:
             raise InputError(f"{self.name}: {error.message}", error.hint) from None
 
     def check_unchanged(self) -> None:
-        """Check that the bytes read are those whose SHA-256 was taken.
+        """Check that the file still has the bytes whose SHA-256 was computed.
 
         Raises:
-            InputError: The file has been written to meanwhile.
+            InputError: The file was changed meanwhile.
         """
         if self.unpacked:  # the copy is private to this process
             return
@@ -80,11 +80,11 @@ class Source:
 
 
 class UnreadableError(InputError):
-    """The system cannot read an input, which the message names."""
+    """The operating system cannot read an input. The message names it."""
 
 
 class _NamedFile(io.FileIO):
-    """A file whose errors name it, however late they come, as from a drive that was removed."""
+    """A file whose read errors name it, even later on, such as after its drive was removed."""
 
     def readinto(self, buffer: Any) -> Any:
         try:
@@ -99,21 +99,24 @@ def _unreadable(path: str, error: OSError) -> UnreadableError:
 
 @contextmanager
 def open_source(path: str) -> Iterator[Source]:
-    """Open an input; a pipe's bytes are first copied to a temporary file that nobody else can read.
+    """Open an input. A pipe is first copied to a temporary file, which only this user can read.
+
+    Args:
+        path: The path of the file, or ``-`` for stdin.
 
     Raises:
-        InputError: It cannot be read.
-        MachineError: There is no room for the copy.
+        InputError: The input cannot be read.
+        MachineError: There is no room for the temporary file.
     """
     try:
         stream: IO[bytes]
         if path == STDIN:
-            if sys.stdin is None:  # as a shell's <&- leaves it
+            if sys.stdin is None:  # closed by the shell (<&-)
                 raise InputError("standard input is closed", "Write to it, or name a file.")
             name, file, stream = "standard input", None, _spooled(sys.stdin.buffer)
             known = _regular(sys.stdin.buffer)
         else:
-            # Closed below, whichever of the two streams it became.
+            # Closed below: as `stream`, or once it is copied.
             opened = io.BufferedReader(_NamedFile(path))
             name, file, stream = path, Path(path).absolute(), opened
             known = _regular(opened)
@@ -125,7 +128,7 @@ def open_source(path: str) -> Iterator[Source]:
     with stream:
         sha256 = sha256_of(stream)
         size = stream.tell()
-        # A name that is not in the system's encoding is no text, and cannot be kept.
+        # A name that is not in the system's encoding has lone surrogates, which cannot be stored.
         told = os.fsencode(name).decode(errors="backslashreplace")
         stream.seek(0)
         if stream.read(len(_GZIP)) != _GZIP:
@@ -137,7 +140,7 @@ def open_source(path: str) -> Iterator[Source]:
 
 
 def _unpacked(stream: IO[bytes], name: str) -> IO[bytes]:
-    """Return the content of a gzip file, in a temporary file."""
+    """Return a temporary file with the content of a gzip file."""
     import gzip
     import zlib
 
@@ -151,7 +154,7 @@ def _unpacked(stream: IO[bytes], name: str) -> IO[bytes]:
 
 
 def _regular(stream: IO[bytes]) -> os.stat_result | None:
-    """Return the system's identity of a regular file; None for any other."""
+    """Return the ``stat`` of a regular file; None for anything else."""
     try:
         found = os.fstat(stream.fileno())
     except OSError:
@@ -175,7 +178,7 @@ def _spooled(pipe: IO[bytes]) -> IO[bytes]:
 
 
 def sha256_of(stream: IO[bytes]) -> str:
-    """Return the SHA-256 of all bytes of a stream, hexadecimal."""
+    """Return the SHA-256 of all bytes of a stream, in hexadecimal."""
     stream.seek(0)
     digest = hashlib.sha256()
     while block := stream.read(_BLOCK):
