@@ -77,8 +77,8 @@ class StagedRow(NamedTuple):
         status: Its status, a value of :class:`RowStatus`.
         customer: The hash of the customer (:func:`ledger.order_key`); None for a row that is not an event.
         key: The hash that identifies the event in the ledger (:func:`ledger.key_of`); None as above.
-        amount: A sale's amount in minor units; None for other rows.
-        currency: A sale's currency; None for other rows.
+        amount: A sale's amount in minor units; 0 for a lead, None for a row that is not an event.
+        currency: A sale's currency; "" for a lead, None for a row that is not an event.
         body: The request's JSON; None for a row that is not an event.
         cells: Its cells as a JSON array.
         code: The reason not to send it, for programs; None for a row to send.

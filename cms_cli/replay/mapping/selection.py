@@ -76,7 +76,7 @@ class Selection:
         return {label: [text for text, _ in values.most_common()] for label, values in seen.items()}
 
     def begin(self) -> Callable[[SourceRow], LeftOut | None]:
-        """Return a function to call with each row in file order; it returns the left-out row, or None to keep it."""
+        """Return a function to call with each row in file order: it returns None for a row to keep."""
         folding = None if self._fold is None or self._folding is None else _Folding(self._fold, *self._folding)
         if folding is None and not self._rules and not self._conditions:
             return lambda _: None

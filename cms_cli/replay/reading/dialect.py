@@ -53,7 +53,10 @@ class _Reading(NamedTuple):
 
 
 def delimiter_named(asked: str) -> str:
-    """Return the delimiter that a user named: a character, ``tab``, ``comma``, ``semicolon``, ``pipe`` or ``space``.
+    """Return the delimiter that a user named.
+
+    Args:
+        asked: One character, or ``tab``, ``comma``, ``semicolon``, ``pipe`` or ``space``.
 
     Raises:
         InputError: The text cannot be a delimiter.

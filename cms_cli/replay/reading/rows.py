@@ -4,10 +4,9 @@ These are the rules. Each error says where it is and what to do about it.
 
 * For the encoding see :mod:`~cms_cli.replay.reading.encoding`, for delimiter and header
   :mod:`~cms_cli.replay.reading.dialect`.
-* A cell that begins with ``"`` ends with the next one that is not doubled; inside it, line breaks and delimiters
-are
-  text. In other cells, quotes are text (``5" pipe``). A row with text after a closing quote
-  (``"a"b``) is a problem; if it is not clear where the row ends, the whole file is refused.
+* A cell that begins with ``"`` ends with the next quote that is not doubled. Inside it, line breaks and delimiters
+  are text. In other cells, quotes are text (``5" pipe``). A row with text after a closing quote (``"a"b``) is a
+  problem; if it is not clear where the row ends, the whole file is refused.
 * Blank lines, rows of empty cells, and empty cells beyond the header are ignored. Any other row must have as many
   cells as the header. A row that repeats the header, as in files that ``cat`` has joined, is skipped.
 * A row with a NUL is a problem.

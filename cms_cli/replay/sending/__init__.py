@@ -1,1 +1,1 @@
-"""Staged rows to outcomes: which rows may be sent, when, and how their answers are read."""
+"""Sends staged rows: decides which rows may be sent and when, and what their answers mean."""

@@ -1,4 +1,4 @@
-"""Sends the rows that are due. Workers only send; the main thread owns the journal, the window and the order."""
+"""Sends the rows that are due. Worker threads only send; all else is done in the main thread."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from cms_cli.replay.sending.waiting import TICK, waiting_for
 from cms_cli.replay.sending.workers import Returned, Send, Workers
 from cms_python import EventKind, WireEvent
 
-_LAST_LOOK = 0.05  # seconds for answers to come in that were there while the process was stopped
+_LAST_LOOK = 0.05  # seconds to take in answers that arrived while the process was stopped
 _SUSPENDED = 5 * TICK  # seconds; a wait takes a tick, unless the machine was suspended in it
-_GATHERING = 0.25  # of the time that a turn takes, for answers that can share the next one
+_GATHERING = 0.25  # the share of a turn's duration to wait for further answers, which are recorded with the first
 _LONGEST_GATHERING = 0.05  # seconds
-_MOST_AHEAD = 256  # rows looked up at a time while all of them turn out to need no request
+_MOST_AHEAD = 256  # the most rows to look up at a time, reached if one after the other needs no request
 _LOOK_ALIKES = (
     "rows look exactly like leads that another run has sent meanwhile; go on with --repeats send, or --repeats skip"
 )
 
 
 class _Flight(NamedTuple):
-    """A request in flight."""
+    """A request in flight. Its row is as it was before this attempt; times are the clock's."""
 
-    row: PendingRow  # as it was before this attempt
+    row: PendingRow
     slot: int | None
     left_at: float
 
@@ -82,26 +82,26 @@ class Dispatcher:
         self._health = Health(options.max_wait, clock.now())
         self._stopping = Stopping(options, self._health, self._workers.wake, clock.now())
         self._trust = Trust.NONE
-        self._next: deque[PendingRow] = deque()  # taken from the schedule, and still without an intent
+        self._next: deque[PendingRow] = deque()  # taken from the schedule; their intents are not written yet
         self._ahead = 1
         self._opening = Opening(0)
         self._in_flight: dict[int, _Flight] = {}  # by ticket
         self._returned: deque[Returned] = deque()  # not judged yet
-        self._answers: list[Answer] = []  # not written down yet
-        self._gathering = 0.0  # seconds that an answer waits for others
+        self._answers: list[Answer] = []  # not recorded yet
+        self._gathering = 0.0  # seconds to wait for further answers
         self._requests = 0
         self._settled = 0
-        self._look_alikes = 0  # rows left pending
+        self._look_alikes = 0  # the number of rows that are left pending as look-alikes
 
     def interrupt(self, stop: Stop) -> None:
-        """Stop once requests in flight are answered; a second call stops at once. Safe in a signal handler."""
+        """Stop once the requests in flight are answered; a second call stops at once. Safe in a signal handler."""
         self._stopping.interrupt(stop)
 
     def run(self) -> Ended:
-        """Send until every row has its outcome or something stops it.
+        """Send until every row has an outcome or there is a reason to stop.
 
         Raises:
-            JournalError: The journal can no longer be written. What is in flight has its intent on disk.
+            JournalError: The journal cannot be written any more. Requests in flight have their intents on disk.
             RunBusyError: Another process is at work on this run.
         """
         self._journal.be_patient(self._patience)
@@ -125,7 +125,7 @@ class Dispatcher:
 
     @property
     def _patience(self) -> Patience:
-        """The patience with a shared database that does not answer; answers that come meanwhile are kept."""
+        """The limits on waiting for a shared database; answers that arrive meanwhile are kept."""
 
         def tell(reason: str) -> None:
             self._listener.progress(Progress(self._settled, reason, 0.0))
@@ -137,7 +137,7 @@ class Dispatcher:
         return self._stopping.stop is not Stop.NONE
 
     def _is_done(self, now: float) -> bool:
-        # Asked again, since the last turn may have been one in which no row was to leave.
+        # Look for rows again, since the last turn may have had none.
         if self._schedule.aside or self._look_for_rows(now):
             return False
         if self._follow_ups.held:
@@ -145,11 +145,11 @@ class Dispatcher:
         elif self._look_alikes:
             self._stopping.end(Stop.HELD, _LOOK_ALIKES)
         elif self._schedule.limit_reached and row_table.pending(self._journal, self._run, 0, 1):
-            # Only now is it certain that the limit, and not the end of the file, was reached.
+            # Rows are left, so the limit was reached before the end of the file.
             self._stopping.end(Stop.LIMIT, f"--limit {self._limit} is reached")
         return True
 
-    # A turn: write down what came back and what leaves next, then have it leave
+    # A turn: record the answers and the intents of the next requests, then send these
 
     def _turn(self, now: float) -> None:
         rows = [*self._next] if self._may_send(now) and now >= self._opening.look_at else []
@@ -185,15 +185,15 @@ class Dispatcher:
         self._ahead = min(_MOST_AHEAD, self._ahead * 2) if found_nothing_to_send else 1
 
     def _may_send(self, now: float) -> bool:
-        """Return True if a row may be sent as far as everything but the rate window is concerned."""
+        """Return True if a row may be sent, apart from the rate window."""
         return not self._is_stopped and now >= self._health.paused_until and self._look_for_rows(now)
 
     def _look_for_rows(self, now: float) -> bool:
-        """Take rows from the schedule for the idle workers; return whether there are any."""
+        """Take rows from the schedule for the idle workers; return True if there are any."""
         if self._room <= 0:
             return False
         while len(self._next) < max(self._room, self._ahead):
-            # A row that has failed says less of a service that is ill than one that has not.
+            # To test a service that seems down, use a row that has not failed itself.
             row = self._schedule.take(now, fresh_first=self._health.alarming)
             if row is None:
                 break
@@ -205,9 +205,9 @@ class Dispatcher:
 
     @property
     def _room(self) -> int:
-        """Requests that may be added to those in flight.
+        """The number of requests that may be added to those in flight.
 
-        The first one goes alone, so that a wrong host or a rejected token costs no more than one.
+        The first request is sent alone, so that a wrong host or a rejected token costs only one.
         """
         alone = self._health.alarming or self._trust is Trust.NONE
         return 1 - self._workers.in_flight if alone else self._workers.free
@@ -217,10 +217,10 @@ class Dispatcher:
         if rows:
             self._listener.settled(rows)
 
-    # Waiting, and what comes back
+    # Waiting for answers, and judging them
 
     def _wait(self, now: float) -> None:
-        """Wait for an answer, or for the time at which a row may leave."""
+        """Wait for an answer, or until the next row may be sent."""
         next_row = self._may_send(now)
         wait = waiting_for(
             now,
@@ -236,19 +236,19 @@ class Dispatcher:
         moments = (wait.until, self._opening.look_at, self._schedule.next_due() or 0.0)
         ends = min([now + TICK, *(moment for moment in moments if moment > now)])
         if next_row and self._opening.look_at <= now:
-            ends = now  # the last turn looked at other rows
+            ends = now  # the last turn had other rows, so these may be sent at once
         self._take_in(ends - self._clock.now())
         passed = self._clock.now() - now
         if passed > _SUSPENDED or (wait.paced and not self._in_flight):
             self._health.discount(passed)
 
     def _take_in(self, seconds: float) -> None:
-        """Wait that long for answers, and judge those that came; the next turn records them."""
+        """Wait for answers, and judge those that arrive; the next turn records them."""
         self._returned += self._workers.wait(seconds, self._gathering)
         while self._returned:
             item = self._returned.popleft()
             flight = self._in_flight.pop(item.ticket)
-            if item.outcome is None:  # a bug; the row keeps its intent
+            if item.outcome is None:  # a bug in the worker; the row keeps its intent
                 raise item.error or RuntimeError("a worker came back with nothing")
             row, status, stop = judge(self._kind, item.outcome, flight.row, flight.left_at, item.at, self._trust)
             answer = Answer(row, status, item.outcome, flight.slot, item.at)
@@ -262,13 +262,13 @@ class Dispatcher:
                 self._schedule.set_aside(row, self._failed(answer, flight))
 
     def _learn(self, answer: Answer, flight: _Flight) -> None:
-        """Act on a row that now has its outcome."""
+        """Update schedule, health and the count of failures for a row that now has an outcome."""
         row, status = answer.row, answer.status
         assert status is not None
         self._follow_ups.learn(row, status)
         self._schedule.settled(row)
         if status is RowStatus.UNKNOWN:
-            # Settled, but no sign of health: an outage must not turn a whole file of leads into unknowns.
+            # The row is settled, but the service failed: an outage must not make a whole file of leads unknown.
             self._failed(answer, flight)
             self._health.settled(row.row)
         else:
@@ -281,15 +281,15 @@ class Dispatcher:
             answer.row.row,
             answer.outcome,
             answer.at,
-            random.random(),  # noqa: S311 - spreads attempts, guards nothing
+            random.random(),  # noqa: S311 - no secret
             left_at=flight.left_at,
             costly=answer.status is RowStatus.UNKNOWN,
         )
 
-    # Leaving before everything has come back
+    # Ending before all answers have arrived
 
     def _leave_in_flight(self, now: float) -> None:
-        """Give up requests in flight: a lead is unknown, and a sale may be sent again."""
+        """Give up requests in flight: leads become unknown, and sales may be sent again."""
         self._take_in(_LAST_LOOK)
         self._turn(now)
         if self._kind is EventKind.SALE or not self._in_flight:
@@ -298,14 +298,14 @@ class Dispatcher:
         self._report(self._turns.give_up(rows))
 
     def _write_late_answers(self) -> None:
-        """Record answers that still arrive after a failure of this machine, as far as possible.
+        """Record the answers that still arrive after a failure of this machine, if possible.
 
-        A full disk may have room again; a row whose answer cannot be recorded keeps its intent on disk.
+        A full disk may have room again. A row whose answer cannot be recorded keeps its intent on disk.
         """
         give_up = self._clock.now() + self._stopping.grace
-        self._stopping.end(Stop.INTERRUPTED, "")  # nothing new leaves
+        self._stopping.end(Stop.INTERRUPTED, "")  # send nothing more
         while (self._in_flight or self._answers) and not self._stopping.hurry:
-            with suppress(Exception):  # the failure that brought us here is the one that is told
+            with suppress(Exception):  # only the first failure is reported
                 self._turn(self._clock.now())
             now = self._clock.now()
             if now >= give_up or not (self._in_flight or self._answers):

@@ -1,7 +1,7 @@
-"""Holds back a customer's follow-ups while it is unknown whether the deferred set-up arrived.
+"""Holds back a customer's follow-ups while it is unknown if the deferred set-up arrived.
 
-The service answers 404 to a follow-up that nothing was set up for, and 404 is final: the lead would be lost. Left
-pending, it goes out once the set-up is known to be there.
+Without a set-up, the service answers 404 to a follow-up, which is final: the lead would be lost. So the follow-up
+stays pending until the set-up is known to have arrived.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from cms_cli.replay.journal.runs import Run
 
 
 class FollowUps:
-    """The follow-ups of a run that have to wait.
+    """Decides which follow-ups of a run have to wait.
 
     Attributes:
-        held: Customers whose follow-ups were found and left pending, with the run that has sent the set-up.
+        held: The name of the run that sent the unknown set-up, by customer (:func:`ledger.order_key`), for each
+            customer whose follow-ups were left pending.
     """
 
     def __init__(self, journal: Journal, run: Run) -> None:
-        """Find the set-ups that this run or another one of the account has left unknown."""
+        """Find the unknown set-ups of the account's runs."""
         self.held: dict[int, str] = {}
         self._run = run.name
         self._unknown: dict[int, str] = {}  # by customer: the run that has sent the set-up
@@ -39,7 +40,7 @@ class FollowUps:
 
     @property
     def reason(self) -> str:
-        """The reason why rows are left, for people."""
+        """The reason for leaving rows pending, for people; there must be such rows."""
         whose = "of 1 customer wait" if len(self.held) == 1 else f"of {len(self.held):,} customers wait"
         run = min(self.held.values())
         return (
@@ -55,7 +56,7 @@ class FollowUps:
             del self._unknown[row.customer]
 
     def holds(self, row: PendingRow) -> bool:
-        """Return True if a row has to stay pending."""
+        """Return True if a row has to stay pending, and record that in :attr:`held`."""
         if row.customer not in self._unknown or "clickId" in json.loads(row.body):
             return False
         self.held[row.customer] = self._unknown[row.customer]

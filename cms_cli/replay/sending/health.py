@@ -1,4 +1,4 @@
-"""Decides whether a row or the service fails, how long all rows wait, and when to give up. Pure."""
+"""Tells failures of a row from failures of the service, and decides how long to wait and when to give up. Pure."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import NamedTuple
 from cms_python import Outcome, backoff
 
 ALARMING = 3
-"""Failures in a row from which on the service counts as ill: all rows wait, then one request tries alone."""
+"""The number of consecutive failures after which the service counts as down: all rows wait, then one is tried."""
 
 LONGEST_ASIDE = 120.0
-"""Longest time in seconds that a row which fails alone waits for its next attempt, while others go on."""
+"""The longest wait of a row that fails while others succeed, in seconds."""
 
 LONGEST_PAUSE = 30.0
-"""Longest time in seconds between two tries at a service that is ill."""
+"""The longest pause between two attempts while the service is down, in seconds."""
 
 LONGEST_COSTLY_PAUSE = 120.0
-"""The same where each try costs something: a lead without an answer is one more unknown."""
+"""The same if each attempt may cost a row its certain outcome, as for leads without an answer."""
 
-_LAST_TRY = 0.5  # seconds after a failure at which a last try may come
+_LAST_TRY = 0.5  # the least seconds between a failure and the last attempt
 
 
 class _Tries(NamedTuple):
-    """The failures of a row in this invocation."""
+    """The number of a row's failures in this invocation, and the time of the last one."""
 
     failures: int
     last: float
@@ -32,23 +32,23 @@ class Health:
     """The health of the service, judged by its latest answers.
 
     Attributes:
-        paused_until: No request leaves before this time, in the clock's seconds.
-        reason: The last failure, in words.
+        paused_until: The time before which no request is sent, in epoch seconds.
+        reason: The last failure, for people.
     """
 
     def __init__(self, max_wait: float, now: float) -> None:
-        """Begin without failures.
+        """Start without failures.
 
         Args:
-            max_wait: Seconds without any row settling after which to give up.
-            now: The time.
+            max_wait: The seconds without any settled row after which to give up.
+            now: The time in epoch seconds, as for all methods.
         """
         self._max_wait = max_wait
-        self._waiting_since = now  # moved on by time spent waiting for the rate limit
+        self._waiting_since = now  # later by the time spent waiting for the rate limit
         self._progressed = 0.0
         self._failures = 0
         self._tries: dict[int, _Tries] = {}  # by row number
-        self._level = 0  # of the pauses; raised once for all requests that were in flight together
+        self._level = 0  # the length of pauses; raised only once for requests that were in flight together
         self._raised = 0.0
         self._asked = False  # whether the service asked for the pause
         self.paused_until = 0.0
@@ -56,7 +56,7 @@ class Health:
 
     @property
     def alarming(self) -> bool:
-        """True if the service counts as down, so that one request at a time tests whether it still is."""
+        """True if the service counts as down, so that only one request at a time tests it."""
         return self._failures >= ALARMING
 
     def progressed(self, row: int, now: float) -> None:
@@ -67,11 +67,11 @@ class Health:
         self._failures = self._level = 0
 
     def settled(self, row: int) -> None:
-        """Forget the failures of a row, which will not be tried again."""
+        """Forget the failures of a row that has its outcome."""
         self._tries.pop(row, None)
 
     def discount(self, seconds: float) -> None:
-        """Do not count seconds as waiting for the service: those of the rate limit, or of a suspended machine."""
+        """Exclude seconds from the wait for the service: those of the rate limit, or of a suspended machine."""
         self._waiting_since += seconds
 
     def failed(
@@ -83,12 +83,12 @@ class Health:
             row: The row's number.
             outcome: The outcome of the attempt.
             now: The time.
-            chance: Uniform in [0, 1), to spread attempts.
-            left_at: When the request left.
-            costly: Whether each failure costs a row its certain outcome.
+            chance: A random number in [0, 1), to spread attempts.
+            left_at: The time at which the request was sent.
+            costly: Whether the failure cost the row its certain outcome.
 
         Returns:
-            The time at which this row may be tried again.
+            The time at which this row may be sent again.
         """
         before = self._tries.get(row)
         tries = before.failures + 1 if before else 1
@@ -96,26 +96,26 @@ class Health:
         asked = outcome.retry_after
         aside = now + max(asked or 0.0, backoff(tries + 1, chance, LONGEST_ASIDE))
         if outcome.status_code != 429 and before is not None and self._progressed > before.last:
-            return aside  # others went through meanwhile: it is this row
+            return aside  # others have succeeded meanwhile, so this row is the problem
         self.reason = outcome.message
         self._failures += 1
         if left_at >= self._raised:
             self._level += 1
             self._raised = now
         if outcome.asks_to_wait:
-            # The service itself says when, to the second; what is less than one must not become a busy loop.
+            # Use the service's own time; one of less than a second would make a busy loop.
             wait = asked if asked is not None and asked >= 1.0 else max(asked or 0.0, self._pause(chance, costly))
             self._pause_until(now + wait, asked=asked is not None)
             return self.paused_until
         if not self.alarming:
             return aside
-        # A pause of our own ends in time for a last try.
+        # A pause of our own ends early enough for a last attempt.
         last_try = max(now + _LAST_TRY, self._waiting_since + self._max_wait)
         self._pause_until(min(now + self._pause(chance, costly), last_try), asked=False)
         return self.paused_until
 
     def given_up(self, now: float) -> str:
-        """Return the reason to give up; "" if there is none."""
+        """Return the reason to give up, for people; "" if there is none."""
         if not self._failures:
             return ""
         limit = self._waiting_since + self._max_wait

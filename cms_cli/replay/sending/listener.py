@@ -1,4 +1,4 @@
-"""The interface through which sending reports."""
+"""The interface through which sending reports its progress."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Ended:
     """The end of sending.
 
     Attributes:
-        stop: Why, where rows may be left.
-        reason: The same for people; "" if nothing stopped it.
+        stop: The reason to stop while rows were left, or NONE.
+        reason: The same for people; "" if there was none.
     """
 
     stop: Stop = Stop.NONE
@@ -26,9 +26,9 @@ class Progress(NamedTuple):
     """The progress of sending.
 
     Attributes:
-        settled: Rows that got their outcome in this invocation.
-        waiting: The reason for waiting, for people; "" while requests go out.
-        until: When that ends, by time.monotonic(), which nobody sets; 0 if it is not known.
+        settled: The number of rows that got their outcome in this invocation.
+        waiting: The reason for waiting, for people; "" while requests are sent.
+        until: The time at which the wait ends, by ``time.monotonic()``; 0 if it is not known.
     """
 
     settled: int
@@ -37,10 +37,10 @@ class Progress(NamedTuple):
 
 
 class Listener:
-    """Called while rows are sent. Does nothing itself."""
+    """Receives the progress of sending. This base class does nothing."""
 
     def settled(self, rows: list[SettledRow]) -> None:
         """Called with rows whose outcome has been committed."""
 
     def progress(self, progress: Progress) -> None:
-        """Called at least once a second."""
+        """Called at least once a second with the progress."""

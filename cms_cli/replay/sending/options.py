@@ -1,4 +1,4 @@
-"""Options for sending; none of them is part of a run's identity."""
+"""The options for sending. None of them is part of a run's identity."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from pathlib import Path
 from cms_cli.replay.sending.pacing import Rate
 
 DEFAULT_CONCURRENCY = 8
-"""Requests in flight at once by default. More of them cost less of the processor each."""
+"""The default number of requests in flight at once."""
 
 DEFAULT_MAX_WAIT = 900.0
-"""Seconds without any row settling after which a replay stops."""
+"""The default seconds without any settled row after which a replay stops."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """Options for sending. None of them is part of a run's identity.
+    """The options for sending.
 
     Attributes:
-        limit: Rows to send in this invocation at most, or None.
-        rate: The limit that is kept to, or None for none.
-        concurrency: Requests in flight at once.
-        timeout: Seconds one request may take.
-        max_wait: Seconds without any row settling, pacing aside, after which the run stops.
-        max_failures: Refused and unknown rows of this invocation that stop it, or None.
-        max_duration: Seconds after which this invocation stops, or None.
-        skip_invalid: Send the good rows although some are bad.
-        fresh: Forget what is known of this file's rows.
-        retry_unknown: Send again what may have arrived.
-        retry_refused: Send again what the service refused.
+        limit: The most rows to send in this invocation, or None.
+        rate: The rate limit to keep, or None for no limit.
+        concurrency: The most requests in flight at once.
+        timeout: The seconds that one request may take.
+        max_wait: The seconds without any settled row after which the run stops; waiting for the rate limit does not
+            count.
+        max_failures: The number of refused and unknown rows in this invocation at which it stops, or None.
+        max_duration: The seconds after which this invocation stops, or None.
+        skip_invalid: Whether to send the valid rows if others are invalid.
+        fresh: Whether to forget what was sent of this file.
+        retry_unknown: Whether to send events again that may have arrived.
+        retry_refused: Whether to send events again that the service refused.
         failures: The file for rows that were invalid, refused or unknown, or None.
-        results: The file for every row's outcome, or None.
-        repeats: What to do with leads without a time that look like one that was sent from another file: "" to ask,
-            ``send`` or ``skip``.
+        results: The file for the outcomes of all rows, or None.
+        repeats: What to do with leads without a time that look like one sent from another file: ``send``, ``skip``,
+            or "" if it was not said.
     """
 
     limit: int | None = None

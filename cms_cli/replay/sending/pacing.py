@@ -1,8 +1,8 @@
-"""Decides when the next request may leave, by a sliding window that all replays of one account share.
+"""Decides when the next request may be sent, by a sliding window that all replays of an account share.
 
-The service counts requests as they reach it. A request reaches it between the moment it leaves and the moment its
-answer is here, so a slot is taken when it leaves and is free again one window after its answer came: then no window
-at the service ever holds more than the limit, whatever the line does.
+The service counts a request when it arrives, which is at some time between sending it and receiving its answer. So
+a slot is taken when the request is sent, and is free again one window after the answer came. Then no window at the
+service has more requests than the limit, regardless of delays in the network.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from cms_cli.replay.journal.slots import MOST_SLOTS, Slot
 _RATE = re.compile(r"(\d{1,6})(?:/(\d{0,4})(s|sec|m|min|h))?", re.IGNORECASE)
 _UNIT_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
-# The service's clock and ours do not tick alike to the last millisecond: this part of the window is added to it.
+# The window is lengthened by this share, since the service's clock and ours may differ in speed.
 _MARGIN = 0.001
 
-# Slots that are free within this part of the window after the first of them are waited for together: over a long
-# line a turn for each would take longer.
+# Slots that become free within this share of the window after the first one are waited for together, since a turn
+# for each may take longer than that with a distant database.
 _TOGETHER = 0.002
 
 _TIDY_EVERY = 10_000  # slots taken between two deletions of the oldest
@@ -43,17 +43,17 @@ class Rate:
 
 
 DOCUMENTED_RATE = Rate(60, 60.0)
-"""The limit that the service documents: 60 requests a minute a user."""
+"""The limit that the service documents: 60 requests a minute for each user."""
 
 
 def parse_rate(text: str) -> Rate | None:
-    """Read ``60/m``, ``5/s``, ``10/2s`` or ``none``.
+    """Parse a rate such as ``60/m``, ``5/s`` or ``10/2s``, or ``none``.
 
     Returns:
         The rate, or None for ``none``.
 
     Raises:
-        ValueError: It is none of these.
+        ValueError: The text is not a rate. The message continues its name.
     """
     if text.strip().lower() == "none":
         return None
@@ -69,7 +69,7 @@ def parse_rate(text: str) -> Rate | None:
 
 
 def ideal_seconds(rows: int, rate: Rate | None) -> float:
-    """Return the least seconds that a number of requests takes: whole windows, the first of which is free."""
+    """Return the least seconds that sending a number of rows takes; the first window's rows are sent at once."""
     if rate is None or rows <= 0:
         return 0.0
     return (rows - 1) // rate.count * rate.window
@@ -79,9 +79,9 @@ class Opening(NamedTuple):
     """The free slots of the rate window.
 
     Attributes:
-        free: Requests that may leave now.
-        look_at: Before this time there is no sense in looking again; 0 if that is not known.
-        opens: When others may leave, should no other answer come before; 0 likewise.
+        free: The number of requests that may be sent now.
+        look_at: The earliest time at which another slot may be free; 0 if it is not known.
+        opens: The time at which another slot will be free unless an answer comes earlier; 0 if it is not known.
     """
 
     free: int
@@ -90,34 +90,35 @@ class Opening(NamedTuple):
 
 
 def opening(slots: Sequence[Slot], wanted: int, window: float, now: float) -> Opening:
-    """Compute how many of ``wanted`` requests may leave.
+    """Return how many of ``wanted`` requests may be sent, and when others may.
 
     Args:
-        slots: Those that stand in the way: with a limit of ``count`` requests, the newest ``count`` slots without
-            the first ``count - wanted`` of them, newest first.
-        wanted: The number of requests that are to leave.
-        window: Seconds after its end for which a slot counts.
-        now: The time.
+        slots: The slots that have to be free for that, the newest first: of the newest ``count`` slots (the limit),
+            all but the first ``count - wanted``.
+        wanted: The number of requests to send.
+        window: The seconds after its end for which a slot counts.
+        now: The time in epoch seconds.
     """
     held = [slot for slot in slots if slot.ends + window > now]
     if not held:
         return Opening(wanted)
     next_free = next(slot for slot in held if slot.ends <= held[-1].ends + window * _TOGETHER)
-    # One in flight may be answered at any moment, and is free one window later.
+    # A request in flight may be answered at any moment; its slot is free one window later.
     look_at = next_free.ends if next_free.left_at is None else min(next_free.ends, now)
     return Opening(wanted - len(held), look_at + window, next_free.ends + window)
 
 
 class SharedWindow:
-    """The rate window of one account. Every method is part of a transaction on the journal."""
+    """The rate window of one account. Its methods are called within a transaction of the journal."""
 
     def __init__(self, scope: int, rate: Rate | None, timeout: float) -> None:
-        """Bind the limit to an account.
+        """Bind a limit to an account.
 
         Args:
-            scope: The host and account that the limit belongs to.
-            rate: The limit, or None to only record, so that other replays see these requests.
-            timeout: Longest time in seconds that a request can still be in flight.
+            scope: The journal's id of host and account.
+            rate: The limit, or None for no limit; requests are recorded all the same, since other replays count
+                them.
+            timeout: The longest time that a request can be in flight, in seconds.
         """
         self._scope = scope
         self._rate = rate
@@ -126,7 +127,7 @@ class SharedWindow:
         self._taken = 0
 
     def ask(self, db: Database, wanted: int) -> Callable[[float], Opening]:
-        """Ask how many of ``wanted`` requests may leave; return a function of the time that reads the answer."""
+        """Send the query for the free slots of ``wanted`` requests; return a function of the time that reads it."""
         if self._rate is None:
             return lambda _: Opening(wanted)
         wanted = min(wanted, self._rate.count)
@@ -143,12 +144,12 @@ class SharedWindow:
         return read
 
     def take(self, db: Database, count: int, now: float) -> list[int]:
-        """Take slots for requests that are about to leave, and return their numbers."""
+        """Take slots for requests that are about to be sent, and return their ids."""
         if self._taken % _TIDY_EVERY < count:
             slots.forget_oldest(db, self._scope)
         self._taken += count
         return slots.add(db, self._scope, Slot(now, now + self._timeout), count)
 
     def answered(self, db: Database, ended: Iterable[tuple[int, float]]) -> None:
-        """Record slots whose requests were answered, and when: they are free one window later."""
+        """Record the answers to requests, each as the slot's id and the time of the answer."""
         slots.answered(db, ended)

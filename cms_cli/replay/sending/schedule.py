@@ -1,7 +1,7 @@
-"""Decides which row goes next: file order, one row of a customer at a time, failed rows later.
+"""Decides which row is sent next: in file order, one row of a customer at a time, failed rows again later.
 
-Memory is bounded by the rows in flight and set aside, not by the file: of the rows that wait behind another row of
-their customer only the customer is remembered, and the journal is asked for the row when its turn comes.
+Memory depends on the number of rows in flight and set aside, not on the file. For rows that wait behind another row
+of their customer, only the customer is kept in memory; the row is read from the journal when its turn comes.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Callable
 from cms_cli.replay.journal.rows import PendingRow
 
 CHUNK = 256
-"""Rows read from the journal at a time."""
+"""The number of rows to read from the journal at a time."""
 
-_MOST_ASIDE = 1000  # rows set aside at most before no fresh ones are begun, so that memory stays flat
+_MOST_ASIDE = 1000  # with this many rows set aside, no new ones are taken, so that memory stays flat
 
 
 class Schedule:
-    """The rows of a run that still have to be sent, in the order in which they may leave."""
+    """The pending rows of a run, in the order in which they may be sent."""
 
     def __init__(
         self,
@@ -29,12 +29,13 @@ class Schedule:
         *,
         chunk: int = CHUNK,
     ) -> None:
-        """Begin before the first row.
+        """Start at the first row.
 
         Args:
-            fetch: Returns the pending rows beyond a row number, at most so many, in order.
-            next_of_customer: Returns the pending row that follows one of the same customer, up to a row number.
-            limit: Rows that may be sent in this invocation, or None.
+            fetch: Takes a row number and a count; returns up to so many pending rows after that row, in file order.
+            next_of_customer: Takes a row and a row number; returns the next pending row of the row's customer up to
+                that number, or None.
+            limit: The most rows to send in this invocation, or None.
             chunk: The number of rows to read at a time.
         """
         self._size = chunk
@@ -45,10 +46,10 @@ class Schedule:
         self._exhausted = False
         self._chunk: deque[PendingRow] = deque()
         self._busy: set[int] = set()  # customers with a row that was taken and is not settled
-        self._behind: set[int] = set()  # those of them for whom the cursor has passed over rows
-        self._freed: list[tuple[int, PendingRow]] = []  # rows whose turn came after the cursor had passed them
-        self._aside: list[tuple[float, int, PendingRow]] = []
-        self._unsent: set[int] = set()  # rows that were taken and never sent so far
+        self._behind: set[int] = set()  # busy customers with further rows before the cursor
+        self._freed: list[tuple[int, PendingRow]] = []  # rows before the cursor that may be sent now
+        self._aside: list[tuple[float, int, PendingRow]] = []  # by the time at which they are due
+        self._unsent: set[int] = set()  # rows that were taken and not sent yet
         self._sent = 0
 
     @property
@@ -58,15 +59,15 @@ class Schedule:
 
     @property
     def limit_reached(self) -> bool:
-        """True if no further row may be begun."""
+        """True if no further row may be taken."""
         return self._limit is not None and self._sent + len(self._unsent) >= self._limit
 
     def take(self, now: float, *, fresh_first: bool = False) -> PendingRow | None:
-        """Return the next row that may leave now, or None. Its customer's others wait until it is settled.
+        """Return the next row that may be sent now, or None. Its customer's other rows wait until it is settled.
 
         Args:
-            now: The time.
-            fresh_first: Whether a row that has not failed yet goes before those that were set aside.
+            now: The time in epoch seconds.
+            fresh_first: Whether to prefer a row that has not failed yet to those that were set aside.
         """
         row = self._take_fresh() if fresh_first else None
         if row is None and self._aside and self._aside[0][0] <= now:
@@ -74,7 +75,7 @@ class Schedule:
         return row or self._take_fresh()
 
     def sent(self, row: PendingRow) -> None:
-        """Count a row against the limit, because it has left."""
+        """Count a row towards the limit, because it is sent."""
         if row.row in self._unsent:
             self._unsent.discard(row.row)
             self._sent += 1
@@ -83,7 +84,7 @@ class Schedule:
         """Release the next row of this row's customer."""
         self._unsent.discard(row.row)
         if row.customer in self._behind:
-            # A customer's rows are taken in order, so none is left before this one.
+            # The customer's rows are taken in order, so the next one comes after this one.
             following = self._next_of_customer(row, self._cursor_row())
             if following is not None:
                 heapq.heappush(self._freed, (following.row, following))
@@ -92,7 +93,7 @@ class Schedule:
         self._busy.discard(row.customer)
 
     def set_aside(self, row: PendingRow, due: float) -> None:
-        """Keep a row until it is due again; its customer's other rows wait behind it."""
+        """Keep a row until it is due; its customer's other rows wait for it."""
         heapq.heappush(self._aside, (due, row.row, row))
 
     def leave_pending(self, row: PendingRow) -> None:
@@ -100,7 +101,7 @@ class Schedule:
         self._unsent.discard(row.row)
 
     def next_due(self) -> float | None:
-        """Return the time at which the first row that was set aside may go, or None."""
+        """Return the time at which the next row that was set aside is due, or None."""
         return self._aside[0][0] if self._aside else None
 
     def _take_fresh(self) -> PendingRow | None:
@@ -122,7 +123,7 @@ class Schedule:
         return None
 
     def _cursor_row(self) -> int:
-        """Return the last row that the cursor has passed; those beyond are in the chunk or in the journal."""
+        """Return the number of the last row before the cursor."""
         return self._chunk[0].row - 1 if self._chunk else self._cursor
 
     def _read(self) -> bool:

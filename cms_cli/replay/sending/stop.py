@@ -1,4 +1,4 @@
-"""The reasons to stop a replay before all rows have their outcomes."""
+"""The reasons to stop a replay before all rows have outcomes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Stop(str, Enum):
-    """The reason why an invocation stopped early; of several, the last one in this order counts."""
+    """The reason why an invocation stopped early. Of several reasons, the last one in this order counts."""
 
     NONE = "none"
     LIMIT = "limit"
@@ -21,10 +21,10 @@ class Stop(str, Enum):
     INTERRUPTED = "interrupted"
 
     def outweighs(self, other: Stop) -> bool:
-        """Return True if this reason counts if both hold."""
+        """Return True if this reason takes precedence over another."""
         order = list(Stop)
         return order.index(self) > order.index(other)
 
 
 BY_SIGNAL = (Stop.INTERRUPTED, Stop.HUNG_UP, Stop.TERMINATED)
-"""Those that a signal asked for: somebody waits for the process to end."""
+"""The reasons that are signals."""

@@ -1,4 +1,4 @@
-"""Decides whether sending stops before every row has its outcome, and why."""
+"""Decides if and why sending stops before every row has an outcome."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from cms_cli.replay.sending.options import Delivery
 from cms_cli.replay.sending.stop import BY_SIGNAL, Stop
 
 GRACE = 5.0
-"""Seconds that requests in flight have to be answered after a signal, and after a failure of this machine."""
+"""Seconds to wait for the answers to requests in flight, after a signal or a failure of this machine."""
 
 
 class Stopping:
-    """The reasons to stop sending; nothing new leaves once there is one.
+    """Collects the reasons to stop sending. Once there is one, no further request is sent.
 
     Attributes:
-        stop: Why sending ends; NONE while it goes on.
+        stop: The reason to stop; NONE if there is none.
         reason: The same for people.
-        leave_by: When the process ends after a signal even if requests are in flight, in the clock's seconds.
-        hurry: Whether a second signal asked to end at once.
-        grace: Seconds that requests in flight have to be answered.
+        leave_by: After a signal, the time at which the process ends even if requests are in flight; in epoch
+            seconds.
+        hurry: Whether a second signal came, after which the process ends at once.
+        grace: The seconds to wait for the answers to requests in flight.
     """
 
     def __init__(self, options: Delivery, health: Health, wake: Callable[[], None], now: float) -> None:
@@ -38,28 +39,28 @@ class Stopping:
 
     @property
     def interrupted(self) -> bool:
-        """True if a signal has come."""
+        """True if a signal was received."""
         return self._signal is not Stop.NONE
 
     def interrupt(self, stop: Stop) -> None:
-        """Stop once requests in flight are answered; a second call stops at once. Safe in a signal handler."""
+        """Stop once the requests in flight are answered; a second call stops at once. Safe in a signal handler."""
         self.hurry = self._signal is not Stop.NONE
         self._signal = stop
         self._wake()
 
     def end(self, stop: Stop, reason: str) -> None:
-        """Stop, unless a weightier reason holds already: a rejected token counts for more than --max-failures."""
+        """Stop for a reason, unless another one that takes precedence holds already."""
         if stop.outweighs(self.stop):
             self.stop, self.reason = stop, reason
 
     def count_failure(self) -> None:
-        """Count a row that was refused or is now unknown."""
+        """Count a refused or unknown row towards --max-failures."""
         self._failures += 1
         if self._options.max_failures is not None and self._failures >= self._options.max_failures:
             self.end(Stop.MAX_FAILURES, f"{self._failures} rows failed (--max-failures)")
 
     def check(self, now: float) -> None:
-        """Stop on a signal, when the time is up, or when the service was waited for long enough."""
+        """Stop if a signal was received, --max-duration is over, or the service failed for too long."""
         limit = self._options.max_duration
         if self._signal is not Stop.NONE:
             if self.stop not in BY_SIGNAL:
@@ -71,5 +72,5 @@ class Stopping:
             self.end(Stop.UNREACHABLE, why)
 
     def is_out_of_time(self, now: float) -> bool:
-        """Return True if requests in flight are no longer waited for."""
+        """Return True if the answers to requests in flight are no longer waited for."""
         return self.stop in BY_SIGNAL and (self.hurry or now >= self.leave_by)

@@ -1,8 +1,8 @@
-"""One turn of the dispatcher, in one transaction: read the journal's facts, decide, write.
+"""A turn of the dispatcher: one transaction that reads facts from the journal, decides, and writes.
 
-What came back and what leaves next share the transaction: the outcome is committed before the row counts as
-settled, and the intent to send before the request leaves. Nothing outside the journal changes here, so that a turn
-which could not be committed can be taken again.
+It records the answers that came and the intents of the requests to send next. Outcomes are committed before their
+rows count as settled, and intents before their requests are sent. A turn changes nothing but the journal, so it can
+be repeated if it could not be committed.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from cms_cli.replay.sending.pacing import Opening, SharedWindow
 from cms_python import EventKind, Outcome
 
 _LOOK_AGAIN = 600.0
-"""Seconds after which other runs' sales are looked through again: some may have become too old meanwhile."""
+"""Seconds after which other runs' sales are searched again for some that have become too old."""
 
 
 class Answer(NamedTuple):
-    """An attempt that has come back and is not written down yet.
+    """The result of an attempt that is not recorded yet.
 
     Attributes:
-        row: The row, this attempt included.
-        status: The row's outcome, or None while it stays pending.
+        row: The row, updated by this attempt.
+        status: The row's outcome, or None if it stays pending.
         outcome: The outcome of the attempt.
-        slot: The request's slot in the rate window, or None if it has none.
-        at: When the answer came, in the clock's seconds.
+        slot: The id of the request's slot in the rate window, or None without a limit.
+        at: The time of the answer, in epoch seconds.
     """
 
     row: PendingRow
@@ -56,7 +56,7 @@ class Answer(NamedTuple):
 
     @property
     def settled(self) -> SettledRow | None:
-        """The row as it is reported, or None while it stays pending."""
+        """The row for reports, or None if it stays pending."""
         if self.status is None:
             return None
         code, error = self._reason
@@ -67,7 +67,7 @@ class Answer(NamedTuple):
         return (None, None) if self.status is RowStatus.ACCEPTED else (self.outcome.type, self.outcome.message)
 
     def write(self, db: Database, run: Run) -> None:
-        """Write it into the journal."""
+        """Record the result in the journal. Part of a transaction."""
         outcome = self.outcome
         if self.status is None:
             row_table.put_back(db, run, self.row, outcome.status_code, outcome.type, outcome.message)
@@ -85,18 +85,19 @@ class Known(NamedTuple):
 
     @property
     def settled(self) -> SettledRow:
-        """The row as it is reported."""
+        """The row for reports."""
         return settled_row(self.row, self.status, None, self.code, self.error)
 
 
 class Facts(NamedTuple):
-    """The journal's facts about the rows that may leave.
+    """The journal's facts about the rows that may be sent. Events are given by their keys.
 
     Attributes:
-        ledger: A sale's amount and currency, or whether a lead surely arrived, of those events that it has.
-        elsewhere: When other runs' requests for the same events left that have no outcome yet.
-        too_old: Sales that other runs sent too long ago to send them again.
-        opening: The opening of the rate window.
+        ledger: The ledger's entries: amount and currency of a sale; True for a lead that arrived, False for one
+            that may have.
+        elsewhere: The times of other runs' requests for the same events that have no answer yet.
+        too_old: Unanswered sales of other runs that are too old to be sent again.
+        opening: The free slots of the rate window.
         alike: The looks of leads that other runs have sent.
     """
 
@@ -108,15 +109,15 @@ class Facts(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The decision about the rows that may leave.
+    """The decision about the rows that may be sent.
 
     Attributes:
-        send: They leave now.
-        known: Their outcome is known without a request.
-        wait: Another run is sending the same event just now.
-        keep: They may leave once the rate window opens.
-        opening: The opening of the rate window before.
-        hold: They look like leads that another run has sent meanwhile, and need somebody's word.
+        send: Rows to send now.
+        known: Rows whose outcome is known without a request.
+        wait: Rows whose event another run is sending now.
+        keep: Rows to send once the rate window or a worker is free.
+        opening: The free slots of the rate window before this turn.
+        hold: Leads to leave pending, because they look like leads that another run has sent meanwhile.
     """
 
     send: list[PendingRow]
@@ -137,16 +138,16 @@ def decide(
     resend_unknown: bool,
     skip_repeats: bool = False,
 ) -> Decision:
-    """Decide which rows leave now. Pure.
+    """Decide which rows are sent now. Pure.
 
     Args:
         kind: Lead or sale.
-        rows: Those that may leave, in order.
+        rows: The rows that may be sent, in order.
         facts: The journal's facts about them.
-        room: Requests that may be added to those in flight.
-        now: The time.
-        resend_unknown: Whether what other runs left without an answer is sent all the same.
-        skip_repeats: Whether leads that look like those of other runs are skipped.
+        room: The number of requests that may be added to those in flight.
+        now: The time in epoch seconds.
+        resend_unknown: Whether to send leads that other runs left without an answer.
+        skip_repeats: Whether to skip leads that look like those of other runs.
     """
     decision = Decision([], [], [], [], facts.opening, [])
     most = min(room, facts.opening.free)
@@ -174,7 +175,7 @@ def decide(
 
 
 def _known_lead(row: PendingRow, facts: Facts, resend_unknown: bool) -> tuple[RowStatus, str, str] | None:
-    """Return the outcome of a lead that other runs have sent; nothing dedupes leads, so none is resent unasked."""
+    """Return the outcome of a lead that other runs have sent, or None to send it."""
     arrived = facts.ledger.get(row.key)
     if arrived:
         return IN_LEDGER
@@ -193,12 +194,12 @@ def _known_sale(row: PendingRow, facts: Facts, now: float) -> tuple[RowStatus, s
 
 
 class Leaving(NamedTuple):
-    """The requests of the rows that leave after a turn.
+    """The slots and the deadline of the requests to send after a turn.
 
     Attributes:
-        slots: Their slots in the rate window, None where there is no limit.
-        by: The time by :func:`steady` by which they must have left. A machine that is suspended between the commit
-            and the request wakes when others have taken its run over, or no longer wait for its answer.
+        slots: The ids of their slots in the rate window, in the order of the rows; None without a limit.
+        by: The time by :func:`steady` until which they may be sent. If the machine is suspended between the commit
+            and the request, others may have taken its run over when it wakes.
     """
 
     slots: Sequence[int | None]
@@ -229,20 +230,20 @@ class Turns:
     def take(
         self, answers: Sequence[Answer], rows: Sequence[PendingRow], room: int, now: float
     ) -> tuple[Decision, Leaving]:
-        """Record answers, and the intents of the rows that may leave now.
+        """Record answers, decide about rows, and record the intents of those to send.
 
         Args:
-            answers: The attempts that have returned.
-            rows: Rows that may leave, in order.
-            room: Requests that may be added to those in flight.
-            now: The time.
+            answers: The results of attempts.
+            rows: The rows that may be sent, in order.
+            room: The number of requests that may be added to those in flight.
+            now: The time in epoch seconds; with shared state, the server's time is used instead.
 
         Returns:
-            The decision, and how the rows leave.
+            The decision, and the slots and deadline of the requests to send.
 
         Raises:
-            JournalError: It could not be committed: nothing may leave, and the answers are still to be written.
-            RunBusyError: Another process has begun one of the rows. The same holds.
+            JournalError: The turn was not committed: nothing may be sent, and the answers are still to be recorded.
+            RunBusyError: Another process has taken the run over or begun one of the rows; the same holds.
         """
 
         def turn(db: Database) -> tuple[Decision, Leaving]:
@@ -258,7 +259,12 @@ class Turns:
         return self._journal.repeat(turn, held=bool(rows))
 
     def concerned(self, rows: Iterable[tuple[int, bytes, bytes | None]], now: float) -> list[int]:
-        """Return those rows, given as number, key and look, of which the journal has anything."""
+        """Return the numbers of the rows of which the journal has any fact.
+
+        Args:
+            rows: The number, key and look of each row.
+            now: The time in epoch seconds.
+        """
         rows = list(rows)
         looks = [look for _, _, look in rows if look is not None]
         facts = self._ask_known(self._journal.db, [key for _, key, _ in rows], looks)(now)
@@ -269,14 +275,14 @@ class Turns:
         ]
 
     def foresee(self, rows: Sequence[PendingRow], now: float) -> list[Known]:
-        """Return the rows whose outcome is known without a request, before anything is sent. Writes nothing."""
+        """Return the rows whose outcome is known without a request, for a preview. Writes nothing."""
         facts = self._ask(self._journal.db, rows, len(rows))(now)
-        if self._resend_unknown:  # sending begins with forgetting which of them may have arrived
+        if self._resend_unknown:  # begin_sending() will delete the entries of events that may have arrived
             facts = facts._replace(ledger={key: known for key, known in facts.ledger.items() if known is not False})
         return self._decide(rows, facts, len(rows), now).known
 
     def give_up(self, rows: Sequence[PendingRow]) -> list[SettledRow]:
-        """Record that leads were sent whose answers are no longer waited for."""
+        """Record leads as unknown whose answers are no longer waited for, and return them for reports."""
         known = [Known(row, RowStatus.UNKNOWN, *INTERRUPTED) for row in rows]
 
         def write(db: Database) -> None:
@@ -291,10 +297,10 @@ class Turns:
         return decide(self._kind, rows, facts, room, now, resend_unknown=self._resend_unknown, skip_repeats=skip)
 
     def _ask(self, db: Database, rows: Sequence[PendingRow], room: int) -> Callable[[float], Facts]:
-        """Ask for the journal's facts about rows; return a function that reads them as of a given time.
+        """Send the queries for the facts about rows; return a function of the time that reads the results.
 
-        All is asked before the first answer is read, and nothing is read once writing begins: over a long line a
-        turn takes one round trip to read, and one to write and commit.
+        All queries are sent before the first result is read, and nothing is read after the first write. So a turn
+        takes one round trip to read, and one to write and commit.
         """
         if not rows:
             return lambda _: Facts({}, {}, (), Opening(0))
@@ -305,7 +311,7 @@ class Turns:
         return lambda now: known(now)._replace(opening=opening(now))
 
     def _ask_known(self, db: Database, keys: Sequence[bytes], looks: Sequence[bytes]) -> Callable[[float], Facts]:
-        """Ask for the journal's facts about events, without the rate window."""
+        """Send the queries for the facts about events, without the rate window; see :meth:`_ask`."""
         run, closed = self._run, Opening(0)
         elsewhere = row_table.ask_in_flight_elsewhere(db, runs.others(run), keys)
         if self._kind is EventKind.LEAD:
@@ -316,7 +322,7 @@ class Turns:
         return lambda now: Facts(sales(), elsewhere(), self._too_old_at(db, now), closed)
 
     def _too_old_at(self, db: Database, now: float) -> set[bytes]:
-        """Return other runs' unanswered sales that are too old to resend; searched every ten minutes."""
+        """Return other runs' unanswered sales that are too old to be sent again; searched every ten minutes."""
         if not self._resend_unknown and now - self._looked >= _LOOK_AGAIN:
             self._looked = now
             self._too_old = row_table.too_long_ago_elsewhere(db, runs.others(self._run), now)

@@ -17,23 +17,23 @@ _SETTLING = {
 
 
 class Trust(IntEnum):
-    """How sure this invocation is that the host is the API."""
+    """The certainty that the host is the API, in this invocation."""
 
     NONE = 0
-    """Nothing has answered yet: the host's name may be wrong."""
+    """Nothing has answered yet, so the host's name may be wrong."""
     ANSWERED = 1
-    """Something has answered."""
+    """The host has answered, but may not be the API."""
     ACCEPTED = 2
-    """It has accepted an event, or says that it has one already: it is the API."""
+    """The host has accepted an event, or has had one already, so it is the API."""
 
 
 class Verdict(NamedTuple):
     """The meaning of one attempt.
 
     Attributes:
-        row: The row, this attempt included.
-        status: Its outcome, or None while it stays pending.
-        stop: Why no other row would fare better; NONE where others go on, and this one too if it is pending.
+        row: The row, updated by this attempt.
+        status: The row's outcome, or None if it stays pending.
+        stop: The reason to stop the replay, since no other row would succeed; NONE to continue.
     """
 
     row: PendingRow
@@ -48,13 +48,13 @@ def judge(
 
     Args:
         kind: Lead or sale.
-        outcome: Its outcome.
-        row: The row as it was before.
-        left_at: When the request left, seconds since the epoch.
-        now: When the answer came.
-        trust: The trust in the host before.
+        outcome: The outcome of the attempt.
+        row: The row as it was before the attempt.
+        left_at: The time at which the request was sent, in epoch seconds.
+        now: The time at which the answer came, in epoch seconds.
+        trust: The trust in the host before the attempt.
     """
-    # The oldest attempt that may have arrived is the one that the service may have forgotten.
+    # Keep the time of the first attempt that may have arrived, since the service forgets that one first.
     sent_at = row.sent_at if row.sent_at is not None else left_at if outcome.may_have_arrived else None
     row = row._replace(attempts=row.attempts + 1, sent_at=sent_at)
     stop = _stop_for(kind, outcome, trust)
@@ -70,19 +70,19 @@ def _stop_for(kind: EventKind, outcome: Outcome, trust: Trust) -> Stop:
     if outcome.status is Status.UNAUTHORIZED:
         return Stop.UNAUTHORIZED
     if outcome.status is Status.NOT_API:
-        # From a host that is the API, a web page is a deploy or a maintenance page.
+        # If the host is known to be the API, a web page is from a deployment or maintenance.
         page = trust is Trust.ACCEPTED and not outcome.may_have_arrived
         return Stop.NONE if page else Stop.NOT_API
     if outcome.status is Status.UNSENT and not may_resend(kind, outcome):
         if outcome.type != "host_not_found":
             return Stop.NOT_API
-        # A name that was right before is right still, and the network is down.
+        # If the host has answered before, its name is right, and the network is down.
         return Stop.UNREACHABLE if trust is Trust.NONE else Stop.NONE
     return Stop.NONE
 
 
 def trusted(outcome: Outcome, before: Trust) -> Trust:
-    """Return the trust in the host after this outcome."""
+    """Return the trust in the host after an outcome."""
     if outcome.status in (Status.ACCEPTED, Status.DUPLICATE):
         return Trust.ACCEPTED
     return max(before, Trust.ANSWERED if outcome.status_code is not None else Trust.NONE)

@@ -1,4 +1,4 @@
-"""Decides what the replay waits for, and until when. Pure."""
+"""Tells what the replay is waiting for, and until when. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from cms_cli.replay.sending.stop import Stop
 from cms_cli.replay.sending.stopping import Stopping
 
 TICK = 1.0
-"""Longest time in seconds between two looks at the clock; answers and signals wake before."""
+"""The longest time to wait without checking the clock, in seconds; answers and signals end a wait earlier."""
 
 
 class Wait(NamedTuple):
-    """The thing that the replay waits for.
+    """What the replay is waiting for.
 
     Attributes:
-        reason: In words; "" while requests go out.
-        until: When that ends, in the clock's seconds; 0 if it is not known.
-        paced: Whether it is the rate limit.
+        reason: The reason for people; "" while requests are sent.
+        until: The time at which the wait ends, in epoch seconds; 0 if it is not known.
+        paced: Whether the reason is the rate limit.
     """
 
     reason: str = ""
@@ -38,15 +38,15 @@ def waiting_for(
     next_row: bool,
     idle: bool,
 ) -> Wait:
-    """Return what the replay waits for.
+    """Return what the replay is waiting for.
 
     Args:
-        now: The time.
-        stopping: Whether sending ends.
-        health: Whether the service is ill.
-        opening: The opening of the rate window when it was last read.
-        schedule: The rows that were set aside.
-        next_row: Whether a row could leave but for the rate window.
+        now: The time in epoch seconds.
+        stopping: The reasons to stop.
+        health: The health of the service.
+        opening: The free slots of the rate window when they were last read.
+        schedule: The rows that are set aside.
+        next_row: Whether a row could be sent, apart from the rate window.
         idle: Whether no request is in flight.
     """
     if stopping.stop is not Stop.NONE:

@@ -1,4 +1,4 @@
-"""Threads that only send. The main thread records the outcomes that they return."""
+"""The threads that send. They do nothing else; the main thread records the outcomes that they return."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cms_cli.replay.journal.steady import steady
 from cms_python import Outcome, Status, WireEvent
 
 Send = Callable[[WireEvent], Outcome]
-"""Makes one attempt; may take as long as a request may take, and raises only for bugs."""
+"""Makes one attempt to send an event. It blocks until the answer or the timeout, and raises only for bugs."""
 
 
 _TOO_LATE = Outcome(
@@ -26,9 +26,9 @@ class Returned(NamedTuple):
 
     Attributes:
         ticket: The number of the request.
-        outcome: Its outcome; None if the worker failed, with the exception in ``error``.
-        error: A bug's exception, to be raised in the main thread.
-        at: When it came back, by the clock that the workers were given.
+        outcome: Its outcome; None if the worker failed.
+        error: The exception of a worker that failed, to be raised in the main thread; else None.
+        at: The time at which it returned, by the workers' clock.
     """
 
     ticket: int
@@ -38,7 +38,11 @@ class Returned(NamedTuple):
 
 
 class Workers:
-    """A bounded number of requests in flight. Threads start when they are first needed."""
+    """Sends a limited number of requests at the same time. Threads are started when they are first needed.
+
+    Attributes:
+        in_flight: The number of requests that were given and not returned yet.
+    """
 
     def __init__(self, send: Send, most: int, now: Callable[[], float]) -> None:
         self._send = send
@@ -51,7 +55,7 @@ class Workers:
 
     @property
     def free(self) -> int:
-        """The number of requests that may be added now."""
+        """The number of requests that may be given now."""
         return self._most - self.in_flight
 
     def give(self, ticket: int, event: WireEvent, leave_by: float) -> None:
@@ -64,11 +68,11 @@ class Workers:
         """
         self.in_flight += 1
         if self.in_flight > len(self._threads):
-            # A daemon: a thread that still waits for an answer must not keep the program from ending.
+            # A daemon thread, so that one that waits for an answer does not keep the process from ending.
             thread = threading.Thread(target=self._work, name=f"send-{len(self._threads) + 1}", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # the system has no more of them: the others will do
+            except RuntimeError:  # the system allows no more threads; use those that there are
                 if not self._threads:
                     raise
             else:
@@ -80,7 +84,7 @@ class Workers:
 
         Args:
             seconds: The longest time to wait.
-            others: Seconds to wait for the others in flight once one has returned.
+            others: The seconds to wait for further requests once one has returned.
         """
         came: list[Returned] = []
         until = time.monotonic() + max(0.0, seconds)
@@ -97,11 +101,11 @@ class Workers:
         return came
 
     def wake(self) -> None:
-        """End a :meth:`wait`. May be called from a signal handler."""
+        """End a call of :meth:`wait`. Safe in a signal handler."""
         self._returned.put(None)
 
     def close(self) -> None:
-        """End the idle threads; one that still waits for an answer ends with it."""
+        """End the idle threads now, and the others once they have their answer."""
         for _ in self._threads:
             self._tasks.put(None)
 
@@ -114,6 +118,6 @@ class Workers:
             outcome, bug = None, None
             try:
                 outcome = self._send(event) if steady() < leave_by else _TOO_LATE
-            except BaseException as error:  # whatever it is: else the main thread would wait for ever
+            except BaseException as error:  # any, or the main thread would wait forever
                 bug = error
             self._returned.put(Returned(ticket, outcome, bug, self._now()))

@@ -1,8 +1,8 @@
-"""Finds rows of one file that repeat or contradict each other, in flat memory by SQLite.
+"""Finds the rows of a file that repeat or contradict each other, with SQLite and so in constant memory.
 
-Each row has a key (a sale's invoice) and values that must be the same wherever the key occurs (amount, currency,
-customer, click). Rows that cannot be sent are compared too: a wrong amount must not get through because the row
-with the right one has a bad date.
+Each row has a key (a sale's invoice) and values that must be equal in all rows with the key (amount, currency,
+customer, click). Invalid rows are compared too: a row with a wrong amount must not be sent just because the row
+with the right amount has a bad date.
 """
 
 from __future__ import annotations
@@ -19,9 +19,21 @@ _MONEY = _COMPARED[:2]
 
 
 class ComparedRow(NamedTuple):
-    """The compared values of a row; None for one that could not be read or is not compared.
+    """The values of a row that are compared with other rows; None for a value that could not be read.
 
-    An amount or currency that could not be read may be any: it contradicts every other row with the key.
+    If amount or currency could not be read, the row contradicts every other row with its key.
+
+    Attributes:
+        row: Its number, from 1.
+        line: Its line number, from 1.
+        key: The invoice id of a sale, the hash of a lead.
+        sendable: Whether the row is valid.
+        amount: The amount in minor units.
+        currency: The currency.
+        customer: The customer's external id.
+        click: The click id.
+        time: The time in wire form, or "". It is not compared, and neither is the next value.
+        refunded: The refunded amount in minor units.
     """
 
     row: int
@@ -40,12 +52,12 @@ _INSERT = f"INSERT INTO rows VALUES ({', '.join('?' * len(ComparedRow._fields))}
 
 
 class Repeat(NamedTuple):
-    """A row that could be sent but for another one that it repeats or contradicts.
+    """A valid row that repeats or contradicts another one.
 
     Attributes:
-        conflict: True where its key stands for different things; False where it repeats an earlier row.
-        other_line: The line of the first row that it contradicts, or repeats.
-        compared: The row itself.
+        conflict: True if rows with its key contradict each other; False if it only repeats an earlier row.
+        other_line: The line of the first row that it contradicts or repeats.
+        compared: The row.
     """
 
     conflict: bool
@@ -71,7 +83,7 @@ class Repeats:
         self._db.close()
 
     def add(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Add rows, in any order: a :class:`ComparedRow` each, or a plain tuple of its values, which is faster.
+        """Add rows in any order, each as a :class:`ComparedRow` or as a plain tuple of its values, which is faster.
 
         Raises:
             MachineError: The temporary file cannot be written.
@@ -80,7 +92,7 @@ class Repeats:
             self._db.executemany(_INSERT, rows)
 
     def found(self) -> Iterator[Repeat]:
-        """Yield the rows that repeat or contradict others, in the order of the file. Call it once.
+        """Yield the rows that repeat or contradict others, in file order. Call this only once.
 
         Raises:
             MachineError: The temporary file cannot be written.
@@ -91,8 +103,8 @@ class Repeats:
 
     def _search(self) -> Iterable[tuple[Any, ...]]:
         self._db.execute("CREATE INDEX rows_by_key ON rows (key)")
-        # By key that occurs again: the first row that can be sent, whether values differ, and the first row that
-        # differs from it. The keys alone are looked through first, since few files repeat any.
+        # For each key that occurs again: its first valid row (kept), if values differ (conflict), and the first row
+        # that differs from the kept one (odd). Keys are searched alone first, since few files repeat any.
         unequal = [f"min({name}) <> max({name})" for name in _COMPARED]
         unread = [f"count({name}) < count(*)" for name in _MONEY]
         self._db.execute("CREATE TABLE keys (key PRIMARY KEY, kept, conflict, odd) WITHOUT ROWID")
@@ -117,7 +129,7 @@ class Repeats:
 
 
 def _differ(one: str, other: str) -> str:
-    """Return the SQL for whether two rows differ. An unreadable value differs from nothing, unless it is money."""
+    """Return the SQL condition that two rows differ; a missing value only does for amount and currency."""
     money = [f"{one}.{name} IS NOT {other}.{name}" for name in _MONEY]
     rest = [f"coalesce({one}.{name} <> {other}.{name}, 0)" for name in _COMPARED if name not in _MONEY]
     return f"({' OR '.join(money + rest)})"

@@ -1,4 +1,4 @@
-"""The events that earlier runs of an account have sent, for staging to look up."""
+"""Looks up events that earlier runs of an account have sent, for staging."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from cms_cli.replay.journal.rows import WAITED_FOR
 from cms_python import EventKind
 
 Known = Mapping[bytes, "tuple[int | None, str | None] | bool"]
-"""Events that were sent, by key: a sale's amount and currency; True for a lead that surely arrived.
+"""Events that were sent, by key: amount and currency of a sale, or True for a lead that arrived.
 
-False stands for an event that may have arrived, and that is not sent again unasked.
+False means that the event may have arrived; it is sent again only with ``--retry-unknown``.
 """
 
 
@@ -21,7 +21,7 @@ class History:
     """A lookup of sent events by their keys, and of leads without a time by their fields."""
 
     def __init__(self, journal: Journal | None, scope: int | None, kind: EventKind) -> None:
-        """Prepare the lookup; it is empty if the journal or the scope is None."""
+        """Prepare the lookup, which finds nothing if the journal or the scope is None."""
         self._journal = journal
         self._scope = scope
         self._kind = kind
@@ -29,11 +29,11 @@ class History:
 
     @property
     def is_empty(self) -> bool:
-        """True if the lookup is empty."""
+        """True if the lookup finds nothing."""
         return self._journal is None or self._scope is None
 
     def known(self, keys: Sequence[bytes]) -> Known:
-        """Return what the ledger and runs without an answer have of events."""
+        """Return the events that are in the ledger, or that other runs have sent without an answer, by key."""
         if self._journal is None or self._scope is None or not keys:
             return {}
         db, scope, now = self._journal.db, self._scope, Clock(self._journal.ahead).now()
@@ -52,21 +52,21 @@ class History:
             return {**dict.fromkeys(given_up, False), **ledger.known_leads(db, scope, keys)}
 
     def refused(self, keys: Sequence[bytes]) -> set[bytes]:
-        """Return the keys of leads that the service has refused."""
+        """Return the keys of the leads that the service has refused."""
         if self._journal is None or self._scope is None or not keys or self._kind is EventKind.SALE:
             return set()
         with self._journal.reading():
             return ledger.refused_leads(self._journal.db, self._scope, keys)
 
     def looks_sent(self, looks: Sequence[bytes]) -> set[bytes]:
-        """Return those looks whose leads were sent or may have been."""
+        """Return the looks of leads that were sent or may have been."""
         if self._journal is None or self._scope is None or not looks:
             return set()
         with self._journal.reading():
             return look_alikes.sent(self._journal.db, self._scope, looks)
 
     def files(self) -> set[bytes]:
-        """Return the places at the ends of the files whose leads were sent."""
+        """Return the place of the last row of each file whose leads were sent."""
         if self._journal is None or self._scope is None or self._kind is EventKind.SALE:
             return set()
         with self._journal.reading():

@@ -1,4 +1,4 @@
-"""The preview of a replay, shown before anything is sent. Pure data."""
+"""The preview of a replay, which is shown before anything is sent, and the counts that it is made from."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from cms_cli.replay.model import MappedColumn, Problem
 from cms_cli.replay.problems import MOST_PROBLEMS, ProblemGroup, ProblemGroups
 from cms_cli.replay.values.ids import WholeFloats
 
-_PENDING = RowStatus.PENDING.value  # looking up the value of a member takes as long as counting a row
+_PENDING = RowStatus.PENDING.value  # looking up an enum member's value takes as long as counting a row
 
 
 @dataclass
 class Tally:
-    """Counts rows as they are planned, and corrects the counts when one turns out to repeat another.
+    """Counts rows as they are staged, and corrects the counts for rows that turn out to repeat others.
 
     Attributes:
-        counts: Rows by outcome; what can be sent is ``pending``.
-        reasons: Skipped and duplicate rows by reason.
-        sums: By currency, the minor units of the rows that can be sent.
-        currencies: By currency, how many of those there are.
-        free: The number of those with amount 0.
-        days: By day in UTC, how many of them have a time on it.
-        future: The number of those in the future.
-        undated: The number of those without a time.
-        refunds: By currency, the minor units of those rows that were paid back since.
-        refunded: The number of refunded rows.
-        changed_rows: The number of duplicates with another amount than the ledger has.
-        first_changed: The line of the first of them, and what is wrong with it.
-        whole_floats: The ids that all end in ``.0``, among rows that can be sent.
+        now: The time in wire form, to find times in the future.
+        counts: The number of rows by outcome; rows to send are ``pending``.
+        reasons: The number of skipped and duplicate rows by reason.
+        sums: The sum of the rows to send in minor units, by currency.
+        currencies: The number of rows to send, by currency.
+        free: The number of rows to send with amount 0.
+        days: The number of rows to send, by day in UTC.
+        future: The number of rows to send with a time in the future.
+        undated: The number of rows to send without a time.
+        refunds: The refunded part of ``sums`` in minor units, by currency.
+        refunded: The number of rows to send that were refunded in part.
+        changed_rows: The number of duplicates with another amount than in the ledger.
+        first_changed: The first of these duplicates, for a message.
+        whole_floats: The fields of ids that all end in ``.0``, in rows to send.
         problems: The first problems, in the order in which they were found.
-        groups: All problems, grouped.
+        groups: All problems in groups.
     """
 
     now: str
@@ -54,14 +55,14 @@ class Tally:
     groups: ProblemGroups = field(default_factory=ProblemGroups)
 
     def add(self, amount: int, currency: str, time: str, refunded: int, *, sign: int = 1) -> None:
-        """Count a row that can be sent.
+        """Count a row to send.
 
         Args:
-            amount: In minor units.
+            amount: Its amount in minor units; 0 for a lead.
             currency: Its currency; "" for a lead.
-            time: Its time, wire form; "" for a row without one.
-            refunded: The refunded amount, in minor units.
-            sign: -1 to take the row back.
+            time: Its time in wire form; "" for a row without one.
+            refunded: The refunded amount in minor units.
+            sign: 1, or -1 to subtract the row again.
         """
         self.counts[_PENDING] += sign
         if time:
@@ -80,33 +81,33 @@ class Tally:
             self.refunds[currency] += sign * refunded
 
     def take_back(self, amount: int, currency: str, time: str, refunded: int) -> None:
-        """Take back a row that was counted as one that can be sent."""
+        """Subtract a row that was counted as one to send."""
         self.add(amount, currency, time, refunded, sign=-1)
 
     @property
     def first(self) -> str:
-        """The earliest day, or ""."""
+        """The earliest day of a row to send, or ""."""
         return min(+self.days, default="")
 
     @property
     def last(self) -> str:
-        """The latest day, or ""."""
+        """The latest day of a row to send, or ""."""
         return max(+self.days, default="")
 
     def wrong(self, problems: Iterable[Problem]) -> None:
-        """Count an invalid row."""
+        """Count an invalid row with its problems."""
         self.counts[RowStatus.INVALID.value] += 1
         for problem in problems:
             self.groups.add(problem)
             self.report(problem)
 
     def report(self, problem: Problem) -> None:
-        """Add a problem to those that the report lists, if there is room."""
+        """Add a problem to those that the report lists, up to ``MOST_PROBLEMS``."""
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
 
     def changed(self, line: int, error: str) -> None:
-        """Count a row whose invoice the ledger has with another amount."""
+        """Count a row whose invoice is in the ledger with another amount."""
         self.changed_rows += 1
         self.first_changed = self.first_changed or f"line {line}: {error}"
 
@@ -118,28 +119,28 @@ class Tally:
 
 @dataclass(frozen=True)
 class Preview:
-    """The facts that a user checks before sending.
+    """The facts for a user to check before anything is sent.
 
     Attributes:
-        file: The input, as it was named.
-        run: The run's name; None in a dry run.
-        going_on: Whether an earlier invocation of the run has sent some of it.
-        counts: Rows by outcome; what would be sent is ``pending``.
-        reasons: Skipped and duplicate rows by reason.
-        empty: By column of ids, how many cells had each of a database's words for nothing; they count as empty.
-        sums: By currency, minor units of what would be sent.
-        free: The number of those rows with amount 0.
-        refunds: By currency, minor units of them that were paid back since; they are sent all the same.
-        refunded: The number of refunded rows.
-        first: The earliest day among them, in UTC, or "".
-        last: The latest.
-        limit: How many rows this invocation sends at most, or None.
-        seconds: How long sending takes at least at this rate.
-        columns: Where every field comes from, with sample values.
-        events: The first rows as they would be sent.
-        problems: What is wrong, grouped.
+        file: The input's path as it was given, or another name for it.
+        run: The run's name; None in a dry run of an input without a run.
+        going_on: Whether this resumes a run that was staged before.
+        counts: The number of rows by outcome; rows to send are ``pending``.
+        reasons: The number of skipped and duplicate rows by reason.
+        empty: The number of cells of each column of ids that were a word for nothing, by that word.
+        sums: The sum of the rows to send in minor units, by currency.
+        free: The number of rows to send with amount 0.
+        refunds: The refunded part of ``sums`` in minor units, by currency; the full amounts are sent.
+        refunded: The number of rows to send that were refunded in part.
+        first: The earliest day of a row to send in UTC, or "".
+        last: The latest day, or "".
+        limit: The most rows that this invocation sends, or None.
+        seconds: The least seconds that sending takes at the rate limit.
+        columns: The columns of every field, with sample values.
+        events: The first events as they would be sent, as JSON.
+        problems: The problems of rows, in groups.
         warnings: The warnings about input, token and earlier runs.
-        blocked: Whether invalid rows keep everything from being sent.
+        blocked: Whether nothing is sent because rows are invalid.
     """
 
     file: str
@@ -164,5 +165,5 @@ class Preview:
 
     @property
     def pending(self) -> int:
-        """The rows that would be sent."""
+        """The number of rows to send."""
         return self.counts[RowStatus.PENDING.value]

@@ -15,19 +15,19 @@ _KEPT = "row, line, status, body, code, error, cells, fault"
 
 
 class Nowhere:
-    """Drops the rows of a dry run."""
+    """Discards the rows of a dry run."""
 
     wants_rows = False
 
     def write(self, rows: list[StagedRow]) -> None:
-        """Drop rows."""
+        """Do nothing."""
 
     def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
-        """Drop amendments."""
+        """Do nothing."""
 
 
 class IntoJournal:
-    """Writes the rows of a run. Batches are transactions, so that others are not kept out for long."""
+    """Writes rows to the journal. Each batch is a transaction, so that other processes do not wait for long."""
 
     wants_rows = True
 
@@ -37,7 +37,7 @@ class IntoJournal:
         self._texts = texts
 
     def write(self, rows: list[StagedRow]) -> None:
-        """Write rows."""
+        """Write staged rows."""
         with self._journal.transaction() as db:
             row_table.stage(self._journal, db, self._run, rows, self._texts)
 
@@ -48,7 +48,7 @@ class IntoJournal:
 
 
 class Spool:
-    """Keeps the rows of a dry run in a temporary file, for its output files."""
+    """Keeps the rows of a dry run in a temporary database, for its output files."""
 
     wants_rows = True
 
@@ -58,7 +58,7 @@ class Spool:
             self._db.execute(f"CREATE TABLE rows ({_KEPT}, PRIMARY KEY (row))")
 
     def write(self, rows: list[StagedRow]) -> None:
-        """Keep rows."""
+        """Keep staged rows."""
         with room_for(_WHAT):
             self._db.executemany(
                 "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -69,7 +69,7 @@ class Spool:
             )
 
     def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
-        """Update rows."""
+        """Update staged rows."""
         with room_for(_WHAT):
             self._db.executemany(
                 "UPDATE rows SET status = ?, code = ?, error = ? WHERE row = ?",
@@ -86,5 +86,5 @@ class Spool:
             yield SettledRow(row, line, status, body, None, 0, code, error, cells, fault)
 
     def close(self) -> None:
-        """Remove the rows."""
+        """Remove the temporary database."""
         self._db.close()

@@ -1,6 +1,7 @@
-"""Stages every row of an input: compares it with the ledger and other rows, counts it, writes it.
+"""Stages the rows of an input: compares them with the ledger and each other, counts them and writes them.
 
-One pass in constant memory. Which rows repeat or contradict others is known at its end, and amended then.
+This takes one pass and constant memory. At its end, the rows that repeat or contradict others are known and
+updated.
 """
 
 from __future__ import annotations
@@ -33,21 +34,22 @@ from cms_cli.replay.staging.preview import Tally
 from cms_cli.replay.values.times import to_wire
 from cms_python import EventKind
 
-_BATCH = 256  # rows looked up in the ledger, compared and written at a time
+_BATCH = 256  # rows that are looked up in the ledger, compared and written together
 _PENDING: tuple[RowStatus, None, None] = (RowStatus.PENDING, None, None)
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_SHOWN = 64  # rows that may be shown as events; more than are shown, since some turn out to repeat others
+_SHOWN = 64  # candidates for the events of the preview; more than it shows, since some may turn out to be repeats
 
 SAMPLED = 256
-"""Rows that sample values are taken from."""
+"""The number of rows from which sample values are taken."""
 
 
 class Identity(NamedTuple):
-    """The keys under which the ledger finds an event.
+    """The keys that identify an event in the journal.
 
     Attributes:
-        keys: Its key, and any that an older version gave it.
-        look: What a lead without a time of its own looks like, wherever it is in whichever file; else None.
+        keys: Its key in the ledger, and the keys that older versions gave it.
+        look: The hash of the fields of a lead without a time of its own, regardless of its file and place; else
+            None.
     """
 
     keys: tuple[bytes, ...]
@@ -58,24 +60,24 @@ _UNKNOWN = Identity(())
 
 
 class Sink(Protocol):
-    """A sink for staged rows: the journal, or nothing in a dry run."""
+    """A destination of staged rows; see :mod:`sinks`."""
 
     wants_rows: bool
-    """Whether rows are to be written at all."""
+    """Whether the sink uses the rows; if not, they need not be built."""
 
     def write(self, rows: list[StagedRow]) -> None:
         """Write rows, in file order."""
 
     def amend(self, rows: list[tuple[int, RowStatus, str, str]]) -> None:
-        """Update rows that were written as pending: number, status, code and error."""
+        """Set status, code and error of rows that were written as pending, each given with its number."""
 
 
 class Stager:
     """Stages the rows of one input.
 
     Attributes:
-        tally: The rows, counted.
-        events: The first events as they would be sent.
+        tally: The counts of the rows.
+        events: The first events as they would be sent, as JSON; set by :meth:`run`.
     """
 
     def __init__(
@@ -91,19 +93,20 @@ class Stager:
         unknown_again: bool = False,
         progress: Callable[[int], None],
     ) -> None:
-        """Prepare.
+        """Prepare to stage an input.
 
         Args:
             kind: Lead or sale.
-            sink: Takes the rows.
-            now: The time, in UTC.
-            sha256: Of the input's bytes.
-            history: What earlier runs have sent.
-            repeats: What to do with leads that look like one of another file: "" to ask, ``send`` or ``skip``.
-            refused_up_to: The last row whose refusal in an earlier run is final: of a file that has grown, the last
-                one that it had before.
-            unknown_again: Whether events are sent that may have arrived before.
-            progress: Called with the number of rows read, once a batch.
+            sink: The destination of the rows.
+            now: The time in UTC, which leads dated ``now`` have.
+            sha256: The SHA-256 of the input's bytes, in hexadecimal.
+            history: The lookup of events that earlier runs have sent.
+            repeats: What to do with leads that look like one sent from another file: ``send``, ``skip``, or "" to
+                report them as problems.
+            refused_up_to: The number of rows that the file had when it was sent before; of these, rows that the
+                service refused stay refused.
+            unknown_again: Whether to send events that may have arrived (``--retry-unknown``).
+            progress: Called after each batch with the number of rows so far.
         """
         self._kind = kind
         self._sink = sink
@@ -123,20 +126,23 @@ class Stager:
 
     @property
     def samples(self) -> list[list[str]]:
-        """The cells of the first rows that can be sent; of the first rows if none can."""
+        """The cells of the first rows to send; if there are none, of the first other rows."""
         return self._good or self._other
 
     @property
     def end(self) -> bytes:
-        """The place at the end of a file of leads."""
+        """The place of the last row of a file of leads (see :mod:`places`)."""
         return self._places.current
 
     def run(self, rows: Iterable[PlannedRow]) -> None:
-        """Check and write every row; they come in file order.
+        """Stage every row.
+
+        Args:
+            rows: The rows in file order.
 
         Raises:
             InputError: The input cannot be read to its end.
-            MachineError: The journal, or a temporary file, cannot be written.
+            MachineError: The journal or a temporary file cannot be written.
         """
         each = iter(rows)
         with Repeats() as repeats:
@@ -147,7 +153,7 @@ class Stager:
         self.events = tuple(islice(self._shown.values(), SAMPLES))
 
     def _stage(self, batch: list[PlannedRow], repeats: Repeats) -> None:
-        # A dry run without a history needs no identities: that is most of its time.
+        # A dry run without a history needs no identities, which would take most of its time.
         identities = self._identify(batch) if self._sink.wants_rows or not self._history.is_empty else {}
         known = self._history.known([key for each in identities.values() for key in each.keys])
         refused = self._refused(identities)
@@ -185,7 +191,7 @@ class Stager:
             self._sink.write(staged)
 
     def _identify(self, batch: list[PlannedRow]) -> dict[int, Identity]:
-        """Return the identities of the events among some rows, by row; all rows are passed in file order."""
+        """Return the identities of the events in a batch, by row number. Batches have to come in file order."""
         found = {}
         for row in batch:
             place = self._places.after(row.cells) if self._kind is EventKind.LEAD else b""
@@ -194,7 +200,7 @@ class Stager:
         return found
 
     def _refused(self, identities: Mapping[int, Identity]) -> set[int]:
-        """Return the rows that the service refused when the file was shorter."""
+        """Return the numbers of the rows that the service refused when the file was shorter."""
         before = {row: each.keys for row, each in identities.items() if row <= self._refused_up_to}
         keys = self._history.refused([key for each in before.values() for key in each])
         return {row for row, each in before.items() if not keys.isdisjoint(each)}
@@ -250,16 +256,16 @@ class Stager:
         body, time = event.body, event.timestamp
         if time and time != self._now:
             return Identity((ledger.key_of(body),))
-        # "now" is another time with the next file.
+        # The time of "now" differs between runs, so it does not count.
         body = body.replace(self._now, "now") if time else body
         in_older_ledgers = ledger.key_of(f"{self._sha256} {event.row} {body}")
         return Identity((ledger.key_of(place.hex(), body), in_older_ledgers), ledger.key_of("look", body))
 
     def _comparable_lead(self, row: PlannedEvent) -> tuple[Any, ...] | None:
-        """Return the values of a lead that are compared within its file, as a :class:`ComparedRow`."""
+        """Return the values of a lead to compare within its file, in the order of :class:`ComparedRow`, or None."""
         time = row.timestamp
         if not time or time == self._now:
-            return None  # two equal leads without a time of their own are two events
+            return None  # equal leads without a time of their own are different events
         return (row.row, row.line, ledger.key_of(row.body), True, 0, "", None, None, time, 0)
 
     def _amend(self, found: Iterable[Repeat]) -> None:
@@ -302,7 +308,7 @@ def may_have_arrived(row: int, line: int, cells: list[str], column: str) -> RowP
 
 
 def _comparable_sale(row: PlannedEvent) -> tuple[Any, ...]:
-    """Return the values of a sale that are compared within its file, as a :class:`ComparedRow`."""
+    """Return the values of a sale to compare within its file, in the order of :class:`ComparedRow`."""
     wire = row.wire
     return (
         row.row,
@@ -327,7 +333,7 @@ def _unsendable(row: RowProblem) -> ComparedRow:
 
 
 def _look_alike(event: PlannedEvent, repeats: str) -> SkippedRow | RowProblem:
-    """Return the row for a lead that looks like one that was sent from another file."""
+    """Return the skipped or invalid row for a lead that looks like one sent from another file."""
     code, message = LOOKS_SENT
     if repeats == "skip":
         return SkippedRow(event.row, event.line, event.cells, code, message)
