@@ -16,14 +16,14 @@ from cms_cli.access.account import is_profile, owner_in
 from cms_cli.commands.begin import begin
 from cms_cli.commands.request import DeliveryFlags, ResumeRequest, TrackRequest
 from cms_cli.commands.shape import shape_of
-from cms_cli.commands.target import SANDBOX, Target, open_target
+from cms_cli.commands.target import SANDBOX, Target, open_target, sandbox_dir
 from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode, first_of
 from cms_cli.replay.journal import moved, runs
 from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.runs import Run, RunBusyError
+from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.model import InputError, MachineError
 from cms_cli.replay.report import ReplayReport
@@ -116,7 +116,7 @@ def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
 
 
 def resume_all(asked: ResumeRequest) -> ExitCode:
-    """Resume every unfinished run of the account, the oldest first, and show their reports.
+    """Resume every unfinished run of the account and of the sandbox, the oldest first, and show their reports.
 
     Raises:
         CommandError: A flag, the token or the state cannot be used.
@@ -127,19 +127,11 @@ def resume_all(asked: ResumeRequest) -> ExitCode:
             "Resume one at a time: cms runs resume ID",
         )
     console, settings = begin(asked.flags)
-    with explained(console), open_target(settings, console, sandbox=False) as target:
-        require_state(target, console)
-        found: list[Run] = []
-        assert target.account is not None
-        assert target.local_account is not None
-        journal = Journal.open_to_read(target.state_dir, target.state_url)
-        if journal is not None:
-            with journal, journal.reading():
-                # The folder's unfinished runs may have been imported into a database, or still have to be.
-                state = journal.identity()
-                moved.check(target.state_dir, state, target.name, target.local_account, target.account.key)
-                scope = runs.find_scope(journal, target.name, target.account.key)
-                found = list(runs.unfinished_of(journal, scope)) if scope is not None else []
+    with explained(console):
+        found = _unfinished_in_sandbox(settings)
+        if not found or settings.token_sources() or _leaves_work_at_the_service(settings):
+            found += _unfinished_of_account(settings, console)
+    found.sort(key=lambda run: run.created)
     if not found:
         console.note("there is no unfinished run of this account")
     reports: list[ReplayReport] = []
@@ -160,6 +152,45 @@ def resume_all(asked: ResumeRequest) -> ExitCode:
     if settings.output == "json":
         console.json([report.to_dict() for report in reports])
     return first_of(codes)
+
+
+def _unfinished_of_account(settings: Settings, console: Console) -> list[Run]:
+    with open_target(settings, console, sandbox=False) as target:
+        require_state(target, console)
+        assert target.account is not None
+        assert target.local_account is not None
+        journal = Journal.open_to_read(target.state_dir, target.state_url)
+        if journal is None:
+            return []
+        with journal, journal.reading():
+            # The folder's unfinished runs may have been imported into a database, or still have to be.
+            state = journal.identity()
+            moved.check(target.state_dir, state, target.name, target.local_account, target.account.key)
+            return _unfinished(journal, target.name, target.account.key)
+
+
+def _unfinished_in_sandbox(settings: Settings) -> list[Run]:
+    journal = Journal.open_to_read(sandbox_dir(settings), None)
+    if journal is None:
+        return []
+    with journal, journal.reading():
+        return _unfinished(journal, SANDBOX, SANDBOX)
+
+
+def _leaves_work_at_the_service(settings: Settings) -> bool:
+    """Return whether there may be unfinished runs of an account, which only its token can resume."""
+    if settings.state_url is not None:
+        return True
+    journal = Journal.open_to_read(settings.state_dir, None)
+    if journal is None:
+        return False
+    with journal, journal.reading():
+        return any(run.state is RunState.UNFINISHED for run in runs.all_runs(journal))
+
+
+def _unfinished(journal: Journal, host: str, account: str) -> list[Run]:
+    scope = runs.find_scope(journal, host, account)
+    return [] if scope is None else list(runs.unfinished_of(journal, scope))
 
 
 def _resume(run: Run, asked: ResumeRequest, *, show: bool) -> ReplayReport:

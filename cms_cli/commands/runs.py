@@ -127,7 +127,7 @@ def resume(
         ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Resume every unfinished run of this account, the oldest first.")
+        bool, typer.Option("--all", help="Resume every unfinished run of this account and of the sandbox.")
     ] = False,
     limit: r.Limit = None,
     rate: r.Rate = None,

@@ -61,6 +61,23 @@ def test_resume_all_resumes_every_unfinished_run_the_oldest_first(online: Progra
     assert online("runs", "resume", "--all", "--json", *FLAGS, env=other).json[0]["run"] == foreign.json["run"]
 
 
+def test_resume_all_needs_a_token_for_runs_of_an_account_only(online: Program) -> None:
+    """`runs resume --all` resumes the runs of the sandbox without a token, unless an account has some as well."""
+    none = {"CMS_BEARER_TOKEN": ""}
+    (online.home / "a.csv").write_text(sales_csv(range(4)))
+    begun = online("sale", "--from-csv", "a.csv", "--limit", "1", "--sandbox", "--yes", "--json").json["run"]
+    result = online("runs", "resume", "--all", "--yes", "--json", env=none)
+    assert (result.code, [report["run"] for report in result.json]) == (0, [begun]), result.stderr
+    assert result.json[0]["counts"]["accepted"] == 4
+    assert online("runs", "resume", "--all", "--yes", env=none).code == 4  # nothing is left that needs no token
+    (online.home / "b.csv").write_text(sales_csv(range(10, 14)))
+    online("sale", "--from-csv", "b.csv", "--limit", "1", "--sandbox", "--yes")
+    online("sale", "--from-csv", "b.csv", "--limit", "1", *FLAGS)
+    assert online("runs", "resume", "--all", "--yes", env=none).code == 4
+    both = online("runs", "resume", "--all", "--json", *FLAGS)
+    assert [(report["counts"]["accepted"], report["counts"]["pending"]) for report in both.json] == [(4, 0), (4, 0)]
+
+
 def test_resume_all_logs_every_request_once(online: Program) -> None:
     """`runs resume --all -v` logs every request once."""
     nights(online)
