@@ -67,7 +67,12 @@ def test_of_a_mistyped_command(typed: str, meant: str) -> None:
         ("--output-format", "--output"),
         ("--skip-unatributed", "--skip-unattributed"),
         ("--no-colour", "--no-color"),
+        ("--emial", "--customer-email"),
+        ("--custmer-emial", "--customer-email"),
+        ("--nmae", "--event-name --customer-name"),
+        ("--invioce", "--invoice-id"),
         *((word, "") for word in ("--tz", "--silent", "--force", "--parallel", "--url", "--api-key", "--customer")),
+        *((word, "") for word in ("--resume", "--filter", "--user", "--refund", "--verify", "--price", "--since")),
     ],
 )
 def test_of_a_mistyped_flag(typed: str, meant: str) -> None:
