@@ -44,6 +44,27 @@ def machines(tmp_path: Path, service: FaultServer, shared: str) -> tuple[Program
     return found[0], found[1]
 
 
+@pytest.mark.parametrize(
+    ("url", "said", "hint"),
+    [
+        ("postgresql://cms@127.0.0.1:1/cms", "port 1", "Check host and port"),
+        ("postgresql://cms@invalid.invalid/cms", "resolve host", "Check host and port"),
+        ("postgresql://cms@127.0.0.1:99999/cms", '"99999"', "Correct it: in the URL"),
+        ("postgresql://cms@127.0.0.1/cms?sslmode=requir", '"requir"', "Correct it: in the URL"),
+        ("postgresql:///cms?service=nowhere", '"nowhere"', "Correct it: in the URL"),
+        ("postgresql://cms@127.0.0.1/cms?connect_timeout=x", "connect_timeout", "Correct it: in the URL"),
+    ],
+)
+def test_a_setting_of_the_database_that_cannot_be_used_is_named(
+    program: Program, url: str, said: str, hint: str
+) -> None:
+    """A wrong port, host, sslmode or service is named, with a hint that says where to look."""
+    done = program("state", "status", env={"CMS_STATE_URL": url})
+    assert done.code == 3
+    assert said in done.stderr
+    assert hint in done.stderr
+
+
 def test_what_one_machine_sent_the_other_does_not(
     machines: tuple[Program, Program], service: FaultServer, tmp_path: Path
 ) -> None:

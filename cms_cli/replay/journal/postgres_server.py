@@ -6,6 +6,7 @@ libpq parses the URL, so ``PGPASSWORD``, ``.pgpass``, ``PGSERVICE`` and the like
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -134,12 +135,20 @@ class Server:
             return JournalError(what, "Make the database first, or name another in the URL.")
         if state.startswith("53") or state == "25006":  # no resources left, or a read-only standby
             return JournalError(what, "Nothing more was sent; the same command goes on once the server is well.")
+        if not state and _UNUSABLE.match(text[0] if text else ""):
+            return JournalError(what, _SETTING_HINT)
+        if not state and _CONNECTING.match(text[0] if text else ""):
+            return StateAwayError(what, "Check host and port, and that the server runs. The same command goes on.")
         if state in ("40001", "40P01", "55P03", "57014") or state.startswith(("08", "57P")) or not state:
             return StateAwayError(what, "Check that the server runs and can be reached. The same command goes on.")
         return JournalError(what, "Nothing more was sent without it.")
 
 
 _URL_HINT = "It looks like postgresql://user@host/database."
+_SETTING_HINT = "Correct it: in the URL, or in the PG... variable or service file that it comes from."
+# What libpq and the driver say of settings that they cannot use, and of an attempt to connect.
+_UNUSABLE = re.compile(r"(connection is bad: )?(invalid|bad value for|definition of service|service file) ")
+_CONNECTING = re.compile(r"connection (failed|is bad|timeout)|failed to resolve")
 
 
 def _driver() -> Any:
