@@ -129,13 +129,13 @@ class Console:
     def warn(self, text: str) -> None:
         """Write a warning to stderr, unless ``--quiet`` was given."""
         if not self.quiet:
-            self._say(text, "warning:", "yellow")
+            self._say(self._wrapped(text, "warning:"), "warning:", "yellow")
 
     def error(self, message: str, hint: str = "") -> None:
         """Write an error and its hint to stderr."""
-        self._say(message, "error:", "bold red")
+        self._say(self._wrapped(message, "error:"), "error:", "bold red")
         if hint:
-            self._say(texts.sentence(hint))
+            self._say(self._wrapped(texts.sentence(hint)))
 
     def for_ci(self, command: str) -> None:
         """Write a workflow command to the log for the CI system to read; its text must be escaped already."""
@@ -202,6 +202,13 @@ class Console:
             highlight=False,
             width=columns() if draws else 100_000,
         )
+
+    def _wrapped(self, text: str, label: str = "") -> str:
+        if not self.draws_on_stderr:
+            return text
+        from cms_cli.terminal.wrap import wrapped
+
+        return wrapped(text, columns(), label)
 
     def _say(self, text: str, label: str = "", style: str = "") -> None:
         text = texts.masked(texts.shown_lines(f"{label} {text}" if label else text))

@@ -1,0 +1,60 @@
+"""Breaks messages between words, where a terminal would break them inside one."""
+
+from __future__ import annotations
+
+import re
+
+from cms_cli.terminal.text import width
+
+_NARROWEST = 20  # below this there are more breaks than words
+
+# What a break would spoil when it is copied; a terminal that breaks a long one itself leaves it whole.
+_QUOTED = r"\"[^\"]*\""
+_FLAG = rf"--[a-z][a-z-]*(?:[ =](?:{_QUOTED}|[^\s\"`-][^\s\"`]*))?"
+_COMMAND = r"(?:[A-Z_]+=\S* )*(?:cms|jq|pip|pipx|cat|unzip|gunzip|bunzip2|unxz|unzstd|\{) .*"
+_UNIT = re.compile(
+    "|".join(
+        (
+            r"`[^`]*`\S*",  # a command in backticks
+            rf"(?:(?<=: )|^){_COMMAND}",  # a command after a colon, or on a line of its own
+            rf"{_FLAG}(?: {_FLAG})*\S*",  # flags with their values
+            rf"(?:{_QUOTED}|[^\s\"])+",  # a word, with what it has in quotation marks
+            r"\S+",
+        )
+    )
+)
+
+
+def wrapped(text: str, columns: int, label: str = "") -> str:
+    """Return a message with line breaks between words, so that no line is longer than the terminal.
+
+    Commands, flags with their values, and what is quoted are never broken: a longer one has a line of its own. The
+    indentation of a line is kept.
+
+    Args:
+        text: The message.
+        columns: The width of the terminal.
+        label: What will be written before the message: ``error:``.
+    """
+    if columns < _NARROWEST:
+        return text
+    first, *others = text.split("\n")
+    return "\n".join([_filled(first, columns, label), *(_filled(line, columns) for line in others)])
+
+
+def _filled(line: str, columns: int, label: str = "") -> str:
+    before = width(label) + 1 if label else 0
+    if before + width(line) <= columns:
+        return line
+    text = line.lstrip(" ")
+    indent = " " * (len(line) - len(text))
+    # A message may begin with a command's name, and is none.
+    first = text.partition(" ")[0] if label else ""
+    lines = [first] if first else []
+    for unit in _UNIT.findall(text, len(first)):
+        longer = f"{lines[-1]} {unit}" if lines else ""
+        if longer and width(longer) + (before if len(lines) == 1 else 0) <= columns:
+            lines[-1] = longer
+        else:
+            lines.append(indent + unit)
+    return "\n".join(lines)
