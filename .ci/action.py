@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+BAD_INPUT = 2
 STOPPED = 7  # also the exit code of --max-failures, which fails the step
 
 
@@ -23,13 +24,13 @@ def command(inputs: dict[str, str]) -> list[str]:
         inputs: The inputs by variable name, such as ``INPUT_FILE``; a missing one counts as empty.
 
     Raises:
-        SystemExit: An input is invalid; the message names it.
+        ValueError: An input is invalid; the message names it.
     """
     kind, file = inputs.get("INPUT_KIND") or "sale", inputs.get("INPUT_FILE", "")
     if kind not in ("sale", "lead"):
-        sys.exit(f"kind must be sale or lead, not {kind}")
+        raise ValueError(f"kind must be sale or lead, not {kind}")
     if not file:
-        sys.exit("file is empty: name the file to replay")
+        raise ValueError("file is empty: name the file to replay")
     source = "--from-jsonl" if file.endswith((".jsonl", ".ndjson")) else "--from-csv"
     line = ["cms", kind, source, file, "--json", "--yes"]
     for flag, name in (("--preset", "PRESET"), ("--mapping", "MAPPING"), ("--state-dir", "STATE_DIR")):
@@ -39,7 +40,10 @@ def command(inputs: dict[str, str]) -> list[str]:
         line.append("--dry-run")
     elif inputs.get("INPUT_MAX_DURATION"):
         line += ["--max-duration", inputs["INPUT_MAX_DURATION"]]
-    return line + shlex.split(inputs.get("INPUT_FLAGS", ""))
+    try:
+        return line + shlex.split(inputs.get("INPUT_FLAGS", ""))
+    except ValueError as error:
+        raise ValueError(f"flags cannot be read as a shell does: {error}") from None
 
 
 def outputs(report: dict[str, object], exit_code: int) -> dict[str, str]:
@@ -57,7 +61,11 @@ def outputs(report: dict[str, object], exit_code: int) -> dict[str, str]:
 
 def main() -> int:
     """Run the replay, write the outputs, and return the exit code of the step."""
-    line = command(dict(os.environ))
+    try:
+        line = command(dict(os.environ))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
     done = subprocess.run(line, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
     print(done.stdout, end="")
     try:
@@ -66,7 +74,7 @@ def main() -> int:
         report = {}
     with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
         file.writelines(f"{name}={value}\n" for name, value in outputs(report, done.returncode).items())
-    if done.returncode == STOPPED and "--max-failures" not in line:
+    if done.returncode == STOPPED and not any(word.startswith("--max-failures") for word in line):
         print("::notice::Stopped by max-duration; the next job goes on with the rows that are left")
         return 0
     return done.returncode

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from program import Program
 
+from cms_cli.sandbox import SandboxServer
+
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / ".ci" / "action.py"
 HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
@@ -97,14 +99,29 @@ def test_a_dry_run_needs_no_token(action) -> None:
     assert (outputs["complete"], json.loads(outputs["counts"])["pending"]) == ("false", 4)
 
 
+@pytest.mark.parametrize("flag", ["--max-failures 1", "--max-failures=1"])
+def test_a_stop_by_max_failures_fails_the_step(action, tmp_path: Path, flag: str) -> None:
+    """A replay stopped by --max-failures, however it is written, fails the step with exit 7."""
+    (tmp_path / "token").write_text("any")
+    with SandboxServer(faults="422") as service:
+        done, outputs = action(FILE="sales.csv", FLAGS=f"--host {service.url} --token-file token {flag}")
+
+    assert (done.returncode, outputs["exit-code"]) == (7, "7")
+
+
 @pytest.mark.parametrize(
-    ("inputs", "message"), [({"FILE": ""}, "file is empty"), ({"KIND": "order"}, "sale or lead")]
+    ("inputs", "message"),
+    [
+        ({"FILE": ""}, "file is empty"),
+        ({"KIND": "order"}, "sale or lead"),
+        ({"FLAGS": "--where 'Status=paid"}, "flags cannot be read"),
+    ],
 )
 def test_an_input_that_cannot_be_used_is_named(action, inputs: dict[str, str], message: str) -> None:
     """An invalid input is named, and nothing is run."""
     done, outputs = action(**{"FILE": "sales.csv", **inputs})
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert message in done.stderr
     assert not outputs
 

@@ -161,7 +161,12 @@ def test_the_scenario_in_the_docs_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "heading"), [("README.md", "## Use it in CI"), ("docs/guarantees.md", "## Exit codes")]
+    ("page", "heading"),
+    [
+        ("README.md", "## Use it in CI"),
+        ("docs/guarantees.md", "## Exit codes"),
+        ("docs/ci.md", "## A file every night, on GitHub"),
+    ],
 )
 def test_the_exit_codes_are_those_of_the_program(page: str, heading: str) -> None:
     """Each table of exit codes lists exactly those of the program."""

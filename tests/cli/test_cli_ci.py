@@ -230,8 +230,12 @@ def test_a_workflow_that_is_offered_works(path: Path, online: Program, request: 
     for each in found:
         assert subprocess.run(["bash", "-n", "-c", each]).returncode == 0, each
     for each in commands:
-        result = online(*each.replace('"$FILE"', "exports/sales.csv").split()[1:], env=env)
+        command, _, otherwise = each.replace('"$FILE"', "exports/sales.csv").partition(" || ")
+        result = online(*command.split()[1:], env=env)
         assert result.code == 0, result.stderr
+        if otherwise:
+            ends = {code: subprocess.run(["bash", "-ec", f"(exit {code}) || {otherwise}"]) for code in (4, 7)}
+            assert {code: done.returncode for code, done in ends.items()} == {4: 4, 7: 0}
     assert "CMS_BEARER_TOKEN" in text
     assert ("CMS_STATE_URL" if with_database else "CMS_STATE_DIR") in text
     # The package of that name on the index is another program, without a command line.
@@ -252,6 +256,12 @@ def test_the_examples_are_for_github_and_gitlab() -> None:
         assert all(step.keys() & {"uses", "run"} for job in each["jobs"].values() for step in job["steps"])
     # At the top level it would cover the checks too, and GitHub cancels a waiting job when another one queues up.
     assert "concurrency" not in github
+    # A replay that is stopped after 50 minutes fails no job.
+    sends = [each for name in ("github", "github-database") for each in scripts(found[name]) if "--max-dur" in each]
+    assert [" || " in each for each in sends] == [True, True]
+    assert all(
+        7 in found[name]["send-sales"]["allow_failure"]["exit_codes"] for name in ("gitlab", "gitlab-database")
+    )
     assert [name for name, each in github["jobs"].items() if "concurrency" in each] == ["send"]
     assert all("script" in gitlab[name] for name in ("check-sales", "send-sales"))
     assert "concurrency" not in json.dumps(found["github-database"])
