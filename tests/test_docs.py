@@ -13,7 +13,9 @@ from typing import NamedTuple
 import pytest
 from program import Program
 
+from cms_cli.config import tomltext
 from cms_cli.exit_codes import ExitCode
+from cms_cli.replay.mapping import presets, rules
 from cms_cli.sandbox import KINDS, SandboxServer, load_scenario
 
 ROOT = Path(__file__).parent.parent
@@ -158,6 +160,24 @@ def test_the_scenario_in_the_docs_is_one(tmp_path: Path) -> None:
     file.write_text(block.text, encoding="utf-8")
     scenario = load_scenario(file)
     assert (scenario.seed, len(scenario.steps), len(scenario.poison)) == (7, 2, 1)
+
+
+def test_every_key_of_a_mapping_file_is_shown() -> None:
+    """The mapping file in the docs can be read unchanged; it and the text after it have every key there is."""
+    (block,) = (block for block in BLOCKS if "[defaults_with" in block.text)
+    table = tomltext.loads(block.text)
+    rules.read(table)
+    after = TEXT["docs/files.md"].partition(block.text)[2].partition("\n## ")[0]
+    more = {key for key in rules.KEYS if re.search(rf"`{key}\b", after)}
+    assert more == {"title", "about", "known_by", "local_times"}
+    assert {*table, *more} == set(rules.KEYS)
+
+
+def test_every_preset_has_a_row_in_the_docs() -> None:
+    """The table of presets lists exactly those of the program, and a command shows each."""
+    section = TEXT["docs/files.md"].split("\n## Presets\n")[1].split("\n## ")[0]
+    assert tuple(sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))) == presets.names()
+    assert tuple(sorted(set(re.findall(r"--preset (\w+)", section)))) == presets.names()
 
 
 @pytest.mark.parametrize(

@@ -1,51 +1,6 @@
 """The schema of presets and mapping files, and the parser that checks it.
 
-::
-
-    event = "sale"                    # or "lead"; without it, the mapping is for both
-    amount_unit = "major"             # like the flag; so are decimal, timezone, encoding and delimiter
-    date_format = ["%d/%m/%Y"]        # or one text; tried in this order
-    zero_decimals = true              # amounts may have more decimals than the currency if they are zeros
-    header_line = 8                   # and footer_lines
-    skip_unattributed = true
-    where = ["Source=web"]
-
-    [map]                             # the columns of each field
-    invoice_id = "Order"              # an expression as in --map: A|B, COLUMN[key]; its columns have to exist
-    click_id = ["click_id", "cms_rf"] # a list: those columns that the file has
-    timestamp = { join = ["Date", "Time"] }
-    customer_email = []               # leave the field out, even if a column has its name
-
-    [defaults]                        # for rows without a value
-    event_name = "purchase_completed"
-
-    [defaults_with."Price ($)"]       # the same, if the file has this column
-    currency = "USD"
-
-    [nothing]                         # values that count as empty
-    customer_external_id = ["0"]
-
-    [[skip]]                          # rows to leave out; the first rule that holds gives the reason
-    column = "Status"                 # or a list, of which the first that the file has is used
-    is_not = ["paid"]                 # or is = [...]; letter case is ignored
-    reason = "not paid"
-    optional = true                   # ignore the rule if the file lacks the column
-
-    [fold]                            # leave out rows that continue the order above them
-    by = "Name"
-    empty = ["Status", "Total"]
-    reason = "further line item"
-
-    [refunds]                         # count partial refunds; the full amount is sent
-    column = ["Amount Refunded"]
-    each = "amount"                   # if the cell is a list of pieces such as `amount:1.00|reason:x`
-    in_full = "refunded"              # leave out rows that were refunded in full, for this reason
-
-    [lacking]                         # the hint for a field without a column
-    click_id = "..."
-
-``title``, ``about``, ``known_by`` and ``local_times`` are for presets: the name of the product, a description, the
-headers by which its export is recognised, and whether its times are in the shop's own time zone.
+``docs/files.md`` shows every key, under "A mapping file".
 """
 
 from __future__ import annotations
@@ -72,7 +27,7 @@ _FIELDS = {**LEAD_FIELDS, **SALE_FIELDS}
 _ONLY = {"event": ("sale", "lead"), "amount_unit": ("minor", "major"), "decimal": (".", ",")}
 _WORDS = ("event", *(key for key in SETTINGS if key != "date_format"), "title", "about")
 _SECTIONS = ("map", "defaults", "defaults_with", "nothing", "skip", "fold", "refunds", "lacking")
-_KEYS = (
+KEYS = (
     *_WORDS,
     "date_format",
     *LINES,
@@ -83,6 +38,7 @@ _KEYS = (
     "known_by",
     *_SECTIONS,
 )
+"""The keys and sections of a mapping file or preset."""
 
 
 class Wrong(NamedTuple):
@@ -152,7 +108,7 @@ class _Reader:
         self._nth = 1  # which of the sections that have the same name is being read
 
     def rules(self, table: Mapping[str, Any]) -> Rules:
-        self._known(table, _KEYS, "")
+        self._known(table, KEYS, "")
         for section in _SECTIONS:
             if section != "skip" and not isinstance(table.get(section, {}), dict):
                 self._say("", section, f"{section} must be a table, [{section}]")
