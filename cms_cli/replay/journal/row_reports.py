@@ -1,4 +1,4 @@
-"""Reads what the rows of a run add up to. Nothing here writes."""
+"""Reads the rows of a run for reports: counts, sums, and settled rows. Nothing here writes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The text of a cell to an exact value: amounts, times, and one value out of several."""
+"""Parses the text of cells to exact values: amounts, times and ids, and single values within a cell."""

@@ -1,4 +1,4 @@
-"""The value of a cell, and one value out of a cell that holds several."""
+"""Reads the value of a cell, or a single value from a cell that contains several."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from urllib.parse import parse_qsl, urlsplit
 
 _NOISE = re.compile(r"[\s_-]+")
 _PIECE = re.compile(r"[^\s?=&:{}\[\]]+=\S*")
-# An address that went through HTML, once or twice.
+# The "&" of a URL that was escaped as HTML, once or twice.
 _AND = re.compile(r"&(?:(?:amp|#0*38|#x0*26);)+")
-# A number behind an apostrophe, an amount or somebody's telephone; but not '90s, and nothing in quotation marks.
 GUARDS = ("'", "=")
-"""The prefix of text that a spreadsheet must not read as a number."""
+"""The prefixes by which exports keep a spreadsheet from reading text as a number."""
+# A number after an apostrophe, such as an amount or a telephone number; but not '90s, and nothing in quotation
+# marks.
 _GUARDED = re.compile(r"'[^A-Za-z'\"]*[0-9][^A-Za-z'\"]*")
 _NAME_KEYS = ("key", "name")
 
 
 def folded(name: str) -> str:
-    """Return a name in the form in which names are compared, without letter case, spaces, ``-`` and ``_``."""
+    """Return a name without letter case, white space, ``-`` and ``_``, for comparisons."""
     return _NOISE.sub("", name).casefold()
 
 
 def bare(cell: str) -> str:
-    """Return a cell without white space around it, and without the marks that keep spreadsheets from converting it.
+    """Return a cell without white space around it, and without the prefix that marks it as text for spreadsheets.
 
-    ``="00123"`` and ``'00123`` are how exports say that 00123 is text.
+    Exports write 00123 as ``="00123"`` or ``'00123``, so that it is not read as a number.
     """
     text = cell.strip()
     if text[:1] not in GUARDS:
@@ -39,18 +40,22 @@ def bare(cell: str) -> str:
 
 
 def value_in(cell: str, key: str) -> str:
-    """Pick one value out of a cell: ``key: value`` lines, a JSON object, a URL's query.
+    """Return the value of a key in a cell of ``key: value`` lines, a JSON object, or a URL or query.
 
-    So is a JSON array of objects with a ``key`` or ``name`` and a ``value``, as WooCommerce's metadata. The key may
-    differ in letter case, blanks, ``-`` and ``_``; the very name goes first. Where it is there several times, the
-    last one that is not empty counts, as the last click does.
+    The cell may also be a JSON array of objects with a ``key`` or ``name`` and a ``value``, as in WooCommerce's
+    metadata.
+
+    Args:
+        cell: The cell.
+        key: The key. An exact match takes precedence over one that differs in letter case, blanks, ``-`` and ``_``.
+            Of several values, the last one that is not empty counts, as the last click does.
 
     Returns:
-        The value, numbers exactly as they were written; "" if there is none.
+        The value, with numbers exactly as they were written; "" if there is none.
     """
     pairs = _json(cell)
     if pairs is not None:
-        return _of_key(pairs, key)  # the texts inside are not searched
+        return _of_key(pairs, key)  # do not search the texts within JSON
     return _of_key(_query(cell), key) or _of_key(_lines(cell), key)
 
 
@@ -72,7 +77,7 @@ def _json(cell: str) -> Iterable[tuple[str, str]] | None:
     if cell[:1] not in ("{", "["):
         return None
     try:
-        # No number becomes a float on its way.
+        # Keep the digits of numbers.
         value = json.loads(cell, parse_float=str, parse_int=str, parse_constant=str)
     except (ValueError, RecursionError):
         return None
@@ -102,24 +107,24 @@ def _query(cell: str) -> Iterable[tuple[str, str]]:
         return ()
     cell = _AND.sub("&", cell)
     if "?" not in cell:
-        # What a cookie or a tracker keeps: a=1; b=2 or a=1|b=2.
+        # The content of a cookie or a tracker's field: a=1; b=2 or a=1|b=2.
         pieces = re.split(r"[&;|]\s*", cell.strip())
         return _pairs("&".join(pieces)) if _PIECE.fullmatch(pieces[0]) else ()
     try:
         url = urlsplit(cell)
     except ValueError:
         return ()
-    # A page of one address (`/#/shop?cms_rf=x`) has its query in the fragment.
+    # Single-page applications have their query in the fragment: /#/shop?cms_rf=x
     return [*_pairs(url.fragment.partition("?")[2]), *_pairs(url.query)]
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
-    # Bytes that are not UTF-8 (%E9) are kept as they are: the rule of the field refuses them.
+    # Bytes that are not UTF-8 (%E9) become lone surrogates, which the check of the field refuses.
     return parse_qsl(query.replace(";", "&"), errors="surrogateescape")
 
 
 def _lines(cell: str) -> Iterable[tuple[str, str]]:
     for line in re.split(r"[\r\n]+", cell):
         name, colon, value = line.partition(":")
-        if colon and not value.startswith("//"):  # a bare address is no pair
+        if colon and not value.startswith("//"):  # a URL is not a pair
             yield name.strip(), value

@@ -1,9 +1,9 @@
-"""The decimals and signs of currencies.
+"""The number of decimals of each currency, and the signs of currencies.
 
-The exponents are those of ISO 4217, list one, as published by its maintenance agency (SIX Group) on 2026-01-01; a
-test compares them with the ``iso4217`` package. Codes for which the list says "N.A." (gold, bond units, test
-codes) have no minor unit, and are left out. Codes that the list has dropped are kept beside it with the exponent
-they had: last year's export still holds them.
+The decimals ("exponents") are those of ISO 4217, list one, as published by its maintenance agency (SIX Group) on
+2026-01-01; a test compares them with the ``iso4217`` package. Codes with "N.A." in the list (gold, bond units, test
+codes) have no minor unit and are left out. Codes that were withdrawn are kept with their last exponent, since older
+exports contain them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ _LIST_ONE = {
     3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
-# Withdrawn between 2015 and 2026. (SIX, list three, has no exponents; these are those of the last list one that
-# had the code.)
+# Withdrawn between 2015 and 2026. List three has no exponents; these are from the last list one that had the code.
 _WITHDRAWN = {
     0: "BYR",
     2: "ANG BGN CUC HRK LTL MRO SLL STD VEF ZWL",
@@ -36,7 +35,8 @@ EXPONENTS: dict[str, int] = {
 
 _DOLLARS = "USD AUD BBD BMD BND BSD BZD CAD FJD GYD HKD JMD KYD LRD NAD NZD SBD SGD SRD TTD TWD XCD"
 _PESOS = "ARS CLP COP CUP CUC DOP MXN PHP UYU"
-# Keys are in lower case. A sign that several currencies use contradicts none of them, and names none.
+# The currencies that use each sign, which is in lower case. A sign of several currencies fits all of them, and
+# identifies none.
 _SIGNS = {
     "$": f"{_DOLLARS} {_PESOS} BRL NIO CVE TOP WST MOP",
     "us$": "USD",
@@ -121,14 +121,14 @@ def exponent(currency: str) -> int | None:
         currency: An ISO 4217 code, in upper or lower case.
 
     Returns:
-        0 to 4, or None for what is no code, or has no minor unit (``XAU``).
+        0 to 4, or None for an unknown code or one without a minor unit (``XAU``).
     """
     found = EXPONENTS.get(currency)
     return EXPONENTS.get(currency.upper()) if found is None else found
 
 
 def currencies_of(mark: str) -> frozenset[str]:
-    """Return the currencies that a sign or a code beside a number may mean; empty if it is neither."""
+    """Return the currencies that the text beside a number may mean; an empty set if it is neither sign nor code."""
     found = _BY_SIGN.get(mark.lower())
     if found is None:
         code = mark.upper()

@@ -1,4 +1,4 @@
-"""Times in a format given with ``--date-format``, in the codes of Python's strptime."""
+"""Checks the formats of ``--date-format``, which are those of Python's strptime, and reads times in them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _ZONE_BEHIND = re.compile(r" ?(?:[A-Z]{1,5}|(?:UTC|GMT)? ?[+\-\u2212][0-9:]{1,5}
 
 
 def check_date_format(date_format: str | Sequence[str]) -> Problem | None:
-    """Return the problem of a ``strptime`` pattern, or None: it must name a day, a month and a year.
+    """Return the problem of a ``strptime`` format, or None. It must have day, month and year.
 
-    Of several, what is wrong with the first that has something wrong.
+    Args:
+        date_format: A format, or several. Of several, the problem of the first that has one is returned.
     """
     if not isinstance(date_format, str):
         return next(filter(None, map(check_date_format, date_format)), None)
@@ -46,7 +47,7 @@ def check_date_format(date_format: str | Sequence[str]) -> Problem | None:
             "leave %Z out, and say --timezone: a short name behind the time is read where that zone has it",
         )
     if ("I" in found) != ("p" in found) or {"H", "I"} <= found:
-        # strptime ignores a PM beside %H, and takes every hour without one for one of the morning.
+        # strptime ignores %p beside %H, and reads %I without %p as an hour of the morning.
         return Problem(
             "date_format_half_day",
             f"{shown(date_format)} does not read the hour together with AM or PM",
@@ -54,18 +55,22 @@ def check_date_format(date_format: str | Sequence[str]) -> Problem | None:
         )
     try:
         datetime.strptime(datetime(2026, 4, 10, tzinfo=timezone.utc).strftime(date_format), date_format)  # noqa: DTZ007 - only tried
-    except (ValueError, re.error) as error:  # re.error: a part is named twice
+    except (ValueError, re.error) as error:  # re.error if a directive occurs twice
         return Problem("date_format_unknown", f"{shown(date_format)}: {error}", "see Python's strptime codes")
     return None
 
 
 def read_as(text: str, date_format: str) -> Reading | Problem | None:
-    """Read a time in a format that :func:`check_date_format` has accepted; None if it has another form.
+    """Parse a time in a format that :func:`check_date_format` has accepted; None if the text has another form.
 
-    An offset or abbreviation behind the time of day may be there although the form does not name it.
+    After the time of day there may be an offset or the abbreviation of a zone, even if the format has none.
+
+    Args:
+        text: The cell, without white space around it.
+        date_format: The format.
     """
     found = _directives(date_format)
-    # strptime takes 1122026 for the 11th of February, where a spreadsheet has cut the zero off the 1st of December.
+    # strptime reads 1122026 as 11 February, but it is 1 December if a spreadsheet has removed the leading zero.
     counted = _BEHIND_A_TIME.sub("", text) if found & {"z", "f"} else text
     if sum(map(str.isdigit, counted)) < _digits_of(date_format):
         return Problem(
@@ -91,7 +96,7 @@ def read_as(text: str, date_format: str) -> Reading | Problem | None:
 
 def _parsed(text: str, date_format: str) -> datetime | None:
     try:
-        return datetime.strptime(text, date_format)  # noqa: DTZ007 - its zone is looked for elsewhere
+        return datetime.strptime(text, date_format)  # noqa: DTZ007 - the zone is read by the caller
     except ValueError:
         return None
 
@@ -103,6 +108,6 @@ def _directives(date_format: str) -> frozenset[str]:
 
 @lru_cache(maxsize=16)
 def _digits_of(date_format: str) -> int:
-    """Return the least number of digits of a format whose numbers have no mark between them; 0 for others."""
+    """Return the least number of digits of a format in which numbers follow each other directly; 0 for others."""
     plain = date_format.replace("%%", "")
     return sum(_DIGITS.get(each, 0) for each in _DIRECTIVE.findall(plain)) if _RUN_TOGETHER.search(plain) else 0

@@ -1,4 +1,4 @@
-"""Cells that look like ids and are none: a database's word for nothing, a number that a spreadsheet shortened."""
+"""Recognises cells of ids that are not ids: a word for no value, or a number that a spreadsheet has shortened."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ NOTHING = frozenset(
         *("None", "nan", "NaN", "<NA>", "N/A", "#N/A", "undefined"),  # programs and spreadsheets
     )
 )
-"""The words for no value in a column of ids. Elsewhere they are text: somebody may well be called Null."""
+"""Words for no value, which count as empty in columns of ids. Elsewhere they are text; Null is also a name."""
 
-# With a sign in the exponent: 1E5 may well be an id.
+# Only with a sign in the exponent, since 1E5 may be an id.
 _SHORTENED = re.compile(r"-?[0-9](?:[.,][0-9]+)?[Ee][+\-][0-9]+")
 _WHOLE = re.compile(r"[0-9]+[.,]0")
 
 
 def shortened(text: str) -> Problem | None:
-    """Return the problem of an id that a spreadsheet has shortened (``4.68769E+17``); None for any other text."""
+    """Return the problem of an id that a spreadsheet has shortened (``4.68769E+17``), or None."""
     if ("+" not in text and "-" not in text) or not _SHORTENED.fullmatch(text):
         return None
     return Problem(
@@ -37,10 +37,10 @@ def shortened(text: str) -> Problem | None:
 
 
 class WholeFloats:
-    """Finds the fields whose ids all end in ``.0``, which a program has turned into numbers.
+    """Finds the fields whose ids all end in ``.0`` because a program has turned them into numbers.
 
     Attributes:
-        examples: By field, its first id, as long as all of them do.
+        examples: The first id of each such field, by the field's Python name.
     """
 
     def __init__(self) -> None:
@@ -48,8 +48,8 @@ class WholeFloats:
         self._undecided = dict(zip(IDS, ("clickId", "customerExternalId", "invoiceId")))
 
     def observe(self, wire: Mapping[str, Any]) -> None:
-        """Add the ids of one event, in its wire form; missing ones are ignored."""
-        if not self._undecided:  # as it is after the first rows of most files
+        """Add the ids of an event in wire form. Fields that it lacks are ignored."""
+        if not self._undecided:  # after the first rows of most files
             return
         for field, name in list(self._undecided.items()):
             text = wire.get(name, "")
@@ -61,5 +61,5 @@ class WholeFloats:
 
 
 def is_whole_float(text: str) -> bool:
-    """Return True if an id is a whole number that a program wrote with a decimal: ``1001.0`` for 1001."""
+    """Return True if an id is a whole number written with a decimal, such as ``1001.0`` for 1001."""
     return text.endswith("0") and bool(_WHOLE.fullmatch(text))

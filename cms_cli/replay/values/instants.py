@@ -1,4 +1,4 @@
-"""Conversion of a local time to its one instant; a time that occurs never or twice is a problem."""
+"""Converts a local time to its instant in UTC. A time that a zone skips or has twice is a problem."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
 
 FIRST_YEAR, LAST_YEAR = 1971, 2100
-"""The years that are taken. Earlier is Unix time 0, which databases write for "no date"; later is a typo."""
+"""The years that are accepted. Databases write Unix time 0 (1970) for no date, and later years are typos."""
 
 _UTC = timezone.utc
-# Zones that have an abbreviation, for a hint. Several have IST, CST and BST, so the zone is never taken from here.
+# A zone for each abbreviation, only for hints. Zones share abbreviations (IST, CST, BST), so none is read by this
+# table.
 _HAVE = {
     "PST PDT": "America/Los_Angeles",
     "MST MDT": "America/Denver",
@@ -35,10 +36,10 @@ class Reading(NamedTuple):
     """A time as it was written.
 
     Attributes:
-        local: The time that the clock showed.
-        offset: Its offset from UTC, or None if that was not written.
-        abbreviation: Its zone's short name, as in ``PST``; "" if there is none or an offset says more.
-        day: Whether a day alone was written.
+        local: The local time.
+        offset: The offset from UTC, or None if none was written.
+        abbreviation: The abbreviation of the zone, as in ``PST``; "" if there is none or an offset was written.
+        day: Whether only a date was written.
     """
 
     local: datetime
@@ -48,11 +49,11 @@ class Reading(NamedTuple):
 
 
 def instant_of(reading: Reading, zone: tzinfo, text: str) -> datetime | Problem:
-    """Return the instant, in UTC.
+    """Return the instant of a time in UTC, or its problem.
 
     Args:
-        reading: The time as written.
-        zone: The zone of a time without an offset.
+        reading: The time as it was written.
+        zone: The zone for a time without an offset.
         text: The cell, for messages.
     """
     try:
@@ -68,7 +69,7 @@ def instant_of(reading: Reading, zone: tzinfo, text: str) -> datetime | Problem:
 
 
 def in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | Problem:
-    """Return the instant at which a clock in the zone showed this time, if there is exactly one."""
+    """Return the instant of a local time in a zone, or the problem that the zone skips it or has it twice."""
     if zone is _UTC:
         return checked(local.replace(tzinfo=_UTC), text)
     before, after = _offsets(local, zone)
@@ -81,7 +82,7 @@ def in_zone(local: datetime, zone: tzinfo, text: str) -> datetime | Problem:
 
 
 def checked(instant: datetime, text: str) -> datetime | Problem:
-    """Return the instant, or the problem of its year."""
+    """Return an instant, or the problem that its year is out of range."""
     if FIRST_YEAR <= instant.year <= LAST_YEAR:
         return instant
     return Problem(
@@ -92,12 +93,12 @@ def checked(instant: datetime, text: str) -> datetime | Problem:
 
 
 def impossible(text: str) -> Problem:
-    """Return the problem of a time that no clock can show."""
+    """Return the problem of a time that does not exist, such as 30 February."""
     return Problem("time_impossible", f"{shown(text)} is on no calendar or clock", "correct it")
 
 
 def _offsets(local: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:
-    """Return the zone's offset before a change of its clocks, and the one after it: equal where none is near."""
+    """Return the zone's offsets before and after a change of its clocks; equal if there is none at the time."""
     before, after = zone.utcoffset(local), zone.utcoffset(local.replace(fold=1))  # PEP 495
     assert before is not None
     assert after is not None
@@ -105,18 +106,18 @@ def _offsets(local: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:
 
 
 def _start_of_day(midnight: datetime, zone: tzinfo, text: str) -> datetime | Problem:
-    """Return the first instant of a day, also where the clocks skipped midnight or showed it twice."""
+    """Return the first instant of a day, also if the clocks skip midnight or show it twice."""
     before, _ = _offsets(midnight, zone)
-    # Clocks that skip midnight jump when they would have shown it, so it is the old offset that says when that was.
+    # Clocks that skip midnight change at the instant that is midnight by the old offset.
     first = midnight.replace(tzinfo=_UTC) - before
     days = [(first - timedelta(seconds=back)).astimezone(zone).date() for back in (1, 0)]
     if not days[0] < midnight.date() == days[1]:
-        return _skipped(text, zone)  # the whole day, at a change of the date line
+        return _skipped(text, zone)  # the zone has skipped the day when it changed sides of the date line
     return checked(first, text)
 
 
 def _abbreviated(local: datetime, abbreviation: str, zone: tzinfo, text: str) -> datetime | Problem:
-    """Return the instant at which the zone's clocks showed this time under this abbreviation."""
+    """Return the instant of a local time at which the zone has this abbreviation, or the problem."""
     if abbreviation in ("UTC", "GMT"):
         return checked(local.replace(tzinfo=_UTC), text)
     names = []

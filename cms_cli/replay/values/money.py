@@ -1,15 +1,15 @@
-"""Text to minor units, exactly: digits are moved, never computed with, and no number is a float.
+"""Parses amounts to minor units exactly: digits are moved, and no number is a float.
 
-Two kinds of column:
+There are two kinds of columns:
 
-* minor units (``4999``): :func:`parse_minor`, each value by itself;
-* major units (``49.99``, ``1.234,56 €``): what ``.`` and ``,`` mean is decided for the column as a whole. An
-  :class:`AmountColumn` looks at every value first, ``decide()`` returns the :class:`AmountFormat`, which reads
-  the values. One pass over the file to look, one to read; neither remembers rows.
+* Minor units (``4999``): :func:`parse_minor` reads each value by itself.
+* Major units (``49.99``, ``1.234,56 €``): the meaning of ``.`` and ``,`` is decided for the whole column. An
+  :class:`AmountColumn` observes every value, its ``decide()`` returns the :class:`AmountFormat`, and that parses
+  the values. So the file is read twice, in constant memory.
 
-Where the values of a column contradict each other, or none says anything and one of them would need it, there is
-no format and the user has to say ``--decimal``. The currency's number of decimals is never taken as a hint, but for
-one thing: where it is none, there is no decimal mark to look for, and such values say nothing about the others.
+If the values contradict each other, or some are ambiguous and none decides, the user has to give ``--decimal``. The
+number of decimals of a currency is no evidence, with one exception: amounts in a currency without decimals have no
+decimal mark, so they do not count.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from cms_cli.replay.values.currencies import EXPONENTS, currencies_of, exponent
 from cms_cli.replay.values.numbers import Number, decimal_mark, split, split_without_decimals, taken_apart
 
 MAX_MINOR = 2**53 - 1
-"""The largest amount taken, in minor units: the last one that every JSON reader holds exactly.
+"""The largest amount that is accepted, in minor units. JSON parsers that use doubles would round larger ones.
 
-The service documents no limit; a larger amount could be another one by the time it is read.
+The service documents no limit.
 """
 _MAX_DIGITS = len(str(MAX_MINOR))
 _ZEROS = ("", "0", "00", "000", "0000")
@@ -35,24 +35,28 @@ _DECIMAL_NAMES = {".": ".", ",": ",", "point": ".", "dot": ".", "period": ".", "
 
 
 def plain_minor(text: str) -> int | None:
-    """Read an amount of minor units that is digits only; None for any other text, and for very large ones."""
+    """Parse an amount in minor units that consists of digits only; None for other text and very large amounts."""
     return int(text) if text.isdigit() and text.isascii() and len(text) < _MAX_DIGITS else None
 
 
 def parse_minor(
     text: str, currency: str = "", *, unit_said: bool = False, zero_decimals: bool = False
 ) -> int | Problem:
-    """Read an amount of minor units: the digits 0 to 9, with white space around them at most.
+    """Parse an amount in minor units, which may have only the digits 0 to 9 and white space around them.
 
-    ``4999.00`` and ``4,999`` are refused rather than understood: in a column of minor units they are the trace of
-    a mistake worth a factor of 100. So is ``+``, which marks a difference and not a price.
+    ``4999.00`` and ``4,999`` are problems, since the column may be in major units, a difference of a factor of 100.
+    So is ``+``, which marks a difference instead of a price.
 
     Args:
         text: The cell.
-        currency: The row's, for what a hint shows.
-        unit_said: Whether the user, a preset or a mapping file said that these are minor units. Then ``4999.0`` is
-            4999: so a program writes whole numbers in a column that has gaps.
-        zero_decimals: Whether a mapping file lets ``4999.00`` pass as well.
+        currency: The row's currency, or "". Without decimals, zeros after a mark are accepted; it is also for
+            hints.
+        unit_said: Whether a flag, preset or mapping file sets the unit. Then ``4999.0`` is 4999, since programs
+            write whole numbers so in columns with gaps.
+        zero_decimals: Whether a mapping file allows ``4999.00`` as well.
+
+    Returns:
+        The amount in minor units, or the problem.
     """
     text = text.strip()
     plain = plain_minor(text)
@@ -77,12 +81,16 @@ def parse_minor(
 
 
 def parse_cli_amount(text: str, currency: str) -> int | Problem:
-    """Read an amount of major units from the command line, where ``.`` is always the decimal mark.
+    """Parse an amount in major units from the command line, where ``.`` is always the decimal mark.
 
-    Digits and one point, no grouping and no currency sign: a comma there is more often a decimal mark than not.
+    It may have digits and one point, but no grouping, which could be a decimal comma, and no currency sign.
+
+    Args:
+        text: The value of the flag.
+        currency: The ISO 4217 code.
 
     Returns:
-        The amount in minor units.
+        The amount in minor units, or the problem.
     """
     stripped = text.strip()
     whole, point, fraction = stripped.partition(".")
@@ -97,12 +105,12 @@ def parse_cli_amount(text: str, currency: str) -> int | Problem:
 
 
 class AmountFormat(NamedTuple):
-    """The number format of a column of major units.
+    """The number format of a column in major units.
 
     Attributes:
-        decimal: The decimal mark, ``.`` or ``,``. The other one groups, as an apostrophe and a blank do.
-        said: Whether somebody said so; else the values of currencies without decimals may use either to group.
-        zero_decimals: Whether amounts may have decimals that the currency lacks, where these are zeros.
+        decimal: The decimal mark, ``.`` or ``,``. The other one groups digits, as do apostrophes and blanks.
+        said: Whether the user gave the mark. If not, either mark may group digits in a currency without decimals.
+        zero_decimals: Whether amounts may have more decimals than the currency if they are zeros.
     """
 
     decimal: str
@@ -110,18 +118,18 @@ class AmountFormat(NamedTuple):
     zero_decimals: bool = False
 
     def parse(self, text: str, currency: str) -> int | Problem:
-        """Read one value.
+        """Parse a value.
 
         Args:
             text: The cell.
-            currency: The row's ISO 4217 code. Where it is empty, a code or sign beside the number stands in for it.
+            currency: The row's ISO 4217 code, or "" to use the code or sign beside the number.
 
         Returns:
-            The amount in minor units, 0 or more.
+            The amount in minor units, 0 or more, or the problem.
         """
         whole, mark, fraction = text.partition(self.decimal)
         if whole.isdigit() and text.isascii() and (fraction.isdigit() or not mark):
-            # Nine in ten cells. In here so that they cost no further call.
+            # Nine in ten cells; inline, since a call would cost more.
             missing = EXPONENTS.get(currency, -1) - len(fraction)
             if missing >= 0:
                 digits = whole + fraction + _ZEROS[missing]
@@ -155,24 +163,24 @@ class AmountFormat(NamedTuple):
 
 
 class AmountColumn:
-    """A search for the format that all values of a column of major units share.
+    """Finds the format that all values of a column in major units share.
 
-    It keeps three examples, whatever the number of values.
+    It keeps at most three examples, regardless of the number of values.
     """
 
     def __init__(self) -> None:
-        self._decisive: dict[str, str] = {}  # decimal mark -> the first value that says so
+        self._decisive: dict[str, str] = {}  # the first value that shows a decimal mark, by the mark
         self._ambiguous = ""
 
     def observe(self, text: str, line: int = 0, currency: str = "") -> None:
-        """Add one value, negative ones too; text that is no amount is ignored.
+        """Observe a value, which may be negative; text that is not an amount is ignored.
 
         Args:
             text: The cell.
-            line: The line it is on, for the message; 0 if that is not known.
-            currency: The row's; one without decimals has no decimal mark to tell.
+            line: Its line number, for messages; 0 if it is not known.
+            currency: The row's currency, or "". Values in a currency without decimals are ignored.
         """
-        # A mark before two last digits can be nothing but the decimal one, so a second such value adds nothing.
+        # A mark before the last two digits is certainly the decimal mark, so a second such value adds nothing.
         if text[-3:-2] in self._decisive and text[-2:].isdigit():
             return
         number = taken_apart(text)
@@ -191,12 +199,12 @@ class AmountColumn:
             self._ambiguous = where
 
     def decide(self, decimal: str | None = None, *, zero_decimals: bool = False) -> AmountFormat | Problem:
-        """Return the column's format.
+        """Return the column's format, or the problem if the values do not tell it.
 
         Args:
-            decimal: The user's word (``--decimal``): ``.``, ``,``, ``point`` or ``comma``. It wins over what the
-                values say, and those that do not fit are refused one by one.
-            zero_decimals: As :class:`AmountFormat` has it.
+            decimal: The decimal mark that the user gave: ``.``, ``,``, ``point`` or ``comma``; or None. It takes
+                precedence over the values; those that do not fit are then problems of their rows.
+            zero_decimals: As in :class:`AmountFormat`.
         """
         if decimal is not None:
             mark = _DECIMAL_NAMES.get(decimal.strip().lower())
@@ -217,7 +225,7 @@ class AmountColumn:
                 f"{self._ambiguous} may be thousands or decimals, and no other value tells",
                 "say what the decimal mark is: --decimal . or --decimal ,",
             )
-        # Where no value has a mark, any format reads them all.
+        # If no value has a mark, any format can read them.
         return AmountFormat(min(self._decisive, default="."), False, zero_decimals)
 
 
@@ -225,7 +233,7 @@ def _to_minor(text: str, whole: str, fraction: str, currency: str, *, zero_decim
     places = exponent(currency)
     if places is None:
         return _unknown_currency(text, currency)
-    # Three digits may be thousands: 1.500.
+    # Three digits may be thousands, as in 1.500.
     only_zeros = not fraction[places:].strip("0") and len(fraction) != 3
     if len(fraction) > places and only_zeros and zero_decimals:
         fraction = fraction[:places]
@@ -240,7 +248,7 @@ def _to_minor(text: str, whole: str, fraction: str, currency: str, *, zero_decim
 
 
 def _within_limit(text: str, digits: str) -> int | Problem:
-    # The length first: Python refuses to read a number of thousands of digits.
+    # Check the length first, since int() refuses thousands of digits.
     digits = digits.lstrip("0") or "0"
     if len(digits) > _MAX_DIGITS or int(digits) > MAX_MINOR:
         return Problem(
@@ -252,7 +260,7 @@ def _within_limit(text: str, digits: str) -> int | Problem:
 
 
 def _factor_of_100(message: str, digits: str, zeros: str, currency: str, unit_said: bool) -> Problem:
-    """Return the problem of ``4999.0``, which is 49.99 or 4999.00, with both readings in money."""
+    """Return the problem of an amount such as ``4999.0``, with its two readings as 49.99 and 4999.00."""
     places = exponent(currency)
     currency = currency.upper()
     cents = f"{digits} minor units (cents)"
@@ -272,7 +280,7 @@ def _factor_of_100(message: str, digits: str, zeros: str, currency: str, unit_sa
 
 
 def _no_amount(text: str) -> Problem | None:
-    """Return the problem of a text that is no amount in any format; None if it could be one."""
+    """Return the problem of a text that is not an amount in any format; None if it may be one."""
     number = taken_apart(text)
     if number is None:
         return _not_a_number(text)

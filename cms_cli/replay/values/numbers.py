@@ -1,14 +1,14 @@
 """Parses a number as people and programs write it: digits, separators, sign and currency.
 
-What a number says about the decimal mark of its column:
+A number shows the decimal mark of its column as follows:
 
 ========================  ===================================================================
-``1,234.56``              of two kinds, the last one is the decimal mark
-``1'234.567``             beside an apostrophe or a blank, which can only group, it is as well
-``1.234.567``             what stands twice groups, so the other one is the decimal mark
+``1,234.56``              of two kinds of marks, the last one is the decimal mark
+``1'234.567``             an apostrophe or blank groups digits, so the other mark is decimal
+``1.234.567``             a mark that occurs twice groups digits, so the other one is decimal
 ``49.9``, ``49.99``       a single mark that is not followed by exactly three digits is decimal
-``1.000``, ``0.125``      a single mark before exactly three digits: nothing
-``1234``                  nothing
+``1.000``, ``0.125``      a single mark before exactly three digits shows nothing
+``1234``                  shows nothing
 ========================  ===================================================================
 """
 
@@ -21,15 +21,15 @@ from typing import NamedTuple
 from cms_cli.replay.values.currencies import currencies_of
 
 OTHER = {".": ",", ",": "."}
-"""The mark that groups where this one is decimal."""
+"""The mark that groups digits, by the decimal mark."""
 
-# No amount is longer, with its sign and blanks. It also keeps the pattern below away from text of any length.
+# Amounts are shorter, even with sign and blanks. The limit also keeps the pattern below from long texts.
 _MAX_TEXT = 64
 
 _BLANKS = " \u00a0\u2007\u2009\u202f"  # plain, no-break, figure, thin, narrow no-break
 _APOSTROPHES = "'\u2019"
 _MINUS = "\\-\u2212\u2013\ufe63\uff0d"  # hyphen, minus, en dash, small and full-width hyphen
-# What stands beside a number is a currency: no digit, no bracket, no minus, nothing that groups digits.
+# A currency beside a number: anything without digits, brackets, minus signs and marks that group digits.
 _BESIDE = rf"[^\d\s.,()'\u2019{_MINUS}][^\d\s,()'\u2019{_MINUS}]*"
 _NUMBER = re.compile(
     rf"(\()?\s*([{_MINUS}])?\s*({_BESIDE})?\s*([{_MINUS}])?\s*"
@@ -40,12 +40,12 @@ _ONE_OF_EACH = str.maketrans({**dict.fromkeys(_BLANKS, " "), **dict.fromkeys(_AP
 
 
 class Number(NamedTuple):
-    """A number taken apart.
+    """The parts of a number.
 
     Attributes:
-        digits: Its digits, with the marks between them.
-        beside: The text before and after it: signs and codes of currencies, or other text.
-        negative: Whether it has a minus, or brackets as in accounts.
+        digits: Its digits with the marks between them.
+        beside: The texts before and after it, which may be signs or codes of currencies.
+        negative: Whether it has a minus sign, or brackets as in accounting.
     """
 
     digits: str
@@ -54,14 +54,14 @@ class Number(NamedTuple):
 
     @property
     def odd(self) -> str:
-        """The text beside the number that is no currency, as in ``12,5 %``; "" if there is none."""
+        """The text beside the number that is not a currency, as in ``12,5 %``; "" if there is none."""
         return next((each for each in self.beside if not currencies_of(each)), "")
 
 
 def taken_apart(text: str) -> Number | None:
-    """Parse a text; None if it is no number.
+    """Split a text into the parts of a number; None if it is not a number.
 
-    What a web shop wrote as HTML (``1.249&nbsp;&euro;``) is what a browser shows.
+    HTML entities, as some web shops export them (``1.249&nbsp;&euro;``), are decoded.
     """
     text = text.strip()
     if len(text) > _MAX_TEXT:
@@ -79,13 +79,13 @@ def taken_apart(text: str) -> Number | None:
 
 
 def is_number(text: str) -> bool:
-    """Return True if a text is a number in any form, with a currency or without."""
+    """Return True if a text is a number in any form, with or without a currency."""
     number = taken_apart(text)
     return number is not None and not number.odd
 
 
 def decimal_mark(digits: str) -> str | None:
-    """Return the decimal mark that a number shows: the mark, ``""`` for either, None if it shows nothing."""
+    """Return the decimal mark that a number shows: ``""`` if it may be either, None if the number has no marks."""
     points, commas = digits.count("."), digits.count(",")
     if not points and not commas:
         return None
@@ -102,7 +102,7 @@ def decimal_mark(digits: str) -> str | None:
 
 
 def split(digits: str, decimal: str) -> tuple[str, str] | None:
-    """Return the digits before and after a decimal mark, ungrouped; None if the number has another form."""
+    """Return the digits before and after a decimal mark, without grouping; None if the mark does not fit."""
     whole, mark, fraction = digits.partition(decimal)
     if mark and not fraction.isdigit():
         return None
@@ -113,13 +113,13 @@ def split(digits: str, decimal: str) -> tuple[str, str] | None:
 
 
 def split_without_decimals(digits: str, decimal: str = "") -> tuple[str, str] | None:
-    """Do the same for a currency that has no decimals, where a mark before three digits groups.
+    """Do the same for a currency without decimals, in which a mark before three digits groups them.
 
-    Zeros that the currency does not have (``5500.00``) are left out, one or two of them: three may be thousands.
+    One or two zeros after a mark (``5500.00``) are dropped; three may be thousands.
 
     Args:
-        digits: The number.
-        decimal: The decimal mark, where somebody said it; it never groups.
+        digits: The digits with the marks between them.
+        decimal: The decimal mark if the user gave it, which then never groups digits; else "".
     """
     grouping = (OTHER[decimal] if decimal else ".,") + "' "
     whole = _ungrouped(digits, grouping)
@@ -133,7 +133,7 @@ def split_without_decimals(digits: str, decimal: str = "") -> tuple[str, str] | 
 
 
 def _ungrouped(digits: str, separators: str) -> str | None:
-    """Return digits without the one separator that groups them; None if they are not grouped by one of these."""
+    """Return digits without the separator that groups them; None if they are not properly grouped."""
     if digits.isdigit():
         return digits
     for separator in separators:
@@ -144,7 +144,7 @@ def _ungrouped(digits: str, separators: str) -> str | None:
 
 
 def _well_grouped(groups: list[str], separator: str) -> bool:
-    """Return True if digits are in threes; or, with commas, in twos before a last three, as in India."""
+    """Return True if digits are grouped in threes or, with commas, in twos before the last three, as in India."""
     if not all(group.isdigit() for group in groups) or groups[0].startswith("0") or len(groups[-1]) != 3:
         return False
     between = {len(group) for group in groups[1:-1]}

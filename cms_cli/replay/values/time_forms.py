@@ -1,12 +1,13 @@
-"""The unambiguous forms of a time, which are read without a format.
+"""Reads the unambiguous forms of a time, which need no ``--date-format``.
 
-* ISO 8601 and all that puts the year first: ``2026-04-10T12:34:56Z``, ``2026/3/2 9:14``, ``20260410T123456Z``.
-* Month names in English, which tell the day from the year: ``12-Mar-2026 09:14``, ``Mar 12, 2026 9:14:02 AM``,
+* ISO 8601 and other forms with the year first: ``2026-04-10T12:34:56Z``, ``2026/3/2 9:14``, ``20260410T123456Z``.
+* English month names and a year of four digits: ``12-Mar-2026 09:14``, ``Mar 12, 2026 9:14:02 AM``,
   ``Thu, 12 Mar 2026 09:14:02 +0100``, ``Thu Mar 12 09:14:02 CET 2026``.
 * Unix time: 10 digits are seconds (since September 2001), 13 milliseconds, 16 microseconds, 19 nanoseconds.
 
-After a time of day there may be a zone: ``Z``, an offset, an abbreviation, and what Go, Java and JavaScript write
-behind an offset. That covers the exports of shops, and what PostgreSQL, SQL Server, BigQuery and pandas write.
+A zone may follow the time of day: ``Z``, an offset, an abbreviation, and the names that Go, Java and JavaScript
+write after an offset. This covers the exports of shops, and the formats of PostgreSQL, SQL Server, BigQuery and
+pandas.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import datetime, timedelta
 from cms_cli.replay.values.instants import Reading
 
 LONGEST = 100
-"""Characters of a time at most: JavaScript writes the whole name of its zone."""
+"""The most characters of a time; JavaScript writes the full name of the zone."""
 
 _NAMES = (
     *("january", "february", "march", "april", "may", "june"),
@@ -29,7 +30,7 @@ MONTHS: Mapping[str, int] = {
     **{name[:3]: at for at, name in enumerate(_NAMES, 1)},
     "sept": 9,
 }
-"""The number of a month by its English name, in lower case."""
+"""The number of each month by its English name and abbreviation, in lower case."""
 
 WEEKDAY = "(?i:(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?)"
 BEFORE_A_DATE = rf"(?:{WEEKDAY}\.?,? )?"
@@ -62,28 +63,28 @@ _BASIC_TIME = re.compile(
     r"(?:[Tt]|(?=[0-9]{6}$))(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})"
     r"(?:(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?" + _ZONE
 )
-# Unix, Java and PostgreSQL may write the year behind the time of day.
+# Unix, Java and PostgreSQL may write the year after the time of day.
 _YEAR_LAST = re.compile(
     rf"(?P<date>{BEFORE_A_DATE}[A-Za-z]{{3,9}} [0-9]{{1,2}}) (?P<time>[0-9]{{1,2}}:[0-9:.]+)"
     rf"(?P<zone> [A-Z0-9+:\-]+)? {_YEAR}(?P<end> [A-Z0-9+:\-]+)?"
 )
 _UNIX = re.compile(r"([1-9][0-9]{9}(?:[0-9]{3}){0,3}|0{10})(?:\.([0-9]{1,9}))?")
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a Reading has its offset beside it
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a Reading has the offset separately
 
 
 def read(text: str) -> Reading | None:
-    """Read a time; None if it has none of the forms.
+    """Parse a time; None if it has none of the forms.
 
     Args:
         text: The cell, without white space around it.
 
     Raises:
-        ValueError: It has one of the forms, and no calendar or clock shows it.
-        OverflowError: Likewise.
+        ValueError: The text has one of the forms, but there is no such time.
+        OverflowError: The same.
     """
     if len(text) > LONGEST:
         return None
-    text = " ".join(text.split())  # the blanks before AM may be narrow ones
+    text = " ".join(text.split())  # the blank before AM may be a narrow one
     found = _UNIX.fullmatch(text)
     if found:
         return _since_1970(found[1], found[2] or "")
@@ -99,17 +100,17 @@ def read(text: str) -> Reading | None:
 
 
 def zone_behind(text: str) -> tuple[timedelta | None, str] | None:
-    """Read the text after a time of day: an offset or None, and an abbreviation; None if it is no zone.
+    """Parse the text after a time of day to an offset (or None) and an abbreviation (or ""); None if it is no zone.
 
     Raises:
-        ValueError: No zone is that far from UTC.
+        ValueError: No zone has such an offset.
     """
     found = _ZONE_ALONE.fullmatch(text)
     return None if found is None else _zone(found)
 
 
 def micro(fraction: str) -> int:
-    """Return the microseconds of a fraction of a second; what is less is cut off."""
+    """Return the microseconds of a fraction of a second, truncated."""
     return int(fraction[:6].ljust(6, "0"))
 
 
@@ -154,5 +155,5 @@ def _zone(found: re.Match[str]) -> tuple[timedelta | None, str] | None:
     offset = timedelta(hours=int(parts["hours"]), minutes=int(parts["minutes"] or 0))
     if offset > timedelta(hours=18) or int(parts["minutes"] or 0) > 59:
         raise ValueError(offset)
-    # Go writes the zone's name behind its offset, which says it all.
+    # Go writes the zone's name after the offset, which is enough.
     return (offset if parts["sign"] == "+" else -offset), ""

@@ -1,13 +1,13 @@
-"""Text to an instant, exactly, and to its wire form: ``2026-04-10T12:34:56.000Z``.
+"""Parses times to exact instants, and formats them in wire form: ``2026-04-10T12:34:56.000Z``.
 
-What leaves nothing open is read without being told (:mod:`~cms_cli.replay.values.time_forms`), other forms as
-``--date-format`` says (:mod:`~cms_cli.replay.values.date_formats`), and ``now`` where the caller says what that is.
+Unambiguous forms are read without a format (:mod:`~cms_cli.replay.values.time_forms`), others with
+``--date-format`` (:mod:`~cms_cli.replay.values.date_formats`), and the word ``now`` if the caller gives its time.
 
-Fractions are cut to the millisecond, not rounded: rounding could move a sale into the next second, day or month.
+Fractions are truncated to milliseconds. Rounding could move a sale into the next second, day or month.
 
-A time without a zone is read in the zone given. One that this zone skips, or has twice, is refused: the file does
-not say which instant was meant. A day alone is its first instant. Dates whose order has to be guessed
-(``03/04/2026``) are refused without a date format.
+A time without an offset is read in the given zone. If the zone skips that time or has it twice, it is a problem,
+since the file does not say which instant is meant. A date without a time is the first instant of that day. A date
+in an unclear order (``03/04/2026``) is a problem unless there is a format for it.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ _MOST_KNOWN = 1 << 13
 def parse_instant(
     text: str, zone: tzinfo, *, date_format: str | Sequence[str] | None = None, now: datetime | None = None
 ) -> datetime | Problem:
-    """Read one time.
+    """Parse a time.
 
     Args:
         text: The cell.
-        zone: The zone of times that name none.
-        date_format: ``strptime`` patterns that :func:`check_date_format` has passed. They are tried in this order,
-            and after them the forms that are read without being told.
-        now: The time that ``now`` stands for; without it the word is no time.
+        zone: The zone for times without an offset.
+        date_format: Formats that :func:`check_date_format` has accepted. They are tried in this order, before the
+            unambiguous forms.
+        now: The time to use for the word ``now``, or None not to accept it.
 
     Returns:
-        The instant, in UTC, to the microsecond.
+        The instant in UTC, to the microsecond; or the problem.
     """
-    # Nine in ten cells. fromisoformat reads this much in every Python, at a tenth of the cost of the rest.
+    # Nine in ten cells. Every Python's fromisoformat reads this form, in a tenth of the time of the code below.
     if not date_format and _TO_THE_SECOND.fullmatch(text, 0, 19):
         ending = text[19:]
         if not ending or ending in _UTC_ENDINGS:
@@ -74,10 +74,10 @@ def parse_instant(
 
 
 def to_wire(instant: datetime) -> str:
-    """Return the form that the API documents: UTC, three digits of a second (the rest is cut off), and ``Z``.
+    """Format an instant as the API documents it: in UTC, truncated to milliseconds, with ``Z``.
 
     Args:
-        instant: An aware time, in any zone.
+        instant: The time, with a zone.
     """
     if instant.tzinfo is not _UTC:
         instant = instant.astimezone(_UTC)
@@ -85,25 +85,31 @@ def to_wire(instant: datetime) -> str:
 
 
 class TimeColumn:
-    """Reads a column of times into their wire form like parse_instant and to_wire, in a tenth of the time.
+    """Converts a column of times to wire form, like parse_instant and to_wire in a tenth of the time.
 
-    Rows come in bunches of the same hour, and what an hour is in UTC is the same for all of its minutes, unless the
-    clocks change in it or the zone is off by a part of an hour. So hours are remembered, a bounded number of them.
+    Neighbouring rows are often of the same hour, and all minutes of an hour are in the same hour of UTC, unless the
+    clocks change in it or the zone's offset is not a whole hour. So a limited number of hours is cached.
     """
 
     def __init__(
         self, zone: tzinfo, *, date_format: str | Sequence[str] | None = None, now: datetime | None = None
     ) -> None:
-        """Begin with no hours; the arguments are those of :func:`parse_instant`."""
+        """Start with an empty cache.
+
+        Args:
+            zone: As for :func:`parse_instant`.
+            date_format: As for :func:`parse_instant`.
+            now: As for :func:`parse_instant`.
+        """
         self._zone = zone
         self._format = date_format
         self._now = now
-        # "2026-03-12 09" + what follows the seconds -> "2026-03-12T08"; or, with a format, a text -> its wire form.
-        # An empty string is an hour that is not to be remembered.
+        # Maps "2026-03-12 09" and the text after the seconds to "2026-03-12T08"; with a format, a text to its wire
+        # form. The value "" means that an hour cannot be cached.
         self._known: dict[str, str] = {}
 
     def wire(self, text: str) -> str | Problem:
-        """Return the wire form of one cell."""
+        """Return the wire form of a cell, or its problem."""
         if self._format is not None:
             return self._known.get(text) or self._slowly(text, text)
         minute = text[13:16]
@@ -133,7 +139,7 @@ class TimeColumn:
         return wire
 
     def _whole_hour(self, key: str) -> str:
-        """Return the hour in UTC; "" if it is not one whole hour there, or if the text has no hour there."""
+        """Return the hour in UTC for a cache key; "" if it is not exactly one hour of UTC, or there is no hour."""
         if not _TO_THE_SECOND.fullmatch(f"{key[:13]}:00:00"):
             return ""
         first = parse_instant(f"{key[:13]}:00:00{key[13:]}", self._zone)

@@ -1,4 +1,4 @@
-"""Explains why a text was not read as a time, with a fix that works."""
+"""Explains why a text was not read as a time, and how to fix it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cms_cli.replay.values.time_forms import BEFORE_A_DATE, LONGEST, MONTH, MONT
 
 _NOTHING = ("nat", "null", "none", "nan", "n/a")
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
-_DAY_NUMBER = re.compile(r"[1-6][0-9]{4}(?:[.,][0-9]+)?")  # of a day from 1927 to 2091
+_DAY_NUMBER = re.compile(r"[1-6][0-9]{4}(?:[.,][0-9]+)?")  # a spreadsheet's number of a day from 1927 to 2091
 _SHORTENED = re.compile(r"[0-9][.,][0-9]+[Ee]\+[0-9]{2}")
 _SHUFFLED = re.compile(
     r"(?P<a>[0-9]{1,2})(?P<sep>[/.\-])(?P<b>[0-9]{1,2})(?P=sep)(?P<y>[0-9]{4}|[0-9]{2})(?P<rest>(?:,? |T).*)?"
@@ -29,11 +29,11 @@ _WORD_BY_A_DAY = re.compile(
 )
 
 _DIGITS = re.compile("[0-9]+")
-_NO_MONTH = re.compile(rf"{WEEKDAY}|[A-Z]+")  # a zone's short name is written in capitals
+_NO_MONTH = re.compile(rf"{WEEKDAY}|[A-Z]+")  # capitals are the abbreviation of a zone
 
 
 def why(text: str, formats: Sequence[str]) -> Problem:
-    """Return the problem of a time that has none of the formats and no unambiguous form.
+    """Return the problem of a text that is a time in none of the formats and unambiguous forms.
 
     Args:
         text: The cell, without white space around it.
@@ -88,9 +88,9 @@ def why(text: str, formats: Sequence[str]) -> Problem:
 
 
 def _other_month(text: str) -> str:
-    """Return the month's name in a date that has one in another language; "" for any other text."""
+    """Return the name of the month in a date if it is not English; "" for any other text."""
     if len(_DIGITS.findall(text)) < 2:
-        return ""  # a day and a year at least
+        return ""  # a date has a day and a year
     words = (found[1] or found[2] for found in _WORD_BY_A_DAY.finditer(text))
     others = (word for word in words if word.lower() not in MONTHS and not _NO_MONTH.fullmatch(word))
     return next(others, "")
@@ -108,11 +108,11 @@ def _clock_format(rest: str) -> str | None:
 
 
 def _order_unknown(text: str, found: re.Match[str]) -> Problem:
-    """Return the problem of a date in an order that only the user knows, with the formats it may be in."""
+    """Return the problem of a date in an unclear order, with the formats that it may have."""
     sep, year = found["sep"], "%Y" if len(found["y"]) == 4 else "%y"
     first, second, last = found["a"], found["b"], found["y"]
     possible = [(f"%d{sep}%m{sep}{year}", first, second), (f"%m{sep}%d{sep}{year}", second, first)]
-    # 26-04-10 is some day of 2026 at least as likely as the 26th of one in 2010.
+    # In 26-04-10, the year is as likely to be 2026 as 2010.
     year_first = len(first) == len(last) == 2 and int(first) > 12
     if year_first:
         possible.append((f"%y{sep}%m{sep}%d", last, second))
@@ -126,7 +126,7 @@ def _order_unknown(text: str, found: re.Match[str]) -> Problem:
 
 
 def _year_unknown(text: str, found: re.Match[str]) -> Problem:
-    """Return the problem of a year of two digits, which may be a day as well."""
+    """Return the problem of a date whose year has two digits, which may also be the day."""
     name = found["month"] or found["first"]
     month = "%b" if len(name) == 3 else "%B"
     if found["month"]:
@@ -143,7 +143,7 @@ def _year_unknown(text: str, found: re.Match[str]) -> Problem:
 
 
 def _formats(orders: Sequence[str], rest: str) -> str:
-    """Return the hint that says what to write for each order that a date may have."""
+    """Return the hint with a ``--date-format`` for each order that a date may have."""
     clock = _clock_format(rest)
     formats = " or ".join(f'--date-format "{order}{clock or ""}"' for order in orders)
     if not formats:

@@ -1,4 +1,4 @@
-"""The time zone of times without one."""
+"""Finds the time zone for times without an offset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
 
 _UTC_HEADER = re.compile(r"\( *utc(?: +time)?(?: *zone)? *\)", re.IGNORECASE)
-# Other zones that a header may name. They are ignored: CST is several, and an offset changes in summer.
+# Other zones that a header may name. They are ignored, since CST means several zones, and offsets change in summer.
 _OTHER_ZONE = re.compile(
     r"[(\[] *(?:(?:utc|gmt)? *[+\-\u2212] *[0-9]{1,2}(?::?[0-9]{2})?"
     r"|[aecmp][sd]t|[cew]es?t|bst|msk|ist|jst|kst|hkt|sgt|ae[sd]t|nz[sd]t|local(?: time)?) *[)\]]",
@@ -20,8 +20,8 @@ _OFFSET = re.compile(r"(?:utc|gmt)? *([+\-\u2212]) *([0-9]{1,2})(?::?00)?", re.I
 
 
 def zone_named(name: str) -> tzinfo | Problem:
-    """Return the zone of an IANA name (``Europe/Berlin``), or the problem of the name."""
-    # Late, since a command without a zone-less time has no use for either.
+    """Return the zone with an IANA name (``Europe/Berlin``), or the problem of the name."""
+    # Imported late, since most commands read no time that needs a zone.
     import zoneinfo
 
     name = name.strip()
@@ -30,7 +30,7 @@ def zone_named(name: str) -> tzinfo | Problem:
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        # OSError: the name of a folder of the database, such as "America".
+        # OSError is raised for a folder of the database, such as "America".
         return _unknown_zone(name, sorted(zoneinfo.available_timezones()))
 
 
@@ -40,7 +40,7 @@ def zone_for_header(header: str, default: tzinfo) -> tzinfo:
 
 
 def names_other_zone(header: str) -> bool:
-    """Return True if a column's header seems to name a zone, ``(CET)`` or ``(UTC+2)``, which is ignored."""
+    """Return True if a column's header seems to name a zone other than UTC, such as ``(CET)`` or ``(UTC+2)``."""
     return bool(_OTHER_ZONE.search(header))
 
 
@@ -53,7 +53,7 @@ def _unknown_zone(name: str, known: list[str]) -> Problem:
         )
     offset = _OFFSET.fullmatch(name)
     if offset:
-        # The signs of the database's own zones are turned round: Etc/GMT-1 is an hour ahead of UTC.
+        # The database's names have the opposite sign: Etc/GMT-1 is an hour ahead of UTC.
         turned = f"Etc/GMT{'+' if offset[1] != '+' else '-'}{int(offset[2])}"
         fixed = f"; {turned} is always {offset[1]}{int(offset[2])} from UTC" if turned in known else ""
         return Problem(
@@ -61,7 +61,7 @@ def _unknown_zone(name: str, known: list[str]) -> Problem:
             f"{shown(name)} is an offset, and no time zone",
             f"use a name such as Europe/Berlin, which knows when the clocks change{fixed}",
         )
-    # Places only: CEST is nowhere near to EST.
+    # Suggest places only; abbreviations such as EST resemble unrelated ones.
     near = nearest(name, [each for each in known if "/" in each and not each.startswith("Etc/")])
     return Problem(
         "zone_unknown",
