@@ -1,7 +1,7 @@
-"""A local stand-in for the CutMeShort API: strict, and faulty on request.
+"""A local stand-in for the CutMeShort API, which is strict, and injects faults on request.
 
-It shares no code with the SDK or the replay: it checks both, and is written from the API's contract alone, with the
-standard library alone.
+It shares no code with the SDK or the replay, since it checks both. It is written from the API's contract, with only
+the standard library.
 """
 
 from __future__ import annotations

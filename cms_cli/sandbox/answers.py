@@ -32,12 +32,12 @@ ERROR_TYPES: Mapping[int, str] = {
     504: "gateway_timeout",
     505: "http_version_not_supported",
 }
-"""The ``type`` of an error body by status. The contract documents only the key; the values are ours."""
+"""The ``type`` of an error body by status. The contract documents only the key ``type``; its values are ours."""
 
 Headers = tuple[tuple[str, str], ...]
 
 SUCCESS_SHAPES = ("documented", "status", "timestamp", "request-id", "empty", "mixed")
-"""The success bodies that the contract lists, by their names for ``answer=``; ``mixed`` takes turns."""
+"""The names of the success bodies that the contract lists, for ``answer=``; ``mixed`` alternates between them."""
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _MESSAGE = "Event tracked successfully"
@@ -45,7 +45,7 @@ _MESSAGE = "Event tracked successfully"
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer, without the headers that every answer has (length, date, connection)."""
+    """An HTTP answer, without the headers that every answer has (length, date, connection)."""
 
     status: int
     body: bytes = b""
@@ -53,22 +53,22 @@ class Answer:
     headers: Headers = ()
 
     def with_headers(self, extra: Headers) -> Answer:
-        """Return the answer with more headers."""
+        """Return the answer with headers added."""
         return Answer(self.status, self.body, self.content_type, self.headers + extra)
 
 
 def json_answer(status: int, payload: object, headers: Headers = ()) -> Answer:
-    """Return a JSON answer. It is ASCII, so that it can hold any string, even a lone surrogate."""
+    """Return a JSON answer. It is ASCII, so that it can contain any string, even a lone surrogate."""
     return Answer(status, _to_json(payload).encode("ascii"), JSON_TYPE, headers)
 
 
 def error(status: int, message: str, details: Mapping[str, str] | None = None, headers: Headers = ()) -> Answer:
-    """Return an error in the contract's shape; ``details`` are messages by wire name."""
+    """Return an error answer in the contract's shape; ``details`` are messages by wire name."""
     return json_answer(status, error_body(status, message, details), headers)
 
 
 def error_body(status: int, message: str, details: Mapping[str, str] | None = None) -> Mapping[str, object]:
-    """Return the JSON object of an error."""
+    """Return the JSON object of an error answer."""
     return {
         "success": False,
         "error": message,
@@ -79,7 +79,7 @@ def error_body(status: int, message: str, details: Mapping[str, str] | None = No
 
 
 def success(shape: str, event_id: int, data: Mapping[str, object], recorded_at: str) -> Answer:
-    """Return a success in one of the :data:`SUCCESS_SHAPES`; ``mixed`` picks one by the event's number."""
+    """Return a success answer in one of the :data:`SUCCESS_SHAPES`; ``mixed`` selects one by the event's id."""
     if shape == "mixed":
         shape = SUCCESS_SHAPES[event_id % (len(SUCCESS_SHAPES) - 1)]
     if shape == "empty":
@@ -96,7 +96,7 @@ def success(shape: str, event_id: int, data: Mapping[str, object], recorded_at: 
 
 
 def web_page(status: int, title: str = "CutMeShort") -> Answer:
-    """Return a web page in place of JSON, as the company's site or a gateway sends it."""
+    """Return a web page instead of JSON, as the company's site or a gateway sends it."""
     page = (
         f"<!doctype html><html><head><title>{title}</title></head>"
         f"<body><h1>{title}</h1><p>This is a web page of the sandbox, not an answer of the API.</p></body></html>\n"

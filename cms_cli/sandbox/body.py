@@ -1,4 +1,4 @@
-"""Reads a request's body off the connection, and the JSON object in it."""
+"""Reads a request's body from the connection, and parses its JSON object."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]*)?\r?\n")
 
 
 class RequestError(Exception):
-    """A request that cannot be read; it gets ``status``, and its connection is closed."""
+    """Raised for a request that cannot be read; it is answered with ``status``, and the connection is closed."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -75,10 +75,10 @@ def _read_exactly(stream: BinaryIO, size: int, before: int) -> bytes:
 
 
 def read_object(headers: Mapping[str, str], body: bytes) -> dict[str, Any] | Answer:
-    """Return the JSON object of a request, or 415 (its headers say something else) or 400 (it is not one).
+    """Return the JSON object of a request, or the answer 415 (wrong content type) or 400 (not a JSON object).
 
-    Stricter than Python's ``json``: a repeated name, ``NaN`` and a byte order mark are errors. RFC 8259 has no
-    ``NaN``, forbids senders the mark, and leaves the meaning of a repeated name open.
+    It is stricter than Python's ``json``: repeated names, ``NaN`` and a byte order mark are errors. RFC 8259 has no
+    ``NaN``, does not allow senders the mark, and does not define the meaning of repeated names.
     """
     refusal = _refuse_media_type(headers)
     if refusal is not None:

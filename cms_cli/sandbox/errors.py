@@ -1,4 +1,4 @@
-"""Errors of the sandbox itself, as opposed to those that it answers with."""
+"""The exceptions of the sandbox itself; the errors that it answers with are in :mod:`answers`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ class SandboxError(Exception):
 
 
 class OptionError(SandboxError, ValueError):
-    """An option (a rate, a fault, a scenario) has a value that is not allowed. The message says what is."""
+    """An option (a rate, a fault, a scenario) has a bad value. The message says which values are allowed."""
 
 
 class StoreError(SandboxError):
-    """The store cannot be used: it is another program's file or another version's, damaged, or on a failing disk.
+    """The store cannot be used: it is from another program or version, damaged, or on a failing disk.
 
     Attributes:
         cleared_by_reset: Whether :func:`cms_cli.sandbox.reset` makes it usable again.

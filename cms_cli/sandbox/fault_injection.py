@@ -1,9 +1,8 @@
-"""Decides which requests get a fault, and what it does to the answer.
+"""Decides which requests get a fault, and how the fault changes the answer.
 
-What happens to the n-th attempt at a request depends only on the seed, the request and n: not on the order of
-threads, nor on how long anything takes. So the same client with the same file and the same seed meets the same
-faults, however many connections it uses. Only the steps of a plan begin and end by the clock or by the number of
-requests.
+The fault of the n-th attempt at a request depends only on the seed, the request and n, not on the order of threads
+or on durations. So a client with the same file and the same seed gets the same faults, with any number of
+connections. Only the steps of a plan begin and end by the clock or the number of requests.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from cms_cli.sandbox.fault_plan import FaultPlan
 from cms_cli.sandbox.faults import REDIRECTS, SERVER_ERRORS, Fault
 
 REDIRECTED = "/redirected"
-"""The target of redirects: a client that follows one gets a web page, and its attempt is recorded."""
+"""The path of redirects' targets. A client that follows one gets a web page, and its attempt is recorded."""
 
 _NS = 1_000_000_000
 
@@ -31,11 +30,11 @@ class Injection:
     """The faults of one attempt.
 
     Attributes:
-        fault: The fault that acts instead of the rules or after them, if any.
-        status: The one that the fault sends, if it has one.
-        reset: Whether a drop resets the connection (RST) or closes it (FIN); both happen in practice.
-        delay: Seconds by which the answer is late.
-        idle: Seconds after which the idle connection is closed; ``None`` is the server's own limit.
+        fault: The fault that replaces the rules or follows them, or ``None``.
+        status: The status that the fault sends; 0 if it has none.
+        reset: Whether a drop resets the connection (RST) instead of closing it (FIN); both happen in practice.
+        delay: The delay of the answer in seconds.
+        idle: The seconds after which the idle connection is closed; ``None`` for the server's own limit.
     """
 
     fault: Fault | None = None
@@ -46,7 +45,7 @@ class Injection:
 
     @property
     def kind(self) -> str:
-        """The fault's kind; empty if there is none."""
+        """The fault's kind; "" if there is none."""
         return self.fault.kind if self.fault else ""
 
     @property
@@ -56,12 +55,12 @@ class Injection:
 
     @property
     def drops(self) -> bool:
-        """True if the connection ends without an answer."""
+        """True if the connection is ended without an answer."""
         return self.kind.startswith("drop")
 
     @property
     def body_seconds(self) -> float:
-        """Seconds over which the answer's body is spread."""
+        """The seconds over which the answer's body is sent."""
         return self.fault.value or 0.0 if self.fault and self.kind == "slow-body" else 0.0
 
     def answer_instead(self, path: str) -> Answer:
@@ -77,7 +76,7 @@ class Injection:
         return self._error()
 
     def change(self, answer: Answer) -> Answer:
-        """Return what the fault leaves of the rules' answer."""
+        """Return the rules' answer as the fault changes it."""
         if self.kind.endswith("-after") and self.status:
             return self._error()
         if self.kind == "garbled":
@@ -94,9 +93,9 @@ NO_FAULT = Injection()
 
 
 def request_key(route: str, event: Mapping[str, Any] | None, raw: bytes) -> str:
-    """Return what identifies the attempts at one request: a sale's invoice, else all fields but the timestamp.
+    """Return the key that all attempts at a request share: a sale's invoice, else all fields except the timestamp.
 
-    The timestamp may be the time of sending, which differs from run to run.
+    The timestamp may be the time of sending, which differs between runs.
     """
     if event is None:
         return blake2b(raw, digest_size=16).hexdigest()
@@ -106,7 +105,7 @@ def request_key(route: str, event: Mapping[str, Any] | None, raw: bytes) -> str:
 
 
 class FaultInjector:
-    """Decides for every attempt what happens to it. Safe to use from many threads."""
+    """Decides the faults of every attempt. Thread-safe."""
 
     def __init__(self, plan: FaultPlan, clock_ns: Callable[[], int]) -> None:
         self._plan = plan
@@ -119,11 +118,11 @@ class FaultInjector:
         self._longest = max((fault.times for fault in all_faults), default=1)
 
     def decide(self, route: str, event: Mapping[str, Any] | None, raw: bytes) -> Injection:
-        """Count an attempt and return what happens to it.
+        """Count an attempt and return its faults.
 
         Args:
             route: ``"lead"`` or ``"sale"``.
-            event: The body's JSON object, if it has one.
+            event: The JSON object in the body, or ``None``.
             raw: The body.
         """
         if not self._plan:
@@ -166,7 +165,7 @@ class FaultInjector:
         return next((fault for fault in faults if fault.concerns(route)), None)
 
     def _strike(self, faults: list[Fault], key: str, attempt: int) -> Fault | None:
-        """Return the fault that this attempt draws, or one that an earlier attempt drew and that still lasts."""
+        """Return the fault that this attempt draws, or one that an earlier attempt drew for several attempts."""
         exclusive = [fault for fault in faults if fault.group != "beside"]
         for age in range(min(self._longest, attempt)):
             drawn = _draw(key, attempt - age, "strike")
@@ -188,9 +187,9 @@ class FaultInjector:
 
 
 def _draw(key: str, attempt: int, purpose: str) -> float:
-    """Return a number from 0 up to 1, the same for the same arguments on every machine."""
+    """Return a number in [0, 1), which depends only on the arguments."""
     digest = blake2b(f"{purpose}|{attempt}|{key}".encode(), digest_size=7).digest()
-    # A float holds 53 bits; more could be rounded up to 1.
+    # Use 53 bits, the precision of a float; more could be rounded up to 1.
     return (int.from_bytes(digest, "big") >> 3) / 2.0**53
 
 

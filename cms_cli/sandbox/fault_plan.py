@@ -1,9 +1,9 @@
-"""Decides when faults occur: always, for a while, or for some events. Made from options, in code, or from TOML.
+"""The plan of when faults are on: always, for a while, or for some events. It is built from options, code or TOML.
 
-The file (``--scenario``) may have any of these::
+The file of ``--scenario`` may have any of these::
 
     seed = 7
-    faults = "5xx:0.05"               # on at all times; the language of cms_cli.sandbox.faults
+    faults = "5xx:0.05"               # always on; in the language of cms_cli.sandbox.faults
 
     [[step]]                          # on from the 10th second to the 25th
     from_seconds = 10
@@ -15,9 +15,9 @@ The file (``--scenario``) may have any of these::
     until_request = 120
     faults = "lead.drop-after:0.5"
 
-    [[poison]]                        # always on for an event that has all of these values, by wire name
+    [[poison]]                        # always on for events that have all of these values, by wire name
     match = { invoiceId = "inv_13" }
-    fault = "500"                     # the default; its rate is not used
+    fault = "500"                     # the default; its rate is ignored
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from cms_cli.sandbox.fields import FIELDS
 class Step:
     """Faults that are on for a while.
 
-    Seconds count from the first request that gets past the token and the rate limit, and that request is number 1.
-    The beginning is part of the step, the end is not; ``None`` is open.
+    Seconds and requests are counted from the first request that passes the checks of token and rate limit; its
+    number is 1. A step includes its beginning but not its end; ``None`` means without a limit.
 
     Raises:
         OptionError: The rates of its faults add up to more than 1.
@@ -55,7 +55,7 @@ class Step:
         check_rates(self.faults)
 
     def active(self, seconds: float, number: int) -> bool:
-        """Return True if the step is on."""
+        """Return True if the step is on at a time and for the request with a number."""
         return (
             (self.from_seconds is None or seconds >= self.from_seconds)
             and (self.until_seconds is None or seconds < self.until_seconds)
@@ -69,7 +69,7 @@ class Poison:
     """A fault for every event whose fields equal all of ``match`` (wire name to value).
 
     Raises:
-        OptionError: The fault only comes beside others.
+        OptionError: The fault is one that only accompanies others (``latency``, ``idle-close``).
     """
 
     match: Mapping[str, object]
@@ -80,7 +80,7 @@ class Poison:
             raise OptionError(f"{self.fault.kind} alone makes nothing fail")
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Return True if this event is one of them. ``True`` is not ``1`` here."""
+        """Return True if an event has all values; ``True`` does not equal ``1`` here."""
         return all(
             name in event and event[name] == value and isinstance(event[name], bool) == isinstance(value, bool)
             for name, value in self.match.items()
@@ -89,13 +89,13 @@ class Poison:
 
 @dataclass(frozen=True)
 class FaultPlan:
-    """All faults of a sandbox. The first of these that applies wins: poison, steps in their order, faults.
+    """All faults of a sandbox. In order of precedence: poison, steps in their order, faults.
 
     Attributes:
-        seed: Repeats every choice that is made by chance.
-        faults: On at all times.
-        steps: On for a while.
-        poison: On for some events.
+        seed: The seed of all random choices.
+        faults: The faults that are always on.
+        steps: The faults that are on for a while.
+        poison: The faults that are on for some events.
 
     Raises:
         OptionError: The rates of the faults that are always on add up to more than 1.
@@ -123,11 +123,18 @@ class FaultPlan:
     ) -> FaultPlan:
         """Return the plan with the options of a :class:`cms_cli.sandbox.SandboxServer` added to it.
 
+        Args:
+            faults: Further faults that are always on.
+            latency_ms: The delay of every answer in milliseconds.
+            fail: The rate of 5xx answers, from 0 to 1.
+            drop: The rate of dropped connections, from 0 to 1.
+            seed: The seed, or ``None`` to keep the plan's.
+
         Raises:
             OptionError: A number is out of its range, or rates add up to more than 1.
         """
         longest = KINDS["latency"].high
-        # Not the other way round: every comparison with nan is false.
+        # Written so that nan is refused: every comparison with it is false.
         if not (0 <= latency_ms <= longest and 0 <= fail <= 1 and 0 <= drop <= 1):
             raise OptionError(f"a latency is from 0 to {longest:.0f} milliseconds, and a rate is from 0 to 1")
         added: list[Fault] = []
@@ -136,7 +143,7 @@ class FaultPlan:
         if fail:
             added.append(Fault("5xx", rate=fail))
         if drop:
-            # Half of them after recording: a client cannot tell which.
+            # Half of the drops come after recording the event, which a client cannot tell.
             added += [Fault("drop-before", rate=drop / 2), Fault("drop-after", rate=drop / 2)]
         return replace(self, seed=self.seed if seed is None else seed, faults=(*self.faults, *added, *faults))
 
@@ -157,7 +164,7 @@ def load_scenario(path: Path) -> FaultPlan:
     """Read a plan from a TOML file.
 
     Raises:
-        OptionError: It cannot be read, is not TOML, or has a key or value not as above; the message says where.
+        OptionError: The file cannot be read, is not TOML, or has a bad key or value; the message says where.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -198,7 +205,7 @@ def _poison(where: str, table: Any) -> Poison:
     if not match:
         raise OptionError(f"{where} has no match, which would poison every event")
     for name, value in match.items():
-        # These would never match, and a test of the fault would pass without having met it.
+        # Such a condition would never match, and a test would pass without the fault.
         if name not in _NAMES:
             raise OptionError(f"{where}: no event has a field {name!r}; there are {', '.join(_NAMES)}")
         if not isinstance(value, (str, int, float)):
@@ -209,7 +216,7 @@ def _poison(where: str, table: Any) -> Poison:
 
 @contextmanager
 def _naming(where: str) -> Iterator[None]:
-    """Prefix the messages of errors with where they are."""
+    """Prefix the messages of errors with their place."""
     try:
         yield
     except OptionError as problem:

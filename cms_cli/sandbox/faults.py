@@ -1,11 +1,12 @@
-"""The faults that a sandbox can inject, and the short language that names them.
+"""The faults that a sandbox can inject, and the language in which they are written.
 
-``--fault '5xx:0.1,drop-after:0.02'``: faults with commas between. One fault is::
+``--fault '5xx:0.1,drop-after:0.02'`` has two faults, separated by a comma. A fault is written as::
 
     [ROUTE.]KIND[:RATE][@VALUE[~JITTER]][xTIMES]
 
-``ROUTE`` is ``lead`` or ``sale`` (default: both); ``RATE`` is from 0 to 1 (default 1: always); what ``VALUE`` means
-depends on the kind; with ``xTIMES`` a fault that strikes a request goes on for so many attempts at that request.
+``ROUTE`` is ``lead`` or ``sale`` (default: both). ``RATE`` is from 0 to 1 (default: 1, always). The meaning of
+``VALUE`` depends on the kind. With ``xTIMES``, a fault that strikes a request also strikes its following attempts,
+up to so many in all.
 
 =================== ======================================================= ========================
 kind                what happens                                            VALUE
@@ -30,8 +31,8 @@ soft-error          nothing recorded, a 200 whose body says no              stat
 idle-close          answered; later the idle connection is closed           seconds idle (1)
 =================== ======================================================= ========================
 
-At most one fault strikes a request, besides ``latency`` and ``idle-close``. So rates add up:
-``5xx:0.1,drop-after:0.02`` leaves 88 of 100 requests alone, and a sum over 1 is an error.
+Apart from ``latency`` and ``idle-close``, at most one fault strikes a request. So rates add up: with
+``5xx:0.1,drop-after:0.02``, 88 of 100 requests have no fault, and a sum above 1 is an error.
 """
 
 from __future__ import annotations
@@ -51,15 +52,15 @@ _DAY = 86_400.0  # seconds
 
 
 class Kind(NamedTuple):
-    """When a kind of fault acts, and what its ``VALUE`` may be.
+    """A kind of fault: when it acts, and the values that it takes.
 
     Attributes:
         group: ``"instead"`` of the rules, ``"after"`` them, or ``"beside"`` either.
-        default: The value if none is written.
-        low, high: The bounds of a value; with ``high`` 0 the kind takes none.
+        default: The default value; ``None`` for no value.
+        low, high: The bounds of the value; with ``high`` 0 the kind takes no value.
         is_status: Whether the value is a status, and so a whole number.
         never: Statuses within the bounds that are not allowed.
-        why: The reason why those are wrong.
+        why: The reason why they are not allowed.
     """
 
     group: str
@@ -71,7 +72,7 @@ class Kind(NamedTuple):
     why: str = ""
 
     def check(self, value: float) -> str | None:
-        """Return the problem of a value, if any."""
+        """Return the problem of a value, or ``None``."""
         if self.high == 0:
             return "it takes no value"
         if not self.low <= value <= self.high:
@@ -100,7 +101,7 @@ KINDS: Mapping[str, Kind] = {
     "garbled": Kind("after"),
     "slow-body": Kind("after", 1.0, 0.0, _DAY),
 }
-"""Every kind of fault in the table above."""
+"""The kinds of faults in the table above, by name."""
 
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?|\.[0-9]{1,9}"
 _FAULT = re.compile(
@@ -115,14 +116,14 @@ class Fault:
 
     Attributes:
         kind: A key of :data:`KINDS`.
-        rate: From 0 to 1.
-        value: In the kind's own unit; ``None`` takes the kind's default.
-        jitter: Half the width of the range that a latency is drawn from, in milliseconds.
-        times: For how many attempts at one request it goes on.
+        rate: The rate of requests that it strikes, from 0 to 1.
+        value: The value in the kind's own unit; ``None`` for the kind's default.
+        jitter: The most by which a latency differs from ``value``, in milliseconds.
+        times: The number of consecutive attempts at a request that it strikes.
         route: ``"lead"``, ``"sale"``, or ``None`` for both.
 
     Raises:
-        OptionError: A part is not allowed; the message says what is.
+        OptionError: A part has a bad value; the message says which values are allowed.
     """
 
     kind: str
@@ -155,15 +156,15 @@ class Fault:
         return KINDS[self.kind].group
 
     def concerns(self, route: str) -> bool:
-        """Return True if it may strike a request of this route (``"lead"`` or ``"sale"``)."""
+        """Return True if the fault may strike requests of a route (``"lead"`` or ``"sale"``)."""
         return self.route in (None, route)
 
 
 def parse_faults(text: str) -> tuple[Fault, ...]:
-    """Read faults in the language above; blank text is none.
+    """Parse faults in the language above; blank text means no faults.
 
     Raises:
-        OptionError: A fault cannot be read, or the rates that exclude each other add up to more than 1.
+        OptionError: A fault cannot be parsed, or the rates of exclusive faults add up to more than 1.
     """
     parts = [part.strip() for part in text.split(",")]
     faults = tuple(parse_fault(part) for part in parts if part)
@@ -172,10 +173,10 @@ def parse_faults(text: str) -> tuple[Fault, ...]:
 
 
 def parse_fault(text: str) -> Fault:
-    """Read one fault.
+    """Parse one fault.
 
     Raises:
-        OptionError: It cannot be read.
+        OptionError: The fault cannot be parsed.
     """
     match = _FAULT.fullmatch(text)
     if match is None:
@@ -194,10 +195,10 @@ def parse_fault(text: str) -> Fault:
 
 
 def check_rates(faults: tuple[Fault, ...]) -> None:
-    """Refuse rates that exclude each other and add up to more than 1 on some route.
+    """Refuse exclusive faults whose rates add up to more than 1 on a route.
 
     Raises:
-        OptionError: They do.
+        OptionError: The rates add up to more than 1.
     """
     for route in ROUTES.values():
         total = sum(fault.rate for fault in faults if fault.group != "beside" and fault.concerns(route))

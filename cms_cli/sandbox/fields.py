@@ -1,4 +1,4 @@
-"""The API contract's table of fields: which ones an event has, and which values each may hold."""
+"""The API contract's table of fields: which fields an event has, and which values are allowed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ SALE = "sale"
 
 MAX_TEXT = 255
 MAX_AMOUNT = 2**53 - 1
-"""The largest integer that every JSON implementation holds exactly (RFC 8259, section 6).
+"""The largest integer that all JSON implementations represent exactly (RFC 8259, section 6).
 
-The contract names no upper bound. Above this one, a service written in JavaScript would record another amount than
-the one sent, so the sandbox refuses it.
+The contract has no upper bound. A service written in JavaScript might round a larger amount, so the sandbox refuses
+it.
 """
 
 Check = Callable[[object], Optional[str]]
-"""Returns what is wrong with a value, or ``None``."""
+"""Returns the problem of a value, or ``None``."""
 
 
 class Need(Enum):
-    """The need for a field in a kind of event."""
+    """Whether a kind of event has a field."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
@@ -46,7 +46,7 @@ _TIMESTAMP = re.compile(
     r"([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(?:\.[0-9]{1,9})?Z"
 )
-# A mailbox name without quotes: RFC 5322's atext, and anything beyond ASCII (RFC 6531) except blanks.
+# An unquoted mailbox name: the atext of RFC 5322, and non-ASCII characters (RFC 6531) except blanks.
 _MAILBOX = r"[^\s\x00-\x20\x7f-\xa0\"(),.:;<>@\[\\\]]+"
 _LABEL = r"[^\W_](?:[^\W_]|-){0,62}"
 _EMAIL = re.compile(rf"(?P<local>{_MAILBOX}(?:\.{_MAILBOX})*)@(?P<domain>{_LABEL}(?:\.{_LABEL})+)")
@@ -93,7 +93,7 @@ def _http_url(value: object) -> str | None:
 
 
 def _amount(value: object) -> str | None:
-    # In Python a bool is an int; in JSON it is not a number.
+    # A bool is an int in Python, but not a number in JSON.
     if isinstance(value, bool) or not isinstance(value, int):
         return "must be an integer of minor units (cents)"
     if value < 0:
@@ -156,7 +156,7 @@ _NAMES: Mapping[str, frozenset[str]] = {
 
 
 def problems(kind: str, event: Mapping[str, object]) -> dict[str, str]:
-    """Return everything that is wrong with an event, by wire name; empty when it may be recorded."""
+    """Return all problems of an event by wire name; an empty dict if it is valid."""
     found: dict[str, str] = {}
     for name, required, check in _BY_KIND[kind]:
         if name not in event:

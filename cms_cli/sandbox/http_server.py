@@ -1,4 +1,4 @@
-"""The HTTP server: the standard library's, with a thread for each connection, deadlines and faults."""
+"""The HTTP server: that of the standard library with a thread for each connection, deadlines and faults."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from cms_cli.sandbox.wire import render_head, send_answer
 
 HOST = "127.0.0.1"
 LINE_LIMIT = 8 * 1024
-MOST_CONNECTIONS = 512  # each has a file descriptor, of which a process may often have 1024
+MOST_CONNECTIONS = 512  # each needs a file descriptor, of which a process may often have only 1024
 _GRACE_SECONDS = 1.0
 _END_SECONDS = 2.0
-# A client that is still sending when it is refused gets this long, and this much, before the connection is closed.
+# A client that is refused while it is still sending may send for this long and this much until it is cut off.
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 8 * 1024 * 1024
 _BUSY = Answer(503, headers=(("Retry-After", "1"),))
@@ -35,14 +35,14 @@ class HttpServer(ThreadingHTTPServer):
     """Accepts connections on this machine. The port is bound at once; set :attr:`service` before :meth:`start`.
 
     Args:
-        port: 0 takes a free one.
-        idle_timeout: Seconds that a client may stay silent between requests.
-        request_timeout: Seconds that a request may take from its first byte to its last.
+        port: The port; 0 for a free one.
+        idle_timeout: The seconds that a client may be silent between requests.
+        request_timeout: The seconds that a request may take from its first byte to its last.
     """
 
     service: Service
     request_queue_size = 512
-    # On Windows the option would let two servers share one port.
+    # On Windows, the option would allow two servers on the same port.
     allow_reuse_address = sys.platform != "win32"
 
     def __init__(self, port: int, idle_timeout: float, request_timeout: float) -> None:
@@ -59,16 +59,16 @@ class HttpServer(ThreadingHTTPServer):
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     def start(self) -> None:
-        """Answer from now on, on threads of its own."""
+        """Start to answer requests, in threads of its own."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="cms-sandbox", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Accept no more, close connections without a complete request, and give answers under way a second."""
+        """Stop accepting, close connections without a complete request, and wait a second for other answers."""
         self.closing.set()
         if self._thread is not None:
-            with contextlib.suppress(OSError):  # The connection only wakes the thread that accepts.
+            with contextlib.suppress(OSError):  # this connection only wakes the thread that accepts
                 socket.create_connection((HOST, self.server_port), _END_SECONDS).close()
             self._thread.join(_END_SECONDS)
         self.server_close()
@@ -85,7 +85,7 @@ class HttpServer(ThreadingHTTPServer):
             self.handle_request()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the base class's
-        """Turn a client away when there are too many."""
+        """Refuse a client with 503 if there are too many connections."""
         if len(self.connections) < MOST_CONNECTIONS:
             return True
         with contextlib.suppress(OSError):
@@ -98,12 +98,12 @@ class Connection(BaseHTTPRequestHandler):
     """One client's connection.
 
     Attributes:
-        answering: Whether a request has come and is being answered; a connection that is not may be cut.
+        answering: Whether a request is being answered; if not, the connection may be cut.
     """
 
     server: HttpServer
     protocol_version = "HTTP/1.1"
-    default_request_version = "HTTP/1.0"  # a first line that cannot be read gets a status line, too
+    default_request_version = "HTTP/1.0"  # so that an unreadable request line is answered with a status line
     disable_nagle_algorithm = True
 
     def setup(self) -> None:
@@ -124,12 +124,12 @@ class Connection(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         """Answer requests until either side closes."""
-        # A socket error means that the client is gone or the server is closing, so there is nobody to answer.
+        # A socket error means that the client is gone or the server is closing.
         with contextlib.suppress(OSError):
             super().handle()
 
     def handle_one_request(self) -> None:
-        """Read a request and answer it, whatever its method; the base class would answer 501 to unknown ones."""
+        """Read and answer a request with any method; the base class would answer 501 to unknown methods."""
         self.close_connection = True
         self.answering = False
         if self.server.closing.is_set() or not self._wait():
@@ -151,16 +151,16 @@ class Connection(BaseHTTPRequestHandler):
             self._answer(headers, body)
 
     def handle_expect_100(self) -> bool:
-        """Ask for the body."""
+        """Send the interim answer 100, for which the client waits before it sends the body."""
         self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse what cannot be read as a request, in the contract's shape. The base class calls this, too."""
+        """Refuse a request that cannot be read, in the contract's shape. The base class calls this as well."""
         self.close_connection = True
         path, _ = self._target() if self.command else ("", "")
         self._send(self.server.service.refuse(self.command or "", path, int(code), message or explain or ""))
-        # Closing while bytes are still unread would reset the connection, and the client might not see the answer.
+        # Closing with unread bytes would reset the connection, and the client might not receive the answer.
         self.answering = False
         self.connection.shutdown(socket.SHUT_WR)
         self._source.allow(_LINGER_SECONDS)
@@ -170,11 +170,11 @@ class Connection(BaseHTTPRequestHandler):
 
     def cut(self) -> None:
         """End the connection from another thread."""
-        with contextlib.suppress(OSError):  # It may have ended by itself.
+        with contextlib.suppress(OSError):  # it may have ended already
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def _wait(self) -> bool:
-        """Wait for the first byte of a request."""
+        """Wait for the first byte of a request; return False if none comes in time."""
         self._source.allow(self._idle_timeout)
         try:
             came = bool(self._reader.peek(1))
@@ -184,12 +184,12 @@ class Connection(BaseHTTPRequestHandler):
         return came
 
     def _target(self) -> tuple[str, str]:
-        """Return path and query as they were sent; the base class removes a second slash at the beginning."""
+        """Return path and query as they were sent; the base class would remove a double slash at the beginning."""
         path, _, query = _ABSOLUTE.sub("", self.requestline.split()[1], count=1).partition("?")
         return path or "/", query
 
     def _single_headers(self) -> dict[str, str]:
-        """Return the headers by lower-case name; those that have a meaning here must not be given twice."""
+        """Return the headers by lower-case name; refuse one that is used here and given twice."""
         headers: dict[str, str] = {}
         for given, value in self.headers.items():
             name = given.lower()
@@ -221,7 +221,7 @@ class Connection(BaseHTTPRequestHandler):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until a deadline, so that a request has one time limit however slowly it arrives."""
+    """Reads from a socket until a deadline, so that a request that trickles in has a time limit as a whole."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -236,15 +236,15 @@ class _DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Receive once.
+        """Receive bytes once.
 
         Raises:
-            socket.timeout: The time is up.
+            socket.timeout: The deadline is over.
         """
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise socket.timeout
-        # Setting a timeout is a system call, and the first tenth of the time makes no difference.
+        # Setting a timeout is a system call, so it is not done during the first tenth of the time.
         timeout = self._seconds if left > 0.9 * self._seconds else left
         if timeout != self._socket.gettimeout():
             self._socket.settimeout(timeout)

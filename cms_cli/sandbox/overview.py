@@ -1,4 +1,4 @@
-"""Builds what the page shows, as one JSON object: totals, clicks, the timeline, the latest events."""
+"""Builds the JSON object for the page: totals, clicks, the timeline, the latest events."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _DEFAULTS = {
     "kind": "",
     "click": "",
     "text": "",
-    "order": "sales",  # of the clicks
-    "currency": "",  # of the timeline; empty for the one with the most sales
-    "clock": "happened",  # by which events are placed on the timeline
-    "steps": "40",  # of the timeline, at most
-    "tag": "",  # that of the overview which the page shows
+    "order": "sales",  # the order of the clicks
+    "currency": "",  # the currency of the timeline; "" for the one with the most sales
+    "clock": "happened",  # the time by which events are placed on the timeline
+    "steps": "40",  # the most steps of the timeline
+    "tag": "",  # the tag of the overview that the page shows
 }
 _CHOICES = {"kind": ("lead", "sale"), "order": tuple(ORDERS), "clock": tuple(CLOCKS)}
 
 
 def read_query(query: str) -> dict[str, str]:
-    """Read what the page asks for, with the defaults of what it leaves out.
+    """Parse the page's query, and fill in the defaults.
 
     Raises:
-        OptionError: A parameter or its value is unknown.
+        OptionError: A parameter is unknown or has a bad value.
     """
-    # Invalid UTF-8 becomes a replacement character: SQLite could not store half of a surrogate pair.
+    # Invalid UTF-8 becomes a replacement character, since SQLite cannot store a lone surrogate.
     asked = {name: values[-1] for name, values in parse_qs(query, max_num_fields=20).items()}
     for name, value in asked.items():
         if name not in _DEFAULTS:
@@ -50,7 +50,11 @@ def read_query(query: str) -> dict[str, str]:
 
 
 def read_overview(path: Path, asked: Mapping[str, str]) -> dict[str, Any]:
-    """Read what the page shows, or only its ``tag`` if nothing has changed since the overview with this tag.
+    """Return the overview, or only its ``tag`` if nothing has changed since the overview that the page shows.
+
+    Args:
+        path: The store's file.
+        asked: The parameters, as :func:`read_query` returns them.
 
     Raises:
         StoreError: The store cannot be read.
@@ -77,14 +81,14 @@ def read_overview(path: Path, asked: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _tag(report: Report) -> str:
-    """Return a text that changes with every event, and when a store is reset and filled again."""
+    """Return a text that changes with every event, and if the store is reset."""
     row = report.connection.execute("SELECT id, received_at FROM events ORDER BY id DESC LIMIT 1").fetchone()
     return _EMPTY if row is None else f"{row[0]}-{row[1]}"
 
 
 def _latest(report: Report) -> list[dict[str, Any]]:
     """Return the latest events, the last one first."""
-    # Constants make the text of the query; values are bound.
+    # The text of the query consists of constants; values are bound.
     query = f"SELECT {EVENT_COLUMNS}, happened_at FROM events WHERE {MATCHES} ORDER BY id DESC LIMIT {_MOST_EVENTS}"  # noqa: S608
     rows = report.connection.execute(query, report.wanted.bindings())
     return [{**event_of(row[:-1]).to_dict(), "happenedAt": iso_time(row[-1])} for row in rows]
@@ -98,7 +102,7 @@ def _main_currency(total: Total) -> str:
 
 
 def _own_lines(clicks: Sequence[ClickReport], currency: str) -> list[str]:
-    """Return the clicks with a line of their own: in turn the next of the table, and the next by revenue."""
+    """Return the clicks with a line of their own: alternately the next of the table, and the next by revenue."""
 
     def earned(click: ClickReport) -> int:
         return sum(each.amount for each in click.revenue if each.currency == currency)
@@ -109,5 +113,5 @@ def _own_lines(clicks: Sequence[ClickReport], currency: str) -> list[str]:
 
 
 def _exact(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the same with amounts as text: JavaScript's numbers are not exact beyond 2**53."""
+    """Return the object with amounts as text, since JavaScript's numbers are not exact beyond 2**53."""
     return {**value, "revenue": [{**each, "amount": str(each["amount"])} for each in value["revenue"]]}

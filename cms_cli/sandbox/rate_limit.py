@@ -19,17 +19,17 @@ _NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Rate:
-    """At most ``limit`` requests in any ``seconds``."""
+    """A limit of ``limit`` requests in any ``seconds``."""
 
     limit: int
     seconds: int
 
     @classmethod
     def parse(cls, text: str) -> Rate | None:
-        """Read ``60/m``, ``10/s``, ``1000/h`` or ``5/10s``; ``none`` is ``None``.
+        """Parse a rate such as ``60/m``, ``10/s``, ``1000/h`` or ``5/10s``; return ``None`` for ``none``.
 
         Raises:
-            OptionError: ``text`` is none of these, or allows nothing.
+            OptionError: The text is not a rate, or allows no requests.
         """
         if text == "none":
             return None
@@ -45,11 +45,11 @@ class Admission:
     """The rate limit's decision about one request.
 
     Attributes:
-        at_ns: When, in nanoseconds of the limit's clock. It never goes backwards within one user.
-        admitted: Whether the request is counted; one that is answered 429 is not.
-        limit, remaining: Requests a window, and those that are left of it. ``limit`` is 0 if there is none.
-        reset: Whole seconds until the oldest counted request leaves the window, rounded up: after exactly this
-            long another request is admitted.
+        at_ns: The time in nanoseconds of the limit's clock. It never decreases for a user.
+        admitted: Whether the request is admitted and counted; if not, it is answered 429.
+        limit, remaining: The requests allowed in a window, and those left of it. ``limit`` is 0 without a rate
+            limit.
+        reset: The seconds after which another request will be admitted, rounded up.
     """
 
     at_ns: int
@@ -71,10 +71,10 @@ class Admission:
 
 
 class SlidingWindow:
-    """Admits requests so that no window of a user, wherever it begins, ever holds more than the rate.
+    """Admits requests of a user so that no window of time, beginning at any moment, has more than the rate allows.
 
-    It counts requests with an accepted token, whatever they are answered, except those that it refuses. A request
-    leaves the window exactly ``rate.seconds`` after it was admitted.
+    It counts all requests with an accepted token that it admits, regardless of their answers. A request is counted
+    for exactly ``rate.seconds`` after it was admitted.
     """
 
     def __init__(self, rate: Rate | None, clock_ns: Callable[[], int]) -> None:
@@ -84,7 +84,7 @@ class SlidingWindow:
         self._admitted: dict[str, deque[int]] = {}
 
     def admit(self, user: str) -> Admission:
-        """Count a request of ``user``, or return how long it must wait."""
+        """Decide about a request of a user, and count it if it is admitted."""
         rate = self._rate
         if rate is None:
             return Admission(self._clock_ns(), admitted=True)

@@ -1,8 +1,8 @@
-"""Reports what each click brought, attributed as on the service's dashboard.
+"""Reports the leads, sales and revenue of each click, attributed as on the service's dashboard.
 
-Last click: an event counts for the click that it resolved to when it was recorded, which for a follow-up is the one
-that the customer's last deferred set-up stored. SQLite adds up all numbers, so that memory does not grow with the
-store; amounts are exact however large they get.
+Attribution is by last click: an event counts for the click that it resolved to when it was recorded, which for a
+follow-up is the click that the customer's last deferred set-up stored. SQLite computes all sums, so that memory
+does not grow with the store. Amounts are exact in any size.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from cms_cli.sandbox.store_file import open_reader, reporting
 from cms_cli.sandbox.store_reader import MATCHES, EventFilter, PathLike, iso_time
 
 HALF = 1_000_000
-"""Amounts are summed in two parts, millions and the rest: SQLite's integers end at 2**63, and a thousand of the
-largest amounts would exceed it."""
+"""Amounts are summed in two parts, millions and the rest, since a thousand of the largest amounts would overflow
+SQLite's 64-bit integers."""
 
 ORDERS: Mapping[str, str] = {
     "sales": "sales DESC, leads DESC, click_id",
@@ -29,9 +29,9 @@ ORDERS: Mapping[str, str] = {
     "last": "last DESC, click_id",
     "click": "click_id",
 }
-"""Keys to sort clicks by: ``revenue`` is that in one currency, ``last`` the time of the last event."""
+"""The orders of clicks. ``revenue`` is the revenue in one currency, ``last`` the time of the last event."""
 
-# The texts of queries are made of constants; values are always bound.
+# The texts of queries consist of constants; values are always bound.
 _CLICKS = f"""
 WITH parts AS (
     SELECT click_id, currency, sum(kind = 'lead') AS leads, sum(kind = 'sale') AS sales,
@@ -59,10 +59,10 @@ class Revenue:
     """The sales in one currency.
 
     Attributes:
-        currency: ISO 4217, as sent.
-        clicks: The number of clicks that they are from.
-        sales: Their number.
-        amount: Their sum, in minor units.
+        currency: The ISO 4217 code, as it was sent.
+        clicks: The number of clicks with such sales.
+        sales: The number of sales.
+        amount: The sum in minor units.
     """
 
     currency: str
@@ -76,9 +76,11 @@ class ClickReport:
     """The leads, sales and revenue of one click.
 
     Attributes:
-        leads, sales: The number of events that it is credited with.
-        revenue: By currency, in the order of the codes; empty without a sale.
-        first_at, last_at: Unix seconds of its first and last event, by the event's own timestamp if it has one.
+        click_id: The click.
+        leads, sales: The numbers of events that are attributed to it.
+        revenue: The revenue in each currency, sorted by code; empty without a sale.
+        first_at, last_at: The times of its first and last event in Unix seconds; the event's own timestamp counts,
+            if it has one.
     """
 
     click_id: str
@@ -106,8 +108,8 @@ class Total:
 
     Attributes:
         clicks: The number of clicks with an event.
-        leads, sales: The number of events.
-        revenue: By currency, in the order of the codes.
+        leads, sales: The numbers of events.
+        revenue: The revenue in each currency, sorted by code.
     """
 
     clicks: int
@@ -126,11 +128,11 @@ class Total:
 
 
 class Report:
-    """A store at one moment, whatever is written meanwhile; see :func:`open_report`.
+    """A report on a store as it was at one moment; see :func:`open_report`.
 
     Attributes:
-        connection: For further queries about the same moment.
-        wanted: Selects the events that count.
+        connection: The connection, for further queries about the same moment.
+        wanted: The filter of the events that count.
     """
 
     def __init__(self, connection: sqlite3.Connection, wanted: EventFilter) -> None:
@@ -138,7 +140,7 @@ class Report:
         self.wanted = wanted
 
     def total(self) -> Total:
-        """Return the numbers of all clicks together."""
+        """Return the totals of all clicks."""
         rows = self.connection.execute(_TOTALS, self.wanted.bindings()).fetchall()
         query = f"SELECT count(DISTINCT click_id) FROM events WHERE {MATCHES}"  # noqa: S608 - a constant
         (clicks,) = self.connection.execute(query, self.wanted.bindings()).fetchone()
@@ -154,12 +156,12 @@ class Report:
         )
 
     def clicks(self, limit: int | None = None, order: str = "sales", currency: str = "") -> Iterator[ClickReport]:
-        """Read one click after the other, before the report is closed.
+        """Yield the clicks; the report has to stay open meanwhile.
 
         Args:
-            limit: At most this many.
-            order: One of :data:`ORDERS`.
-            currency: For ``order="revenue"``.
+            limit: The most clicks to return, or ``None`` for all.
+            order: A key of :data:`ORDERS`.
+            currency: The currency for ``order="revenue"``.
         """
         bindings = {**self.wanted.bindings(), "limit": -1 if limit is None else limit, "currency": currency}
         rows = self.connection.execute(_CLICKS.format(order=ORDERS[order]), bindings)
@@ -173,20 +175,20 @@ def open_report(path: PathLike, wanted: EventFilter | None = None) -> Iterator[R
     """Open a report of a store as it is now.
 
     Args:
-        path: The store's file; a missing one holds nothing.
-        wanted: Selects the events that count.
+        path: The store's file; a missing one counts as empty.
+        wanted: The filter of the events that count; ``None`` for all events.
 
     Raises:
         StoreError: The file is not a sandbox's store, or cannot be read.
     """
     path = Path(path)
     with closing(open_reader(path)) as connection, reporting("read", path):
-        connection.execute("BEGIN")  # all queries of the report see the store as it is now
+        connection.execute("BEGIN")  # all queries of the report see the store at the same moment
         yield Report(connection, wanted or EventFilter())
 
 
 def whole(high: float | None, low: float | None) -> int:
-    """Return an amount from the two parts that SQLite summed."""
+    """Return an amount from the two parts that SQLite has summed."""
     return int(high or 0) * HALF + int(low or 0)
 
 

@@ -1,6 +1,6 @@
-"""The service's rules: pure functions of a request and of what the store holds.
+"""The service's rules, as pure functions of a request and the content of the store.
 
-Written from the API's contract alone; nothing here is shared with the SDK, which it checks.
+They are written from the API's contract and share nothing with the SDK, which the sandbox checks.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ DEFERRED = "deferred"
 
 
 class StoreLookup(Protocol):
-    """The questions that the rules ask the store."""
+    """The lookups in the store that the rules need."""
 
     def deferred_click(self, customer: str) -> str | None:
-        """Return the click that the customer's last deferred set-up stored, if any."""
+        """Return the click that the customer's last deferred set-up stored, or ``None``."""
 
     def has_invoice(self, invoice_id: str) -> bool:
         """Return True if a sale with this invoice has been recorded."""
@@ -30,14 +30,14 @@ class StoreLookup(Protocol):
 
 @dataclass(frozen=True)
 class AttributedEvent:
-    """An event to record, and its click.
+    """An event to record, with its click.
 
     Attributes:
         kind: ``"lead"`` or ``"sale"``.
-        event: The fields by wire name, valid.
+        event: The valid fields by wire name.
         click_id: The click that the event resolved to.
-        click_source: ``"sent"`` (it came with the event) or ``"deferred"`` (an earlier set-up stored it).
-        stores_association: Whether this is a deferred set-up: last click wins, so it replaces an earlier one.
+        click_source: ``"sent"`` if the click came with the event, ``"deferred"`` if an earlier set-up stored it.
+        stores_association: Whether this is a deferred set-up, whose click replaces the customer's earlier one.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class AttributedEvent:
 
 
 def find_kind(method: str, path: str, query: str) -> str | Answer:
-    """Return the kind of event that a route accepts, or 404, 405 or 400 (no route has a query)."""
+    """Return the kind of event that a route accepts, or the answer 404, 405 or 400 (for a query)."""
     kind = ROUTES.get(path)
     if kind is None:
         return error(404, f"Not found: the routes are {' and '.join(ROUTES)}")
@@ -60,15 +60,15 @@ def find_kind(method: str, path: str, query: str) -> str | Answer:
 
 
 def check_fields(kind: str, event: Mapping[str, Any]) -> Answer | None:
-    """Return a 422 with every problem by wire name, or ``None``."""
+    """Return the answer 422 with all problems by wire name, or ``None`` for a valid event."""
     found = problems(kind, event)
     return error(422, "Validation failed", found) if found else None
 
 
 def attribute(kind: str, event: Mapping[str, Any], store: StoreLookup) -> AttributedEvent | Answer:
-    """Attribute a valid event to its click, or refuse it: 404 (no click is stored) or 409 (exists already).
+    """Attribute a valid event to its click, or return the answer 404 (no click is stored) or 409 (exists already).
 
-    Leads are not deduplicated: the contract does not say that the service does it, so a client must not rely on it.
+    Leads are not deduplicated, since the contract does not say that the service does so.
     """
     return _attribute_sale(event, store) if kind == SALE else _attribute_lead(event, store)
 

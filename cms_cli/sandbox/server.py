@@ -1,4 +1,4 @@
-"""The sandbox as an object: starts and stops the server, and reads what it recorded."""
+"""The class that starts and stops a sandbox, and reads what it recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cms_cli.sandbox.web import pages
 
 
 class SandboxServer:
-    """A stand-in for the service. The port is bound when it is made; it answers from :meth:`start` on.
+    """A stand-in for the service. The port is bound at creation; requests are answered from :meth:`start` on.
 
     ::
 
@@ -34,27 +34,29 @@ class SandboxServer:
             assert [event.click_id for event in sandbox.events()] == ["clk_1"]
 
     Args:
-        db: The store's file, created where it is missing, kept afterwards. ``None``: a temporary store, removed
-            when the server closes.
-        port: 0 takes a free one.
-        token: The only bearer token that is accepted; ``None`` accepts any that is well-formed.
-        token_requests: Each token gets 401 after this many accepted requests.
-        token_seconds: Each token gets 401 this many seconds after its first accepted request.
-        rate_limit: ``Rate(60, 60)``, or as for ``--rate-limit``: ``"60/m"``. ``None`` and ``"none"``: no limit.
-        latency_ms: The delay of every answer.
-        fail: The rate of 5xx answers, 0 to 1.
-        drop: The rate of dropped connections, 0 to 1; half of them after the event was recorded.
-        faults: The fault language (:mod:`cms_cli.sandbox.faults`), or faults.
-        scenario: A plan, read by :func:`cms_cli.sandbox.load_scenario` or made in code. The faults above are added
-            to it.
-        seed: Repeats every choice that is made by chance; ``None`` takes the scenario's, or 0.
-        answer: The shape of successes, one of :data:`cms_cli.sandbox.SUCCESS_SHAPES`.
-        idle_timeout: Seconds after which a silent connection is closed.
-        request_timeout: Seconds that a request may take to arrive; after them it gets 408.
-        clock_ns: The monotonic clock of rate limit, token expiry and scenario, in nanoseconds.
+        db: The store's file, which is created if it is missing, and kept. ``None`` for a temporary store, which is
+            removed when the server is closed.
+        port: The port; 0 for a free one.
+        token: The only bearer token that is accepted; ``None`` to accept any well-formed token.
+        token_requests: The number of accepted requests after which a token gets 401; ``None`` for no limit.
+        token_seconds: The seconds after its first accepted request for which a token is valid; ``None`` for no
+            limit.
+        rate_limit: The rate limit for each user, such as ``Rate(60, 60)`` or ``"60/m"``; ``None`` or ``"none"`` for
+            no limit.
+        latency_ms: The delay of every answer in milliseconds.
+        fail: The rate of 5xx answers, from 0 to 1.
+        drop: The rate of dropped connections, from 0 to 1. Half of the drops come after the event was recorded.
+        faults: Faults, as objects or in the language of :mod:`cms_cli.sandbox.faults`.
+        scenario: A plan of faults, from :func:`cms_cli.sandbox.load_scenario` or built in code, to which the faults
+            above are added.
+        seed: The seed of all random choices; ``None`` for the scenario's, or 0.
+        answer: The shape of success answers, one of :data:`cms_cli.sandbox.SUCCESS_SHAPES`.
+        idle_timeout: The seconds after which an idle connection is closed.
+        request_timeout: The seconds within which a request has to arrive; after that, it gets 408.
+        clock_ns: The monotonic clock for rate limit, token expiry and scenario, in nanoseconds.
 
     Raises:
-        OptionError: An option has a value that is not allowed; the message says what is.
+        OptionError: An option has a bad value; the message says which values are allowed.
         StoreError: The store cannot be used.
         OSError: The port cannot be bound.
     """
@@ -122,7 +124,7 @@ class SandboxServer:
 
     @property
     def port(self) -> int:
-        """The port that is bound."""
+        """The port on which the server listens."""
         return self._http.server_port
 
     @property
@@ -137,22 +139,28 @@ class SandboxServer:
 
     @property
     def failure(self) -> BaseException | None:
-        """The first exception that was the sandbox's own fault (its request was answered 500), or ``None``."""
+        """The first exception within the sandbox itself, whose request was answered 500; or ``None``."""
         return self._service.failure
 
     def start(self) -> SandboxServer:
-        """Begin to answer, on threads of its own; return itself, at once."""
+        """Start to answer requests in threads of its own, and return the server."""
         self._http.start()
         return self
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Block until the server is closed by another thread or a signal handler; ``False`` if time is up first.
+        """Block until another thread or a signal handler closes the server.
 
-        Ctrl-C raises ``KeyboardInterrupt`` here, as everywhere; closing is then up to the caller.
+        Ctrl-C raises ``KeyboardInterrupt``, as usual, and does not close the server.
+
+        Args:
+            seconds: The longest time to wait; ``None`` for no limit.
+
+        Returns:
+            False if the time is over before the server is closed.
         """
         give_up = None if seconds is None else time.monotonic() + seconds
         while True:
-            # Short waits: on Windows, Ctrl-C does not interrupt a long one.
+            # Wait for short times, since Ctrl-C does not interrupt a wait on Windows.
             left = 0.5 if give_up is None else min(0.5, give_up - time.monotonic())
             if self._http.closing.wait(max(left, 0)):
                 return True
@@ -160,10 +168,10 @@ class SandboxServer:
                 return False
 
     def close(self) -> None:
-        """Stop, and return when that is done; closing twice is fine.
+        """Stop the server, and wait until it has stopped. A second call does nothing.
 
-        Connections without a complete request are closed at once. Answers under way are sent without further delay,
-        and have a second for it.
+        Connections without a complete request are closed at once. Answers in progress are sent without further
+        delay, for a second at most.
         """
         with self._lock:
             if self._http.closing.is_set():
@@ -180,20 +188,20 @@ class SandboxServer:
         customer: str | None = None,
         invoice_id: str | None = None,
     ) -> list[SandboxEvent]:
-        """Read what has been recorded so far; the filters are those of :func:`cms_cli.sandbox.read_events`."""
+        """Return the recorded events; for the filters, see :func:`cms_cli.sandbox.read_events`."""
         found = read_events(self._db, kind=kind, click_id=click_id, customer=customer, invoice_id=invoice_id)
         return list(found)
 
     def leads(self) -> list[SandboxEvent]:
-        """Read the leads that have been recorded so far."""
+        """Return the recorded leads."""
         return self.events(kind="lead")
 
     def sales(self) -> list[SandboxEvent]:
-        """Read the sales that have been recorded so far."""
+        """Return the recorded sales."""
         return self.events(kind="sale")
 
     def attempts(self) -> list[Attempt]:
-        """Read every request that has been answered so far, recorded or not, in the order of answering."""
+        """Return every request that was answered, in the order of the answers, even if no event was recorded."""
         return list(read_attempts(self._db))
 
     def __enter__(self) -> SandboxServer:
@@ -213,6 +221,6 @@ class SandboxServer:
 
 
 def _temporary_folder() -> Path:
-    import tempfile  # a server with a store of its own file does not need it
+    import tempfile  # only a server with a temporary store needs it
 
     return Path(tempfile.mkdtemp(prefix="cms-sandbox-"))

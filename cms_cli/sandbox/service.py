@@ -1,8 +1,8 @@
-"""Turns a request into a reply: token, rate limit, faults, rules and store, put together. No sockets.
+"""Turns a request into a reply, combining tokens, rate limit, faults, rules and store. Has no sockets.
 
-The order of the checks: host (421), route (404, 405), token (401), rate limit (429), faults, body (415, 400),
-fields (422), what the store holds (404, 409). A request with an accepted token counts against the rate limit,
-whatever it is answered, unless that limit refuses it.
+The order of the checks is: host (421), route (404, 405), token (401), rate limit (429), faults, body (415, 400),
+fields (422), content of the store (404, 409). A request with an accepted token counts towards the rate limit
+regardless of its answer, unless the limit refuses it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cms_cli.sandbox.tokens import TokenGate
 
 
 class Request(NamedTuple):
-    """One HTTP request: path and query as they were sent, headers by lower-case name, the body without chunks."""
+    """An HTTP request: path and query as they were sent, headers by lower-case name, the body without chunking."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Request(NamedTuple):
 
 
 Page = Callable[[str], Answer]
-"""Answers ``GET`` and ``HEAD`` of a path that is not the API's, from the query of the request."""
+"""Returns the answer to ``GET`` and ``HEAD`` of a page beside the API, for the query of the request."""
 
 
 class Reply(NamedTuple):
@@ -44,21 +44,21 @@ class Reply(NamedTuple):
 
 
 class Service:
-    """Answers requests from a store. Safe to use from many threads.
+    """Answers requests, with the state in a store. Thread-safe.
 
     Args:
-        store: The store that everything is recorded in.
-        tokens: Tells callers by their tokens.
-        rate_limit: Limits each caller's requests.
-        faults: Decides which faults strike.
-        shape: The shape of successes.
-        pages: Pages beside the API, by path. A look at one is no attempt at the API and not recorded.
-        port: The server's.
-        clock_ns: The monotonic clock of ``at_ns``.
+        store: The store in which events and attempts are recorded.
+        tokens: The check of tokens.
+        rate_limit: The rate limit of each user.
+        faults: The decision about faults.
+        shape: The shape of success answers.
+        pages: The pages beside the API, by path. Requests for them are not recorded.
+        port: The server's port.
+        clock_ns: The monotonic clock of attempts, in nanoseconds.
 
     Attributes:
-        failure: The first exception that was the sandbox's own fault (a full disk, a bug), or ``None``. Its request
-            was answered 500.
+        failure: The first exception within the sandbox itself (a full disk, a bug), whose request was answered 500;
+            or ``None``.
     """
 
     def __init__(
@@ -84,15 +84,15 @@ class Service:
         self.failure: BaseException | None = None
 
     def handle(self, request: Request) -> Reply:
-        """Answer a request; when this returns, the attempt and what it changed are committed to the store."""
+        """Return the reply to a request, once the attempt and its changes are committed to the store."""
         draft = self._draft(request.method, request.path)
         try:
             return self._handle(request, draft)
-        except Exception as problem:  # whatever it is, the client gets an answer, and `failure` tells the owner
+        except Exception as problem:  # the client gets an answer, and `failure` the exception
             return self._fail(problem)
 
     def refuse(self, method: str, path: str, status: int, message: str) -> Reply:
-        """Answer what could not be read as a request; method and path are empty if they could not be, either."""
+        """Return the reply to a request that could not be read; method and path are "" if they are not known."""
         try:
             return self._log(self._draft(method, path), error(status, message))
         except Exception as problem:  # as above
@@ -135,8 +135,8 @@ class Service:
     def _is_ours(self, host: str) -> bool:
         """Return True if a ``Host`` header names this machine.
 
-        A web page elsewhere could have its own name resolve to 127.0.0.1 (DNS rebinding); its scripts would then be
-        in the same origin as this server, read what is in the store and write to it.
+        Otherwise, a web page whose host name resolves to 127.0.0.1 (DNS rebinding) would have the same origin as
+        this server, and its scripts could read and write the store.
         """
         names = ("127.0.0.1", "localhost", "[::1]")
         host = host.lower()
@@ -180,7 +180,7 @@ def _subject(kind: str, event: Mapping[str, Any] | None) -> str | None:
     subject = (event or {}).get("customerExternalId" if kind == LEAD else "invoiceId")
     if not isinstance(subject, str):
         return None
-    # What SQLite cannot hold (a lone surrogate) is refused by the field rules, but logged before.
+    # The attempt is logged even if the field rules refuse a lone surrogate, which SQLite cannot store.
     return subject[:255].encode("utf-8", "replace").decode("utf-8")
 
 

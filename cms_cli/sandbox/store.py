@@ -1,7 +1,7 @@
-"""Writes to the store: events, associations, invoices and attempts, committed before the answer is sent.
+"""Writes to the store: events, associations, invoices and attempts, which are committed before the answer is sent.
 
-A store has one set of customers and invoices, whoever's token brought them; another account needs another store.
-Only the rate limit tells users apart.
+All users of a store share its customers and invoices; to test with another account, use another store. Only the
+rate limit distinguishes users.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from cms_cli.sandbox.rules import AttributedEvent
 from cms_cli.sandbox.store_file import open_store, transaction
 from cms_cli.sandbox.tokens import Caller
 
-# json.dumps() with other than its defaults would make an encoder for every call.
+# json.dumps() would create an encoder for each call, since the options are not its defaults.
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass
 class Draft:
-    """A request as far as it is known that is being answered; it becomes a row of ``attempts``.
+    """An attempt that is being answered, as far as it is known; later a row of ``attempts``.
 
-    The fields are those of :class:`cms_cli.sandbox.Attempt`.
+    For the fields see :class:`cms_cli.sandbox.Attempt`.
     """
 
     received_at: float
@@ -42,7 +42,7 @@ class Draft:
 
 
 class Store:
-    """The writing side of a store's file. Safe to use from many threads.
+    """Writes to a store's file. Thread-safe.
 
     Raises:
         StoreError: The file cannot be used.
@@ -55,7 +55,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[StoreTransaction]:
-        """Run the block as one transaction; it is committed when it ends without an exception.
+        """Run the block as one transaction, which is committed if the block ends without an exception.
 
         Raises:
             StoreError: The store is closed.
@@ -68,20 +68,20 @@ class Store:
                 yield StoreTransaction(self._connection)
 
     def close(self) -> None:
-        """Close the file, after a transaction that is under way."""
+        """Close the file, after a transaction that is in progress."""
         with self._lock:
             self._closed = True
             self._connection.close()
 
 
 class StoreTransaction:
-    """The store within one transaction: what the rules look up, and the writes."""
+    """The lookups and writes within one transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def deferred_click(self, customer: str) -> str | None:
-        """Return the click that the customer's last deferred set-up stored, if any."""
+        """Return the click that the customer's last deferred set-up stored, or ``None``."""
         query = "SELECT click_id FROM associations WHERE customer = ?"
         row = self._connection.execute(query, (customer,)).fetchone()
         return None if row is None else str(row[0])
@@ -92,7 +92,7 @@ class StoreTransaction:
         return self._connection.execute(query, (invoice_id,)).fetchone() is not None
 
     def record(self, attributed: AttributedEvent, user: str, now: float) -> int:
-        """Store an event and what it changes; return its number, from 1 up in the order of recording."""
+        """Record an event with its association or invoice; return its id, which counts up from 1."""
         event = attributed.event
         customer, invoice_id = event["customerExternalId"], event.get("invoiceId")
         execute = self._connection.execute
@@ -121,7 +121,13 @@ class StoreTransaction:
         return cursor.lastrowid or 0
 
     def log(self, draft: Draft, status: int | None, event_id: int | None) -> None:
-        """Store an attempt. ``status`` is what is sent, ``None`` if nothing is."""
+        """Record an attempt.
+
+        Args:
+            draft: The attempt.
+            status: The status that is sent, or ``None`` if nothing is sent.
+            event_id: The id of the event that it recorded, or ``None``.
+        """
         caller = draft.caller
         self._connection.execute(
             "INSERT INTO attempts"
@@ -144,14 +150,14 @@ class StoreTransaction:
 
 
 def _instant(timestamp: str) -> float:
-    """Return the Unix seconds of a valid timestamp, to the millisecond.
+    """Return the Unix seconds of a valid timestamp, truncated to milliseconds.
 
-    More digits could round up, and the last second of the year 9999 to a year that no date can have.
+    With more digits, the last second of the year 9999 could be rounded up to the year 10000.
     """
     whole, _, fraction = timestamp.rstrip("Z").partition(".")
     return datetime.fromisoformat(whole).replace(tzinfo=timezone.utc).timestamp() + float(f"0.{fraction[:3] or 0}")
 
 
 def _words(attributed: AttributedEvent) -> str:
-    """Return what a search looks through: every value, and the click that the event resolved to."""
+    """Return the text to search in: every value, and the click that the event resolved to."""
     return "\n".join([attributed.click_id, *map(str, attributed.event.values())]).lower()

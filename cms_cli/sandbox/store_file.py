@@ -1,7 +1,7 @@
-"""The store's file: creates, recognises, opens and empties it.
+"""Creates, checks, opens and empties the store's file.
 
-One SQLite file in WAL mode, with ``-wal`` and ``-shm`` beside it while somebody has it open. Several processes may
-use it at once: a server, a command with ``--sandbox``, a reader.
+It is a SQLite file in WAL mode, with ``-wal`` and ``-shm`` beside it while it is open. Several processes may use it
+at the same time: a server, a command with ``--sandbox``, a reader.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cms_cli.sandbox.errors import StoreError
 
-APPLICATION_ID = 0x434D5353  # "CMSS" in the file's header, so that another program's database is never written to
+APPLICATION_ID = 0x434D5353  # "CMSS" in the file's header, by which another program's database is recognised
 VERSION = 2
 BUSY_SECONDS = 10.0
 
@@ -55,7 +55,7 @@ CREATE TABLE attempts (
 
 
 def open_store(path: Path) -> sqlite3.Connection:
-    """Open the store for writing, and create it where it is missing: mode 0600, new folders 0700.
+    """Open the store for writing. If it is missing, create it with mode 0600, and its folders with 0700.
 
     Raises:
         StoreError: The file is not a sandbox's store of this version, or cannot be created or opened.
@@ -70,8 +70,8 @@ def open_store(path: Path) -> sqlite3.Connection:
                 _create_tables(connection)
         _check_version(connection, path)
         _use_wal(connection)
-        # In WAL mode NORMAL syncs at checkpoints and not at commits. A power cut may lose the last events, which is
-        # fine for a stand-in; a crash or `kill -9` loses none, and the file is never damaged.
+        # In WAL mode, NORMAL syncs at checkpoints and not at commits. A power cut may lose the last events, which
+        # is acceptable for a stand-in; a crash or `kill -9` loses none, and the file is never damaged.
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint=4000")
         on_error.pop_all()
@@ -79,7 +79,7 @@ def open_store(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open a store for reading, beside whoever writes to it; a missing one is empty.
+    """Open a store for reading, even while another process writes to it; a missing one counts as empty.
 
     Raises:
         StoreError: The file is not a sandbox's store of this version, or cannot be read.
@@ -100,16 +100,16 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def reset(path: Path) -> int:
-    """Delete everything in a store; a server that has it open continues with the empty one.
+    """Delete everything in a store. A server that has it open continues with the empty store.
 
     Args:
-        path: The store's file. A missing one has nothing to forget.
+        path: The store's file; it may be missing.
 
     Returns:
-        The number of events that were forgotten (0 for a damaged store, which is removed).
+        The number of deleted events; 0 for a damaged store, which is removed.
 
     Raises:
-        StoreError: The file is not a sandbox's store (it is left as it is), or cannot be written.
+        StoreError: The file is not a sandbox's store, and is left unchanged; or it cannot be written.
     """
     if not path.exists():
         return 0
@@ -128,7 +128,7 @@ def reset(path: Path) -> int:
 
 @contextmanager
 def reporting(action: str, path: Path) -> Iterator[None]:
-    """Raise errors of the disk and of SQLite as a :class:`StoreError`."""
+    """Turn errors of the file system and of SQLite into a :class:`StoreError`."""
     try:
         yield
     except (OSError, sqlite3.Error) as problem:
@@ -139,7 +139,7 @@ def reporting(action: str, path: Path) -> Iterator[None]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run the block alone among threads and processes; commit if it ends without an exception."""
+    """Run the block as one transaction, which excludes other writers and is committed without an exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -151,15 +151,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # One connection, used under one lock by the threads of a server.
+    # The threads of a server use one connection, under a lock.
     return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def _can_be_shared(path: Path) -> bool:
-    """Return True if SQLite can create the files by which processes share the store, or needs them.
+    """Return True if SQLite can create the files beside the store that a shared reader needs, or cannot do without.
 
-    On a read-only disk or in somebody else's folder it cannot. Unless the log holds something, the file alone is
-    then complete and can be read as it is.
+    It cannot create them on a read-only disk or in another user's folder. Unless the log has content, the file is
+    then complete by itself and can be read as immutable.
     """
     log = path.with_name(f"{path.name}-wal")
     return os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size > 0)
@@ -169,7 +169,7 @@ def _create_private(path: Path) -> None:
     missing = [folder for folder in path.parents if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
-    # SQLite gives -wal and -shm the mode of this file. An existing one is not opened: see _application_id().
+    # SQLite gives -wal and -shm the mode of this file. An existing file is not opened here; see _application_id().
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
@@ -180,24 +180,24 @@ def _refuse_stranger(path: Path) -> None:
 
 
 def _application_id(path: Path) -> int:
-    """Return the application's number in the header of a file; 0 if it is no database.
+    """Return the application id in the header of a file; 0 if it is not a database.
 
-    SQLite reads it, because opening and closing the file here would drop the locks that this process's connections
-    hold on it: the next process to close the store would believe itself the last, and remove the log that a server
-    is still writing to. Read as immutable, another program's database gets no files beside it.
+    It is read through SQLite: opening and closing the file directly would drop the locks that connections of this
+    process hold on it, and another process that closes the store would remove the log of a running server. It is
+    read as immutable, so that no files appear beside another program's database.
     """
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             return int(connection.execute("PRAGMA application_id").fetchone()[0])
     except sqlite3.DatabaseError:
-        # Too damaged for SQLite: nothing is left in it that a lock could protect.
+        # The file is too damaged for SQLite, so there is nothing to protect by locks.
         with path.open("rb") as file:
             header = file.read(72)
         return int.from_bytes(header[68:], "big") if header.startswith(b"SQLite format 3\x00") else 0
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:
-    # The file is not in WAL mode yet, so these two go into its header at once.
+    # The file is not in WAL mode yet, so these are written to its header at once.
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={VERSION}")
     for statement in _TABLES.split(";"):
@@ -205,7 +205,7 @@ def _create_tables(connection: sqlite3.Connection) -> None:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    # When two processes start at once, SQLite does not always wait for its busy timeout here.
+    # For this statement, SQLite does not always use its busy timeout if two processes run it at the same time.
     give_up = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -230,7 +230,7 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
 
 
 def _empty(connection: sqlite3.Connection) -> int:
-    connection.execute("PRAGMA secure_delete=ON")  # customers' names and addresses must not stay in free pages
+    connection.execute("PRAGMA secure_delete=ON")  # customers' personal data must not stay in free pages
     with transaction(connection):
         tables = _tables(connection)
         events = connection.execute("SELECT count(*) FROM events").fetchone() if "events" in tables else (0,)
@@ -238,6 +238,6 @@ def _empty(connection: sqlite3.Connection) -> int:
             quoted = table.replace('"', '""')
             connection.execute(f'DROP TABLE "{quoted}"')
         _create_tables(connection)
-    # Empty the log beside the file, too, unless another process is reading it.
+    # Empty the log as well, unless another process is reading it.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return int(events[0])

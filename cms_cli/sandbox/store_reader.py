@@ -1,4 +1,4 @@
-"""Reads events and attempts from a store, in any process, while a server writes to it or later."""
+"""Reads events and attempts from a store, in any process, even while a server writes to it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ MATCHES = (
     " AND (:customer IS NULL OR customer = :customer) AND (:invoice IS NULL OR invoice_id = :invoice)"
     " AND (:text = '' OR instr(words, :text))"
 )
-"""The condition of an :class:`EventFilter`, whose :meth:`~EventFilter.bindings` are its values."""
+"""The SQL condition of an :class:`EventFilter`; its values are :meth:`EventFilter.bindings`."""
 
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Selects events; what is ``None`` or empty selects all of them.
+    """A filter of events. An attribute that is ``None`` or "" does not restrict them.
 
     Attributes:
         kind: ``"lead"`` or ``"sale"``.
-        click_id: The click that an event resolved to.
-        customer: ``customerExternalId``.
-        invoice_id: ``invoiceId``.
-        text: Contained in one of the event's values, in any letter case.
+        click_id: The click that the event resolved to.
+        customer: The value of ``customerExternalId``.
+        invoice_id: The value of ``invoiceId``.
+        text: A text that one of the event's values contains, in any letter case.
     """
 
     kind: str | None = None
@@ -60,12 +60,12 @@ class SandboxEvent:
     """A recorded event, and the click that it resolved to.
 
     Attributes:
-        id: From 1 up in the order of recording; ``evt_<id>`` is the ``eventId`` of the answer.
-        received_at: Unix seconds, wall clock.
+        id: Its number in the order of recording, from 1. The answer's ``eventId`` is ``evt_<id>``.
+        received_at: The time at which it was received, in Unix seconds by the wall clock.
         kind: ``"lead"`` or ``"sale"``.
         click_id: The click that it is attributed to.
-        click_source: ``"sent"`` (with the event) or ``"deferred"`` (stored by an earlier set-up).
-        event: The fields as received, by wire name.
+        click_source: ``"sent"`` if the click came with the event, ``"deferred"`` if an earlier set-up stored it.
+        event: The fields by wire name, as they were received.
     """
 
     id: int
@@ -77,26 +77,26 @@ class SandboxEvent:
 
     @property
     def customer(self) -> str:
-        """``customerExternalId``."""
+        """The value of ``customerExternalId``."""
         return str(self.event["customerExternalId"])
 
     @property
     def invoice_id(self) -> str | None:
-        """``invoiceId`` of a sale."""
+        """The ``invoiceId`` of a sale, or ``None``."""
         return self.event.get("invoiceId")
 
     @property
     def amount(self) -> int | None:
-        """``amount`` of a sale, in minor units of :attr:`currency`."""
+        """The ``amount`` of a sale, in minor units of :attr:`currency`; or ``None``."""
         return self.event.get("amount")
 
     @property
     def currency(self) -> str | None:
-        """``currency`` of a sale."""
+        """The ``currency`` of a sale, or ``None``."""
         return self.event.get("currency")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event for JSON, its time in ISO 8601 and UTC."""
+        """Return the event for JSON, with its time in ISO 8601 and UTC."""
         return {
             "id": self.id,
             "receivedAt": iso_time(self.received_at),
@@ -109,19 +109,19 @@ class SandboxEvent:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A request as it reached the server, recorded or not.
+    """A request that reached the server, even if no event was recorded.
 
     Attributes:
-        id: In the order of answering.
-        received_at: Unix seconds, wall clock.
-        at_ns: The server's monotonic clock, in nanoseconds: to measure between attempts at one server.
-        method, path: As sent; empty if the request could not be read.
-        user, token: Hashes; ``None`` if no token was accepted.
+        id: Its number in the order of answers, from 1.
+        received_at: The time at which it was received, in Unix seconds by the wall clock.
+        at_ns: The same by the server's monotonic clock in nanoseconds, to measure between attempts at one server.
+        method, path: The method and path as they were sent; "" if the request could not be read.
+        user, token: Hashes of the user and the token; ``None`` if no token was accepted.
         counted: Whether the rate limit counted it.
-        subject: ``invoiceId`` of a sale, ``customerExternalId`` of a lead, if the body had it.
+        subject: The ``invoiceId`` of a sale or the ``customerExternalId`` of a lead; ``None`` if the body had none.
         status: The status that was sent; ``None`` if the connection was dropped instead.
         fault: The kind of the injected fault, or ``None``.
-        event_id: The event that it recorded, or ``None``.
+        event_id: The id of the event that it recorded, or ``None``.
     """
 
     id: int
@@ -154,21 +154,21 @@ def read_events(
     since_id: int = 0,
     limit: int | None = None,
 ) -> Iterator[SandboxEvent]:
-    """Read the recorded events that match every filter given, in the order of recording.
+    """Yield the recorded events that match all given filters, in the order of recording.
 
     Args:
-        path: The store's file; a missing one holds nothing.
+        path: The store's file; a missing one counts as empty.
         kind: ``"lead"`` or ``"sale"``.
-        click_id: The click that an event resolved to.
-        customer: ``customerExternalId``.
-        invoice_id: ``invoiceId``.
-        since_id: Only events with a greater number, to go on after the last one read.
-        limit: At most this many.
+        click_id: The click that the event resolved to.
+        customer: The value of ``customerExternalId``.
+        invoice_id: The value of ``invoiceId``.
+        since_id: Only events with a greater id, to continue after the last one that was read.
+        limit: The most events to yield, or ``None`` for all.
 
     Raises:
         StoreError: The file is not a sandbox's store, or cannot be read.
     """
-    # Constants make the text of the query; values are bound.
+    # The text of the query consists of constants; values are bound.
     query = f"SELECT {EVENT_COLUMNS} FROM events WHERE id > :since AND {MATCHES} ORDER BY id LIMIT :page"  # noqa: S608
     wanted = EventFilter(kind, click_id, customer, invoice_id)
     for row in _rows(Path(path), query, wanted.bindings(), since_id, limit):
@@ -181,12 +181,12 @@ def event_of(row: Sequence[Any]) -> SandboxEvent:
 
 
 def read_attempts(path: PathLike, *, since_id: int = 0, limit: int | None = None) -> Iterator[Attempt]:
-    """Read every request as it reached the server, in the order of answering.
+    """Yield every request that was answered, in the order of the answers.
 
     Args:
-        path: The store's file; a missing one holds nothing.
-        since_id: Only attempts with a greater number.
-        limit: At most this many.
+        path: The store's file; a missing one counts as empty.
+        since_id: Only attempts with a greater id.
+        limit: The most attempts to yield, or ``None`` for all.
 
     Raises:
         StoreError: The file is not a sandbox's store, or cannot be read.
@@ -203,7 +203,7 @@ def read_attempts(path: PathLike, *, since_id: int = 0, limit: int | None = None
 def _rows(
     path: Path, query: str, filters: Mapping[str, str | None], since_id: int, limit: int | None
 ) -> Iterator[tuple[Any, ...]]:
-    # Page by page: during one long read, SQLite could not fold the writer's log into the file.
+    # Read in pages: during one long read, SQLite could not move the writer's log into the file.
     left = limit
     with closing(open_reader(path)) as connection:
         while left is None or left > 0:

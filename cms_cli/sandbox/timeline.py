@@ -1,4 +1,4 @@
-"""Lays out leads and revenue by click over time, in equal steps, few enough to draw."""
+"""Counts leads and revenue of clicks over time, in a limited number of equal steps, for a chart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cms_cli.sandbox.store_reader import MATCHES
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _YEAR = 365 * _DAY
-# Lengths that are easy to read. Weeks begin on a Thursday, as Unix time does; the chart does not show it.
+# Lengths that are easy to read. Weeks begin on Thursday, as Unix time does, which the chart does not show.
 _STEPS = (
     *(1, 2, 5, 10, 15, 30, _MINUTE, 2 * _MINUTE, 5 * _MINUTE, 10 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE),
     *(_HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR),
@@ -20,17 +20,17 @@ _STEPS = (
 )
 
 CLOCKS = {"happened": "happened_at", "arrived": "received_at"}
-"""By which time an event is placed: its own timestamp (if it has one), or when it was received."""
+"""The times by which events can be placed: their own timestamp (if they have one), or the time of arrival."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One click's numbers, step by step.
+    """The numbers of one click, for each step.
 
     Attributes:
-        click_id: ``None`` for all clicks together that have no line of their own.
-        leads: Their number.
-        amounts: Revenue in the timeline's currency, in minor units.
+        click_id: The click; ``None`` for all clicks without a line of their own.
+        leads: The number of leads in each step.
+        amounts: The revenue in each step, in minor units of the timeline's currency.
     """
 
     click_id: str | None
@@ -40,13 +40,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Equal steps of time, and each click's numbers in each of them.
+    """Equal steps of time, with the numbers of clicks in each of them.
 
     Attributes:
-        first: The beginning of the first step, in Unix seconds; a multiple of ``step``.
-        step: Its length in seconds.
+        first: The beginning of the first step in Unix seconds, a multiple of ``step``.
+        step: The length of a step in seconds.
         count: The number of steps; 0 if there are no events.
-        lines: The clicks asked for, in that order, then the others together; clicks without an event are left out.
+        lines: The requested clicks in their order, then all others together; without clicks that have no events.
     """
 
     first: int = 0
@@ -55,7 +55,7 @@ class Timeline:
     lines: tuple[Line, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the timeline for the page, with amounts as text: JavaScript's numbers end at 2**53."""
+        """Return the timeline for the page, with amounts as text, since JavaScript's numbers are exact to 2**53."""
         lines = [
             {"clickId": line.click_id, "leads": line.leads, "amounts": [str(amount) for amount in line.amounts]}
             for line in self.lines
@@ -64,17 +64,17 @@ class Timeline:
 
 
 def read_timeline(report: Report, clicks: Sequence[str], currency: str, clock: str, most: int) -> Timeline:
-    """Lay a report's events out in time.
+    """Return the timeline of a report's events.
 
     Args:
-        report: Selects the events.
-        clicks: Those with a line of their own.
-        currency: That of the amounts.
-        clock: One of :data:`CLOCKS`.
-        most: The largest number of steps; 2 or more.
+        report: The report.
+        clicks: The clicks that get a line of their own.
+        currency: The currency of the revenue.
+        clock: A key of :data:`CLOCKS`.
+        most: The most steps, at least 2.
     """
     at, bindings = CLOCKS[clock], report.wanted.bindings()
-    # The texts of queries are made of constants; values are always bound.
+    # The texts of queries consist of constants; values are always bound.
     range_query = f"SELECT min({at}), max({at}) FROM events WHERE {MATCHES}"  # noqa: S608
     earliest, latest = report.connection.execute(range_query, bindings).fetchone()
     if earliest is None:
@@ -100,9 +100,14 @@ def read_timeline(report: Report, clicks: Sequence[str], currency: str, clock: s
 
 
 def steps(earliest: float, latest: float, most: int) -> tuple[int, int, int]:
-    """Return the beginning, length and number of steps that hold both ends, with the shortest length that fits.
+    """Return beginning, length and number of the steps that cover two times, with the shortest length that fits.
 
-    Steps begin at multiples of their length, so that they stay where they are while events arrive.
+    Steps begin at multiples of their length, so that they do not move while events arrive.
+
+    Args:
+        earliest: The first time in Unix seconds.
+        latest: The last time in Unix seconds.
+        most: The most steps, at least 2.
     """
     years = math.ceil((latest - earliest) / _YEAR / (most - 1)) or 1
     for step in (*_STEPS, years * _YEAR, (years + 1) * _YEAR):

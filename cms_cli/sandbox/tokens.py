@@ -1,4 +1,4 @@
-"""Bearer tokens: whether one is accepted, and which user it stands for."""
+"""Checks bearer tokens, and identifies their users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Callable
 from cms_cli.sandbox.answers import Answer, error
 from cms_cli.sandbox.errors import OptionError
 
-# Opaque keys may have other characters than RFC 6750's, but no blanks or control characters.
+# Opaque keys may have characters that RFC 6750 does not allow, but no blanks or control characters.
 _BEARER = re.compile(r"Bearer ([!-~]+)")
 _LONGEST_SECONDS = 1e9  # some thirty years
 _MANY_TOKENS = 10_000
@@ -22,11 +22,11 @@ _NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Caller:
-    """An accepted token, as hashes: the store must not hold anything that opens an account.
+    """The user and token of a request as hashes, since the store must not contain tokens.
 
     Attributes:
-        user: Hash of the JWT's ``iss`` and ``sub``, so that a renewed token is the same user; else of the token.
-        token: Hash of the token.
+        user: The hash of the JWT's ``iss`` and ``sub``, which a renewed token has as well; else of the token.
+        token: The hash of the token.
     """
 
     user: str
@@ -37,13 +37,13 @@ class TokenGate:
     """Checks ``Authorization: Bearer <token>``.
 
     Args:
-        accept: The only token that is accepted; ``None`` accepts any.
-        max_requests: A token is refused after it has been accepted this often.
-        max_seconds: A token is refused this long after it was first accepted.
-        clock_ns: A monotonic clock, in nanoseconds.
+        accept: The only token that is accepted; ``None`` to accept any.
+        max_requests: The number of requests for which a token is accepted; ``None`` for no limit.
+        max_seconds: The seconds for which a token is accepted, from its first request; ``None`` for no limit.
+        clock_ns: A monotonic clock in nanoseconds.
 
     Raises:
-        OptionError: The token cannot be in a header, or a number is out of its range.
+        OptionError: The token cannot be sent in a header, or a number is out of its range.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class TokenGate:
             raise OptionError("a token is one or more printable ASCII characters, without blanks")
         if max_requests is not None and max_requests < 0:
             raise OptionError("a token is good for 0 requests or more")
-        # Not the other way round: every comparison with nan is false.
+        # Written so that nan is refused: every comparison with it is false.
         if max_seconds is not None and not 0 <= max_seconds <= _LONGEST_SECONDS:
             raise OptionError(f"a token is good for 0 to {_LONGEST_SECONDS:.0f} seconds")
         self._accept = accept
@@ -69,7 +69,11 @@ class TokenGate:
         self._used: dict[str, tuple[int, int]] = {}
 
     def admit(self, authorization: str | None) -> Caller | Answer:
-        """Return the caller, or 401."""
+        """Return the caller of a request, or the answer 401.
+
+        Args:
+            authorization: The ``Authorization`` header, or ``None``.
+        """
         if authorization is None:
             return _unauthorized("The Authorization header is missing")
         match = _BEARER.fullmatch(authorization)
@@ -110,7 +114,7 @@ def _short_hash(text: str) -> str:
 
 
 def _user_of(token: str) -> str:
-    """Return a JWT's issuer and subject, else the token itself. The signature is not checked."""
+    """Return a JWT's issuer and subject as JSON, else the token itself. The signature is not checked."""
     parts = token.split(".")
     if len(parts) != 3:
         return token

@@ -1,7 +1,7 @@
-"""Serves the page at ``/``: its files, and the overview that it asks for.
+"""Serves the page at ``/``: its files, and the overview that it polls.
 
-Everything of it but ``/`` lies below ``/_sandbox/``, where the service has no routes. Requests of the page are no
-attempts at the API: they need no token, are not counted by the rate limit, meet no faults, and are not recorded.
+Apart from ``/``, all of its paths are below ``/_sandbox/``, where the service has no routes. The page's requests
+need no token, do not count towards the rate limit, get no faults, and are not recorded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _FILES = {
         for name in ("page", "chart", "dom", "lists", "money", "time")
     },
 }
-# Nothing from elsewhere, nothing inline, nobody's frame. Trusted types make it an error to turn text into HTML.
+# Allow only files of this server, no inline code, and no framing. Trusted types turn parsing text as HTML into an
+# error.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -40,7 +41,11 @@ _HEADERS: Headers = (
 
 
 def pages(store: Path) -> dict[str, Page]:
-    """Return what answers ``GET``, by path."""
+    """Return the pages by path.
+
+    Args:
+        store: The store's file.
+    """
     found: dict[str, Page] = {path: partial(_file, *content) for path, content in _FILES.items()}
     found[f"{FOLDER}/overview"] = partial(_overview, store)
     return found

@@ -1,4 +1,4 @@
-"""An answer as bytes, and the ways of sending them that faults ask for."""
+"""Encodes an answer, and sends it as its faults require."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PIECES = 10
 
 
 def render_head(answer: Answer, *, keep_alive: bool, http_1_0: bool = False) -> bytes:
-    """Write the status line and headers of an answer, up to and including the empty line."""
+    """Return the status line and headers of an answer, with the empty line at the end."""
     phrase, _ = BaseHTTPRequestHandler.responses.get(answer.status, ("Unknown", ""))
     lines = [
         f"HTTP/1.1 {answer.status} {phrase}",
@@ -37,19 +37,26 @@ def render_head(answer: Answer, *, keep_alive: bool, http_1_0: bool = False) -> 
 def send_answer(
     sock: socket.socket, head: bytes, body: bytes, injection: Injection, closing: threading.Event
 ) -> bool:
-    """Send head and body in the manner that the fault asks for; pauses end when ``closing`` is set.
+    """Send an answer as its faults require.
+
+    Args:
+        sock: The connection.
+        head: The status line and headers.
+        body: The body.
+        injection: The faults.
+        closing: The event that ends pauses when it is set.
 
     Returns:
-        Whether the connection may go on.
+        True if the connection may be used again.
     """
     if injection.drops:
         if injection.reset:
-            # With no time to linger, closing sends RST; the server's own way of closing would send FIN before it.
+            # Closing with a linger time of 0 sends RST. The server's own way of closing would send FIN first.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             sock.close()
         return False
     if injection.kind == "half":
-        # At least the status line, and never all of it.
+        # At least the status line, and never the whole answer.
         sock.sendall((head + body)[: len(head) + len(body) // 2] if body else head[: len(head) // 2])
         return False
     if injection.body_seconds and body:
