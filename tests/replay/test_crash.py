@@ -159,8 +159,6 @@ def figures(db: Path, story: Story, **more: int) -> dict[str, int]:
         "in_flight": len(story.in_flight),
         "requests": len(attempts),
         "faults": faults,
-        "lost": 0,
-        "doubled": 0,
         **more,
     }
     print("crash figures:", json.dumps(found))
