@@ -70,11 +70,17 @@ def shells(incomplete: str) -> list[str]:
     return [name for name in FILES if name.startswith(incomplete)]
 
 
-def topics(incomplete: str) -> list[str]:
-    """Offer the topics of `cms help`."""
+def topics(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the topics of `cms help`, and the commands below those that were typed."""
     from cms_cli.terminal.topics import TOPICS
 
-    return [name for name in TOPICS if name.startswith(incomplete)]
+    words = list(ctx.params.get("topic") or ())
+    parent = ctx.find_root()
+    command: Any = parent.command
+    for word in words:
+        command = command.get_command(parent, word) if hasattr(command, "get_command") else None
+    known = command.list_commands(parent) if hasattr(command, "list_commands") else []
+    return [name for name in [*known, *([] if words else TOPICS)] if name.startswith(incomplete)]
 
 
 def zones(incomplete: str) -> list[str]:

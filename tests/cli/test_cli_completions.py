@@ -86,6 +86,9 @@ def test_values_are_offered(program: Program) -> None:
     assert complete(program, "cms sale --amount-unit ") == ["minor", "major"]
     assert complete(program, "cms --show-completion z") == ["zsh"]
     assert complete(program, "cms config get ti") == ["timezone", "timeout"]
+    assert {"sale", "runs", "exit-codes"} <= set(complete(program, "cms help "))
+    assert complete(program, "cms help runs re") == ["resume"]
+    assert complete(program, "cms help exit-codes ") == []
     assert "--skip-invalid" in complete(program, "cms sale --from-csv x.csv --skip")
 
 
