@@ -11,6 +11,7 @@ a test uses the fixture.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -36,14 +37,7 @@ def cms_sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
     each with the ``click_id`` that it is attributed to. ``@pytest.mark.cms_sandbox(faults="sale.5xx")`` sets
     options, which are those of :class:`cms_cli.sandbox.SandboxServer`.
     """
-    from cms_cli.sandbox import SandboxServer
-
-    marks = list(request.node.iter_markers("cms_sandbox"))
-    if any(mark.args for mark in marks):
-        # Otherwise a test would pass without having met the fault that it names.
-        pytest.fail('the marker cms_sandbox takes options by name: cms_sandbox(faults="sale.5xx")', pytrace=False)
-    options = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
-    with pytest.MonkeyPatch.context() as environment, SandboxServer(**options) as server:
+    with pytest.MonkeyPatch.context() as environment, _server(request.node) as server:
         # A proxy could not reach an address of this machine.
         for name, other in (("no_proxy", "NO_PROXY"), ("NO_PROXY", "no_proxy")):
             # Libraries read only one of the two variables, so each needs the value of the other.
@@ -53,3 +47,22 @@ def cms_sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
         yield server
         if server.failure is not None:
             pytest.fail(f"the sandbox itself failed: {server.failure!r}")
+
+
+def _server(test: pytest.Item) -> SandboxServer:
+    """Make the sandbox that a test's markers describe; a mistake in one fails the test and shows no traceback."""
+    from cms_cli.sandbox import OptionError, SandboxServer
+
+    marks = list(test.iter_markers("cms_sandbox"))
+    if any(mark.args for mark in marks):
+        # Otherwise a test would pass without having met the fault that it names.
+        pytest.fail('the marker cms_sandbox takes options by name: cms_sandbox(faults="sale.5xx")', pytrace=False)
+    options = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
+    known = inspect.signature(SandboxServer).parameters
+    unknown = ", ".join(name for name in options if name not in known)
+    if unknown:
+        pytest.fail(f"the marker cms_sandbox has no option {unknown}; it has {', '.join(known)}", pytrace=False)
+    try:
+        return SandboxServer(**options)
+    except OptionError as error:
+        pytest.fail(f"the marker cms_sandbox: {error}", pytrace=False)

@@ -119,8 +119,8 @@ def test_another_token(cms_sandbox):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_a_marker_whose_option_has_no_name_is_an_error(tmp_path: Path) -> None:
-    """A positional marker option is an error, since the test would pass without the fault it asks for."""
+def test_a_marker_whose_options_cannot_be_used_is_an_error(tmp_path: Path) -> None:
+    """A marker option without a name, of an unknown name or a wrong value is an error that says what is known."""
     folder = project(
         tmp_path / "project",
         """
@@ -129,11 +129,23 @@ import pytest
 @pytest.mark.cms_sandbox("sale.5xx")
 def test_when_the_service_is_down(cms_sandbox):
     pass
+
+@pytest.mark.cms_sandbox(fault="sale.5xx")
+def test_with_a_name_that_is_none(cms_sandbox):
+    pass
+
+@pytest.mark.cms_sandbox(faults="sale.9xx")
+def test_with_a_fault_that_is_none(cms_sandbox):
+    pass
 """,
     )
     result = run_pytest(folder, "-p", PLUGIN)
     assert result.returncode == 1
     assert "takes options by name" in result.stdout
+    assert "has no option fault; it has db, port" in result.stdout
+    assert "no such fault: '9xx'; there are latency" in result.stdout
+    assert "Traceback" not in result.stdout
+    assert "pytest_plugin.py" not in result.stdout
 
 
 def test_a_proxy_in_the_environment_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
