@@ -54,7 +54,10 @@ def replay_file(request: TrackRequest) -> ExitCode:
     shape = shape_of(request, settings)
     (path,) = request.file.inputs.values()
     if path != "-" and not Path(path).exists():  # check this before a token is fetched
-        raise CommandError(f"{path}: {os.strerror(errno.ENOENT)}", "Check the path, and the folder you are in.")
+        hint = "Check the path, and the folder you are in."
+        if path.startswith("~"):
+            hint = "The shell turns ~ into a folder where it begins an unquoted word, as in --from-csv ~/sales.csv"
+        raise CommandError(f"{path}: {os.strerror(errno.ENOENT)}", hint)
     delivery = delivery_of(request.delivery, settings, sandbox=request.sandbox)
     sending = not request.dry_run
     if sending and request.file.save_mapping is not None:

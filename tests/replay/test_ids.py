@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cms_cli.replay.values.ids import NOTHING, WholeFloats, is_whole_float, shortened
+from cms_cli.replay.values.ids import NOTHING, WholeFloats, is_whole_float, shortened, spoiled
 
 
 @pytest.mark.parametrize("text", ["4.68769E+17", "4,69E+17", "4.68769e+17", "1E+17", "1.00E-05", "-4.68769E+17"])
@@ -23,6 +23,21 @@ def test_a_number_that_a_spreadsheet_shortened_is_no_id(text: str) -> None:
 def test_other_ids_are_text(text: str) -> None:
     """An exponent without a sign is part of an id."""
     assert shortened(text) is None
+
+
+@pytest.mark.parametrize("text", ["#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#WERT!", "#¡VALOR!", "#####", "1E+17"])
+def test_what_a_spreadsheet_shows_in_place_of_a_value_is_no_id(text: str) -> None:
+    """A spreadsheet's error, in any language, or a column that was too narrow is no id."""
+    problem = spoiled(text)
+    assert problem is not None
+    assert text in problem.message
+    assert problem.hint
+
+
+@pytest.mark.parametrize("text", ["#1001", "#A-1!", "#", "#REF", "REF!", "# 1", "", "A#!"])
+def test_a_number_sign_may_begin_an_id(text: str) -> None:
+    """Shopify's orders are called #1001."""
+    assert spoiled(text) is None
 
 
 def test_words_for_nothing_are_whole_words() -> None:

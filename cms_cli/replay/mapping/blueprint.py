@@ -250,6 +250,12 @@ def _refunds(header: Sequence[str], ruled: Rules) -> tuple[AnySource, ...]:
 def _lacking(
     kind: EventKind, header: Sequence[str], shape: Shape, ruled: Rules, missing: Sequence[str]
 ) -> InputError:
+    said = [f"--{name} {value}" for name in ("delimiter", "encoding") if (value := getattr(shape, name))]
+    if len(header) == 1 and said:
+        return InputError(
+            f"no column for {', '.join(missing)}; the first line is one column: {columns.listed(header)}",
+            f"Correct {' and '.join(said)}, or leave that out: it is found",
+        )
     error = suggest.lacking(kind, header, missing, dict(ruled.lacking))
     # A user's own mapping is trusted to fit the file.
     known = presets.suggested(header) if shape.preset or not shape.rules else None

@@ -123,6 +123,8 @@ def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tu
     """
     wanted = {folded(name), folded(fields[name].wire)}
     found = [place for place, column in enumerate(header) if folded(column) in wanted]
+    for place in found:
+        _places(header, header[place])  # refuses a name that two columns have, which --map could not tell apart
     if len(found) > 1:
         columns = " and ".join(f'"{header[place]}"' for place in found)
         raise InputError(

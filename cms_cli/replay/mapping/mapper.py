@@ -25,7 +25,8 @@ from cms_cli.replay.model import (
 )
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values import refunds
-from cms_cli.replay.values.ids import IDS, NOTHING, shortened
+from cms_cli.replay.values.cells import keys_of_object
+from cms_cli.replay.values.ids import IDS, NOTHING, spoiled
 from cms_cli.replay.values.money import AmountFormat, parse_cli_amount, parse_minor, plain_minor
 from cms_cli.replay.values.times import TimeColumn, check_date_format, parse_instant, to_wire
 from cms_cli.replay.values.zones import zone_for_header
@@ -42,6 +43,7 @@ _WAYS_OUT = {
 }
 """The hints for rows that lack a required field, by its Python name."""
 
+_FOR_LACK_OF_A_CURRENCY = ("currency_missing", "currency_unknown")
 _FEW = 256
 _new = tuple.__new__  # half the time of calling the named tuple
 
@@ -122,8 +124,11 @@ class Mapper:
             elif value is not None:
                 wire[key] = value
         if len(wire) < len(self._steps) or "mode" in wire:
+            missing = self._missing(row, wire, wrong)
+            if "currency" not in wire and "amount" in wrong and wrong["amount"].code in _FOR_LACK_OF_A_CURRENCY:
+                del wrong["amount"]  # the currency's own problem says it
             problems = [problem for name, problem in wrong.items() if name not in OPTIONAL]
-            problems += self._missing(row, wire, wrong)
+            problems += missing
             if problems:
                 return RowProblem(number, line, cells, tuple(problems), wire)
         refunded = self._refunded(row, wire) if self.blueprint.refunds else 0
@@ -209,8 +214,10 @@ class Mapper:
             if source is not None and text in nothing:
                 self._count_empty(source, text)
                 return None
+            if text[0] in "{[" and source is not None and (keys := keys_of_object(text)) is not None:
+                return _object(text, name, label, keys).in_column(column, label)
             try:
-                value = amount_of(text, cells) if amount_of else (holds_id and shortened(text)) or check(text)
+                value = amount_of(text, cells) if amount_of else (holds_id and spoiled(text)) or check(text)
             except ValueError as error:
                 value = Problem(f"{name}_invalid", f"{shown(text)} {error}")
             return value.in_column(column, label) if type(value) is Problem else value
@@ -259,6 +266,15 @@ class Mapper:
             return found
 
         return time_of
+
+
+def _object(text: str, field: str, label: str, keys: Sequence[str]) -> Problem:
+    key = keys[0] if keys else "KEY"
+    return Problem(
+        f"{field}_object",
+        f"{shown(text)} is JSON, and not a single value",
+        f"say which value in it is meant, as in --map {argument(f'{field}={label}[{key}]')}",
+    )
 
 
 def mapped_columns(blueprint: Blueprint, rows: Sequence[Sequence[str]]) -> tuple[MappedColumn, ...]:

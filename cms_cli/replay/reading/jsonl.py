@@ -52,6 +52,7 @@ _BESIDE_ROWS = frozenset(
 _LIST_OF_ROWS = re.compile(rf'\s*"({"|".join(_ROWS)})"\s*:\s*\[\s*(?:\{{.*)?')
 _HEAD = 100  # the first lines of a JSON document, in which the key of its rows is searched
 _HINT = 'one JSON object a line, as in {"amount": 4999, "currency": "USD"}'
+_HINT_AT_CSV = f"{_HINT}; a table is read with --from-csv"
 
 
 class _Pairs(list[Any]):
@@ -124,13 +125,13 @@ def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
     objects = 0
     only: list[tuple[str, str]] = []
     bad: _BadLineError | None = None
-    first = 0
+    first, begins = 0, ""
     for number, line in _lines(stream, encoding):
         try:
             pairs = _pairs(line)
         except _BadLineError as error:
             if bad is None:
-                bad, first = error, number
+                bad, first, begins = error, number, line[0]
             if not objects and "\0" in line:
                 raise InputError(f"line {number} holds NUL characters", hint_at_utf16(line.find("\0"))) from None
             if not objects and (line[0] == "[" or line == "{"):
@@ -146,7 +147,7 @@ def _keys_of(stream: BinaryIO, encoding: Encoding) -> tuple[str, ...]:
                 "keys that are data (an id for each) belong into a value",
             )
     if not objects and bad is not None:
-        raise InputError(f"line {first}: {bad.message}", _HINT)
+        raise InputError(f"line {first}: {bad.message}", _HINT if begins in "{[" else _HINT_AT_CSV)
     if not keys:
         raise InputError("the file is empty", _HINT)
     rows = _rows_within(only) if objects == 1 else ""

@@ -274,14 +274,16 @@ def _perhaps_footer(row: RowProblem, count: int) -> RowProblem:
 
 
 def _no_footer(row: TableRow, count: int) -> RowProblem:
+    where = "the last line" if count == 1 else f"one of the last {count} lines"
+    fewer = "leave out --footer-lines" if count == 1 else f"say a smaller number than --footer-lines {count}"
     return RowProblem.of(
         row.row,
         row.line,
         row.cells,
         None,
         "no_footer",
-        f"is one of the last {count} lines, and has as many cells as the header",
-        f"a row? Say a smaller number than --footer-lines {count}; else leave it out with --where",
+        f"is {where}, and has as many cells as the header",
+        f"if it is a row, {fewer}; else leave it out with --where",
     )
 
 

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
-_NOISE = re.compile(r"[\s_-]+")
+# Also what nobody sees: zero-width characters and byte order marks that were copied along.
+_NOISE = re.compile("[\\s_\u200b-\u200d\u2060\ufeff-]+")
 _PIECE = re.compile(r"[^\s?=&:{}\[\]]+=\S*")
 # The "&" of a URL that was escaped as HTML, once or twice.
 _AND = re.compile(r"&(?:(?:amp|#0*38|#x0*26);)+")
@@ -57,6 +58,15 @@ def value_in(cell: str, key: str) -> str:
     if pairs is not None:
         return _of_key(pairs, key)  # do not search the texts within JSON
     return _of_key(_query(cell), key) or _of_key(_lines(cell), key)
+
+
+def keys_of_object(cell: str) -> list[str] | None:
+    """Return the keys of a cell that is a JSON object, or an array of objects or texts; None for any other text.
+
+    A GUID in braces and a number in brackets are no JSON of this kind, and may be ids.
+    """
+    pairs = _json(cell) if '"' in cell or cell == "{}" else None
+    return None if pairs is None else [name for name, _ in pairs]
 
 
 def _of_key(pairs: Iterable[tuple[str, str]], key: str) -> str:

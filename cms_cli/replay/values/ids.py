@@ -22,7 +22,21 @@ NOTHING = frozenset(
 
 # Only with a sign in the exponent, since 1E5 may be an id.
 _SHORTENED = re.compile(r"-?[0-9](?:[.,][0-9]+)?[Ee][+\-][0-9]+")
+# What spreadsheets show in place of a value, in any language: #REF!, #¡VALOR!, #NAME?, #DIV/0!, and ##### for a
+# column that is too narrow.
+_ERROR = re.compile(r"#¡?[^\W\d_]+(?:/0)?[!?]|##+")
 _WHOLE = re.compile(r"[0-9]+[.,]0")
+
+
+def spoiled(text: str) -> Problem | None:
+    """Return the problem of an id that a spreadsheet has spoiled; None for any other text."""
+    if text[:1] != "#" or not _ERROR.fullmatch(text):
+        return shortened(text)
+    return Problem(
+        "id_spreadsheet_error",
+        f"{shown(text)} is what a spreadsheet shows in place of a value",
+        "correct the cell there, or export the file again and do not open it in a spreadsheet",
+    )
 
 
 def shortened(text: str) -> Problem | None:

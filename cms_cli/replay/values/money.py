@@ -29,6 +29,7 @@ The service documents no limit.
 """
 _MAX_DIGITS = len(str(MAX_MINOR))
 _ZEROS = ("", "0", "00", "000", "0000")
+_SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[Ee][+-]?[0-9]+")
 _WHOLE = re.compile(r"([0-9]+)(?:[.,](0{1,2}))?")
 _ALLOW_ZEROS = "let zeros pass, by zero_decimals = true in a --mapping file"
 _DECIMAL_NAMES = {".": ".", ",": ",", "point": ".", "dot": ".", "period": ".", "comma": ","}
@@ -294,6 +295,14 @@ def _not_a_number(text: str, why: str = "") -> Problem:
         )
     if any(char.isdigit() and not char.isascii() for char in text):
         why = ": its digits are not 0 to 9"
+    if _SCIENTIFIC.fullmatch(text):
+        return Problem(
+            "amount_not_a_number",
+            f"{shown(text)} is in scientific notation, in which digits may be lost",
+            "export the file again and do not open it in a spreadsheet; or write out the amount",
+        )
+    if text.startswith("+"):
+        why = ' without a sign: "+" marks a difference'
     return Problem(
         "amount_not_a_number",
         f"{shown(text)} is not a number{why}",
@@ -305,7 +314,9 @@ def _negative(text: str) -> Problem:
     return Problem(
         "amount_negative",
         f"{shown(text.strip())} is negative, and a sale's amount is 0 or more",
-        'leave refunds and corrections out with --where "COLUMN>=0"',
+        'leave refunds and corrections out with --where "COLUMN>=0"'
+        if any(digit in text for digit in "123456789")
+        else "write 0 for a free order, or leave the row out with --where",
     )
 
 

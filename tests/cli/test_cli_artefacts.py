@@ -1,0 +1,93 @@
+"""Files with what spreadsheets, databases and wrong flags leave in them: each message says what it is."""
+
+from __future__ import annotations
+
+import pytest
+from program import Program
+
+HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
+MAJOR = ("--amount-unit", "major", "--dry-run")
+
+
+@pytest.mark.parametrize(
+    ("row", "messages"),
+    [
+        ("c,p,#REF!,i,1.00,USD", ['customer_external_id "#REF!" is what a spreadsheet shows']),
+        ("c,p,u,i,1.23E+05,USD", ['"1.23E+05" is in scientific notation']),
+        ("c,p,u,i,+5.00,USD", ['"+" marks a difference']),
+        ("c,p,u,i,-0.00,USD", ['"-0.00" is negative', "Write 0 for a free order"]),
+        ("c,p,u,i,5.00,$", ['currency "$" must be a three-letter']),
+        ("c,p,u,i,5.00,", ["currency is empty"]),
+        ('c,p,u,"{""$oid"":""a""}",5.00,USD', ["is JSON, and not a single value", "'invoice_id=invoice_id[$oid]'"]),
+    ],
+)
+def test_a_cell_that_is_no_value_is_called_what_it_is(program: Program, row: str, messages: list[str]) -> None:
+    """Each cell has one problem, which says what the cell is and what to do."""
+    (program.home / "s.csv").write_text(f"{HEADER}{row}\n")
+    result = program("sale", "--from-csv", "s.csv", *MAJOR)
+    assert result.code == 2
+    assert result.stderr.count("error: ") == 1
+    assert all(message in result.stderr for message in messages), result.stderr
+
+
+def test_braces_and_brackets_are_no_json(program: Program) -> None:
+    """A GUID in braces, a number in brackets and an order number with a # are ids."""
+    (program.home / "s.csv").write_text(f"{HEADER}{{3F2504E0-4F89}},p,[12],#1001,5.00,USD\n")
+    (event,) = program("sale", "--from-csv", "s.csv", *MAJOR, "--json").json["events"]
+    assert (event["clickId"], event["customerExternalId"], event["invoiceId"]) == (
+        "{3F2504E0-4F89}",
+        "[12]",
+        "#1001",
+    )
+
+
+def test_a_nested_value_of_an_optional_field_is_left_out(program: Program) -> None:
+    """A list in place of a name costs no sale."""
+    line = (
+        '{"click_id":"c","event_name":"p","customer_external_id":"u","invoice_id":"i","amount":1,"currency":"USD"'
+    )
+    (program.home / "s.jsonl").write_text(f'{line},"customer_name":["Ada","Ben"]}}\n')
+    found = program("sale", "--from-jsonl", "s.jsonl", *MAJOR, "--json").json
+    assert "customerName" not in found["events"][0]
+    assert any("is JSON, and not a single value" in warning for warning in found["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "hint"),
+    [
+        (HEADER, ("--delimiter", ";"), "Correct --delimiter ;, or leave that out"),
+        (HEADER, ("--encoding", "utf-16"), "Correct --encoding utf-16, or leave that out"),
+        (HEADER.replace("click_id", "amount"), (), "Rename one of them"),
+        (HEADER.replace("click_id", "Amount"), (), '--map "amount=Amount"'),
+    ],
+)
+def test_a_header_that_does_not_fit_names_the_flag_that_is_wrong(
+    program: Program, text: str, flags: tuple[str, ...], hint: str
+) -> None:
+    """A header of one column is laid to the flag that was given; two columns of one name are called that."""
+    (program.home / "s.csv").write_text(text + "c,p,u,i,1.00,USD\n" * 2)
+    result = program("sale", "--from-csv", "s.csv", *flags, *MAJOR)
+    assert result.code == 2
+    assert hint in result.stderr
+
+
+def test_what_nobody_sees_in_a_header_is_no_difference(program: Program) -> None:
+    """A zero-width space or a no-break space in a column's name does not hide the field."""
+    text = HEADER.replace("click_id", "click\u00a0id").replace("currency", "currency\u200b")
+    (program.home / "s.csv").write_text(f"{text}c,p,u,i,1.00,USD\n", encoding="utf-8")
+    assert program("sale", "--from-csv", "s.csv", *MAJOR).code == 0
+
+
+def test_an_input_of_the_other_kind_or_place_is_named(program: Program) -> None:
+    """A table read as JSON Lines names --from-csv, and a quoted ~ is explained."""
+    (program.home / "s.csv").write_text(HEADER)
+    assert "a table is read with --from-csv" in program("sale", "--from-jsonl", "s.csv", *MAJOR).stderr
+    assert "--from-csv ~/sales.csv" in program("sale", "--from-csv", "~/s.csv", *MAJOR).stderr
+
+
+def test_the_last_line_that_is_no_footer(program: Program) -> None:
+    """A single footer line that looks like a row is called the last line."""
+    (program.home / "s.csv").write_text(f"{HEADER}c,p,u,i,1.00,USD\n")
+    result = program("sale", "--from-csv", "s.csv", "--footer-lines", "1", *MAJOR)
+    assert "is the last line, and has as many cells as the header" in result.stderr
+    assert "If it is a row, leave out --footer-lines" in result.stderr
