@@ -38,27 +38,27 @@ class Step(NamedTuple):
 
 
 STEPS = (
-    Step("start", "`cms` alone says where to begin.", "cms"),
+    Step("start", "`cms` by itself shows how to begin.", "cms"),
     Step(
         "lead",
-        "One lead, sent to the sandbox: a stand-in for the service, on your machine. No account is needed.",
+        "Send one lead to the sandbox, a stand-in for the service on your machine. You need no account.",
         "cms lead --click-id c1 --event-name signup --customer-external-id u1 --sandbox",
     ),
     Step(
         "refused",
-        "The sandbox checks what the service checks. Nobody prepared this customer with `--deferred`.",
+        "The sandbox checks what the service checks. This lead has no click id, and no deferred lead came before it.",
         "cms lead --event-name trial --customer-external-id u2 --sandbox",
     ),
     Step(
         "replay",
-        "A file of sales. Every row is checked before the first one is sent; then you are asked.",
+        "Replay a file of sales. Every row is checked before the first one is sent, and you are asked before sending.",
         "cms sale --from-csv sales.csv --sandbox",
         (("[y/N]", "y\n"),),
     ),
-    Step("again", "The same command again sends nothing twice.", "cms sale --from-csv sales.csv --sandbox"),
-    Step("events", "What the sandbox received.", "cms sandbox events --limit 8"),
-    Step("report", "Which click brought what.", "cms sandbox report --limit 3"),
-    Step("runs", "Every replay is on record, and an interrupted one can be resumed.", "cms runs list"),
+    Step("again", "Run the same command again: nothing is sent twice.", "cms sale --from-csv sales.csv --sandbox"),
+    Step("events", "Show what the sandbox received.", "cms sandbox events --limit 8"),
+    Step("report", "Show the leads, sales and revenue of each click.", "cms sandbox report --limit 3"),
+    Step("runs", "List your replays. Interrupted ones can be resumed.", "cms runs list"),
 )
 
 
@@ -93,7 +93,7 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     parts = [
         "# The first five minutes\n",
-        "Recorded by `.ci/record_screens.py` from the real program. Nothing here needs an account.\n",
+        "These screens were recorded by `.ci/record_screens.py` from the real program. You need no account to follow along.\n",
     ]
     with tempfile.TemporaryDirectory() as home:
         program = Program(Path(home))
