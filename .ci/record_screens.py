@@ -46,12 +46,12 @@ STEPS = (
     ),
     Step(
         "refused",
-        "The sandbox checks what the service checks. This lead has no click id, and no deferred lead came before it.",
+        "The sandbox checks what the service checks. No deferred lead was sent before this one.",
         "cms lead --event-name trial --customer-external-id u2 --sandbox",
     ),
     Step(
         "replay",
-        "Replay a file of sales. Every row is checked before the first one is sent, and you are asked before sending.",
+        "Replay a file of sales. Every row is checked first, and you are asked before any is sent.",
         "cms sale --from-csv sales.csv --sandbox",
         (("[y/N]", "y\n"),),
     ),
@@ -93,7 +93,7 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     parts = [
         "# The first five minutes\n",
-        "These screens were recorded by `.ci/record_screens.py` from the real program. You need no account to follow along.\n",
+        "Recorded by `.ci/record_screens.py` from the real program. You need no account for this.\n",
     ]
     with tempfile.TemporaryDirectory() as home:
         program = Program(Path(home))
