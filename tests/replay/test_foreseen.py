@@ -63,17 +63,18 @@ def test_a_sale_that_another_file_has_sent_meanwhile(tmp_path: Path, server: Fau
     """A sale that another file has sent since is a duplicate in dry run and run; both warn of another amount."""
     server.script(NO, SUCCESS)
     bench = Bench(tmp_path, server.url)
-    path = bench.file(sales_csv(range(6)))
-    assert counted(bench.replay(path, concurrency=1, limit=2)) == {"refused": 1, "accepted": 1, "pending": 4}
-    others = as_csv(SALE_HEADER, [sale(0), sale(3), sale(4, amount=9)])
-    assert counted(bench.replay(bench.file(others, "others.csv"))) == {"accepted": 3}
+    free = [sale(6, amount=0), sale(7, amount=0)]
+    path = bench.file(as_csv(SALE_HEADER, [*(sale(number) for number in range(6)), *free]))
+    assert counted(bench.replay(path, concurrency=1, limit=2)) == {"refused": 1, "accepted": 1, "pending": 6}
+    others = as_csv(SALE_HEADER, [sale(0), sale(3), sale(4, amount=9), free[0]])
+    assert counted(bench.replay(bench.file(others, "others.csv"))) == {"accepted": 4}
     preview, _ = rehearse(bench.request(path), Watcher())
-    assert counted(preview) == {"refused": 1, "accepted": 1, "pending": 2, "duplicate": 2}
-    assert preview.sums == {"EUR": 102 + 105}
+    assert counted(preview) == {"refused": 1, "accepted": 1, "pending": 3, "duplicate": 3}
+    assert (preview.sums, preview.free) == ({"EUR": 102 + 105}, 1)
     [warning] = preview.warnings[-1:]
     assert "line 6: invoice inv_4 was accepted before with 9 EUR" in warning
     report = agreed(bench, path, retry_refused=True)
-    assert counted(report) == {"accepted": 3, "duplicate": 3}
+    assert counted(report) == {"accepted": 4, "duplicate": 4}
     assert warning in report.warnings
 
 

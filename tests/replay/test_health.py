@@ -28,20 +28,33 @@ def test_one_failure_holds_nobody_up() -> None:
 def test_a_row_that_fails_while_others_go_through_is_to_blame() -> None:
     """A row that keeps failing alone waits longer each time and never pauses the others again."""
     health = Health(900, NOW)
-    waits = []
     now = NOW
-    health.failed(1, failure(), now, 0.9, left_at=now)
-    for _ in range(13):
+    waits = [health.failed(1, failure(), now, 1.0, left_at=now) - now]
+    for _ in range(8):
         health.progressed(2, now + 1)
         now += 10
-        waits.append(health.failed(1, failure(), now, 0.9, left_at=now) - now)
-    assert waits == sorted(waits)
-    assert max(waits) <= LONGEST_ASIDE
+        waits.append(health.failed(1, failure(), now, 1.0, left_at=now) - now)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, LONGEST_ASIDE, LONGEST_ASIDE]
     health.progressed(2, now + 1)
     due = health.failed(1, failure(503, retry_after=60.0), now + 2, 0.5, left_at=now)
     assert due >= now + 62
     assert health.paused_until == 0
     assert not health.given_up(now + 3)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_the_third_failure_in_a_row_holds_everybody_up(before: bool) -> None:
+    """All requests wait from the third failure in a row on; a row that goes through begins the count anew."""
+    health = Health(900, NOW)
+    if before:
+        for row in range(10, 10 + ALARMING):
+            health.failed(row, failure(), NOW - 100, 0.5, left_at=NOW - 100)
+        health.progressed(20, NOW - 10)
+    for row in range(1, ALARMING):
+        health.failed(row, failure(), NOW, 0.5, left_at=NOW)
+        assert (health.alarming, health.paused_until > NOW) == (False, False)
+    health.failed(ALARMING, failure(), NOW, 0.5, left_at=NOW)
+    assert (health.alarming, health.paused_until > NOW) == (True, True)
 
 
 def test_a_burst_counts_once() -> None:
@@ -55,15 +68,15 @@ def test_a_burst_counts_once() -> None:
 
 @pytest.mark.parametrize(("costly", "longest"), [(False, LONGEST_PAUSE), (True, LONGEST_COSTLY_PAUSE)])
 def test_pauses_grow_to_a_bound(costly: bool, longest: float) -> None:
-    """Each failed try makes the next pause longer, up to a bound that is higher where tries cost leads."""
+    """Each failed try doubles the pause, from a second up to a bound that is higher where tries cost leads."""
     health = Health(10_000, NOW)
     now, pauses = NOW, []
     for _ in range(20):
         health.failed(1, failure(), now, 1.0, left_at=now, costly=costly)
         pauses.append(health.paused_until - now)
         now = max(now, health.paused_until)
-    assert pauses[ALARMING:] == sorted(pauses[ALARMING:])
-    assert pauses[-1] == longest
+    pauses = pauses[ALARMING - 1 :]
+    assert pauses == [min(longest, 2.0**number) for number in range(len(pauses))]
     health.progressed(2, now)
     health.failed(1, failure(), now + 1, 0.5, left_at=now)
     assert not health.alarming
@@ -71,25 +84,51 @@ def test_pauses_grow_to_a_bound(costly: bool, longest: float) -> None:
 
 @pytest.mark.parametrize("asked", [1.0, 5.0, 59.0])
 def test_retry_after_is_obeyed_to_the_second(asked: float) -> None:
-    """All requests wait exactly as long as Retry-After says."""
+    """All requests wait exactly as long as Retry-After says, however often the service has failed before."""
     health = Health(900, NOW)
-    assert health.failed(1, failure(429, retry_after=asked), NOW, 0.5, left_at=NOW) == NOW + asked
-    assert health.paused_until == NOW + asked
+    now = NOW
+    for _ in range(7):
+        assert health.failed(1, failure(429, retry_after=asked), now, 0.5, left_at=now) == now + asked
+        assert health.paused_until == now + asked
+        now += asked + 1
 
 
-def test_retry_after_0_is_no_busy_loop() -> None:
-    """A service that keeps answering "Retry-After: 0" is tried at growing intervals."""
+def test_a_rate_limit_concerns_every_row() -> None:
+    """A row that is answered 429 again holds the others up, although some went through meanwhile."""
+    health = Health(900, NOW)
+    for now in (NOW, NOW + 100):
+        assert health.failed(1, failure(429, retry_after=60.0), now, 0.5, left_at=now) == now + 60
+        assert health.paused_until == now + 60
+        health.progressed(2, now + 70)
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
+    """A request in flight that fails after the service has asked for a pause does not shorten it."""
+    health = Health(900, NOW)
+    health.failed(1, failure(503, retry_after=60.0), NOW, 0.5, left_at=NOW)
+    for row in range(2, 2 + ALARMING):
+        assert health.failed(row, failure(503, retry_after=5.0), NOW + 1, 0.5, left_at=NOW) == NOW + 60
+        assert health.failed(row, failure(), NOW + 1, 0.5, left_at=NOW) <= NOW + 60
+    assert health.paused_until == NOW + 60
+
+
+@pytest.mark.parametrize("retry_after", [0.0, None])
+def test_a_429_without_a_time_is_no_busy_loop(retry_after: float | None) -> None:
+    """A service that keeps answering 429 with "Retry-After: 0", or without one, is tried at growing intervals."""
     health = Health(900, NOW)
     now, asked = NOW, 0
     while now < NOW + 60:
-        now = max(now + 0.001, health.failed(1, failure(429, retry_after=0.0), now, 0.5, left_at=now))
+        now = max(now + 0.001, health.failed(1, failure(429, retry_after=retry_after), now, 0.5, left_at=now))
+        assert health.paused_until == now
         asked += 1
     assert asked < 30
 
 
 def test_a_longer_wait_than_max_wait_ends_the_run() -> None:
-    """A service that asks for a longer wait than --max-wait ends the run at once."""
+    """A service that asks for a longer wait than --max-wait, and not for just that, ends the run at once."""
     health = Health(90, NOW)
+    health.failed(1, failure(429, retry_after=90.0), NOW, 0.5, left_at=NOW)
+    assert not health.given_up(NOW + 0.1)
     health.failed(1, failure(429, retry_after=3600.0), NOW, 0.5, left_at=NOW)
     assert "asks to wait for 3600 s" in health.given_up(NOW + 0.1)
 
@@ -113,8 +152,10 @@ def test_our_own_pause_ends_in_time_for_a_last_try() -> None:
     now = NOW
     for _ in range(50):
         health.failed(1, failure(), now, 0.5, left_at=now)
+        assert not health.given_up(now)
         now = max(now, health.paused_until)
         if now > NOW + 10:
             break
         assert not health.given_up(now)
         assert health.paused_until <= NOW + 10.5
+    assert health.given_up(now)
