@@ -118,7 +118,7 @@ def _root(
         typer.Option(
             "--install-completion",
             metavar="SHELL",
-            help="Have a shell complete cms: this one, or the one named.",
+            help="Set up completion for this shell, or for the one named.",
             callback=_install_completion,
             is_eager=True,
             autocompletion=completions.shells,

@@ -140,8 +140,8 @@ def status(
 ) -> int:
     """Show which token and host would be used, and whether they look right.
 
-    No event is sent, and the token is not. Ends with 4 where no token can be used, and with 5 where the host does
-    not answer.
+    Neither an event nor the token is sent. The exit code is 4 if no token can be used, and 5 if the host does not
+    answer.
     """
     console, settings = begin(
         Flags(

@@ -44,8 +44,8 @@ KeyName = Annotated[
 def config() -> None:
     """See and change settings.
 
-    A flag wins over a variable of the environment, that over the config file, and that over the default. In the
-    file, a profile's keys win over those on top.
+    A flag takes precedence over an environment variable, a variable over the config file, and the file over the
+    default. In the file, the keys of a profile take precedence over those at the top level.
     """
 
 
@@ -113,7 +113,7 @@ def set_(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> None:
-    """Store a setting in the config file, on top or with --profile in a profile."""
+    """Store a setting in the config file: at the top level, or with --profile in a profile."""
     flags = Flags(config=config, profile=profile, quiet=quiet, no_color=no_color)
     console = console_of(flags)
     section, name = configedit.locate(key, profile)
@@ -167,7 +167,7 @@ def unset(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> None:
-    """Remove a setting from the config file, a misspelled one too."""
+    """Remove a setting from the config file, even a misspelled one."""
     flags = Flags(config=config, profile=profile, quiet=quiet, no_color=no_color)
     console, where = console_of(flags), config_path(flags).value
     section, name = _any_key(key, profile)

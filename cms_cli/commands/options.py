@@ -99,7 +99,7 @@ Timestamp = Annotated[
     typer.Option(
         "--timestamp",
         metavar="TIME",
-        help="When: ISO 8601, Unix seconds or now. Left out, the service dates it.",
+        help="The time: ISO 8601, Unix seconds or now. By default, the service dates the event.",
         rich_help_panel=EVENT,
     ),
 ]

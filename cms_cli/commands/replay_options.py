@@ -60,7 +60,7 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="COLUMN=VALUE",
-        help="Only such rows: =A|B, !=A|B, or >, >=, <, <= with a number or date.",
+        help="Keep only such rows: =A|B, !=A|B, or >, >=, <, <= with a number or date.",
         rich_help_panel=FILE,
     ),
 ]
@@ -77,7 +77,7 @@ DateFormat = Annotated[
     typer.Option(
         "--date-format",
         metavar="FORMAT",
-        help="The format of dates that do not say it: %d/%m/%Y; several are tried in order.",
+        help="The format of dates, such as %d/%m/%Y; several are tried in order.",
         rich_help_panel=FILE,
     ),
 ]
@@ -86,7 +86,7 @@ Encoding = Annotated[
     typer.Option(
         "--encoding",
         metavar="NAME",
-        help="The file's encoding, where it is not UTF-8: cp1252.",
+        help="The file's encoding if it is not UTF-8: cp1252.",
         rich_help_panel=FILE,
     ),
 ]
@@ -95,7 +95,7 @@ Delimiter = Annotated[
     typer.Option(
         "--delimiter",
         metavar="CHAR",
-        help="What separates cells: , ; | or tab. Left out, it is detected.",
+        help="The delimiter of cells: , ; | or tab. Detected by default.",
         rich_help_panel=FILE,
     ),
 ]
@@ -106,7 +106,11 @@ HeaderLine = Annotated[
 FooterLines = Annotated[
     Optional[int],
     typer.Option(
-        "--footer-lines", metavar="N", min=1, help="How many lines at the end are no rows.", rich_help_panel=FILE
+        "--footer-lines",
+        metavar="N",
+        min=1,
+        help="The number of lines at the end that are not rows.",
+        rich_help_panel=FILE,
     ),
 ]
 SaveMapping = Annotated[
@@ -114,7 +118,7 @@ SaveMapping = Annotated[
     typer.Option(
         "--save-mapping",
         metavar="FILE",
-        help="With --dry-run: write a mapping file with all that was found or said.",
+        help="With --dry-run: write a mapping file with all that was given or detected.",
         rich_help_panel=FILE,
     ),
 ]
@@ -145,7 +149,7 @@ Limit = Annotated[
 ]
 SkipInvalid = Annotated[
     bool,
-    typer.Option("--skip-invalid", help="Send the good rows although some are bad.", rich_help_panel=CONTROL),
+    typer.Option("--skip-invalid", help="Send the valid rows even if others are invalid.", rich_help_panel=CONTROL),
 ]
 Failures = Annotated[
     Optional[str],

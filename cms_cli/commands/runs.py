@@ -207,9 +207,9 @@ def failures(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """Write the rows that were invalid, refused or unknown, with their own columns and why.
+    """Write the rows that were invalid, refused or unknown, with their own columns and the reason.
 
-    Correct them and feed the file back as it is; it is CSV or JSON Lines as the input was.
+    Correct the file and replay it with the same flags: it is in the format of the input.
     """
     from cms_cli.replay.journal import row_reports
     from cms_cli.replay.journal.runs import RunState

@@ -118,10 +118,11 @@ def report(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> None:
-    """Show which click brought how many leads and sales, and earned what.
+    """Show the leads, sales and revenue of each click.
 
-    Last click, as the service counts: a lead without a click id is that of the click that the customer's last
-    deferred lead stored. Those with the most sales come first; totals are of all of them. JSON has minor units.
+    Events are attributed by last click, as by the service: a lead without a click id counts for the click of the
+    customer's last deferred lead. Clicks with the most sales come first; totals are of all clicks. JSON has minor
+    units.
     """
     console, settings = begin(
         Flags(

@@ -94,7 +94,7 @@ Shape = Annotated[
 ]
 Seed = Annotated[
     Optional[int],
-    typer.Option("--seed", metavar="N", help="Have chance decide the same each time.", rich_help_panel=_FAULTS),
+    typer.Option("--seed", metavar="N", help="Make the same random choices each time.", rich_help_panel=_FAULTS),
 ]
 
 
@@ -122,10 +122,10 @@ def serve(
 ) -> int:
     """Serve the stand-in to other programs until Ctrl-C.
 
-    Its URL is the first line on stdout, written once it answers; in a browser it shows what arrives.
+    The first line on stdout is its URL, written once it answers. In a browser, the URL shows what arrives.
 
-    A fault is [lead.|sale.]KIND[:RATE][@VALUE][xTIMES]; a KIND that is none is answered with the list of them.
-    docs/sandbox.md says what each does, and what a scenario looks like.
+    A fault is [lead.|sale.]KIND[:RATE][@VALUE][xTIMES]; the error for an unknown KIND lists all kinds.
+    docs/sandbox.md describes them, and the file of a scenario.
     """
     console, settings = begin(
         Flags(

@@ -29,7 +29,7 @@ def state() -> None:
 @app.command("init", cls=Command, epilog="cms state init\ncms state init --print > cms.sql")
 def init(
     print_: Annotated[
-        bool, typer.Option("--print", help="Show the SQL that makes the tables, for whoever runs the database.")
+        bool, typer.Option("--print", help="Show the SQL that creates the tables, for a database administrator.")
     ] = False,
     state_dir: o.StateDir = None,
     profile: o.Profile = None,
@@ -39,7 +39,7 @@ def init(
     quiet: o.Quiet = False,
     no_color: o.NoColor = False,
 ) -> int:
-    """Make the tables of shared state in the database that CMS_STATE_URL names, or else mark the state folder.
+    """Create the tables in the database that CMS_STATE_URL names or, without one, mark the state folder.
 
     With CMS_STATE_REQUIRED=1, or state_required in the config file, a replay on a folder without the mark ends with
     exit 3, so that a lost folder is not taken for a new one.

@@ -22,7 +22,7 @@ _OTHERS = {
 
 
 def exit_codes(formatter: Any, settings: Settings) -> None:
-    """Write what each exit code means, and which counts where several hold."""
+    """Write the meaning of each exit code, and their precedence."""
     del settings
     write_heading(formatter, "Exit codes")
     write_rows(formatter, [(styled(str(int(code)), "cyan"), meaning) for code, meaning in MEANINGS.items()])
@@ -31,17 +31,19 @@ def exit_codes(formatter: Any, settings: Settings) -> None:
 
 
 def environment(formatter: Any, settings: Settings) -> None:
-    """Write which variables are read. A flag wins over a variable, and that over the config file."""
+    """Write the environment variables with their meanings."""
     del settings
     write_heading(formatter, "Environment variables")
     known = {key.variable: key.help for key in KEYS.values() if key.variable}
     write_rows(formatter, [(styled(name, "cyan"), about) for name, about in {**known, **_OTHERS}.items()])
     formatter.write_paragraph()
-    formatter.write_text("A flag wins over a variable, and a variable over the config file. Empty means not set.")
+    formatter.write_text(
+        "A flag takes precedence over a variable, and a variable over the config file. Empty means not set."
+    )
 
 
 def files(formatter: Any, settings: Settings) -> None:
-    """Write where the program keeps its files."""
+    """Write the paths of the program's files."""
     state = settings.state_dir
     found: dict[str, tuple[Path, str]] = {
         "Config": (settings.config_path.value, "settings and tokens; readable by you only"),
