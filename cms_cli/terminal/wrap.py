@@ -11,7 +11,7 @@ _NARROWEST = 20  # below this there are more breaks than words
 # What a break would spoil when it is copied; a terminal that breaks a long one itself leaves it whole.
 _QUOTED = r"\"[^\"]*\""
 _FLAG = rf"--[a-z][a-z-]*(?:[ =](?:{_QUOTED}|[^\s\"`-][^\s\"`]*))?"
-_COMMAND = r"(?:[A-Z_]+=\S* )*(?:cms|jq|pip|pipx|cat|unzip|gunzip|bunzip2|unxz|unzstd|\{) .*"
+_COMMAND = r"(?:[A-Z_]+=\S* )*(?:cms|jq|pip|pipx|cat|tr|git|unzip|gunzip|bunzip2|unxz|unzstd|\{) .*"
 _UNIT = re.compile(
     "|".join(
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from program import Program
 
@@ -13,6 +15,9 @@ MAJOR = ("--amount-unit", "major", "--dry-run")
     ("row", "messages"),
     [
         ("c,p,#REF!,i,1.00,USD", ['customer_external_id "#REF!" is what a spreadsheet shows']),
+        ('c,p, "u",i,1.00,USD', ['customer_external_id ""u"" has quotation marks', "right after the delimiter"]),
+        ("c,p,u,\u201ci\u201d,1.00,USD", ["has quotation marks that are part of it"]),
+        ('c,p,u,i, "1,000.00",USD', ["has 7 cells", "follow the delimiter without a space"]),
         ("c,p,u,i,1.23E+05,USD", ['"1.23E+05" is in scientific notation']),
         ("c,p,u,i,+5.00,USD", ['"+" marks a difference']),
         ("c,p,u,i,-0.00,USD", ['"-0.00" is negative', "Write 0 for a free order"]),
@@ -23,7 +28,7 @@ MAJOR = ("--amount-unit", "major", "--dry-run")
 )
 def test_a_cell_that_is_no_value_is_called_what_it_is(program: Program, row: str, messages: list[str]) -> None:
     """Each cell has one problem, which says what the cell is and what to do."""
-    (program.home / "s.csv").write_text(f"{HEADER}{row}\n")
+    (program.home / "s.csv").write_text(f"{HEADER}{row}\n", encoding="utf-8")
     result = program("sale", "--from-csv", "s.csv", *MAJOR)
     assert result.code == 2
     assert result.stderr.count("error: ") == 1
@@ -57,6 +62,7 @@ def test_a_nested_value_of_an_optional_field_is_left_out(program: Program) -> No
     [
         (HEADER, ("--delimiter", ";"), "Correct --delimiter ;, or leave that out"),
         (HEADER, ("--encoding", "utf-16"), "Correct --encoding utf-16, or leave that out"),
+        (HEADER, ("--header-line", "2"), "Is the header on line 2, as --header-line says?"),
         (HEADER.replace("click_id", "amount"), (), "Rename one of them"),
         (HEADER.replace("click_id", "Amount"), (), '--map "amount=Amount"'),
     ],
@@ -91,3 +97,31 @@ def test_the_last_line_that_is_no_footer(program: Program) -> None:
     result = program("sale", "--from-csv", "s.csv", "--footer-lines", "1", *MAJOR)
     assert "is the last line, and has as many cells as the header" in result.stderr
     assert "If it is a row, leave out --footer-lines" in result.stderr
+
+
+def test_lines_in_quotation_marks_can_be_read_as_the_hint_says(program: Program) -> None:
+    """Where each line is quoted as a whole, the hint has the command that reads the file."""
+    text = f'"{HEADER.strip()},customer_name"\r\n"c,p,u,i,1.00,USD,""Doe, Jane"""\r\n'
+    (program.home / "s.csv").write_bytes(text.encode())
+    command = program("sale", "--from-csv", "s.csv", *MAJOR).stderr.splitlines()[-1]
+    unquote, _, replay = command.replace("FILE", "s.csv").rpartition(" | ")
+    lines = subprocess.run(["sh", "-c", unquote], cwd=program.home, capture_output=True, check=True).stdout
+    (event,) = program(*replay.split()[1:], *MAJOR, "--json", stdin=lines).json["events"]
+    assert event["customerName"] == "Doe, Jane"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n", "git lfs pull"),
+        ("<Error><Code>AccessDenied</Code></Error>", "a web page or XML"),
+        ("{\\rtf1\\ansi c,p", "a document (.rtf)"),
+        ("bash: psql: command not found\n", "It has to have the names of the columns"),
+        (HEADER.replace(",", "','").replace("click", "'click").replace("\n", "'\n"), "in single quotation marks"),
+    ],
+)
+def test_a_file_that_is_no_table_is_called_what_it_is(program: Program, content: str, message: str) -> None:
+    """What came in place of the file is named, instead of the columns that it lacks."""
+    (program.home / "s.csv").write_text(content)
+    result = program("sale", "--from-csv", "s.csv", *MAJOR)
+    assert (result.code, message in result.stderr) == (2, True), result.stderr

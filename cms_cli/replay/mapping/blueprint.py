@@ -261,4 +261,6 @@ def _lacking(
     known = presets.suggested(header) if shape.preset or not shape.rules else None
     if known is not None and known.name != shape.preset and kind is EventKind.SALE:
         error.hint = f"It looks like an export of {known.title}: try --preset {known.name}.\n{error.hint}"
+    if shape.header_line:
+        error.hint = f"Is the header on line {shape.header_line}, as --header-line says?\n{error.hint}"
     return error

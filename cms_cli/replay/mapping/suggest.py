@@ -109,11 +109,28 @@ def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hint
             "Put a line with the columns' names before it, in the file's order and with its delimiter, as in:\n"
             f"{{ echo {names}; cat FILE; }} | cms {kind.value} --from-csv -",
         )
+    if len(header) > 1 and all(len(name) > 1 and name[0] == name[-1] == "'" for name in header):
+        return InputError(
+            f"{what}; the names are in single quotation marks: {listed(header)}",
+            'Export it with double ones (") around values, or with none.',
+        )
     told = [f"{name}: {hints[name]}" for name in missing if name in hints]
+    if len(header) == 1 and len(missing) > 1:
+        hint = _hint_at_one_column(kind, header[0])
+        return InputError(f"{what}; the first line is one column: {listed(header)}", "\n".join([*told, hint]))
     flags = " ".join(suggestions(kind, header, missing, hints))
     return InputError(
         f"{what}; the file has: {listed(header)}", "\n".join([*told, f"Say where they are, for example: {flags}"])
     )
+
+
+def _hint_at_one_column(kind: EventKind, name: str) -> str:
+    if any(delimiter in name for delimiter in ",;\t|"):
+        return (
+            "Each line is in quotation marks as a whole. Without them it can be read:\n"
+            f"""tr -d '\\r' < FILE | sed 's/^"//; s/"$//; s/""/"/g' | cms {kind.value} --from-csv -"""
+        )
+    return "It has to have the names of the columns, separated by commas, semicolons, tabs or |."
 
 
 def suggestions(

@@ -192,7 +192,7 @@ def _refuse_other_formats(line: str) -> None:
     if NUL_STAND_IN in line:
         raise InputError("the header holds NUL characters", hint_at_utf16(line.find(NUL_STAND_IN)))
     text = line.lstrip().lower()
-    if text.startswith(("<!doctype", "<html", "<?xml")):
+    if text.startswith(("<!doctype", "<html", "<?xml")) or (text.startswith("<") and "</" in text):
         raise InputError("the file is a web page or XML, not CSV", "was it saved from a page that asks to sign in?")
     if re.match(r'\{\s*"|\[\s*[{\]]|\{\s*$', text):
         raise InputError("the file is JSON, not CSV", "JSON Lines, one object a line, is read with --from-jsonl")

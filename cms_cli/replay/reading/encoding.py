@@ -39,6 +39,13 @@ _NOT_TEXT = (
     (b"PAR1\x15", "a Parquet file", _SAVE),
     (b"SQLite f", "an SQLite database", _SAVE),
     (b"%PDF", "a PDF", _SAVE),
+    (rb"\{\\rtf", "a document (.rtf)", _SAVE),
+    (b"\x89PNG|\xff\xd8\xff|GIF8", "a picture", _SAVE),
+    (
+        b"version https://git-lfs[.]github[.]com/spec/",
+        "a Git LFS pointer",
+        "fetch the file itself: git lfs pull; in a GitHub workflow: lfs: true at actions/checkout",
+    ),
 )
 # Codecs of Python that are not encodings of files.
 _NOT_OF_FILES = ("idna", "punycode", "undefined")
@@ -77,7 +84,7 @@ def find_encoding(stream: BinaryIO, asked: str | None) -> Encoding:
         InputError: The file is not text, the given encoding does not exist, or the byte order mark contradicts it.
     """
     stream.seek(0)
-    first = stream.read(8)
+    first = stream.read(64)
     stream.seek(0)
     if first.startswith(b"PK\x03\x04"):
         raise _zip(stream)

@@ -230,7 +230,8 @@ class _DelimitedTable:
             f"has {len(cells)} {'cell' if len(cells) == 1 else 'cells'} where the header has {width}",
             "add the missing cells, empty ones if need be; a value that holds a line break has to be quoted"
             if few
-            else "a value that holds the delimiter has to be quoted",
+            else "a value that holds the delimiter has to be quoted"
+            + (", and the quote has to follow the delimiter without a space" if _quoted_late(cells) else ""),
         )
 
     def _is_header(self, cells: list[str]) -> bool:
@@ -285,6 +286,10 @@ def _no_footer(row: TableRow, count: int) -> RowProblem:
         f"is {where}, and has as many cells as the header",
         f"if it is a row, {fewer}; else leave it out with --where",
     )
+
+
+def _quoted_late(cells: list[str]) -> bool:
+    return any(cell.startswith(" ") and cell.lstrip(" ").startswith('"') for cell in cells)
 
 
 def _badly_quoted(row: int, line: int, cells: list[str]) -> RowProblem:

@@ -26,17 +26,25 @@ _SHORTENED = re.compile(r"-?[0-9](?:[.,][0-9]+)?[Ee][+\-][0-9]+")
 # column that is too narrow.
 _ERROR = re.compile(r"#¡?[^\W\d_]+(?:/0)?[!?]|##+")
 _WHOLE = re.compile(r"[0-9]+[.,]0")
+_QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb"}
 
 
 def spoiled(text: str) -> Problem | None:
-    """Return the problem of an id that a spreadsheet has spoiled; None for any other text."""
-    if text[:1] != "#" or not _ERROR.fullmatch(text):
-        return shortened(text)
-    return Problem(
-        "id_spreadsheet_error",
-        f"{shown(text)} is what a spreadsheet shows in place of a value",
-        "correct the cell there, or export the file again and do not open it in a spreadsheet",
-    )
+    """Return the problem of an id that a spreadsheet or a writer of CSV has spoiled; None for any other text."""
+    first = text[:1]
+    if first == "#" and _ERROR.fullmatch(text):
+        return Problem(
+            "id_spreadsheet_error",
+            f"{shown(text)} is what a spreadsheet shows in place of a value",
+            "correct the cell there, or export the file again and do not open it in a spreadsheet",
+        )
+    if first in _QUOTES and len(text) > 1 and text[-1] == _QUOTES[first]:
+        return Problem(
+            "id_quoted",
+            f"{shown(text)} has quotation marks that are part of it",
+            'take them out; CSV quotes with ", right after the delimiter and without a space',
+        )
+    return shortened(text)
 
 
 def shortened(text: str) -> Problem | None:
