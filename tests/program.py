@@ -176,6 +176,20 @@ class Program:
         )
         return Result(_text(done.stdout), _text(done.stderr), done.returncode)
 
+    def complete(self, line: str, shell: str = "bash", **env: str) -> list[str]:
+        """Return what a shell is offered for the last word of a command line."""
+        words = line.split(" ")
+        asked = {
+            "_CMS_COMPLETE": f"complete_{shell}",
+            "COMP_WORDS": "\n".join(words),
+            "COMP_CWORD": f"{len(words) - 1}",
+            "_TYPER_COMPLETE_ARGS": line,
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        }
+        result = self(env={**asked, **env})
+        assert (result.code, result.stderr) == (0, ""), result
+        return [each for each in result.stdout.splitlines() if each]
+
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start the program and leave it running with stdout and stderr in pipes; the caller ends it."""
         return subprocess.Popen(

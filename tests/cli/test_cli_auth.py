@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import stat
 import sys
 import time
@@ -11,13 +9,7 @@ import time
 import pytest
 from faultserver import DROP, FaultServer, Reply, html_reply, json_reply
 from program import TOKEN, Program
-
-
-def jwt(**claims: object) -> str:
-    def part(value: object) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-    return f"{part({'alg': 'HS256'})}.{part(claims)}.c2lnbmF0dXJl"
+from tokens import jwt
 
 
 def test_login_keeps_a_token_from_stdin(program: Program) -> None:

@@ -20,21 +20,6 @@ SHELLS = {"bash": "cms.bash", "zsh": "_cms", "fish": "cms.fish", "powershell": "
 HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
 
 
-def complete(program: Program, line: str, shell: str = "bash", **env: str) -> list[str]:
-    """Return the completions of a command line."""
-    words = line.split(" ")
-    asked = {
-        "_CMS_COMPLETE": f"complete_{shell}",
-        "COMP_WORDS": "\n".join(words),
-        "COMP_CWORD": f"{len(words) - 1}",
-    }
-    result = program.spawn(
-        env={**asked, "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args", **env}
-    )
-    assert (result.code, result.stderr) == (0, ""), result
-    return [each for each in result.stdout.splitlines() if each]
-
-
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_shipped_scripts_are_those_of_show_completion(program: Program, shell: str) -> None:
     """``--show-completion`` writes exactly the script that is shipped."""
@@ -79,17 +64,17 @@ def test_values_are_offered(program: Program) -> None:
     other = program.home / "other.toml"
     other.write_text('[profiles.staging]\nhost = "https://s.example"\n', encoding="utf-8")
 
-    assert complete(program, "cms sale --profile ") == ["default", "shop"]
-    assert complete(program, "cms sale --config other.toml --profile s") == ["staging"]
-    assert complete(program, "cms sale --timezone Europe/Berl") == ["Europe/Berlin"]
-    assert complete(program, "cms lead --mode ") == ["deferred"]
-    assert complete(program, "cms sale --amount-unit ") == ["minor", "major"]
-    assert complete(program, "cms --show-completion z") == ["zsh"]
-    assert complete(program, "cms config get ti") == ["timezone", "timeout"]
-    assert {"sale", "runs", "exit-codes"} <= set(complete(program, "cms help "))
-    assert complete(program, "cms help runs re") == ["resume"]
-    assert complete(program, "cms help exit-codes ") == []
-    assert "--skip-invalid" in complete(program, "cms sale --from-csv x.csv --skip")
+    assert program.complete("cms sale --profile ") == ["default", "shop"]
+    assert program.complete("cms sale --config other.toml --profile s") == ["staging"]
+    assert program.complete("cms sale --timezone Europe/Berl") == ["Europe/Berlin"]
+    assert program.complete("cms lead --mode ") == ["deferred"]
+    assert program.complete("cms sale --amount-unit ") == ["minor", "major"]
+    assert program.complete("cms --show-completion z") == ["zsh"]
+    assert program.complete("cms config get ti") == ["timezone", "timeout"]
+    assert {"sale", "runs", "exit-codes"} <= set(program.complete("cms help "))
+    assert program.complete("cms help runs re") == ["resume"]
+    assert program.complete("cms help exit-codes ") == []
+    assert "--skip-invalid" in program.complete("cms sale --from-csv x.csv --skip")
 
 
 def test_mappings_are_offered(program: Program) -> None:
@@ -100,11 +85,11 @@ def test_mappings_are_offered(program: Program) -> None:
     )
 
     for shell in ("bash", "zsh", "fish"):
-        offered = "\n".join(complete(program, "cms sale --mapping s", shell))
+        offered = "\n".join(program.complete("cms sale --mapping s", shell))
         assert "shop" in offered
         assert "site" in offered
-    assert complete(program, "cms sale --mapping ") == ["shop", "site"]
-    assert complete(program, "cms sale --mapping ./mine") == []
+    assert program.complete("cms sale --mapping ") == ["shop", "site"]
+    assert program.complete("cms sale --mapping ./mine") == []
 
 
 def test_runs_are_offered(online: Program) -> None:
@@ -116,10 +101,10 @@ def test_runs_are_offered(online: Program) -> None:
     (online.home / "s.csv").write_text(HEADER + "".join(rows).replace("i", "j"), encoding="utf-8")
     left = online(*replay, "--limit", "1").json["run"]
 
-    assert complete(online, "cms runs show ") == [left, done]
-    assert complete(online, "cms runs resume ") == [left]
-    assert complete(online, f"cms runs failures {done[:8]}") == [done]
-    assert complete(online, "cms runs show --state-dir elsewhere ") == []
+    assert online.complete("cms runs show ") == [left, done]
+    assert online.complete("cms runs resume ") == [left]
+    assert online.complete(f"cms runs failures {done[:8]}") == [done]
+    assert online.complete("cms runs show --state-dir elsewhere ") == []
 
 
 def test_runs_of_other_machines_are_offered(online: Program, shared: str) -> None:
@@ -128,9 +113,9 @@ def test_runs_of_other_machines_are_offered(online: Program, shared: str) -> Non
     (online.home / "s.csv").write_text(HEADER + "c,buy,u,i,100,USD\n", encoding="utf-8")
     run = online("sale", "--from-csv", "s.csv", "--json").json["run"]
 
-    assert complete(online, "cms runs show ") == [run]
+    assert online.complete("cms runs show ") == [run]
     online.env["CMS_STATE_URL"] = "postgresql://cms@127.0.0.1:1/cms?application_name=x"
-    assert complete(online, "cms runs show ") == []
+    assert online.complete("cms runs show ") == []
 
 
 @pytest.mark.parametrize("broken", ["config", "journal", "folder"])
@@ -144,8 +129,8 @@ def test_broken_files_complete_to_nothing(program: Program, broken: str) -> None
     else:
         program.state.write_text("a file", encoding="utf-8")
 
-    assert complete(program, "cms runs show ") == []
-    assert complete(program, "cms sale --profile sh") == []
+    assert program.complete("cms runs show ") == []
+    assert program.complete("cms sale --profile sh") == []
 
 
 def test_a_flag_and_its_value_in_one_word(program: Program) -> None:
@@ -160,7 +145,7 @@ def test_nothing_from_a_file_is_evaluated_by_zsh(program: Program) -> None:
     """A profile name from the config file is never handed to zsh for evaluation."""
     program.config.write_text('[profiles."$(touch owned)"]\nhost = "https://a.b"\n', encoding="utf-8")
 
-    assert "owned" not in "\n".join(complete(program, "cms sale --profile ", "zsh"))
+    assert "owned" not in "\n".join(program.complete("cms sale --profile ", "zsh"))
 
 
 @pytest.mark.imports

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import signal
 import stat
@@ -15,6 +13,7 @@ import pytest
 from faultserver import HANG, FaultServer
 from postgres import OwnPostgres, Postgres
 from program import TOKEN, Program
+from tokens import jwt
 
 HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
 NOWHERE = "postgresql://cms:a-secret-password@127.0.0.1:1/cms"
@@ -24,11 +23,6 @@ def sales(home: Path, numbers: range, name: str = "sales.csv") -> str:
     path = home / name
     path.write_text(HEADER + "".join(f"c{n},buy,u{n},inv{n},499,EUR\n" for n in numbers))
     return str(path)
-
-
-def jwt(subject: str) -> str:
-    payload = base64.urlsafe_b64encode(json.dumps({"iss": "cms", "sub": subject}).encode()).rstrip(b"=").decode()
-    return f"e30.{payload}.sig"
 
 
 @pytest.fixture
@@ -110,12 +104,11 @@ def test_a_token_that_is_no_jwt_needs_a_name_for_its_account(
         assert "CMS_ACCOUNT" in refused.stderr
     assert not service.requests
 
-    assert (
-        one("sale", "--from-csv", path, "--yes", env={"CMS_BEARER_TOKEN": jwt("u1"), "CMS_ACCOUNT": ""}).code == 0
-    )
-    again = two("sale", "--from-csv", path, "--yes", env={"CMS_BEARER_TOKEN": jwt("u1"), "CMS_ACCOUNT": "x"})
+    first, second = ({"CMS_BEARER_TOKEN": jwt(iss="cms", sub=subject)} for subject in ("u1", "u2"))
+    assert one("sale", "--from-csv", path, "--yes", env={**first, "CMS_ACCOUNT": ""}).code == 0
+    again = two("sale", "--from-csv", path, "--yes", env={**first, "CMS_ACCOUNT": "x"})
     assert "was finished before" in again.stderr
-    assert two("sale", "--from-csv", path, "--yes", env={"CMS_BEARER_TOKEN": jwt("u2")}).code == 0
+    assert two("sale", "--from-csv", path, "--yes", env=second).code == 0
     assert len(service.requests) == 4
 
 
@@ -127,7 +120,7 @@ def test_a_run_of_another_account_is_not_gone_on_with(
     assert one("sale", "--from-csv", sales(tmp_path, range(2)), "--yes", "--limit", "1").code == 0
     (run,) = one("runs", "list", "--json").json
 
-    for other in ({"CMS_ACCOUNT": "other"}, {"CMS_BEARER_TOKEN": jwt("u1")}):
+    for other in ({"CMS_ACCOUNT": "other"}, {"CMS_BEARER_TOKEN": jwt(iss="cms", sub="u1")}):
         refused = two("runs", "resume", run["run"], "--yes", env=other)
         assert refused.code == 2
         assert "belongs to the account shop" in refused.stderr

@@ -256,31 +256,22 @@ def test_a_file_without_its_flag(program: Program) -> None:
     assert "did you mean" not in program("runs", "list", "leads.jsonl").stderr
 
 
-def complete(program: Program, line: str, shell: str = "bash") -> list[str]:
-    """Return the completions of a command line."""
-    words = line.split(" ")
-    env = {"_CMS_COMPLETE": f"complete_{shell}", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    result = program.spawn(env={**env, "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"})
-    assert (result.code, result.stderr) == (0, "")
-    return result.stdout.splitlines()
-
-
 def test_a_shell_completes_flags_and_values(program: Program) -> None:
     """Flags, choices, profiles, currencies and config keys are completed."""
     program.config.write_text('[profiles.shop]\nhost = "https://shop.example"\n')
 
-    assert complete(program, "cms lead --customer-e") == ["--customer-external-id", "--customer-email"]
-    assert complete(program, "cms lead --output ") == ["table", "json", "jsonl"]
-    assert complete(program, "cms sale --profile ") == ["default", "shop"]
-    assert complete(program, "cms sale --currency US") == ["USD", "USN"]
-    assert complete(program, "cms sale --currency us") == ["usd", "usn"]
-    assert complete(program, "cms config get time") == ["timezone", "timeout"]
+    assert program.complete("cms lead --customer-e") == ["--customer-external-id", "--customer-email"]
+    assert program.complete("cms lead --output ") == ["table", "json", "jsonl"]
+    assert program.complete("cms sale --profile ") == ["default", "shop"]
+    assert program.complete("cms sale --currency US") == ["USD", "USN"]
+    assert program.complete("cms sale --currency us") == ["usd", "usn"]
+    assert program.complete("cms config get time") == ["timezone", "timeout"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_every_shell_completes_commands(program: Program, shell: str) -> None:
     """Every shell completes every command."""
-    offered = " ".join(complete(program, "cms ", shell))
+    offered = " ".join(program.complete("cms ", shell))
 
     for name in COMMANDS:
         assert name in offered

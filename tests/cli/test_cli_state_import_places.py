@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from pathlib import Path
 
 import pytest
 from faultserver import DROP, HANG, FaultServer, json_reply
 from moving import SALES, TIMED, customers, imported, leads, sales, shared_of, write
 from program import Program
+from tokens import jwt
 
 REFUSED = json_reply(422, {"error": "no such click"})
 
@@ -51,10 +50,7 @@ def test_another_database_is_refused_until_it_is_imported_too(
 
 def test_a_jwt_is_the_same_account_everywhere(moving: Program, other: Program, service: FaultServer) -> None:
     """A JWT needs no CMS_ACCOUNT, and a renewed one finds what was imported with the earlier one."""
-    tokens = []
-    for end in (4_000_000_000, 4_000_000_001):
-        claims = json.dumps({"iss": "cms", "sub": "u1", "exp": end}).encode()
-        tokens.append(f"e30.{base64.urlsafe_b64encode(claims).rstrip(b'=').decode()}.sig")
+    tokens = [jwt(iss="cms", sub="u1", exp=end) for end in (4_000_000_000, 4_000_000_001)]
     path = sales(moving.home, range(2))
     assert moving("sale", "--from-csv", path, "--yes", env={"CMS_BEARER_TOKEN": tokens[0]}).code == 0
     moving.env["CMS_BEARER_TOKEN"] = tokens[1]

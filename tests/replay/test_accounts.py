@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import inspect
-import json
 import re
 import sqlite3
 import time
@@ -15,6 +13,7 @@ import pytest
 from faultserver import FaultServer
 from program import Program
 from replays import LEAD_HEADER, as_csv, lead, leads_csv, sales_csv
+from tokens import jwt
 
 from cms_cli.commands.runs import resume
 from cms_cli.commands.sale import sale
@@ -24,8 +23,7 @@ pytestmark = pytest.mark.usefixtures("engine")
 
 
 def token(subject: str, expires: float = 4_000_000_000) -> dict[str, str]:
-    claims = json.dumps({"iss": "cms", "sub": subject, "exp": int(expires)}).encode()
-    return {"CMS_BEARER_TOKEN": f"e30.{base64.urlsafe_b64encode(claims).rstrip(b'=').decode()}.sig"}
+    return {"CMS_BEARER_TOKEN": jwt(iss="cms", sub=subject, exp=int(expires))}
 
 
 ZONED = "timestamp (CET),event_name,customer_external_id\n2026-01-01 12:00,x,y\n"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
-
 import pytest
 from clock import Clock
+from tokens import jwt
 
 from cms_cli.sandbox import SandboxServer
 
@@ -19,11 +17,6 @@ def post(server: SandboxServer, *authorization: str) -> Response:
     if authorization:
         headers["Authorization"] = authorization[0]
     return send(server, "POST", "/track/lead", as_json(LEAD), **headers)
-
-
-def jwt(**claims: object) -> str:
-    parts = ({"alg": "HS256"}, claims, {"signature": True})
-    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
 
 
 def users(server: SandboxServer) -> list[str | None]:
