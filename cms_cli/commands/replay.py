@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shlex
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from cms_cli.access.account import is_profile, owner_in
 from cms_cli.commands.begin import begin
+from cms_cli.commands.explained import explained
 from cms_cli.commands.request import DeliveryFlags, ResumeRequest, TrackRequest
 from cms_cli.commands.shape import shape_of
+from cms_cli.commands.signals import stoppable
 from cms_cli.commands.target import SANDBOX, Target, open_target, sandbox_dir
 from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode, first_of
 from cms_cli.replay.journal import moved, runs
-from cms_cli.replay.journal.identity import RunConflictError
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
+from cms_cli.replay.journal.runs import Run, RunState
 from cms_cli.replay.mapping.shape import Shape
-from cms_cli.replay.model import InputError, MachineError
 from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.request import Request
 from cms_cli.replay.run import rehearse, replay, resume
@@ -40,8 +36,6 @@ from cms_python import CMSClient, EventKind
 
 _ENDS_ALL = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.HUNG_UP, ExitCode.INTERNAL, ExitCode.AUTH)
 """Exit codes after which ``resume_all`` resumes no further run."""
-
-_RUNS_COMMAND = re.compile(r"cms (runs (resume|show|failures) (?:lead|sale)-\w+)")
 
 
 def replay_file(request: TrackRequest) -> ExitCode:
@@ -306,68 +300,6 @@ def client_for(target: Target, settings: Settings) -> CMSClient:
         return CMSClient(target.token, target.url, timeout=settings.timeout, retries=0)
     except ValueError as problem:
         raise CommandError(str(problem)) from None
-
-
-@contextmanager
-def explained(console: Console) -> Iterator[None]:
-    """Turn errors of a replay or journal into command errors; complete the commands in their hints with flags."""
-    try:
-        yield
-    except (InputError, RunConflictError) as error:
-        hint = _RUNS_COMMAND.sub(lambda it: console.next_command(it[1], sends=it[2] == "resume"), error.hint)
-        raise CommandError(error.message, hint) from error
-    except RunBusyError as error:
-        raise CommandError(
-            "another cms is at work on this run", "Wait for it, or stop it first.", ExitCode.UNAVAILABLE
-        ) from error
-    except MachineError as error:
-        raise CommandError(error.message, error.hint, ExitCode.INTERNAL) from error
-
-
-@contextmanager
-def stoppable(view: ReplayView) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP finish the requests in flight, once sending has begun.
-
-    Signals that were ignored at the start stay ignored, as with ``nohup cms ...`` or ``cms ... &`` in a script.
-    """
-    before = {number: signal.getsignal(number) for number in _stops()}
-    heard = {number: stop for number, stop in _stops().items() if before[number] is not signal.SIG_IGN}
-
-    def end_at_once(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    for number, stop in heard.items():
-        if stop is not Stop.INTERRUPTED:  # Python itself raises KeyboardInterrupt for Ctrl-C
-            signal.signal(number, end_at_once)
-
-    received: list[int] = []
-
-    def listen(interrupt: Callable[[Stop], None]) -> None:
-        def settle_first(number: int, _: object) -> None:
-            received.append(number)
-            interrupt(heard[number])
-
-        for number in heard:
-            signal.signal(number, settle_first)
-
-    view.when_stoppable(listen)
-    try:
-        yield
-    except MachineError as error:  # such as a database that did not come back; the signal decides the exit code
-        if not received:
-            raise
-        raise CommandError(error.message, error.hint, ExitCode(128 + received[-1])) from error
-    finally:
-        for number in heard:
-            signal.signal(number, before[number])
-
-
-def _stops() -> dict[int, Stop]:
-    """Return the signals that stop a replay, each with the reason to report."""
-    stops: dict[int, Stop] = {signal.SIGINT: Stop.INTERRUPTED, signal.SIGTERM: Stop.TERMINATED}
-    if os.name == "posix":
-        stops[signal.SIGHUP] = Stop.HUNG_UP
-    return stops
 
 
 def _path(text: str | None) -> Path | None:

@@ -257,7 +257,7 @@ def prune(
 
     What was accepted stays in the ledger, as hashes, so that it is not sent twice.
     """
-    from cms_cli.commands.replay import explained
+    from cms_cli.commands.explained import explained
     from cms_cli.replay.journal import lifecycle
     from cms_cli.replay.journal.journal import Journal
     from cms_cli.terminal import runs as render
@@ -318,7 +318,7 @@ def _places(settings: Settings) -> list[tuple[Path, Optional[str]]]:
 
 @contextmanager
 def _journals(console: Console, settings: Settings) -> Iterator[list[Any]]:
-    from cms_cli.commands.replay import explained
+    from cms_cli.commands.explained import explained
     from cms_cli.replay.journal.journal import Journal
 
     with explained(console), ExitStack() as stack:

@@ -44,7 +44,7 @@ def init(
     With CMS_STATE_REQUIRED=1, or state_required in the config file, a replay on a folder without the mark ends with
     exit 3, so that a lost folder is not taken for a new one.
     """
-    from cms_cli.commands.replay import explained
+    from cms_cli.commands.explained import explained
     from cms_cli.terminal import state as render
 
     console, settings = begin(
@@ -91,7 +91,7 @@ def status(
     no_color: o.NoColor = False,
 ) -> int:
     """Show where the state is kept, whether it was initialised, and how much is in it."""
-    from cms_cli.commands.replay import explained
+    from cms_cli.commands.explained import explained
     from cms_cli.replay.journal import state_report
     from cms_cli.terminal import state as render
 
@@ -125,7 +125,7 @@ def upgrade(
     no_color: o.NoColor = False,
 ) -> int:
     """Upgrade the tables of shared state to this version's format, once no older version uses them."""
-    from cms_cli.commands.replay import explained
+    from cms_cli.commands.explained import explained
     from cms_cli.terminal import state as render
 
     console, settings = begin(
@@ -169,7 +169,7 @@ def import_(
     For the account of the token. From then on the state folder is no longer used for it. Importing once more, after
     an interruption, takes over what is missing.
     """
-    from cms_cli.commands.replay import explained
+    from cms_cli.commands.explained import explained
     from cms_cli.commands.target import open_target
     from cms_cli.terminal import state as render
 
