@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -22,6 +22,7 @@ from cms_cli.terminal.help import Command, Group
 
 if TYPE_CHECKING:
     from cms_cli.replay.journal.journal import Journal
+    from cms_cli.replay.journal.runs import Run
 
 EXAMPLES = """
 cms runs list
@@ -317,7 +318,8 @@ def _places(settings: Settings) -> list[tuple[Path, Optional[str]]]:
 
 
 @contextmanager
-def _journals(console: Console, settings: Settings) -> Iterator[list[Any]]:
+def _journals(console: Console, settings: Settings) -> Iterator[list["Journal"]]:
+    """Open the journals of the service and of the sandbox for reading, as far as they exist."""
     from cms_cli.commands.explained import explained
     from cms_cli.replay.journal.journal import Journal
 
@@ -326,7 +328,12 @@ def _journals(console: Console, settings: Settings) -> Iterator[list[Any]]:
         yield [stack.enter_context(journal) for journal in opened if journal is not None]
 
 
-def _find(journals: list[Any], name: str) -> Any:
+def _find(journals: list["Journal"], name: str) -> tuple["Journal", "Run"]:
+    """Return the run with a name, and its journal.
+
+    Raises:
+        CommandError: There is no such run.
+    """
     from cms_cli.replay.journal import runs as book
 
     for journal in journals:

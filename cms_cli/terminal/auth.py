@@ -61,7 +61,8 @@ def status(console: Console, form: str, found: Status, now: datetime) -> None:
     rows += [("shadowed", str(source.origin)) for source in found.sources[1:]]
     if found.account is not None:
         rows.append(("kind", "JWT" if found.jwt else "opaque: it names no account"))
-        rows += [(name, value) for name, value in _claims(found.account) if value]
+        claims = (("subject", found.account.subject), ("issuer", found.account.issuer))
+        rows += [(name, value) for name, value in claims if value]
         if found.account.expires_at is not None:
             over = "EXPIRED " if found.account.expired(now) else ""
             rows.append(("expires", over + _expiry(found.account, now)))
@@ -71,10 +72,6 @@ def status(console: Console, form: str, found: Status, now: datetime) -> None:
     pairs(console, rows)
     if found.problem is not None:
         console.error(found.problem.message, found.problem.hint)
-
-
-def _claims(account: Account) -> list[tuple[str, str | None]]:
-    return [("subject", account.subject), ("issuer", account.issuer)]
 
 
 def _document(found: Status, now: datetime) -> dict[str, object]:
