@@ -128,7 +128,19 @@ def test_conditions_that_can_be_met_together_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["State>", "State>x", "State>=5|6", "State", ">5", "State<2026-02-30", "State==5", "State>nan"]
+    "where",
+    [
+        "State>",
+        "State>x",
+        "State>=5|6",
+        "State",
+        ">5",
+        "State<2026-02-30",
+        "State==5",
+        "State>nan",
+        "State=>5",
+        "State<>5",
+    ],
 )
 def test_a_comparison_needs_one_number_or_date(where: str) -> None:
     """A comparison needs exactly one number or date."""

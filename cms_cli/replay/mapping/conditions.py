@@ -131,8 +131,8 @@ def read(header: Sequence[str], text: str, flag: str, reader: Reader) -> Conditi
     # A column's name may contain an operator; prefer the longest name.
     own = [name for name in header if name and text.startswith(name) and _OPERATOR.match(text, len(name))]
     found = _OPERATOR.match(text, len(max(own, key=len))) if own else _OPERATOR.search(text)
-    # "==" is refused: as "=" with a value that begins with "=", it would leave out every row.
-    if found is None or not text[: found.start()].strip() or text.startswith("=", found.end()):
+    # "==", "=>" and "<>" are refused: "=" with a value that begins with such a sign would leave out every row.
+    if found is None or not text[: found.start()].strip() or text.startswith(("=", "<", ">"), found.end()):
         raise InputError(f'{flag} "{text}" is no condition', _HOW)
     sources = columns.every(header, text[: found.start()].strip(), flag)
     if len(sources) > 1:
