@@ -175,9 +175,12 @@ def _show_columns(console: Console, columns: Sequence[MappedColumn]) -> None:
 
     grid = Table.grid(padding=(0, 2, 0, 0))
     rich = console.rich(stderr=True)
-    grid.add_column(style="bold", min_width=max(width(name) for name, _, _ in lines))
-    grid.add_column(style="cyan", no_wrap=True, max_width=rich.width // 3)
-    grid.add_column()
+    names, origins = (max(width(line[at]) for line in lines) for at in (0, 1))
+    origins = min(origins, rich.width // 3)
+    grid.add_column(style="bold", min_width=names)
+    grid.add_column(style="cyan", no_wrap=True, max_width=origins)
+    # Without a bound of its own, the last column would be cut off at the edge, and would not show that it was.
+    grid.add_column(max_width=max(1, rich.width - names - origins - 2 * 2))
     for line in lines:
         grid.add_row(*(Text(masked(cell), no_wrap=True, overflow="ellipsis") for cell in line))
     rich.print(grid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from program import Program
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -137,3 +138,13 @@ def test_terminal_escapes_in_a_file_are_shown_as_text(program: Program) -> None:
     assert result.code == 0, result.stderr
     assert "\x1b" not in result.stderr + result.stdout
     assert "\\u001b[2Ju" in result.stderr
+
+
+@pytest.mark.parametrize("columns", [50, 60])
+def test_a_cut_value_shows_that_it_was_cut(program: Program, columns: int) -> None:
+    """On a narrow terminal each field of the preview keeps its line, and a cut value ends in an ellipsis."""
+    lines = program.on_terminal(*SHOPIFY, "--dry-run", size=(40, columns)).text.splitlines()
+    shown = [line.rstrip() for line in lines if re.match("(click_id|event_name|customer_email|timestamp) ", line)]
+    assert len(shown) == 4
+    assert all(len(line) <= columns for line in shown)
+    assert [line.endswith("\u2026") for line in shown][1:] == [True] * 3
