@@ -60,7 +60,7 @@ def _letters_in_common(one: str, other: str) -> float:
 
 
 def _mistyped(word: str, words: list[str]) -> bool:
-    """Return whether a word is one of some words, or nearly so; short words are alike by chance."""
+    """Return True if a word is one of some words, or is long enough to compare and similar to one."""
     return word in words or (
         len(word) > _LEAST_LETTERS
         and any(sorted(word) == sorted(each) or _letters_in_common(word, each) >= _MISTYPED_WORD for each in words)

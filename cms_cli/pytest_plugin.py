@@ -50,12 +50,12 @@ def cms_sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
 
 
 def _server(test: pytest.Item) -> SandboxServer:
-    """Make the sandbox that a test's markers describe; a mistake in one fails the test and shows no traceback."""
+    """Return the sandbox that a test's markers describe; a mistake in one fails the test without a traceback."""
     from cms_cli.sandbox import OptionError, SandboxServer
 
     marks = list(test.iter_markers("cms_sandbox"))
     if any(mark.args for mark in marks):
-        # Otherwise a test would pass without having met the fault that it names.
+        # Otherwise a test would pass without the fault that it names.
         pytest.fail('the marker cms_sandbox takes options by name: cms_sandbox(faults="sale.5xx")', pytrace=False)
     options = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
     known = inspect.signature(SandboxServer).parameters

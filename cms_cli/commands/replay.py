@@ -175,7 +175,10 @@ def _unfinished_in_sandbox(settings: Settings) -> list[Run]:
 
 
 def _leaves_work_at_the_service(settings: Settings) -> bool:
-    """Return whether there may be unfinished runs of an account, which only its token can resume."""
+    """Return True if the state may contain unfinished runs of an account, which only its token can resume.
+
+    A database is not searched: the result is True for any.
+    """
     if settings.state_url is not None:
         return True
     journal = Journal.open_to_read(settings.state_dir, None)

@@ -8,7 +8,7 @@ from cms_cli.terminal.text import width
 
 _NARROWEST = 20  # below this there are more breaks than words
 
-# What a break would spoil when it is copied; a terminal that breaks a long one itself leaves it whole.
+# Units that could no longer be copied if a line break were added. A terminal that wraps a long one adds none.
 _QUOTED = r"\"[^\"]*\""
 _FLAG = rf"--[a-z][a-z-]*(?:[ =](?:{_QUOTED}|[^\s\"`-][^\s\"`]*))?"
 _COMMAND = r"(?:[A-Z_]+=\S* )*(?:cms|jq|pip|pipx|cat|tr|git|unzip|gunzip|bunzip2|unxz|unzstd|\{) .*"
@@ -48,7 +48,7 @@ def _filled(line: str, columns: int, label: str = "") -> str:
         return line
     text = line.lstrip(" ")
     indent = " " * (len(line) - len(text))
-    # A message may begin with a command's name, and is none.
+    # A message may begin with the name of a program without being a command.
     first = text.partition(" ")[0] if label else ""
     lines = [first] if first else []
     for unit in _UNIT.findall(text, len(first)):

@@ -146,7 +146,7 @@ class Server:
 
 _URL_HINT = "It looks like postgresql://user@host/database."
 _SETTING_HINT = "Correct it: in the URL, or in the PG... variable or service file that it comes from."
-# What libpq and the driver say of settings that they cannot use, and of an attempt to connect.
+# The messages of libpq and psycopg about settings that cannot be used, and about failed connections.
 _UNUSABLE = re.compile(r"(connection is bad: )?(invalid|bad value for|definition of service|service file) ")
 _CONNECTING = re.compile(r"connection (failed|is bad|timeout)|failed to resolve")
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
-# Also what nobody sees: zero-width characters and byte order marks that were copied along.
+# White space, "_", and invisible characters that were copied along: of zero width, and the byte order mark.
 _NOISE = re.compile("[\\s_\u200b-\u200d\u2060\ufeff-]+")
 _PIECE = re.compile(r"[^\s?=&:{}\[\]]+=\S*")
 # The "&" of a URL that was escaped as HTML, once or twice.
@@ -63,7 +63,7 @@ def value_in(cell: str, key: str) -> str:
 def keys_of_object(cell: str) -> list[str] | None:
     """Return the keys of a cell that is a JSON object, or an array of objects or texts; None for any other text.
 
-    A GUID in braces and a number in brackets are no JSON of this kind, and may be ids.
+    A GUID in braces and a number in brackets are not JSON of this kind; they may be ids.
     """
     pairs = _json(cell) if '"' in cell or cell == "{}" else None
     return None if pairs is None else [name for name, _ in pairs]

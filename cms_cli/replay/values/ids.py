@@ -30,7 +30,7 @@ _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab":
 
 
 def spoiled(text: str) -> Problem | None:
-    """Return the problem of an id that a spreadsheet or a writer of CSV has spoiled; None for any other text."""
+    """Return the problem of an id that a spreadsheet or the program that wrote the CSV damaged; None for others."""
     first = text[:1]
     if first == "#" and _ERROR.fullmatch(text):
         return Problem(
