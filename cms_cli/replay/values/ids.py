@@ -32,24 +32,26 @@ _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab":
 def spoiled(text: str) -> Problem | None:
     """Return the problem of an id that a spreadsheet or the program that wrote the CSV damaged; None for others."""
     first = text[:1]
-    if first == "#" and _ERROR.fullmatch(text):
+    if first != "#" and first not in _QUOTES:  # as nearly all of them
+        return shortened(text) if "+" in text or "-" in text else None
+    if _ERROR.fullmatch(text):
         return Problem(
             "id_spreadsheet_error",
             f"{shown(text)} is what a spreadsheet shows in place of a value",
             "correct the cell there, or export the file again and do not open it in a spreadsheet",
         )
-    if first in _QUOTES and len(text) > 1 and text[-1] == _QUOTES[first]:
+    if len(text) > 1 and text[-1] == _QUOTES.get(first):
         return Problem(
             "id_quoted",
             f"{shown(text)} has quotation marks that are part of it",
             'take them out; CSV quotes with ", right after the delimiter and without a space',
         )
-    return shortened(text)
+    return None
 
 
 def shortened(text: str) -> Problem | None:
     """Return the problem of an id that a spreadsheet has shortened (``4.68769E+17``), or None."""
-    if ("+" not in text and "-" not in text) or not _SHORTENED.fullmatch(text):
+    if not _SHORTENED.fullmatch(text):
         return None
     return Problem(
         "id_shortened",
