@@ -37,6 +37,9 @@ from cms_python import CMSClient, EventKind
 _ENDS_ALL = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.HUNG_UP, ExitCode.INTERNAL, ExitCode.AUTH)
 """Exit codes after which ``resume_all`` resumes no further run."""
 
+_OTHER_FORMATS = (".json", ".xlsx", ".xls", ".ods", ".parquet", ".gz", ".zip")
+"""Endings that promise another format than ``--results`` and ``--failures`` write."""
+
 
 def replay_file(request: TrackRequest) -> ExitCode:
     """Replay a file, or with ``--dry-run`` rehearse it, and show the report.
@@ -243,7 +246,7 @@ def delivery_of(flags: DeliveryFlags, settings: Settings, *, sandbox: bool) -> D
         sandbox: Whether the sandbox is the target, which has no rate limit by default.
 
     Raises:
-        CommandError: ``--rate`` is not a rate.
+        CommandError: ``--rate`` is not a rate, or an output's name says another format than it would have.
     """
     rate = None if sandbox else DOCUMENTED_RATE
     if flags.rate is not None:
@@ -264,9 +267,19 @@ def delivery_of(flags: DeliveryFlags, settings: Settings, *, sandbox: bool) -> D
         retry_unknown=flags.retry_unknown,
         retry_refused=flags.retry_refused,
         repeats=flags.repeats or "",
-        failures=_path(flags.failures),
-        results=_path(flags.results),
+        failures=_output("--failures", flags.failures),
+        results=_output("--results", flags.results),
     )
+
+
+def _output(flag: str, file: str | None) -> Path | None:
+    path = _path(file)
+    if path is not None and path.suffix.lower() in _OTHER_FORMATS:
+        raise CommandError(
+            f"{flag} {file}: the file would be CSV or JSON Lines, and its name says {path.suffix}",
+            "Name it .csv or .jsonl.",
+        )
+    return path
 
 
 def request_for(kind: EventKind, path: str, shape: Shape, delivery: Delivery, target: Target) -> Request:

@@ -102,7 +102,9 @@ def _mapping(name: str, settings: Settings) -> tuple[Rules, str]:
         known = f"it has {', '.join(config.mappings)}" if config.mappings else "it has none"
         raise InputError(
             f"--mapping {name}: there is no such file, and no [mappings.{name}] in {config.path}, {known}",
-            "cms presets shopify > mine.toml makes a file to begin with.",
+            f"It is a preset: --preset {name}"
+            if name in presets.names()
+            else "cms presets shopify > mine.toml makes a file to begin with.",
         )
     return mapping_file.read(path)
 

@@ -16,6 +16,7 @@ from cms_cli.replay.problems import shown
 from cms_cli.replay.request import Request
 from cms_cli.replay.sending.pacing import ideal_seconds
 from cms_cli.replay.staging.preview import Tally
+from cms_cli.replay.values.cells import folded
 from cms_cli.replay.values.zones import names_other_zone
 from cms_python import EventKind
 
@@ -23,6 +24,9 @@ Warnings = tuple[str, ...]
 
 SHOWN_VALUES = 5
 """The most values of a column that a warning names."""
+
+_OF_SALES = ("invoice_id", "amount", "currency")
+"""The fields that a lead does not have."""
 
 NOT_CHECKED = "without a token the account is not known, so earlier runs were not checked"
 
@@ -126,7 +130,12 @@ def about_nothing_left(tally: Tally, selection: Selection, rows: Iterable[Sequen
 
 
 def suggestion(request: Request, header: Sequence[str]) -> Warnings:
-    """Suggest a preset if the header looks like one of a known export."""
+    """Suggest a preset if the header looks like one of a known export; warn of sales that are sent as leads."""
+    if request.kind is EventKind.LEAD and not request.shape.rules:
+        columns = {folded(name) for name in header}
+        if all(folded(name) in columns for name in _OF_SALES):
+            return ("this looks like a file of sales, and each row would be a lead: cms sale sends sales",)
+        return ()
     if request.shape.rules or request.kind is not EventKind.SALE:
         return ()
     known = presets.suggested(header)

@@ -46,8 +46,8 @@ def _message(error: Any, path: str, arguments: Sequence[str]) -> str:
         return _bad_value(error, message, arguments)
     if "unexpected extra argument" in message:
         # "argument(s) (a b)", or with older versions "arguments (a b)".
-        named = message.replace("(s)", "", 1).partition("(")[2]
-        words = [word for word in arguments if word in named]
+        named = f" {message.replace('(s)', '', 1).partition('(')[2].removesuffix(')')} "
+        words = [word for word in arguments if f" {word} " in named]
         instead = _joined(path, arguments) or _as_flag(error.ctx, words)
         return f"{path} takes no argument {' '.join(map(shlex.quote, words))}{instead}"
     return message

@@ -125,3 +125,27 @@ def test_a_file_that_is_no_table_is_called_what_it_is(program: Program, content:
     (program.home / "s.csv").write_text(content)
     result = program("sale", "--from-csv", "s.csv", *MAJOR)
     assert (result.code, message in result.stderr) == (2, True), result.stderr
+
+
+def test_what_is_asked_of_the_wrong_command_or_flag_is_told(program: Program) -> None:
+    """Sales sent as leads are warned of; a preset named as a mapping, and the reverse, name the right flag."""
+    (program.home / "s.csv").write_text(HEADER + "c,p,u,i,100,USD\n")
+    (program.home / "m.toml").write_text("")
+    warnings = program("lead", "--from-csv", "s.csv", "--dry-run", "--json").json["warnings"]
+    assert any("looks like a file of sales" in warning for warning in warnings)
+    sale = ("sale", "--from-csv", "s.csv", "--dry-run")
+    assert "It is a preset: --preset shopify" in program(*sale, "--mapping", "shopify").stderr
+    assert "A mapping file is named with --mapping m.toml" in program(*sale, "--preset", "m.toml").stderr
+    assert "Is it an export of Stripe?" in program(*sale, "--preset", "stripe").stderr
+    assert "no argument s.csv; did you mean --from-csv s.csv?" in program("sale", "s.csv").stderr
+    assert "takes no argument sales\n" in program("sale", "sales").stderr
+
+
+@pytest.mark.parametrize("flag", ["--results", "--failures"])
+def test_an_output_is_not_called_what_it_is_not(program: Program, flag: str) -> None:
+    """A name that promises another format is refused before anything is sent."""
+    (program.home / "s.csv").write_text(HEADER + "c,p,u,i,100,USD\n")
+    result = program("sale", "--from-csv", "s.csv", "--sandbox", "--yes", flag, "out.xlsx")
+    assert (result.code, "Name it .csv or .jsonl." in result.stderr) == (2, True)
+    assert not (program.home / "out.xlsx").exists()
+    assert program("sale", "--from-csv", "s.csv", "--sandbox", "--yes", flag, "out.txt").code == 0

@@ -125,8 +125,23 @@ def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
         if sale
         else "",
         _refunds(header, ruled) if sale else (),
-        Selection(header, ruled, shape.where, Reader(zone, shape.date_format, _decimal_mark(shape))),
+        _selection(header, shape, ruled, zone),
     )
+
+
+def _selection(header: Sequence[str], shape: Shape, ruled: Rules, zone: tzinfo) -> Selection:
+    try:
+        return Selection(header, ruled, shape.where, Reader(zone, shape.date_format, _decimal_mark(shape)))
+    except InputError as error:
+        error.hint = _doubt(header, shape) + error.hint
+        raise
+
+
+def _doubt(header: Sequence[str], shape: Shape) -> str:
+    """Return a question for a hint if the file does not look like an export of the preset that was named."""
+    if not shape.preset or presets.suggested(header) is not None:
+        return ""
+    return f"Is it an export of {presets.preset(shape.preset).title}? Its header does not look like one.\n"
 
 
 def fitting(kind: EventKind, header: Sequence[str], shape: Shape) -> int:
@@ -261,6 +276,7 @@ def _lacking(
     known = presets.suggested(header) if shape.preset or not shape.rules else None
     if known is not None and known.name != shape.preset and kind is EventKind.SALE:
         error.hint = f"It looks like an export of {known.title}: try --preset {known.name}.\n{error.hint}"
+    error.hint = _doubt(header, shape) + error.hint
     if shape.header_line:
         error.hint = f"Is the header on line {shape.header_line}, as --header-line says?\n{error.hint}"
     return error

@@ -56,6 +56,8 @@ def preset(name: str) -> Preset:
     if key not in names():
         close = nearest(name, names())
         meant = f"Did you mean {' or '.join(close)}? " if close else ""
+        if name.endswith(".toml"):
+            meant = f"A mapping file is named with --mapping {name}. "
         raise InputError(
             f'there is no preset "{name}"', f"{meant}There are {', '.join(names())}; cms presets shows them."
         )
