@@ -184,13 +184,13 @@ def test_slots_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Each account keeps its newest slots, up to a bound."""
     monkeypatch.setattr(slots, "MOST_SLOTS", 50)
     with Journal.open(tmp_path) as journal, journal.transaction() as db:
-        for scope in (1, 2):
-            for number in range(80):
-                [slot] = SharedWindow(scope, None, 30.0).take(db, 1, 1000.0 + number)
-                slots.answered(db, [(slot, 1000.0 + number)])
+        for number in range(80):
+            for scope in (1, 2):
+                [slot] = SharedWindow(scope, None, 30.0).take(db, 1, 1000.0 * scope + number)
+                slots.answered(db, [(slot, 1000.0 * scope + number)])
         kept = [slots.ask_newest(db, scope, 0, 100)() for scope in (1, 2)]
-    for found in kept:
-        assert [slot.ends for slot in found][:50] == [1000.0 + number for number in range(79, 29, -1)]
+    for scope, found in enumerate(kept, 1):
+        assert [slot.ends for slot in found][:50] == [1000.0 * scope + number for number in range(79, 29, -1)]
         assert len(found) <= 51
 
 

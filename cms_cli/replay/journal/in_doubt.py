@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from cms_cli.replay.journal.database import Database, insert_together
 from cms_cli.replay.journal.rows import SAFE_TO_RESEND
 
+# The oldest attempt is the one that the service may have recorded and forgotten.
+_OLDER = "(scope, invoice) DO UPDATE SET sent_at = excluded.sent_at WHERE excluded.sent_at < sales_in_doubt.sent_at"
+
 
 def keep(db: Database, scope: int, sales: Iterable[tuple[bytes, float]]) -> None:
     """Add sales, each as the key of its invoice and the time of its first request in seconds since the epoch."""
     db.executemany(
-        "INSERT INTO sales_in_doubt (scope, invoice, sent_at) VALUES (?, ?, ?)"
-        " ON CONFLICT (scope, invoice) DO UPDATE SET sent_at = excluded.sent_at",
+        f"INSERT INTO sales_in_doubt (scope, invoice, sent_at) VALUES (?, ?, ?) ON CONFLICT {_OLDER}",
         ((scope, key, sent_at) for key, sent_at in sales),
     )
 
@@ -48,7 +50,7 @@ def copy(source: Database, scope: int, db: Database, to: int, ahead: float) -> N
         "sales_in_doubt",
         "scope, invoice, sent_at",
         ((to, *sale) for sale in sales),
-        "(scope, invoice) DO NOTHING",
+        _OLDER,
     )
 
 
