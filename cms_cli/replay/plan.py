@@ -122,11 +122,8 @@ def find_run(job: Job) -> Run | None:
         return None
     return known_run(
         job.journal,
-        scope=job.scope,
+        job.request.key(job.scope, job.intake.source.sha256),
         host=job.request.host,
-        kind=job.request.kind.value,
-        sha256=job.intake.source.sha256,
-        shape=job.request.shape.to_json(),
         fresh=job.request.delivery.fresh,
         clear=not job.dry,
     )
@@ -254,10 +251,7 @@ def _new_run(job: Job, intake: Intake, earlier: Earlier) -> tuple[Run, Stager]:
     assert job.scope is not None
     run = runs.create(
         journal,
-        scope=job.scope,
-        kind=job.request.kind.value,
-        sha256=source.sha256,
-        shape=job.request.shape.to_json(),
+        job.request.key(job.scope, source.sha256),
         file=os.fsencode(source.path or source.name).decode("utf-8", "backslashreplace"),
         header=intake.header,
         now=Clock(journal.ahead).now(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.sending.options import Delivery
 from cms_python import EventKind
@@ -41,6 +42,10 @@ class Request:
     state_url: str | None = None
     local_account: str | None = None
     state_required: bool = False
+
+    def key(self, scope: int, sha256: str) -> RunKey:
+        """Return the key of its run, given the journal's id of host and account and the input's SHA-256."""
+        return RunKey(scope, self.kind.value, sha256, self.shape.to_json())
 
     @property
     def outputs(self) -> tuple[tuple[str, Path | None], ...]:

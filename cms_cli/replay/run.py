@@ -53,8 +53,7 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
         journal = stack.enter_context(Journal.open(request.state_dir, request.state_url))
         stack.enter_context(journal.reading())
         scope = runs.scope_of(journal, request.host, request.account)
-        identity = (request.kind.value, source.sha256, request.shape.to_json())
-        stack.enter_context(journal.hold(scope, *identity, waiting=watcher.waiting))
+        stack.enter_context(journal.hold(request.key(scope, source.sha256), waiting=watcher.waiting))
         _check_moved(journal, request)  # only now that the run is held, as an import holds it too before it copies
         job = Job(request, watcher, journal, scope, Intake(request, source), dry=False, begin=begin)
         plan = _plan(job, stack)
@@ -79,8 +78,7 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
     """
     begin = time.monotonic()
     check_outputs(request.outputs, is_input_of(run.file, run.sha256))
-    identity = (run.kind, run.sha256, run.shape)
-    with journal.reading(), journal.hold(run.scope, *identity, waiting=watcher.waiting):
+    with journal.reading(), journal.hold(run.key, waiting=watcher.waiting):
         _check_moved(journal, request, run)
         held = runs.by_name(journal, run.name)
         if held is None:

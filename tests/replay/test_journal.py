@@ -15,6 +15,7 @@ import pytest
 
 from cms_cli.replay.journal import runs
 from cms_cli.replay.journal.journal import FILE_NAME, LOCKS, SCHEMA_VERSION, Journal, JournalError
+from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.runs import Run
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX matter")
@@ -22,16 +23,14 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX matter"
 
 def begin_run(journal: Journal, *, kind: str = "sale", sha256: str = "aa", shape: str = "{}") -> Run:
     scope = runs.scope_of(journal, "https://host", "jwt acc")
-    return runs.create(
-        journal, scope=scope, kind=kind, sha256=sha256, shape=shape, file="in.csv", header=("a",), now=1.0
-    )
+    return runs.create(journal, RunKey(scope, kind, sha256, shape), file="in.csv", header=("a",), now=1.0)
 
 
 def fill(folder: Path, rows: int = 2000) -> Path:
     """Write a journal with many rows and return its path."""
     with Journal.open(folder) as journal:
         run = begin_run(journal)
-        with journal.hold(run.scope, run.kind, run.sha256, run.shape), journal.transaction() as db:
+        with journal.hold(run.key), journal.transaction() as db:
             db.executemany(
                 "INSERT INTO rows (run, row, line, status, customer, error) VALUES (?, ?, ?, 'pending', ?, ?)",
                 [(run.id, n, n + 1, n * 7919, "e" * 200) for n in range(1, rows + 1)],

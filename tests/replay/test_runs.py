@@ -13,6 +13,7 @@ from cms_cli.replay.journal import ledger, lifecycle, runs
 from cms_cli.replay.journal import sqlite_journal as journal_module
 from cms_cli.replay.journal.identity import RunConflictError, known_run
 from cms_cli.replay.journal.journal import FILE_NAME, Journal, JournalError
+from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
 
 
@@ -20,9 +21,7 @@ def known(
     journal: Journal, run: Run, *, shape: str = "{}", account: str = "jwt acc", fresh: bool = False
 ) -> Run | None:
     scope = runs.scope_of(journal, run.host, account)
-    return known_run(
-        journal, scope=scope, host=run.host, kind=run.kind, sha256=run.sha256, shape=shape, fresh=fresh
-    )
+    return known_run(journal, run.key._replace(scope=scope, shape=shape), host=run.host, fresh=fresh)
 
 
 def sent(journal: Journal, run: Run, *, finished: bool = False) -> Run:
@@ -120,10 +119,10 @@ def test_fresh_takes_over_when_it_begins_to_send(tmp_path: Path) -> None:
 _HOLD = """
 import sys
 from pathlib import Path
-from cms_cli.replay.journal import runs
 from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.run_key import RunKey
 
-with Journal.open(Path(sys.argv[1])) as journal, journal.hold(1, sys.argv[2], "aa", "{}"):
+with Journal.open(Path(sys.argv[1])) as journal, journal.hold(RunKey(1, sys.argv[2], "aa", "{}")):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -139,10 +138,10 @@ def test_one_process_a_run(tmp_path: Path, kind: str, other_shape_is_busy: bool)
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"held\n"
-            with pytest.raises(RunBusyError), journal.hold(1, kind, "aa", "{}"):
+            with pytest.raises(RunBusyError), journal.hold(RunKey(1, kind, "aa", "{}")):
                 pass
             try:
-                with journal.hold(1, kind, "aa", "other"):
+                with journal.hold(RunKey(1, kind, "aa", "other")):
                     busy = False
             except RunBusyError:
                 busy = True
@@ -150,7 +149,7 @@ def test_one_process_a_run(tmp_path: Path, kind: str, other_shape_is_busy: bool)
         finally:
             holder.kill()
             holder.communicate()
-        with journal.hold(1, kind, "aa", "{}"):
+        with journal.hold(RunKey(1, kind, "aa", "{}")):
             pass
 
 
@@ -158,7 +157,7 @@ def test_locks_that_cannot_be(tmp_path: Path) -> None:
     """A folder of locks that cannot be created is an error of this machine."""
     with Journal.open(tmp_path) as journal:
         (tmp_path / "locks").write_text("a file")
-        with pytest.raises(JournalError, match="locks"), journal.hold(1, "sale", "aa", "{}"):
+        with pytest.raises(JournalError, match="locks"), journal.hold(RunKey(1, "sale", "aa", "{}")):
             pass
 
 
@@ -187,7 +186,7 @@ def test_prune_and_a_run_at_work(tmp_path: Path) -> None:
     """Prune skips a run that another process is sending; by name, or with the ledger, it refuses."""
     with Journal.open(tmp_path) as journal, Journal.open(tmp_path) as other:
         run = begin_run(journal)
-        with other.hold(run.scope, run.kind, run.sha256, run.shape):
+        with other.hold(run.key):
             assert lifecycle.prune(journal, None, ledger_too=False) == 0
             with pytest.raises(RunBusyError):
                 lifecycle.prune(journal, [run.name], ledger_too=False)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cms_cli.replay.journal import row_table, runs
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import PendingRow, StagedRow
+from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.schema import ROWS_A_BLOCK
 from cms_cli.replay.sending.schedule import Schedule
 
@@ -130,8 +131,8 @@ def test_a_customer_far_apart(tmp_path: Path) -> None:
     with Journal.open(tmp_path) as journal:
         run = runs.create(
             journal,
-            scope=runs.scope_of(journal, "https://host.example", "account"),
-            **dict.fromkeys(("kind", "sha256", "shape", "file"), "sale"),
+            RunKey(runs.scope_of(journal, "https://host.example", "account"), "sale", "aa", "{}"),
+            file="sales.csv",
             header=[],
             now=0.0,
         )

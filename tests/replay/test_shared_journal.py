@@ -20,6 +20,7 @@ from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.postgres_database import PostgresDatabase
 from cms_cli.replay.journal.postgres_journal import PostgresJournal
 from cms_cli.replay.journal.postgres_server import StateAwayError
+from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.runs import RunBusyError
 from cms_cli.replay.journal.sqlite_file import JournalError
 from cms_cli.replay.sending.pacing import Rate
@@ -60,9 +61,9 @@ def test_a_run_is_held_by_one_process(shared: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(leases, "RENEWED_AFTER", 0.3)
     with PostgresJournal(shared) as first, PostgresJournal(shared) as second:
         scope = runs.scope_of(first, "http://host", "account")
-        with first.hold(scope, *HELD), pytest.raises(RunBusyError), second.hold(scope, *HELD):
+        with first.hold(RunKey(scope, *HELD)), pytest.raises(RunBusyError), second.hold(RunKey(scope, *HELD)):
             pass
-        with second.hold(scope, *HELD):
+        with second.hold(RunKey(scope, *HELD)):
             pass
 
 
@@ -72,7 +73,7 @@ def test_a_silent_process_loses_its_run(shared: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(leases, "SECONDS", 1.0)
     with PostgresJournal(shared) as asleep, PostgresJournal(shared) as other:
         scope = runs.scope_of(asleep, "http://host", "account")
-        with asleep.hold(scope, *HELD), other.hold(scope, *HELD):
+        with asleep.hold(RunKey(scope, *HELD)), other.hold(RunKey(scope, *HELD)):
             with pytest.raises(RunBusyError), asleep.transaction():
                 pass
             with asleep.transaction(held=False):
@@ -112,7 +113,7 @@ def test_a_machine_that_stands_still_in_a_turn_does_not_lock_its_account(
     monkeypatch.setattr(postgres_journal, "_BEGIN", begin)
     with PostgresJournal(shared) as asleep, PostgresJournal(shared) as other:
         scope = runs.scope_of(asleep, "http://host", "account")
-        with asleep.hold(scope, *HELD), other.hold(scope, "lead", *HELD[1:]):
+        with asleep.hold(RunKey(scope, *HELD)), other.hold(RunKey(scope, "lead", *HELD[1:])):
             turn = asleep.transaction()
             turn.__enter__().execute("SELECT 1").fetchone()
             with other.transaction() as db:

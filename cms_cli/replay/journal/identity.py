@@ -8,6 +8,7 @@ from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.row_reports import any_sent
 from cms_cli.replay.journal.rows import SAFE_TO_RESEND
+from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.runs import Run, RunState
 from cms_cli.replay.model import ReplayError
 
@@ -16,31 +17,26 @@ class RunConflictError(ReplayError):
     """Earlier runs forbid what was requested, such as sending leads again; nothing was sent."""
 
 
-def known_run(
-    journal: Journal, *, scope: int, host: str, kind: str, sha256: str, shape: str, fresh: bool, clear: bool = True
-) -> Run | None:
+def known_run(journal: Journal, key: RunKey, *, host: str, fresh: bool, clear: bool = True) -> Run | None:
     """Return the run that a command resumes; None to begin a new one. Call this while the run is held.
 
     Args:
         journal: The journal.
-        scope: The journal's id of host and account.
+        key: The key that a new run would have.
         host: The host.
-        kind: ``lead`` or ``sale``.
-        sha256: The SHA-256 of the input's bytes, in hexadecimal.
-        shape: The flags that shape events, as JSON.
         fresh: Whether to begin a new run even if there is one (``--fresh``).
         clear: Whether to remove runs whose staging was interrupted; False for a dry run.
 
     Raises:
         RunConflictError: Sending the input like this would count events twice.
     """
-    alike = [run for run in runs.of_file(journal, sha256) if run.kind == kind and run.host == host]
+    alike = [run for run in runs.of_file(journal, key.sha256) if run.kind == key.kind and run.host == host]
     for run in alike if clear else ():
-        if run.state is RunState.STAGING and run.scope == scope and (run.shape == shape or kind == "lead"):
+        if run.state is RunState.STAGING and run.key.lock == key.lock:
             lifecycle.delete(journal, run)  # left by a crash; nothing of it was sent
     alike = [run for run in alike if run.state is not RunState.STAGING]
-    ours = [run for run in alike if run.scope == scope]
-    same = next((run for run in ours if run.shape == shape), None)
+    ours = [run for run in alike if run.scope == key.scope]
+    same = next((run for run in ours if run.shape == key.shape), None)
     if same is not None and not fresh:
         return same
     unfinished = next((run for run in ours if run.state is RunState.UNFINISHED), None)
@@ -49,15 +45,15 @@ def known_run(
             f"{unfinished.name}, a run of this file, is not finished, and --fresh would forget what it has sent",
             f"Resume it: cms runs resume {unfinished.name}",
         )
-    others = next((run for run in alike if run.scope != scope and run.state is RunState.UNFINISHED), None)
+    others = next((run for run in alike if run.scope != key.scope and run.state is RunState.UNFINISHED), None)
     if others is not None:
         raise RunConflictError(
             f"{others.name}, a run of this file under another account, is not finished",
             f"Resume it under a renewed token: cms runs resume {others.name}",
         )
     if not fresh:
-        _refuse_what_another_token_sent(journal, scope, [run for run in alike if run.scope != scope])
-    if kind == "lead" and not fresh:
+        _refuse_what_another_token_sent(journal, key.scope, [run for run in alike if run.scope != key.scope])
+    if key.kind == "lead" and not fresh:
         sent = next((run for run in ours if any_sent(journal, run)), None)
         if sent is not None:
             raise RunConflictError(

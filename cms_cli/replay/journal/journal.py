@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from cms_cli.replay.journal.database import Database
+from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.schema import SCHEMA_VERSION
 from cms_cli.replay.journal.sqlite_file import FILE_NAME, LOCKS, JournalError, private_folder
 
@@ -163,19 +164,11 @@ class Journal(ABC):
         """Wrap reads, so that their errors become JournalError."""
 
     @abstractmethod
-    def hold(
-        self, scope: int, kind: str, sha256: str, shape: str, *, waiting: Callable[[float], None] = ...
-    ) -> AbstractContextManager[None]:
+    def hold(self, key: RunKey, *, waiting: Callable[[float], None] = ...) -> AbstractContextManager[None]:
         """Hold a run for this process, even before it exists, so that no other process works on it.
 
-        A file of leads is held regardless of the flags that shape its events: nothing dedupes leads, and a process
-        with other flags would not see in time what this one has sent.
-
         Args:
-            scope: The journal's id of host and account.
-            kind: ``lead`` or ``sale``.
-            sha256: The SHA-256 of the input's bytes, in hexadecimal.
-            shape: The flags that shape events, as JSON.
+            key: The run's key.
             waiting: Called about once a second while another process holds the run and may be dead, with the
                 seconds until it counts as dead.
 

@@ -88,7 +88,7 @@ def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool, sc
         if not asked and not (ledger_too and ours):
             continue
         try:
-            with journal.hold(run.scope, run.kind, run.sha256, run.shape):
+            with journal.hold(run.key):
                 held = runs.by_name(journal, run.name)
                 if asked and held is not None and (wanted is not None or held.state is not RunState.UNFINISHED):
                     delete(journal, held)

@@ -23,6 +23,7 @@ from cms_cli.replay.journal.postgres_database import PostgresDatabase
 from cms_cli.replay.journal.postgres_server import Server, StateAwayError
 from cms_cli.replay.journal.postgres_sql import check_format
 from cms_cli.replay.journal.postgres_texts import SharedTextsReader, SharedTextsWriter
+from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.sqlite_file import JournalError
 from cms_cli.replay.journal.steady import steady
 
@@ -262,9 +263,7 @@ class PostgresJournal(Journal):
         """Do nothing, since the server vacuums its tables."""
 
     @contextmanager
-    def hold(
-        self, scope: int, kind: str, sha256: str, shape: str, *, waiting: Callable[[float], None] = lambda _: None
-    ) -> Iterator[None]:
+    def hold(self, key: RunKey, *, waiting: Callable[[float], None] = lambda _: None) -> Iterator[None]:
         """Hold a run for this process, even before it exists, by a lease.
 
         A lease that is not renewed is waited for until it ends, since its machine may be dead.
@@ -272,10 +271,9 @@ class PostgresJournal(Journal):
         Raises:
             RunBusyError: Another process holds the run and is alive.
         """
-        identity = f"{scope} {kind} {sha256} {shape if kind == 'sale' else ''}"
-        self._scope = scope
+        self._scope = key.scope
         try:
-            name = blake2b(identity.encode("utf-8", "replace"), digest_size=16).digest()
+            name = blake2b(key.lock.encode("utf-8", "replace"), digest_size=16).digest()
             self._lease = self._take(name, waiting)
             with _Heartbeat(self._server, self._lease):
                 yield

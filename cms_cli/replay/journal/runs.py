@@ -12,6 +12,7 @@ from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.locks import RunBusyError
 from cms_cli.replay.journal.row_texts import ENDING
+from cms_cli.replay.journal.run_key import RunKey
 
 __all__ = ["Run", "RunBusyError", "RunState"]
 
@@ -83,6 +84,11 @@ class Run:
     dialect: str = ""
     repeats: str = ""
 
+    @property
+    def key(self) -> RunKey:
+        """Its key."""
+        return RunKey(self.scope, self.kind, self.sha256, self.shape)
+
     def repeats_said(self, now: str) -> str:
         """Return what to do with leads that look like sent ones.
 
@@ -135,11 +141,8 @@ def account_of(journal: Journal, scope: int) -> str:
 
 def create(
     journal: Journal,
+    key: RunKey,
     *,
-    scope: int,
-    kind: str,
-    sha256: str,
-    shape: str,
     file: str,
     header: Iterable[str],
     now: float,
@@ -151,12 +154,12 @@ def create(
     The parameters are as for :class:`Run`; ``now`` is the time of its creation.
     """
     with journal.transaction() as db:
-        name = _free_name(db, kind)
+        name = _free_name(db, key.kind)
         db.execute(
             "INSERT INTO runs (name, scope, kind, sha256, shape, file, header, state, latest, created,"
             " touched, texts, dialect, repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
             (
-                *(name, scope, kind, sha256, shape, file, json.dumps(list(header)), RunState.STAGING.value),
+                *(name, *key, file, json.dumps(list(header)), RunState.STAGING.value),
                 *(now, now, name + ENDING, dialect, repeats),
             ),
         )

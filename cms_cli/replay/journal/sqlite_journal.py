@@ -20,6 +20,7 @@ from cms_cli.replay.journal import high_water, locks, sqlite_file
 from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.row_texts import ENDING, DamagedRowTextsError, RowTextsReader, RowTextsWriter
+from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.schema import SCHEMA_VERSION
 from cms_cli.replay.journal.sqlite_file import FILE_NAME, LOCKS, JournalError, explained, private_folder
 
@@ -176,21 +177,17 @@ class SqliteJournal(Journal):
         self._synced = against_power_cuts
 
     @contextmanager
-    def hold(
-        self, scope: int, kind: str, sha256: str, shape: str, *, waiting: Callable[[float], None] = lambda _: None
-    ) -> Iterator[None]:
+    def hold(self, key: RunKey, *, waiting: Callable[[float], None] = lambda _: None) -> Iterator[None]:
         """Hold a run for this process, even before it exists, by a lock file.
 
-        While it is held, :meth:`transaction` checks that the lock file was not removed. A file of leads is held
-        regardless of the flags that shape its events, as :meth:`Journal.hold` explains.
+        While it is held, :meth:`transaction` checks that the lock file was not removed.
 
         Raises:
             RunBusyError: Another process holds the run.
             JournalError: The folder of lock files cannot be written.
         """
         del waiting  # the system frees the locks of dead processes at once
-        identity = f"{scope} {kind} {sha256} {shape if kind == 'sale' else ''}"
-        with locks.hold(self.folder / LOCKS, identity) as held:
+        with locks.hold(self.folder / LOCKS, key.lock) as held:
             self._held = held
             try:
                 yield

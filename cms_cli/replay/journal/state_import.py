@@ -26,6 +26,7 @@ from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import LOCKS, Journal
 from cms_cli.replay.journal.moved import Move
+from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.runs import Run, RunState
 
 
@@ -115,7 +116,7 @@ def _settle(own: Journal, scope: int) -> None:
     """
     for listed in list(runs.all_runs(own)):
         if listed.scope == scope:
-            with own.hold(scope, listed.kind, listed.sha256, listed.shape):
+            with own.hold(listed.key):
                 run = runs.by_name(own, listed.name)  # again, since its last holder may have changed it
                 if run is not None and run.state is RunState.UNFINISHED:
                     row_table.recover(own, run, time.time())
@@ -129,7 +130,7 @@ def _runs_of(own: Journal, scope: int) -> list[Run]:
 
 def _copy(own: Journal, scope: int, journal: Journal, to: int) -> list[tuple[Run, str]]:
     """Copy all data of an account, and return its runs with their names in the database."""
-    with journal.hold(to, "import", "", ""), own.snapshot(), journal.transaction() as db:
+    with journal.hold(RunKey(to, "import", "", "")), own.snapshot(), journal.transaction() as db:
         numbers: dict[int, int] = {}
         named: list[tuple[Run, str]] = []
         # Times by this machine's clock are converted to the server's.
