@@ -49,12 +49,10 @@ def replay_file(request: TrackRequest) -> ExitCode:
     """
     console, settings = begin(request.flags)
     shape = shape_of(request, settings)
-    (path,) = request.file.inputs.values()
-    if path != "-" and not Path(path).exists():  # check this before a token is fetched
-        hint = "Check the path, and the folder you are in."
-        if path.startswith("~"):
-            hint = "The shell turns ~ into a folder where it begins an unquoted word, as in --from-csv ~/sales.csv"
-        raise CommandError(f"{path}: {os.strerror(errno.ENOENT)}", hint)
+    ((flag, path),) = request.file.inputs.items()
+    # Before a token is fetched. Path.exists() raises for a name that is too long.
+    if path != "-" and not os.path.exists(path):  # noqa: PTH110
+        raise _no_input(flag, path, request.kind)
     delivery = delivery_of(request.delivery, settings, sandbox=request.sandbox)
     sending = not request.dry_run
     if sending and request.file.save_mapping is not None:
@@ -76,7 +74,6 @@ def replay_file(request: TrackRequest) -> ExitCode:
                 preview, report = rehearse(wanted, view)
             output.show_rehearsal(console, settings.output, preview, report, view.rate)
             if saved is not None:
-                flag = "--from-jsonl" if request.file.from_jsonl else "--from-csv"
                 console.note(
                     f"saved {saved}: cms {request.kind.value} {flag} FILE --mapping {shlex.quote(str(saved))}"
                 )
@@ -85,6 +82,19 @@ def replay_file(request: TrackRequest) -> ExitCode:
             report = replay(wanted, client.attempt, view)
         output.show_report(console, settings.output, report)
     return report.exit_code
+
+
+def _no_input(flag: str, path: str, kind: EventKind) -> CommandError:
+    if not path:
+        return CommandError(f"{flag}: the name of the file is empty", "Is the variable set that it comes from?")
+    hint = "Check the path, and the folder you are in."
+    if path.startswith("~"):
+        hint = f"The shell turns ~ into a folder where it begins an unquoted word, as in {flag} ~/sales.csv"
+    elif path.startswith(("http://", "https://")):
+        hint = (
+            f"A file is read, not an address. Fetch it: curl -fsSL {shlex.quote(path)} | cms {kind.value} {flag} -"
+        )
+    return CommandError(f"{path}: {os.strerror(errno.ENOENT)}", hint)
 
 
 def require_state(target: Target, console: Console) -> None:

@@ -11,7 +11,7 @@ _NARROWEST = 20  # below this there are more breaks than words
 # Units that could no longer be copied if a line break were added. A terminal that wraps a long one adds none.
 _QUOTED = r"\"[^\"]*\""
 _FLAG = rf"--[a-z][a-z-]*(?:[ =](?:{_QUOTED}|[^\s\"`-][^\s\"`]*))?"
-_COMMAND = r"(?:[A-Z_]+=\S* )*(?:cms|jq|pip|pipx|cat|tr|git|unzip|gunzip|bunzip2|unxz|unzstd|\{) .*"
+_COMMAND = r"(?:[A-Z_]+=\S* )*(?:cms|jq|curl|pip|pipx|cat|tr|git|unzip|gunzip|bunzip2|unxz|unzstd|\{) .*"
 _UNIT = re.compile(
     "|".join(
         (

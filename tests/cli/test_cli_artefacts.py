@@ -88,7 +88,14 @@ def test_an_input_of_the_other_kind_or_place_is_named(program: Program) -> None:
     """A table read as JSON Lines names --from-csv, and a quoted ~ is explained."""
     (program.home / "s.csv").write_text(HEADER)
     assert "a table is read with --from-csv" in program("sale", "--from-jsonl", "s.csv", *MAJOR).stderr
-    assert "--from-csv ~/sales.csv" in program("sale", "--from-csv", "~/s.csv", *MAJOR).stderr
+    for name, hint in (
+        ("~/s.csv", "--from-csv ~/sales.csv"),
+        ("https://x.example/a?b&c", "curl -fsSL 'https://x.example/a?b&c' | cms sale --from-csv -"),
+        ("", "the name of the file is empty"),
+        ("a" * 300, "Check the path"),
+    ):
+        result = program("sale", "--from-csv", name, *MAJOR)
+        assert (result.code, hint in result.stderr) == (2, True), result.stderr
 
 
 def test_the_last_line_that_is_no_footer(program: Program) -> None:

@@ -39,6 +39,7 @@ _NOT_TEXT = (
     (b"PAR1\x15", "a Parquet file", _SAVE),
     (b"SQLite f", "an SQLite database", _SAVE),
     (b"%PDF", "a PDF", _SAVE),
+    (b"PK\x05\x06", "a zip file with nothing in it", "fetch it again"),
     (rb"\{\\rtf", "a document (.rtf)", _SAVE),
     (b"\x89PNG|\xff\xd8\xff|GIF8", "a picture", _SAVE),
     (
