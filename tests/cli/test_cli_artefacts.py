@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import pytest
@@ -106,6 +107,7 @@ def test_the_last_line_that_is_no_footer(program: Program) -> None:
     assert "If it is a row, leave out --footer-lines" in result.stderr
 
 
+@pytest.mark.skipif(shutil.which("sed") is None, reason="the command is for a POSIX shell")
 def test_lines_in_quotation_marks_can_be_read_as_the_hint_says(program: Program) -> None:
     """Where each line is quoted as a whole, the hint has the command that reads the file."""
     text = f'"{HEADER.strip()},customer_name"\r\n"c,p,u,i,1.00,USD,""Doe, Jane"""\r\n'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from program import Program
 
@@ -32,6 +34,7 @@ def test_a_label_takes_room_and_a_message_is_no_command() -> None:
     assert wrapped(" ".join(lines), 30, "error:").split("\n") == lines
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
 def test_an_error_on_a_narrow_terminal_has_whole_words(program: Program) -> None:
     """On a terminal of 60 columns the hint is broken between words; in a pipe it is one line."""
     command = ("lead", "--event-name", "signup", "--customer-external-id", "u1")
