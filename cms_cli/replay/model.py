@@ -195,19 +195,9 @@ class PlannedEvent(NamedTuple):
         return encode_wire(self.wire).decode()
 
     @property
-    def customer(self) -> str:
-        """The customer's external id."""
-        return str(self.wire["customerExternalId"])
-
-    @property
     def invoice_id(self) -> str:
         """A sale's invoice id, by which the service dedupes; "" for a lead."""
         return str(self.wire.get("invoiceId", ""))
-
-    @property
-    def click_id(self) -> str:
-        """The click id, or ""."""
-        return str(self.wire.get("clickId", ""))
 
     @property
     def amount(self) -> int:

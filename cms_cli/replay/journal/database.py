@@ -44,8 +44,6 @@ class Database(Protocol):
         ...
 
 
-Value = TypeVar("Value")
-
 VALUES_A_QUERY = 500
 """The most values in one statement; every SQLite accepts at least 999."""
 

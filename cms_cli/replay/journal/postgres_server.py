@@ -28,11 +28,6 @@ class StateAwayError(JournalError):
     """The database cannot be reached or has ended the connection, and may come back."""
 
 
-def is_url(text: str) -> bool:
-    """Return True if a text is a PostgreSQL URL, going by its scheme."""
-    return text.startswith(("postgresql://", "postgres://"))
-
-
 class Server:
     """A database with shared state, to which connections can be opened.
 
