@@ -35,6 +35,18 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
     return [name for _, name in found] if len(found) <= _MOST else []
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a hint, ``Did you mean lead?``, or "" if no name is likely."""
+    near = nearest(word, known)
+    return f"Did you mean {' or '.join(near)}?" if near else ""
+
+
+def suggestion(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the end of a message, ``; did you mean lead?``, or ``otherwise`` if no name is likely."""
+    near = nearest(word, known)
+    return f"; did you mean {' or '.join(near)}?" if near else otherwise
+
+
 def _words(text: str) -> list[str]:
     return [word for word in _BETWEEN_WORDS.split(text.casefold()) if word]
 

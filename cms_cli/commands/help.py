@@ -10,9 +10,9 @@ from cms_cli.commands import options as o
 from cms_cli.commands.begin import begin
 from cms_cli.config.settings import Flags
 from cms_cli.errors import CommandError
+from cms_cli.nearest import suggestion
 from cms_cli.terminal.console import write
 from cms_cli.terminal.help import Command
-from cms_cli.terminal.usage import meant
 
 EXAMPLES = """
 cms help exit-codes
@@ -53,7 +53,7 @@ def help_(
         if found is None:
             known = [*TOPICS, *(command.list_commands(parent) if hasattr(command, "list_commands") else ())]
             raise CommandError(
-                f"there is no help on {' '.join(words)}{meant(word, known)}",
+                f"there is no help on {' '.join(words)}{suggestion(word, known)}",
                 f"Topics: {', '.join(TOPICS)}. Commands: cms --help",
             )
         command = found

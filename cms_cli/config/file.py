@@ -31,7 +31,7 @@ from cms_cli.config import state_url, tomltext
 from cms_cli.config.keys import CONFIG_FLAG, DEFAULT_PROFILE, KEYS, PLAIN_NAME, TOKEN_KEYS
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
-from cms_cli.nearest import nearest
+from cms_cli.nearest import suggestion
 
 _TABLES = ("profiles", "mappings")
 
@@ -176,8 +176,7 @@ def meant(key: str, in_profile: bool) -> str:
 
 
 def _meant(key: str, known: Sequence[str]) -> str:
-    near = nearest(key, known)
-    return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}"
+    return suggestion(key, known, f"; there are {', '.join(known)}")
 
 
 def _tables(value: object) -> list[tuple[str, object]]:

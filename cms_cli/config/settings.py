@@ -18,7 +18,7 @@ from cms_cli.config.homes import expanded
 from cms_cli.config.keys import CONFIG_FLAG, CONFIG_VARIABLE, DEFAULT_PROFILE, KEYS, Output
 from cms_cli.config.origin import Origin, OriginKind, Setting
 from cms_cli.errors import CommandError
-from cms_cli.nearest import nearest
+from cms_cli.nearest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -257,8 +257,7 @@ class Settings:
             return
         path = self.config.path
         known = [DEFAULT_PROFILE, *self.config.profiles]
-        near = nearest(name, known)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"Make it with: cms auth login --profile {name}"
+        hint = did_you_mean(name, known) or f"Make it with: cms auth login --profile {name}"
         missing = "" if self.config.exists else ", which does not exist"
         raise CommandError(f"{_named(self.profile.origin)}: there is no profile {name} in {path}{missing}", hint)
 

@@ -18,8 +18,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cms_cli.errors import CommandError
+from cms_cli.nearest import suggestion
 from cms_cli.terminal.console import Console
-from cms_cli.terminal.usage import meant
 
 EVENT = "Event"
 """The group of the flags for an event's fields, each of which can be given once."""
@@ -266,7 +266,7 @@ class Group(TyperGroup):
             CommandError: Always.
         """
         path, known = ctx.command_path, self.list_commands(ctx)
-        raise CommandError(f"{path} has no command {name}{meant(name, known)}", f"See: {path} --help")
+        raise CommandError(f"{path} has no command {name}{suggestion(name, known)}", f"See: {path} --help")
 
 
 class Entry(NamedTuple):

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from cms_cli.nearest import nearest
+from cms_cli.nearest import suggestion
 
 
 def is_usage_error(error: Exception) -> bool:
@@ -37,7 +37,7 @@ def _message(error: Any, path: str, arguments: Sequence[str]) -> str:
     flag = getattr(error, "option_name", "")
     if kind == "NoSuchOption":
         flags = [each for param in error.ctx.command.params if not param.hidden for each in param.opts]
-        return f"{path} has no flag {flag}{meant(flag, flags)}"
+        return f"{path} has no flag {flag}{suggestion(flag, flags)}"
     if kind == "BadOptionUsage":
         return f"{flag} takes no value" if "does not take" in message else f"{flag} needs a value"
     if kind == "MissingParameter":
@@ -58,12 +58,6 @@ def _joined(path: str, arguments: Sequence[str]) -> str:
     if "--from-csv" not in arguments:
         return ""
     return f"; --from-csv takes one file, so join several with the same columns: cat *.csv | {path} --from-csv -"
-
-
-def meant(word: str, known: Sequence[str]) -> str:
-    """Return ``; did you mean lead?``, or "" if no known word is similar."""
-    near = nearest(word, known)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _missing(error: Any) -> list[str]:

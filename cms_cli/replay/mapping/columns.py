@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Union
 
-from cms_cli.nearest import nearest
+from cms_cli.nearest import did_you_mean, nearest
 from cms_cli.replay.model import ADDED, InputError
 from cms_cli.replay.problems import LONGEST_VALUE, shown
 from cms_cli.replay.values import cells as cell_texts
@@ -110,8 +110,7 @@ def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
     for field in fields.values():
         if wanted in (folded(field.name), folded(field.wire)):
             return field.name
-    close = nearest(name, fields)
-    hint = f"Did you mean {' or '.join(close)}?" if close else f"{what.capitalize()} has: {', '.join(fields)}."
+    hint = did_you_mean(name, fields) or f"{what.capitalize()} has: {', '.join(fields)}."
     raise InputError(f'{what} has no field "{name}"', hint)
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from cms_cli.nearest import nearest
+from cms_cli.nearest import did_you_mean
 from cms_cli.replay.mapping import mapping_file
 from cms_cli.replay.mapping.columns import folded
 from cms_cli.replay.mapping.rule import Rules
@@ -54,13 +54,10 @@ def preset(name: str) -> Preset:
     """
     key = folded(name)
     if key not in names():
-        close = nearest(name, names())
-        meant = f"Did you mean {' or '.join(close)}? " if close else ""
-        if name.endswith(".toml"):
-            meant = f"A mapping file is named with --mapping {name}. "
-        raise InputError(
-            f'there is no preset "{name}"', f"{meant}There are {', '.join(names())}; cms presets shows them."
-        )
+        is_file = name.endswith(".toml")
+        meant = f"A mapping file is named with --mapping {name}." if is_file else did_you_mean(name, names())
+        listed = f"There are {', '.join(names())}; cms presets shows them."
+        raise InputError(f'there is no preset "{name}"', f"{meant} {listed}".lstrip())
     text = (resources.files("cms_cli.presets") / f"{key}.toml").read_text(encoding="utf-8")
     rules, content = mapping_file.parse(text, f"the preset {key}")
     return Preset(key, text, rules, content)

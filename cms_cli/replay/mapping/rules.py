@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cms_cli.nearest import nearest
+from cms_cli.nearest import suggestion
 from cms_cli.replay.mapping.columns import Expression, field_named
 from cms_cli.replay.mapping.rule import FieldRule, FoldRule, RefundRule, Rules, SkipRule
 from cms_cli.replay.model import InputError, Problem
@@ -274,8 +274,7 @@ class _Reader:
     def _known(self, table: Mapping[str, Any], known: Sequence[str], section: str) -> None:
         for key in table:
             if key not in known:
-                close = nearest(str(key), known)
-                meant = f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
+                meant = suggestion(str(key), known, f"; there are {', '.join(known)}")
                 self._say(section, str(key), f"unknown key {_path(section, str(key))}{meant}")
 
     def _say(self, section: str, key: str, message: str) -> None:
