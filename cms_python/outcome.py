@@ -28,6 +28,7 @@ _NOT_RECORDED = (
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _WORDS_THAT_SAY_NO = frozenset({"false", "error", "fail", "failed", "failure"})
+_BROKEN = object()
 _LONGEST_QUOTE = 500  # characters that are quoted of an answer that is not JSON
 
 _TYPES = {
@@ -183,7 +184,8 @@ def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
     """
     if isinstance(answer, NoAnswer):
         return _of_no_answer(answer, host)
-    body = _json_object(answer.body)
+    parsed = _parsed(answer.body)
+    body = parsed if isinstance(parsed, dict) else None
     if answer.status in (401, 403):
         return _of_rejected_token(answer, body, host)
     if answer.status == 429 or answer.status >= 500 or answer.status == 408:
@@ -191,7 +193,9 @@ def read(kind: EventKind, answer: Answer | NoAnswer, host: str) -> Outcome:
         # A 503 or a 429 means that the event was not processed; the others may come after it was.
         return replace(outcome, may_have_arrived=answer.status not in (429, 503))
     if 200 <= answer.status < 300:
-        return _of_success(kind, answer, body, host) if body is not None else _of_2xx_without_object(answer, host)
+        if body is None:
+            return _of_2xx_without_object(answer, parsed is not _BROKEN, host)
+        return _of_success(kind, answer, body, host)
     if 300 <= answer.status < 400 or (body is None and _is_not_api(answer)):
         return _of_other_server(answer, host)
     if answer.status == 409 and kind is EventKind.SALE:
@@ -213,13 +217,13 @@ def _of_no_answer(answer: NoAnswer, host: str) -> Outcome:
     )
 
 
-def _of_2xx_without_object(answer: Answer, host: str) -> Outcome:
+def _of_2xx_without_object(answer: Answer, is_json: bool, host: str) -> Outcome:
     if not answer.body.strip():
         if answer.says_its_end:
             return Outcome(Status.ACCEPTED, _DEFAULT_MESSAGE, status_code=answer.status)
         cut_off = NoAnswer(Reason.DROPPED, sent=True, detail="it ended without stating its length")
         return _of_no_answer(cut_off, host)
-    if answer.says_json and not _is_json(answer.body):
+    if answer.says_json and not is_json:
         # Truncated or corrupted JSON: the service may have recorded the event.
         return _of_no_answer(NoAnswer(Reason.DROPPED, sent=True, detail="its JSON is broken"), host)
     return _of_other_server(answer, host)
@@ -324,25 +328,18 @@ def _other_hosts(host: str) -> str:
     return f"Documented hosts besides {host}: {', '.join(others)}"
 
 
-def _json_object(body: bytes) -> dict[str, object] | None:
+def _parsed(body: bytes) -> object:
+    """Return the value of JSON, or ``_BROKEN``."""
     try:
         value = json.loads(body.decode("utf-8-sig"))
         if _HALF_CHARACTER.search(body):
             # JavaScript may cut a text in the middle of a surrogate pair; UTF-8 cannot encode the half that is
             # left.
             text = json.dumps(value, ensure_ascii=False)
-            value = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+            return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return False
-    return True
+        return _BROKEN
+    return value
 
 
 def _snake_case(name: str) -> str:
