@@ -123,7 +123,7 @@ class Transport:
             if status < 200:
                 return NoAnswer(Reason.DROPPED, True, f"an interim answer came as if it were the last ({status})")
             if status == 407:  # a proxy's, never the service's
-                return NoAnswer(Reason.PROXY, False, "it wants a user name and password")
+                return NoAnswer(Reason.PROXY, False, "it requires a user name and password")
             # This process may have been suspended past the deadline while the answer arrived.
             latest = max((event.sent_at or 0.0) + timeout, time.monotonic() + _REST_OF_ANSWER)
             content = _read(response.raw, latest)

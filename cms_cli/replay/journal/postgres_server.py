@@ -129,13 +129,13 @@ class Server:
         if state == "3D000":
             return JournalError(what, "Make the database first, or name another in the URL.")
         if state.startswith("53") or state == "25006":  # no resources left, or a read-only standby
-            return JournalError(what, "Nothing more was sent; the same command goes on once the server is well.")
+            return JournalError(what, "Nothing more was sent; run the same command once the server is well.")
         if not state and _UNUSABLE.match(text[0] if text else ""):
             return JournalError(what, _SETTING_HINT)
         if not state and _CONNECTING.match(text[0] if text else ""):
-            return StateAwayError(what, "Check host and port, and that the server runs. The same command goes on.")
+            return StateAwayError(what, "Check host and port, and that the server runs; then run the same command.")
         if state in ("40001", "40P01", "55P03", "57014") or state.startswith(("08", "57P")) or not state:
-            return StateAwayError(what, "Check that the server runs and can be reached. The same command goes on.")
+            return StateAwayError(what, "Check that the server runs and can be reached; then run the same command.")
         return JournalError(what, "Nothing more was sent without it.")
 
 
