@@ -294,17 +294,19 @@ def _no_rows(_: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
     yield from ()
 
 
-def _history(job: Job) -> History:
-    """Return the lookup of events that earlier runs have sent; an empty one with ``--fresh``."""
-    forgotten = job.request.delivery.fresh
-    return History(None if forgotten else job.journal, job.scope, job.request.kind)
+def _history(job: Job) -> History | None:
+    """Return the lookup of events that earlier runs have sent; None without earlier runs, and with ``--fresh``."""
+    if job.journal is None or job.scope is None or job.request.delivery.fresh:
+        return None
+    return History(job.journal, job.scope, job.request.kind)
 
 
 def _earlier(job: Job, intake: Intake) -> Earlier:
     """Return what earlier runs say about a file of leads."""
     if job.request.delivery.fresh or intake.fed_back:
         return Earlier(EXEMPT)
-    ends = _history(job).files()
+    history = _history(job)
+    ends = history.files() if history else set()
     rows = rows_known((row.cells for row in intake.table()), ends) if ends else 0
     return Earlier(EXEMPT, rows) if rows else Earlier(job.request.delivery.repeats)
 

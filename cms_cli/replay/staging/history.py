@@ -20,21 +20,15 @@ False means that the event may have arrived; it is sent again only with ``--retr
 class History:
     """A lookup of sent events by their keys, and of leads without a time by their fields."""
 
-    def __init__(self, journal: Journal | None, scope: int | None, kind: EventKind) -> None:
-        """Prepare the lookup, which finds nothing if the journal or the scope is None."""
+    def __init__(self, journal: Journal, scope: int, kind: EventKind) -> None:
         self._journal = journal
         self._scope = scope
         self._kind = kind
         self._too_old: frozenset[bytes] | None = None
 
-    @property
-    def is_empty(self) -> bool:
-        """True if the lookup finds nothing."""
-        return self._journal is None or self._scope is None
-
     def known(self, keys: Sequence[bytes]) -> Known:
         """Return the events that are in the ledger, or that other runs have sent without an answer, by key."""
-        if self._journal is None or self._scope is None or not keys:
+        if not keys:
             return {}
         db, scope, now = self._journal.db, self._scope, Clock(self._journal.ahead).now()
         every_run = runs.any_run(scope, self._kind.value)
@@ -53,21 +47,15 @@ class History:
 
     def refused(self, keys: Sequence[bytes]) -> set[bytes]:
         """Return the keys of the leads that the service has refused."""
-        if self._journal is None or self._scope is None or not keys or self._kind is EventKind.SALE:
-            return set()
         with self._journal.reading():
             return ledger.refused_leads(self._journal.db, self._scope, keys)
 
     def looks_sent(self, looks: Sequence[bytes]) -> set[bytes]:
         """Return the looks of leads that were sent or may have been."""
-        if self._journal is None or self._scope is None or not looks:
-            return set()
         with self._journal.reading():
             return look_alikes.sent(self._journal.db, self._scope, looks)
 
     def files(self) -> set[bytes]:
         """Return the place of the last row of each file whose leads were sent."""
-        if self._journal is None or self._scope is None or self._kind is EventKind.SALE:
-            return set()
         with self._journal.reading():
             return look_alikes.files(self._journal.db, self._scope)

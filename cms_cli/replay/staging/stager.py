@@ -28,7 +28,7 @@ from cms_cli.replay.journal.rows import (
 )
 from cms_cli.replay.model import SAMPLES, PlannedEvent, PlannedRow, Problem, RowProblem, SkippedRow
 from cms_cli.replay.staging.duplicates import ComparedRow, Repeat, Repeats
-from cms_cli.replay.staging.history import History
+from cms_cli.replay.staging.history import History, Known
 from cms_cli.replay.staging.places import Places
 from cms_cli.replay.staging.preview import Tally
 from cms_cli.replay.values.times import to_wire
@@ -87,7 +87,7 @@ class Stager:
         now: datetime,
         *,
         sha256: str,
-        history: History,
+        history: History | None,
         repeats: str = "",
         refused_up_to: int = 0,
         unknown_again: bool = False,
@@ -100,7 +100,7 @@ class Stager:
             sink: The destination of the rows.
             now: The time in UTC, which leads dated ``now`` have.
             sha256: The SHA-256 of the input's bytes, in hexadecimal.
-            history: The lookup of events that earlier runs have sent.
+            history: The lookup of events that earlier runs have sent, or None.
             repeats: What to do with leads that look like one sent from another file: ``send``, ``skip``, or "" to
                 report them as problems.
             refused_up_to: The number of rows that the file had when it was sent before; of these, rows that the
@@ -154,11 +154,8 @@ class Stager:
 
     def _stage(self, batch: list[PlannedRow], repeats: Repeats) -> None:
         # A dry run without a history needs no identities, which would take most of its time.
-        identities = self._identify(batch) if self._sink.wants_rows or not self._history.is_empty else {}
-        known = self._history.known([key for each in identities.values() for key in each.keys])
-        refused = self._refused(identities)
-        looks = [each.look for each in identities.values() if each.look is not None]
-        looks_sent = set() if self._repeats == "send" else self._history.looks_sent(looks)
+        identities = self._identify(batch) if self._sink.wants_rows or self._history else {}
+        known, refused, looks_sent = self._earlier(identities)
         staged: list[StagedRow] = []
         compared: list[tuple[Any, ...]] = []
         comparable = _comparable_sale if self._kind is EventKind.SALE else self._comparable_lead
@@ -199,11 +196,16 @@ class Stager:
                 found[row.row] = self._identity(row, place)
         return found
 
-    def _refused(self, identities: Mapping[int, Identity]) -> set[int]:
-        """Return the numbers of the rows that the service refused when the file was shorter."""
+    def _earlier(self, identities: Mapping[int, Identity]) -> tuple[Known, set[int], set[bytes]]:
+        """Return what earlier runs sent: events by key, the numbers of refused rows, and looks of leads."""
+        if self._history is None:
+            return {}, set(), set()
+        known = self._history.known([key for each in identities.values() for key in each.keys])
         before = {row: each.keys for row, each in identities.items() if row <= self._refused_up_to}
         keys = self._history.refused([key for each in before.values() for key in each])
-        return {row for row, each in before.items() if not keys.isdisjoint(each)}
+        refused = {row for row, each in before.items() if not keys.isdisjoint(each)}
+        looks = [each.look for each in identities.values() if each.look is not None]
+        return known, refused, set() if self._repeats == "send" else self._history.looks_sent(looks)
 
     def _count(self, row: PlannedEvent) -> None:
         wire = row.wire.get
