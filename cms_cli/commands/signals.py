@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from cms_cli.errors import CommandError
 from cms_cli.exit_codes import ExitCode
@@ -23,24 +24,19 @@ def stoppable(view: ReplayView) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _stops()}
     heard = {number: stop for number, stop in _stops().items() if before[number] is not signal.SIG_IGN}
 
-    def end_at_once(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    for number, stop in heard.items():
-        if stop is not Stop.INTERRUPTED:  # Python itself raises KeyboardInterrupt for Ctrl-C
-            signal.signal(number, end_at_once)
-
     received: list[int] = []
 
-    def listen(interrupt: Callable[[Stop], None]) -> None:
-        def settle_first(number: int, _: object) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        if view.interrupt is not None:
             received.append(number)
-            interrupt(heard[number])
+            view.interrupt(heard[number])
+        elif number == signal.SIGINT:
+            signal.default_int_handler(number, frame)  # raises KeyboardInterrupt
+        else:
+            raise SystemExit(128 + number)
 
-        for number in heard:
-            signal.signal(number, settle_first)
-
-    view.when_stoppable(listen)
+    for number in heard:
+        signal.signal(number, handle)
     try:
         yield
     except MachineError as error:  # such as a database that did not come back; the signal decides the exit code

@@ -35,6 +35,9 @@ _NO_NEWS = (RowStatus.ACCEPTED.value, RowStatus.PENDING.value)
 class ReplayView(Watcher):
     """Shows a replay while it runs; a context manager, which draws a spinner or bar on a terminal.
 
+    Attributes:
+        interrupt: The function that stops sending; None before sending begins.
+
     Args:
         console: The console to write to.
         form: ``table``, ``json`` or ``jsonl``.
@@ -64,7 +67,7 @@ class ReplayView(Watcher):
         self._begin = self._said = time.monotonic()
         self._drawn = ExitStack()
         self._bar: Bar | None = None
-        self._interrupt: Callable[[Callable[[Stop], None]], None] | None = None
+        self.interrupt: Callable[[Stop], None] | None = None
 
     def __enter__(self) -> ReplayView:
         self._draw()
@@ -81,14 +84,9 @@ class ReplayView(Watcher):
         """The rate limit as text; "" if there is none."""
         return str(self._delivery.rate) if self._delivery.rate else ""
 
-    def when_stoppable(self, then: Callable[[Callable[[Stop], None]], None]) -> None:
-        """Register a function to call once sending begins; it is passed the function that stops sending."""
-        self._interrupt = then
-
     def on_stop(self, interrupt: Callable[[Stop], None]) -> None:
-        """Pass the function that stops sending to the one that ``when_stoppable`` registered; draw the bar."""
-        if self._interrupt is not None:
-            self._interrupt(interrupt)
+        """Keep the function that stops sending; draw the bar."""
+        self.interrupt = interrupt
         self._draw()  # only now, since from now on Ctrl-C lets requests in flight finish
 
     def waiting(self, seconds: float) -> None:
