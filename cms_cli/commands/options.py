@@ -179,12 +179,6 @@ Verbose = Annotated[
     typer.Option("--verbose", "-v", help="Show each request and answer, the token masked.", rich_help_panel=OUTPUT),
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colour. [env: NO_COLOR]", rich_help_panel=OUTPUT)]
-
-
-def _show_all(ctx: typer.Context, wanted: bool) -> None:
-    show_all(ctx, wanted)
-
-
 HelpAll = Annotated[
-    bool, typer.Option("--help-all", help="Show every flag and exit.", is_eager=True, callback=_show_all)
+    bool, typer.Option("--help-all", help="Show every flag and exit.", is_eager=True, callback=show_all)
 ]

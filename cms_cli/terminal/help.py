@@ -31,7 +31,7 @@ _BEFORE = ("--json", "-q", "--quiet", "-v", "--verbose", "--no-color")
 _ONCE = ("--from-csv", "--from-jsonl")
 
 
-def show_all(ctx: Any, wanted: bool) -> None:
+def show_all(ctx: typer.Context, wanted: bool) -> None:
     """Write the help page with every flag, and exit."""
     if wanted and not ctx.resilient_parsing:
         ctx.meta[_ALL] = True
