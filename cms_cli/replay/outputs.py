@@ -230,8 +230,10 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None]], is_input: Callable
             if _is_same(path, other):
                 raise InputError(f"{flag} {path} is {other_flag}", "Name another file.")
         seen.append((flag, path))
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise InputError(f"{flag} {path} cannot be written", "Name a file that can be written.")
+        place = path if path.exists() else path.parent
+        if not os.access(place, os.W_OK):
+            why = f"you have no permission to write to {'it' if place is path else place}"
+            raise InputError(f"{flag} {path} cannot be written: {why}", "Name a file that can be written.")
 
 
 def is_source(source: Source) -> Callable[[Path], bool]:
