@@ -34,7 +34,17 @@ def test_what_a_spreadsheet_shows_in_place_of_a_value_is_no_id(text: str) -> Non
     assert problem.hint
 
 
-@pytest.mark.parametrize("text", ["#1001", "#A-1!", "#", "#REF", "REF!", "# 1", "", "A#!"])
+@pytest.mark.parametrize("text", ["\u200bu1", "u1\ufeff", "\u202a+491701234567\u202c"])
+def test_an_id_does_not_begin_or_end_with_what_nobody_sees(text: str) -> None:
+    """A character that came along when an id was copied makes it another id."""
+    problem = spoiled(text)
+    assert problem is not None
+    assert f"U+{ord(text[0] if text[0] != 'u' else text[-1]):04X}" in problem.message
+
+
+@pytest.mark.parametrize(
+    "text", ["#1001", "#A-1!", "#", "#REF", "REF!", "# 1", "", "A#!", "größe", "山田", "a\u200db"]
+)
 def test_a_number_sign_may_begin_an_id(text: str) -> None:
     """Shopify's orders are called #1001."""
     assert spoiled(text) is None

@@ -26,11 +26,21 @@ _SHORTENED = re.compile(r"-?[0-9](?:[.,][0-9]+)?[Ee][+\-][0-9]+")
 # column that is too narrow.
 _ERROR = re.compile(r"#¡?[^\W\d_]+(?:/0)?[!?]|##+")
 _WHOLE = re.compile(r"[0-9]+[.,]0")
+# Zero-width characters, byte order marks, and marks of the direction of writing. White space is stripped elsewhere.
+_UNSEEN = frozenset("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff")
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb"}
 
 
 def spoiled(text: str) -> Problem | None:
     """Return the problem of an id that a spreadsheet or the program that wrote the CSV damaged; None for others."""
+    if not text.isascii():
+        unseen = next((char for char in (text[0], text[-1]) if char in _UNSEEN), "")
+        if unseen:
+            return Problem(
+                "id_invisible",
+                f"{shown(text)} begins or ends with U+{ord(unseen):04X}, which nobody sees",
+                "take it out: it came along when the id was copied from somewhere",
+            )
     first = text[:1]
     if first != "#" and first not in _QUOTES:  # as nearly all of them
         return shortened(text) if "+" in text or "-" in text else None
