@@ -13,9 +13,10 @@ from cms_cli.replay.intake import Intake
 from cms_cli.replay.journal import lifecycle, moved, row_moves, row_reports, row_table, runs, state_mark
 from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.identity import RunConflictError, clear_the_way
-from cms_cli.replay.journal.journal import Journal, JournalError
+from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import RowStatus, SettledRow
 from cms_cli.replay.journal.runs import Run, RunState
+from cms_cli.replay.journal.sqlite_file import JournalError
 from cms_cli.replay.outputs import check_outputs, is_input_of, is_source
 from cms_cli.replay.plan import Job, Plan, find_run, plan_of_input, plan_of_run, problems_of
 from cms_cli.replay.reading.source import Source, open_source

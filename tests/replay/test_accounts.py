@@ -17,7 +17,7 @@ from tokens import jwt
 
 from cms_cli.commands.runs import resume
 from cms_cli.commands.sale import sale
-from cms_cli.replay.journal.journal import FILE_NAME
+from cms_cli.replay.journal.sqlite_file import FILE_NAME
 
 pytestmark = pytest.mark.usefixtures("engine")
 

@@ -14,7 +14,8 @@ from program import TOKEN, Program
 from replays import leads_csv, sales_csv
 
 from cms_cli.replay.journal import high_water
-from cms_cli.replay.journal.journal import FILE_NAME, Journal, JournalError
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.sqlite_file import FILE_NAME, JournalError
 
 LEADS = 40
 SLOW = json_reply(200, {"success": True, "message": "ok", "data": {}}, after=0.05)

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from cms_cli.replay.journal import runs
-from cms_cli.replay.journal.journal import FILE_NAME, LOCKS, SCHEMA_VERSION, Journal, JournalError
+from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.runs import Run
+from cms_cli.replay.journal.schema import SCHEMA_VERSION
+from cms_cli.replay.journal.sqlite_file import FILE_NAME, LOCKS, JournalError
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX matter")
 
@@ -213,7 +215,8 @@ _FULL = """
 import resource, signal, sys
 from pathlib import Path
 from cms_cli.replay.journal import runs
-from cms_cli.replay.journal.journal import Journal, JournalError
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.sqlite_file import JournalError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Journal.open(Path(sys.argv[1])) as journal:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from replays import Bench, counted, leads_csv, sales_csv
 
-from cms_cli.replay.journal.journal import JournalError
 from cms_cli.replay.journal.row_texts import DamagedRowTextsError, RowText, RowTextsReader, RowTextsWriter
+from cms_cli.replay.journal.sqlite_file import JournalError
 
 NO = json_reply(422, {"error": "no"})
 LINE = st.text(st.characters(blacklist_characters="\n"), max_size=20)

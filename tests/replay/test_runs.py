@@ -12,9 +12,11 @@ from test_journal import begin_run
 from cms_cli.replay.journal import ledger, lifecycle, runs
 from cms_cli.replay.journal import sqlite_journal as journal_module
 from cms_cli.replay.journal.identity import RunConflictError, known_run
-from cms_cli.replay.journal.journal import FILE_NAME, Journal, JournalError
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.locks import RunBusyError
 from cms_cli.replay.journal.run_key import RunKey
-from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
+from cms_cli.replay.journal.runs import Run, RunState
+from cms_cli.replay.journal.sqlite_file import FILE_NAME, JournalError
 
 
 def known(

@@ -19,8 +19,8 @@ from services import sandbox
 
 from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.journal import row_table
-from cms_cli.replay.journal.journal import FILE_NAME, LOCKS, JournalError
-from cms_cli.replay.journal.runs import RunBusyError
+from cms_cli.replay.journal.locks import RunBusyError
+from cms_cli.replay.journal.sqlite_file import FILE_NAME, LOCKS, JournalError
 from cms_cli.replay.model import MachineError
 from cms_cli.replay.rowfiles import RowFiles
 from cms_cli.replay.sending import stopping, turn

@@ -17,11 +17,11 @@ from slow_line import SlowLine
 
 from cms_cli.replay.journal import leases, postgres_database, postgres_journal, postgres_setup, runs
 from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.locks import RunBusyError
 from cms_cli.replay.journal.postgres_database import PostgresDatabase
 from cms_cli.replay.journal.postgres_journal import PostgresJournal
 from cms_cli.replay.journal.postgres_server import StateAwayError
 from cms_cli.replay.journal.run_key import RunKey
-from cms_cli.replay.journal.runs import RunBusyError
 from cms_cli.replay.journal.sqlite_file import JournalError
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.replay.sending.turn import Turns

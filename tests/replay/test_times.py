@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cms_cli.replay.model import Problem
+from cms_cli.replay.values.date_formats import check_date_format
 from cms_cli.replay.values.times import (
     TimeColumn,
-    check_date_format,
     parse_instant,
     to_wire,
 )

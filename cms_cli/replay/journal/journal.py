@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.run_key import RunKey
-from cms_cli.replay.journal.schema import SCHEMA_VERSION
-from cms_cli.replay.journal.sqlite_file import FILE_NAME, LOCKS, JournalError, private_folder
 
 if TYPE_CHECKING:
     from cms_cli.replay.journal.row_texts import RowText
     from cms_cli.replay.journal.runs import Run
-
-__all__ = ["FILE_NAME", "LOCKS", "SCHEMA_VERSION", "Journal", "JournalError", "private_folder"]
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from cms_cli.replay.journal import in_doubt, ledger, look_alikes, row_table, runs
 from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.runs import Run, RunBusyError, RunState
+from cms_cli.replay.journal.locks import RunBusyError
+from cms_cli.replay.journal.runs import Run, RunState
 
 
 def begin_sending(

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from cms_cli.access.account import is_token_alone, owner_in
 from cms_cli.replay.journal import in_doubt, ledger, runs
-from cms_cli.replay.journal.journal import Journal, private_folder
-from cms_cli.replay.journal.sqlite_file import JournalError, explained
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.sqlite_file import JournalError, explained, private_folder
 from cms_cli.replay.model import InputError
 
 FILE_NAME = "moved.json"

@@ -8,6 +8,7 @@ from typing import Any
 from cms_cli.replay.journal import ledger, look_alikes, runs
 from cms_cli.replay.journal.database import Database, in_parts, marks
 from cms_cli.replay.journal.journal import Journal, TextsWriter
+from cms_cli.replay.journal.locks import RunBusyError
 from cms_cli.replay.journal.row_texts import RowText
 from cms_cli.replay.journal.rows import (
     INTERRUPTED,
@@ -20,7 +21,7 @@ from cms_cli.replay.journal.rows import (
     is_too_long_ago,
     settled_row,
 )
-from cms_cli.replay.journal.runs import Run, RunBusyError
+from cms_cli.replay.journal.runs import Run
 from cms_cli.replay.journal.schema import ROWS_A_BLOCK
 
 _PAGE = 1000  # rows read at a time

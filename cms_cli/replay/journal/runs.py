@@ -10,11 +10,8 @@ from enum import Enum
 
 from cms_cli.replay.journal.database import Database
 from cms_cli.replay.journal.journal import Journal
-from cms_cli.replay.journal.locks import RunBusyError
 from cms_cli.replay.journal.row_texts import ENDING
 from cms_cli.replay.journal.run_key import RunKey
-
-__all__ = ["Run", "RunBusyError", "RunState"]
 
 _NAME_LETTERS = "bcdfghjkmnpqrstvwxz23456789"  # no vowels, so no words; nothing that is easily misread (l, 1, 0)
 _NAME_LENGTH = 5

@@ -24,10 +24,11 @@ from cms_cli.replay.journal import (
 )
 from cms_cli.replay.journal.clock import Clock
 from cms_cli.replay.journal.database import Database
-from cms_cli.replay.journal.journal import LOCKS, Journal
+from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.moved import Move
 from cms_cli.replay.journal.run_key import RunKey
 from cms_cli.replay.journal.runs import Run, RunState
+from cms_cli.replay.journal.sqlite_file import LOCKS
 
 
 class Imported(NamedTuple):

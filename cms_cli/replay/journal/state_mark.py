@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cms_cli.replay.journal.journal import FILE_NAME, Journal, JournalError
-from cms_cli.replay.journal.sqlite_file import explained
+from cms_cli.replay.journal.journal import Journal
+from cms_cli.replay.journal.sqlite_file import FILE_NAME, JournalError, explained
 
 MARK = "initialised"
 """The name of the file that marks a folder as initialised."""

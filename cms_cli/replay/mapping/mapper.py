@@ -26,9 +26,10 @@ from cms_cli.replay.model import (
 from cms_cli.replay.problems import shown
 from cms_cli.replay.values import refunds
 from cms_cli.replay.values.cells import keys_of_object
+from cms_cli.replay.values.date_formats import check_date_format
 from cms_cli.replay.values.ids import IDS, NOTHING, spoiled
 from cms_cli.replay.values.money import AmountFormat, parse_cli_amount, parse_minor, plain_minor
-from cms_cli.replay.values.times import TimeColumn, check_date_format, parse_instant, to_wire
+from cms_cli.replay.values.times import TimeColumn, parse_instant, to_wire
 from cms_cli.replay.values.zones import zone_for_header
 from cms_python import EventKind, Field
 

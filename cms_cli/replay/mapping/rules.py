@@ -13,7 +13,7 @@ from cms_cli.nearest import suggestion
 from cms_cli.replay.mapping.columns import Expression, field_named
 from cms_cli.replay.mapping.rule import FieldRule, FoldRule, RefundRule, Rules, SkipRule
 from cms_cli.replay.model import InputError, Problem
-from cms_cli.replay.values.times import check_date_format
+from cms_cli.replay.values.date_formats import check_date_format
 from cms_cli.replay.values.zones import zone_named
 from cms_python import LEAD_FIELDS, LEAD_REQUIRED, SALE_FIELDS, SALE_REQUIRED
 

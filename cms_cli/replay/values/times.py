@@ -18,10 +18,8 @@ from datetime import datetime, timedelta, timezone, tzinfo
 
 from cms_cli.replay.model import Problem
 from cms_cli.replay.values import time_forms, unread_times
-from cms_cli.replay.values.date_formats import check_date_format, read_as
+from cms_cli.replay.values.date_formats import read_as
 from cms_cli.replay.values.instants import impossible, in_zone, instant_of
-
-__all__ = ["TimeColumn", "check_date_format", "parse_instant", "to_wire"]
 
 _UTC = timezone.utc
 _TO_THE_SECOND = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}")
