@@ -87,8 +87,8 @@ def test_fresh_rows_first() -> None:
 
 
 def test_a_limit_counts_rows_that_were_sent() -> None:
-    """A limit counts each row that was sent once, and no row that needed no request."""
-    book = Book([1, 2, 3, 4])
+    """A limit counts each row that was sent once, and no row that needed no request or has to wait."""
+    book = Book([1, 2, 3, 4, 5])
     schedule = Schedule(book.fetch, book.next_of_customer, limit=2)
     first, second = schedule.take(0), schedule.take(0)
     assert first is not None
@@ -102,6 +102,15 @@ def test_a_limit_counts_rows_that_were_sent() -> None:
     assert (third and third.row, schedule.take(0)) == (3, None)
     schedule.set_aside(second, 0.0)
     assert schedule.take(1) == second
+    schedule.sent(second)
+    assert third is not None
+    schedule.leave_pending(third)
+    fourth = schedule.take(0)
+    assert (fourth and fourth.row, schedule.take(0)) == (4, None)
+    assert fourth is not None
+    schedule.sent(fourth)
+    schedule.settled(second)
+    assert schedule.take(0) is None
 
 
 def test_a_customer_who_waits_costs_one_entry() -> None:

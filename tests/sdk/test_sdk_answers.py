@@ -40,6 +40,13 @@ SUCCESSES = {
     "201": (json_reply(201, {"success": True, "message": "Made", "data": {}}), "Made", {}),
     "202, empty object": (json_reply(202, {}), MESSAGE, {}),
     "nulls": (json_reply(200, {"success": True, "message": None, "data": None, "error": None}), MESSAGE, None),
+    "a message that is no text": (json_reply(200, {"success": True, "message": ["a"], "data": {}}), MESSAGE, {}),
+    "a message of nothing": (json_reply(200, {"success": True, "message": "", "data": {}}), MESSAGE, {}),
+    "yes, with errors beside it": (
+        json_reply(200, {"success": True, "errors": ["later"], "data": {"a": 1}}),
+        MESSAGE,
+        {"errors": ["later"], "a": 1},
+    ),
     "with a byte order mark": (
         Reply(200, b'\xef\xbb\xbf{"success":true,"data":{"a":1}}', (("Content-Type", "application/json"),)),
         MESSAGE,
@@ -225,6 +232,10 @@ ERRORS: dict[str, tuple[Reply, dict[str, Any]]] = {
         json_reply(200, {"statusCode": 422, "message": "Bad", "type": "t"}),
         {"error": "Bad", "status_code": 422, "type": "t"},
     ),
+    "200 with the lowest error status code": (
+        json_reply(200, {"statusCode": 400, "message": "Bad", "type": "t"}),
+        {"error": "Bad", "status_code": 400, "type": "t"},
+    ),
     "200 yes and no": (
         json_reply(200, {"success": True, "status": False, "message": "Bad", "type": "t"}),
         {"error": "Bad", "status_code": 200, "type": "t"},
@@ -250,6 +261,25 @@ def test_error(server: FaultServer, client: CMSClient, kind: str, name: str) -> 
     assert answer == {"success": False, **expected}
     assert set(answer) <= set(TrackResult.__annotations__)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "what"),
+    [
+        (400, "bad_request", "could not read the request"),
+        (401, "unauthorized", "token"),
+        (403, "forbidden", "token"),
+        (404, "not_found", "deferred lead"),
+        (409, "conflict", "already"),
+        (422, "validation_error", "values"),
+    ],
+)
+def test_error_without_a_reason(server: FaultServer, client: CMSClient, status: int, kind: str, what: str) -> None:
+    """An error for which the service gives no reason says what its status means."""
+    server.script(json_reply(status, {}))
+    answer = track(client, "lead")
+    assert (answer["status_code"], answer["type"]) == (status, kind)
+    assert what in str(answer["error"])
 
 
 BODILESS = {
