@@ -58,7 +58,7 @@ class Layout:
         self.dialect = dialect
         self._header = header
         self._to_feed_back = to_feed_back
-        self._kept = [(place, name) for place, name in enumerate(header) if name not in ADDED]
+        self._kept = [(index, name) for index, name in enumerate(header) if name not in ADDED]
 
     def of_file(self, path: Path, *, to_feed_back: bool) -> Layout:
         """Return the layout for an output file.
@@ -80,7 +80,7 @@ class Layout:
     def line(self, row: SettledRow) -> str:
         """Return a row as a line, with its line break."""
         cells: list[str] = json.loads(row.cells) if row.cells else []
-        kept = [cells[place] if place < len(cells) else "" for place, _ in self._kept]
+        kept = [cells[index] if index < len(cells) else "" for index, _ in self._kept]
         # Cells beyond the header are written after the added columns.
         surplus, status = cells[len(self._header) :], row.status
         if self._to_feed_back and row.code in _CORRECTED_BY_WRITING and not surplus:

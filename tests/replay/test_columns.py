@@ -10,8 +10,8 @@ import pytest
 from mapped import SALE, blueprint
 
 from cms_cli.replay.mapping.columns import (
+    Column,
     Joined,
-    Source,
     absent,
     by_name,
     column_index,
@@ -27,7 +27,7 @@ from cms_python import LEAD_FIELDS, SALE_FIELDS
 @pytest.mark.parametrize("column", ["click_id", "clickId", "Click ID", "CLICK-ID", "click id"])
 def test_a_column_is_a_field_in_any_spelling(column: str) -> None:
     """A column is a field if it has its Python or wire name, apart from case and punctuation."""
-    assert by_name(SALE_FIELDS, ("x", column), "click_id") == (Source(column, 1),)
+    assert by_name(SALE_FIELDS, ("x", column), "click_id") == (Column(column, 1),)
 
 
 def test_two_columns_for_one_field_are_not_chosen_between() -> None:
@@ -40,20 +40,20 @@ def test_two_columns_for_one_field_are_not_chosen_between() -> None:
 @pytest.mark.parametrize(
     ("header", "expression", "sources"),
     [
-        (("A", "B"), "A", (Source("A", 0),)),
-        (("A", "B"), " b | a ", (Source("B", 1), Source("A", 0))),
-        (("Notes",), "Notes[click_id]", (Source("Notes", 0, ("click_id",)),)),
-        (("Notes",), "notes[ a ][b]", (Source("Notes", 0, ("a", "b")),)),
+        (("A", "B"), "A", (Column("A", 0),)),
+        (("A", "B"), " b | a ", (Column("B", 1), Column("A", 0))),
+        (("Notes",), "Notes[click_id]", (Column("Notes", 0, ("click_id",)),)),
+        (("Notes",), "notes[ a ][b]", (Column("Notes", 0, ("a", "b")),)),
         # A column's name, in any spelling, takes precedence over the same text as an expression.
-        (("A|B", "A"), "A|B", (Source("A|B", 0),)),
-        (("Price [EUR]", "Price"), "Price [EUR]", (Source("Price [EUR]", 0),)),
-        (("Price [EUR]", "Price"), "price [eur]", (Source("Price [EUR]", 0),)),
-        (("meta[x]", "meta"), "meta[x][y]", (Source("meta[x]", 0, ("y",)),)),
-        (("meta[x]", "meta"), "meta[z][y]", (Source("meta", 1, ("z", "y")),)),
-        (("a=b",), "a=b", (Source("a=b", 0),)),
+        (("A|B", "A"), "A|B", (Column("A|B", 0),)),
+        (("Price [EUR]", "Price"), "Price [EUR]", (Column("Price [EUR]", 0),)),
+        (("Price [EUR]", "Price"), "price [eur]", (Column("Price [EUR]", 0),)),
+        (("meta[x]", "meta"), "meta[x][y]", (Column("meta[x]", 0, ("y",)),)),
+        (("meta[x]", "meta"), "meta[z][y]", (Column("meta", 1, ("z", "y")),)),
+        (("a=b",), "a=b", (Column("a=b", 0),)),
     ],
 )
-def test_expressions(header: tuple[str, ...], expression: str, sources: tuple[Source, ...]) -> None:
+def test_expressions(header: tuple[str, ...], expression: str, sources: tuple[Column, ...]) -> None:
     """`A|B` tries several columns and `A[key]` looks inside one, unless a column has that very name."""
     assert every(header, expression, "--map x") == sources
 
@@ -78,7 +78,7 @@ def test_a_name_that_fits_two_columns_is_not_guessed() -> None:
     """A name that fits two columns is an error unless one matches exactly."""
     with pytest.raises(InputError, match='may be "A B" and "a_b"'):
         every(("A B", "a_b"), "ab", "--map x")
-    assert every(("A B", "a_b"), "a_b", "--map x") == (Source("a_b", 1),)
+    assert every(("A B", "a_b"), "a_b", "--map x") == (Column("a_b", 1),)
     with pytest.raises(InputError):
         column_index(("A B", "a_b"), "ab", "x")
 
@@ -112,7 +112,7 @@ def test_no_column_of_another_field_is_suggested() -> None:
 def test_several_columns_make_one_value() -> None:
     """Joined columns are separated by a space; a part that repeats the one before it replaces it."""
     (found,) = like(("Day", "Time"), ("day", "Time"))
-    assert found == Joined((Source("Day", 0), Source("Time", 1)))
+    assert found == Joined((Column("Day", 0), Column("Time", 1)))
     assert (found.column, found.label) == ("Day + Time", "Day + Time")
     assert found.read(["2026-03-12", "09:14"]) == "2026-03-12 09:14"
     assert found.read(["2026-03-12", "2026-03-12 09:14:02 UTC"]) == "2026-03-12 09:14:02 UTC"
@@ -125,10 +125,10 @@ def test_several_columns_make_one_value() -> None:
 
 def test_values_are_read_without_their_white_space() -> None:
     """White space around a cell, and around a value inside it, is dropped."""
-    assert Source("A", 0).read(["  x\n"]) == "x"
-    assert Source("A", 0, ("k",)).read(["k:  x "]) == "x"
-    assert Source("A", 0, ("a", "b")).read(['{"a": {"b": 1.50}}']) == "1.50"
-    assert Source("A", 0, ("a", "b")).read(['{"a": null}']) == ""
+    assert Column("A", 0).read(["  x\n"]) == "x"
+    assert Column("A", 0, ("k",)).read(["k:  x "]) == "x"
+    assert Column("A", 0, ("a", "b")).read(['{"a": {"b": 1.50}}']) == "1.50"
+    assert Column("A", 0, ("a", "b")).read(['{"a": null}']) == ""
 
 
 def test_a_header_of_any_length_is_told_in_a_line() -> None:

@@ -20,17 +20,17 @@ _MEANS_MORE = re.compile(r'["$`\\]|!(?!=)')
 _LISTED = 100  # columns
 
 
-class Source(NamedTuple):
+class Column(NamedTuple):
     """A column from which a value is read, or a key within its cells.
 
     Attributes:
         column: The header of the column.
-        place: The index of the column.
+        column_index: The index of the column.
         keys: The keys that lead to the value within the cell; empty for the whole cell.
     """
 
     column: str
-    place: int
+    column_index: int
     keys: tuple[str, ...] = ()
 
     @property
@@ -40,7 +40,7 @@ class Source(NamedTuple):
 
     def read(self, cells: Sequence[str]) -> str:
         """Return the value in a row, without the white space around it; "" if there is none."""
-        text = cells[self.place].strip()
+        text = cells[self.column_index].strip()
         if text[:1] in GUARDS:
             text = cell_texts.bare(text)
         for key in self.keys:
@@ -55,7 +55,7 @@ class Joined(NamedTuple):
         parts: The sources of the parts, in order.
     """
 
-    parts: tuple[Source, ...]
+    parts: tuple[Column, ...]
 
     @property
     def column(self) -> str:
@@ -81,7 +81,7 @@ class Joined(NamedTuple):
         return text
 
 
-AnySource = Union[Source, Joined]
+AnySource = Union[Column, Joined]
 
 Expression = Union[str, "tuple[str, ...]"]
 """A column expression without alternatives: ``COLUMN``, ``COLUMN[key]``, or a tuple of such that make one value."""
@@ -114,22 +114,22 @@ def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
     raise InputError(f'{what} has no field "{name}"', hint)
 
 
-def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tuple[Source, ...]:
+def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tuple[Column, ...]:
     """Return the column with a field's name, as the only element; an empty tuple if there is none.
 
     Raises:
         InputError: Several columns have the field's name.
     """
     wanted = {folded(name), folded(fields[name].wire)}
-    found = [place for place, column in enumerate(header) if folded(column) in wanted]
-    for place in found:
-        _places(header, header[place])  # refuses a name that two columns have, which --map could not tell apart
+    found = [index for index, column in enumerate(header) if folded(column) in wanted]
+    for index in found:
+        _indexes(header, header[index])  # refuses a name that two columns have, which --map could not tell apart
     if len(found) > 1:
-        columns = " and ".join(f'"{header[place]}"' for place in found)
+        columns = " and ".join(f'"{header[index]}"' for index in found)
         raise InputError(
             f"columns {columns} both look like {name}", f"Say which: --map {argument(f'{name}={header[found[0]]}')}"
         )
-    return tuple(Source(header[place], place) for place in found)
+    return tuple(Column(header[index], index) for index in found)
 
 
 def every(header: Sequence[str], expression: str, wanted_by: str) -> tuple[AnySource, ...]:
@@ -200,9 +200,9 @@ def like(header: Sequence[str], expression: Expression, *, any_spelling: bool = 
         parts = [like(header, part) for part in expression]
         return [Joined(tuple(_single(found[0]) for found in parts))] if all(parts) else []
     text = expression.strip()
-    found = _places(header, text, any_spelling=any_spelling)
+    found = _indexes(header, text, any_spelling=any_spelling)
     if found:
-        return [Source(header[place], place) for place in found]
+        return [Column(header[index], index) for index in found]
     keyed = _KEYED.fullmatch(text)
     if not keyed:
         return []
@@ -210,10 +210,10 @@ def like(header: Sequence[str], expression: Expression, *, any_spelling: bool = 
     # Try the longest name first: in `meta[x][y]`, the column may be called `meta[x]`.
     for many in range(1, len(keys) + 1):
         kept = "".join(f"[{key}]" for key in keys[: len(keys) - many])
-        found = _places(header, keyed[1].rstrip() + kept, any_spelling=any_spelling)
+        found = _indexes(header, keyed[1].rstrip() + kept, any_spelling=any_spelling)
         if found:
             way = tuple(key.strip() for key in keys[len(keys) - many :])
-            return [Source(header[place], place, way) for place in found]
+            return [Column(header[index], index, way) for index in found]
     return []
 
 
@@ -223,7 +223,7 @@ def column_index(header: Sequence[str], column: str, wanted_by: str) -> int:
     Raises:
         InputError: There is no such column, or several that differ from the name only in spelling.
     """
-    found = _places(header, column.strip())
+    found = _indexes(header, column.strip())
     if len(found) == 1:
         return found[0]
     raise absent(header, column, wanted_by)
@@ -259,8 +259,8 @@ def listed(header: Sequence[str]) -> str:
     return ", ".join(names) + (f" and {more:,} more" if more else "")
 
 
-def _places(header: Sequence[str], name: str, *, any_spelling: bool = False) -> list[int]:
-    exact = [place for place, column in enumerate(header) if name and column == name]
+def _indexes(header: Sequence[str], name: str, *, any_spelling: bool = False) -> list[int]:
+    exact = [index for index, column in enumerate(header) if name and column == name]
     if len(exact) > 1:
         raise InputError(
             f"two columns are called {shown(name)}: number {exact[0] + 1} and number {exact[1] + 1}",
@@ -271,11 +271,11 @@ def _places(header: Sequence[str], name: str, *, any_spelling: bool = False) -> 
     wanted = folded(name)
     # Ignore the columns that we add: a failures file has `_status` beside the shop's own `Status`.
     alike = (
-        place for place, column in enumerate(header) if wanted and folded(column) == wanted and column not in ADDED
+        index for index, column in enumerate(header) if wanted and folded(column) == wanted and column not in ADDED
     )
     return list(dict.fromkeys((*exact, *alike)))
 
 
-def _single(source: AnySource) -> Source:
-    assert isinstance(source, Source)
+def _single(source: AnySource) -> Column:
+    assert isinstance(source, Column)
     return source

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Callable
 
 from cms_cli.replay.mapping.blueprint import Blueprint, zone_of
-from cms_cli.replay.mapping.columns import AnySource, Source, argument, fields_of
+from cms_cli.replay.mapping.columns import AnySource, Column, argument, fields_of
 from cms_cli.replay.mapping.notices import OPTIONAL, Notices
 from cms_cli.replay.model import (
     SAMPLES,
@@ -177,7 +177,7 @@ class Mapper:
             if fields[name].wire in wire or name in wrong:
                 continue  # it is there, or its problem is already reported
             column = "|".join(source.label for source in sources) or name
-            by_itself = len(sources) == 1 and isinstance(sources[0], Source)
+            by_itself = len(sources) == 1 and isinstance(sources[0], Column)
             where = f"--where {argument(f'{column}!=')}" if by_itself else "--where"
             hint = _WAYS_OUT[name].format(where=where)
             code, message = f"{name}_missing", f"{column} is empty"

@@ -116,7 +116,7 @@ class _Folding:
     def look(self, row: SourceRow) -> LeftOut | None:
         cells = row.cells
         name = cells[self._by].strip()
-        if any(cells[place].strip() for place in self._empty):
+        if any(cells[index].strip() for index in self._empty):
             self._order = name
             return None
         if self._order and name in (self._order, ""):

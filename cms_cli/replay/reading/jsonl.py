@@ -93,8 +93,8 @@ class _JsonTable:
         self.footers: list[tuple[int, str]] = []
 
     def __iter__(self) -> Iterator[SourceRow | RowProblem]:
-        places = {key: place for place, key in enumerate(self.header)}
-        nothing = [""] * len(places)
+        indexes = {key: index for index, key in enumerate(self.header)}
+        nothing = [""] * len(indexes)
         row = 0
         for number, line in _lines(self._stream, self._encoding):
             try:
@@ -107,8 +107,8 @@ class _JsonTable:
                 continue
             cells = nothing.copy()
             for key, cell in pairs:
-                cells[places[key]] = cell
-            surplus = _surplus(cells[places[SURPLUS]]) if SURPLUS in places else []
+                cells[indexes[key]] = cell
+            surplus = _surplus(cells[indexes[SURPLUS]]) if SURPLUS in indexes else []
             if surplus:
                 row += 1
                 cells += surplus
