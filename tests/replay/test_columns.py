@@ -152,7 +152,7 @@ def test_fields_have_their_names() -> None:
 def test_two_columns_of_one_name_matter_where_one_is_used() -> None:
     """Two columns of one name are an error only where that name is used."""
     names = ("id", "Note", "amount", "Note")
-    assert [source.place for source in every(names, "amount", "--map amount")] == [2]
+    assert [source.column_index for source in every(names, "amount", "--map amount")] == [2]
     with pytest.raises(InputError) as caught:
         every(names, "Note", "--map invoice_id")
     assert caught.value.message == 'two columns are called "Note": number 2 and number 4'
