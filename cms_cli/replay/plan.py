@@ -321,8 +321,8 @@ def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) 
         warnings += about_ids(tally) + about_times(tally, intake.blueprint)
     else:
         rows = (row.cells for row in intake.table() if isinstance(row, SourceRow))
-        warnings += about_nothing_left(tally, intake.blueprint.selection, rows)
-    warnings += about_mapping(intake.notices, intake.footers)
+        warnings += about_nothing_left(tally, intake.blueprint, rows)
+    warnings += about_mapping(intake.notices, intake.footers, intake.blueprint, tally)
     warnings += suggestion(request, intake.header)
     preview = Preview(
         file=intake.source.name,

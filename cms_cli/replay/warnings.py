@@ -10,8 +10,8 @@ from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping import presets
 from cms_cli.replay.mapping.blueprint import Blueprint
+from cms_cli.replay.mapping.mapper import UNATTRIBUTED
 from cms_cli.replay.mapping.notices import Notices
-from cms_cli.replay.mapping.selection import Selection
 from cms_cli.replay.problems import shown
 from cms_cli.replay.request import Request
 from cms_cli.replay.sending.pacing import ideal_seconds
@@ -86,19 +86,26 @@ def about_ids(tally: Tally) -> Warnings:
     )
 
 
-def about_mapping(notices: Notices, footers: Sequence[tuple[int, str]]) -> Warnings:
+def about_mapping(
+    notices: Notices, footers: Sequence[tuple[int, str]], blueprint: Blueprint, tally: Tally
+) -> Warnings:
     """Warn of values left out of events, of rows without a click or customer, and of lines that are not rows.
 
     Args:
         notices: The notices about the rows.
         footers: The number and text of each line that --footer-lines left out.
+        blueprint: The source of the fields.
+        tally: The counts of the rows.
     """
     found = [f"left out of {group}; the events are sent without it" for group in notices.left_out.groups()]
+    left_out = tally.counts[RowStatus.INVALID.value] + tally.counts[RowStatus.SKIPPED.value]
+    events = sum(tally.counts.values()) - left_out
     if notices.without_click:
         many = "1 follow-up" if notices.without_click == 1 else f"{notices.without_click:,} follow-ups"
         found.append(
             f"{many} without a click: the service knows them only after a deferred lead; "
             "--skip-unattributed leaves them out"
+            + (_without_clicks(blueprint) if notices.without_click == events else "")
         )
     if notices.without_customer:
         many = "1 row names" if notices.without_customer == 1 else f"{notices.without_customer:,} rows name"
@@ -110,12 +117,18 @@ def about_mapping(notices: Notices, footers: Sequence[tuple[int, str]]) -> Warni
     return tuple(found)
 
 
-def about_nothing_left(tally: Tally, selection: Selection, rows: Iterable[Sequence[str]]) -> Warnings:
+def _without_clicks(blueprint: Blueprint) -> str:
+    """Return where no row has a click, for a warning; a mistyped key is empty everywhere."""
+    labels = [source.label for source in blueprint.sources.get("click_id", ())]
+    return f"; no row has a click in {' | '.join(map(shown, labels))}" if labels else ""
+
+
+def about_nothing_left(tally: Tally, blueprint: Blueprint, rows: Iterable[Sequence[str]]) -> Warnings:
     """Warn if every row was left out, as may happen if the export has its statuses in another language.
 
     Args:
         tally: The counts of the rows.
-        selection: The rules and conditions that left them out.
+        blueprint: The source of the fields, with the rules and conditions that left the rows out.
         rows: The cells of all rows, from the beginning of the input.
     """
     skipped = tally.counts[RowStatus.SKIPPED.value]
@@ -123,7 +136,9 @@ def about_nothing_left(tally: Tally, selection: Selection, rows: Iterable[Sequen
         return ()
     reasons = ", ".join(f"{reason} ({count:,})" for reason, count in tally.reasons.most_common())
     found = [f"all rows were left out: {reasons}"]
-    for column, values in selection.values_left_out(rows).items():
+    if UNATTRIBUTED in tally.reasons:
+        found[0] += _without_clicks(blueprint)
+    for column, values in blueprint.selection.values_left_out(rows).items():
         more = f" and {len(values) - SHOWN_VALUES:,} more" if len(values) > SHOWN_VALUES else ""
         found.append(f'the column "{column}" has {", ".join(map(shown, values[:SHOWN_VALUES]))}{more}')
     return ("; ".join(found),)

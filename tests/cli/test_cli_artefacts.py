@@ -158,3 +158,20 @@ def test_an_output_is_not_called_what_it_is_not(program: Program, flag: str) -> 
     assert (result.code, "Name it .csv or .jsonl." in result.stderr) == (2, True)
     assert not (program.home / "out.xlsx").exists()
     assert program("sale", "--from-csv", "s.csv", "--sandbox", "--yes", flag, "out.txt").code == 0
+
+
+def test_a_place_in_which_no_row_has_a_click_is_named(program: Program) -> None:
+    """Where no row has a click, the warning says where it was looked for: a mistyped key is empty everywhere."""
+    line = '{"event":"signup","user":"u%d","page":{"url":"https://x.example/?cms_rf=%s"}}\n'
+    (program.home / "s.jsonl").write_text(line % (1, "clk_1") + line % (2, ""))
+    for key, more, named in (
+        ("rf", (), True),
+        ("rf", ("--skip-unattributed",), True),
+        ("cms_rf", (), False),
+        ("cms_rf", ("--skip-unattributed",), False),
+    ):
+        where = f"page[url][{key}]"
+        maps = ("--map", "event_name=event", "--map", "customer_external_id=user", "--map", f"click_id={where}")
+        result = program("lead", "--from-jsonl", "s.jsonl", *maps, *more, "--dry-run", "--json")
+        warnings = result.json["warnings"]
+        assert any(f'no row has a click in "{where}"' in warning for warning in warnings) is named, warnings
