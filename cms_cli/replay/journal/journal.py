@@ -22,21 +22,21 @@ class TextsWriter(Protocol):
     """Writes the row texts of a run.
 
     Attributes:
-        size: The size of the texts, in the unit of the engine (bytes or rows).
+        size: The size of the texts, in the unit of the engine (bytes or rows), as are offsets.
     """
 
     size: int
 
     def add(self, content: RowText, /) -> int:
-        """Append a row and return its place, by which it can be read."""
+        """Append a row and return its offset, by which it can be read."""
         ...
 
 
 class TextsReader(Protocol):
     """Reads the row texts of a run."""
 
-    def read(self, place: int, /) -> RowText:
-        """Return the row at a place."""
+    def read(self, offset: int, /) -> RowText:
+        """Return the row at an offset."""
         ...
 
 

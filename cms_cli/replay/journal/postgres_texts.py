@@ -32,7 +32,7 @@ class SharedTextsWriter:
         self.size = 0
 
     def add(self, text: RowText) -> int:
-        """Append a row and return its place."""
+        """Append a row and return its offset, in rows."""
         self._buffer.append((self._name, self.size, _bytes(text.body), _bytes(text.cells)))
         self.size += 1
         if len(self._buffer) >= _BUFFERED and not self._waiting:
@@ -64,16 +64,16 @@ class SharedTextsReader:
         self._name = name
         self._read: dict[int, RowText] = {}
 
-    def read(self, place: int) -> RowText:
-        """Return the text at a place."""
-        found = self._read.get(place)
+    def read(self, offset: int) -> RowText:
+        """Return the text at an offset."""
+        found = self._read.get(offset)
         if found is None:
             rows = self._db.execute(
                 "SELECT place, body, cells FROM row_texts WHERE texts = ? AND place >= ? ORDER BY place LIMIT ?",
-                (self._name, place, _READ),
+                (self._name, offset, _READ),
             ).fetchall()
             self._read = {at: RowText(_text(body), _text(cells)) for at, body, cells in rows}
-            found = self._read[place]
+            found = self._read[offset]
         return found
 
 

@@ -41,8 +41,8 @@ def copy(
     while page := source.db.execute(query, (ahead, run.id, after, _PAGE)).fetchall():
         after = page[-1][0]
         copies = []
-        for *row, place in page:
-            text = None if place is None else source.row_texts(run).read(place)
+        for *row, offset in page:
+            text = None if offset is None else source.row_texts(run).read(offset)
             copies.append((number, *row, None if text is None else texts.add(text)))
         journal.insert_many(db, "rows", f"run, {_COPIED}", copies)
 
@@ -58,11 +58,11 @@ def drop_personal_data(journal: Journal, run: Run) -> Run:
     """
     generation = int(run.texts.split(".")[1]) + 1 if run.texts.count(".") > 1 else 2
     name = f"{run.name}.{generation}{ENDING}"
-    places: list[tuple[int, int, int]] = []
+    offsets: list[tuple[int, int, int]] = []
     with journal.writing(name) as texts:
-        for row, *_, place, _fault in pages(journal.db, run, [status.value for status in FAILED]):
-            if place is not None:
-                places.append((texts.add(journal.row_texts(run).read(place)), run.id, row))
+        for row, *_, offset, _fault in pages(journal.db, run, [status.value for status in FAILED]):
+            if offset is not None:
+                offsets.append((texts.add(journal.row_texts(run).read(offset)), run.id, row))
     failed = ",".join(f"'{status.value}'" for status in FAILED)
     last = journal.db.execute("SELECT max(row) FROM rows WHERE run = ?", (run.id,)).fetchone()[0] or 0
     for start in range(0, last + 1, _TOGETHER):
@@ -75,7 +75,7 @@ def drop_personal_data(journal: Journal, run: Run) -> Run:
     # The old file is removed next; after a power cut, the journal must not refer to it any more.
     journal.make_durable(against_power_cuts=True)
     with journal.transaction() as db:
-        db.executemany("UPDATE rows SET place = ? WHERE run = ? AND row = ?", places)
+        db.executemany("UPDATE rows SET place = ? WHERE run = ? AND row = ?", offsets)
         runs.set_texts(db, run, name, texts.size)
     journal.forget_row_texts(run.name, keep=name)
     return replace(run, texts=name, texts_size=texts.size)

@@ -66,10 +66,10 @@ def settled(
     """
     wanted = sorted({status.value for status in statuses})
     parts = [[each] for each in wanted] if wanted and {*wanted} <= {each.value for each in FAILED} else [wanted]
-    for row, line, status, status_code, attempts, code, error, place, fault in heapq.merge(
+    for row, line, status, status_code, attempts, code, error, offset, fault in heapq.merge(
         *(pages(journal.db, run, part) for part in parts), key=lambda found: found[0]
     ):
-        text = journal.row_texts(run).read(place) if texts and place is not None else None
+        text = journal.row_texts(run).read(offset) if texts and offset is not None else None
         yield SettledRow(
             *(row, line, status, text.body if text else None, status_code),
             *(attempts, code, error, text.cells if text else None, fault),

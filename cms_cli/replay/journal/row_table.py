@@ -96,8 +96,8 @@ def next_of_customer(journal: Journal, run: Run, before: PendingRow, until: int)
 
 
 def _pending(journal: Journal, run: Run, found: tuple[Any, ...]) -> PendingRow:
-    row, line, customer, key, amount, currency, place, attempts, sent_at, look = found
-    body, cells = journal.row_texts(run).read(place)
+    row, line, customer, key, amount, currency, offset, attempts, sent_at, look = found
+    body, cells = journal.row_texts(run).read(offset)
     look = None if look is None else bytes(look)
     return PendingRow(row, line, customer, bytes(key), amount, currency, body, cells, attempts, sent_at, look)
 
@@ -259,8 +259,8 @@ def unknown_leads(journal: Journal, run: Run) -> Iterator[tuple[bytes, str]]:
         " AND key IS NOT NULL AND place IS NOT NULL",
         (run.id,),
     )
-    for key, place in found.fetchall():
-        yield bytes(key), journal.row_texts(run).read(place).body
+    for key, offset in found.fetchall():
+        yield bytes(key), journal.row_texts(run).read(offset).body
 
 
 def ask_in_flight_elsewhere(

@@ -50,17 +50,17 @@ class RowTextsWriter:
         self.size = 0
 
     def add(self, text: RowText) -> int:
-        """Append a row and return its place, the offset in bytes.
+        """Append a row and return its offset in bytes.
 
         Raises:
             OSError: The disk is full or fails.
         """
-        place = self.size
+        offset = self.size
         data = f"{text.body}\n{text.cells}\n".encode("utf-8", "surrogatepass")
         data += b"%08x\n" % crc32(data)
         self._file.write(data)
         self.size += len(data)
-        return place
+        return offset
 
     def close(self) -> None:
         """Sync the file to disk and close it.
@@ -102,18 +102,18 @@ class RowTextsReader:
             self._file.close()
             raise DamagedRowTextsError(f"{path} is damaged: it has {found:,} bytes instead of {size:,}")
 
-    def read(self, place: int) -> RowText:
-        """Return the row at a place.
+    def read(self, offset: int) -> RowText:
+        """Return the row at an offset.
 
         Raises:
             OSError: The disk fails.
-            DamagedRowTextsError: There is no intact row at this place.
+            DamagedRowTextsError: There is no intact row at this offset.
         """
         file = self._file
-        file.seek(place)
+        file.seek(offset)
         body, cells, check = file.readline(), file.readline(), file.readline()
         if check != b"%08x\n" % crc32(body + cells):
-            raise DamagedRowTextsError(f"{self._name} is damaged at byte {place:,}")
+            raise DamagedRowTextsError(f"{self._name} is damaged at byte {offset:,}")
         return RowText(body[:-1].decode("utf-8", "surrogatepass"), cells[:-1].decode("utf-8", "surrogatepass"))
 
     def close(self) -> None:
