@@ -22,8 +22,8 @@ from cms_cli.replay.problems import MOST_PROBLEMS
 from cms_cli.replay.remaining import Remaining, remaining
 from cms_cli.replay.request import Request
 from cms_cli.replay.rowfiles import Settled, layout_of
+from cms_cli.replay.staging.digests import rows_known
 from cms_cli.replay.staging.history import History
-from cms_cli.replay.staging.places import rows_known
 from cms_cli.replay.staging.preview import Preview
 from cms_cli.replay.staging.sinks import IntoJournal, Nowhere, Spool
 from cms_cli.replay.staging.stager import SAMPLED, Sink, Stager

@@ -17,7 +17,7 @@ from cms_cli.replay.journal import lifecycle
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.run import rehearse
-from cms_cli.replay.staging.places import Places, rows_known
+from cms_cli.replay.staging.digests import Digests, rows_known
 from cms_cli.replay.watcher import Watcher
 
 HEADER = ("event_name", "customer_external_id", "note")
@@ -173,8 +173,8 @@ def test_fresh_needs_no_decision(tmp_path: Path, server: FaultServer) -> None:
 def test_the_place_of_a_row_is_all_that_comes_before_it() -> None:
     """A row's place depends on all cells before it, except empty cells at the end of a row."""
     rows = [["a", "b"], ["c", ""], ["d", "e"]]
-    places = Places()
-    ends = [places.after(row) for row in rows]
+    digests = Digests()
+    ends = [digests.after(row) for row in rows]
     assert len(set(ends)) == 3
     assert rows_known([["a", "b", ""], ["c"], ["d", "e"], ["f"]], {ends[2]})
     assert not rows_known([["a,b"], ["c"], ["d", "e"]], {ends[2]})

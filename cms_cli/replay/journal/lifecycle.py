@@ -22,7 +22,7 @@ def begin_sending(
         now: The time in seconds since the epoch.
         fresh: Whether the ledger forgets the run's events, if the run has not begun to send before (``--fresh``).
         unknown_again: Whether events that may have arrived are sent again (``--retry-unknown``).
-        end: For a new run of leads, the place of the last row of its file (see :mod:`staging.places`); else None.
+        end: For a new run of leads, the digest of the last row of its file (see :mod:`staging.digests`); else None.
     """
     with journal.transaction() as db:
         if run.state is RunState.STAGING:

@@ -1,6 +1,6 @@
 """The tables of leads without a time that were sent: the hashes of their fields ("looks"), and their files.
 
-Two such leads with the same fields may be one event or two. Within a file, each is identified by its place. A lead
+Two such leads with the same fields may be one event or two. Within a file, each is identified by its digest. A lead
 of another file that looks like one that was sent is sent or skipped as ``--repeats`` says.
 """
 
@@ -48,15 +48,15 @@ def ask(db: Database, scope: int, looks: Sequence[bytes], *, but: int | None = N
 
 
 def add_file(db: Database, scope: int, end: bytes) -> None:
-    """Add a file whose leads are about to be sent, by the place of its last row."""
+    """Add a file whose leads are about to be sent, by the digest of its last row."""
     db.execute(
         "INSERT INTO lead_files (scope, place) VALUES (?, ?) ON CONFLICT (scope, place) DO NOTHING", (scope, end)
     )
 
 
 def files(db: Database, scope: int) -> set[bytes]:
-    """Return the place of the last row of each file whose leads were sent."""
-    return {bytes(place) for (place,) in db.execute("SELECT place FROM lead_files WHERE scope = ?", (scope,))}
+    """Return the digest of the last row of each file whose leads were sent."""
+    return {bytes(digest) for (digest,) in db.execute("SELECT place FROM lead_files WHERE scope = ?", (scope,))}
 
 
 def copy(source: Database, scope: int, db: Database, to: int, numbers: Mapping[int, int]) -> None:
@@ -78,9 +78,9 @@ def copy(source: Database, scope: int, db: Database, to: int, numbers: Mapping[i
         ((to, look, numbers.get(run, 0), row) for look, run, row in looks),
         "(scope, look, run, row) DO NOTHING",
     )
-    places = source.execute("SELECT place FROM lead_files WHERE scope = ?", (scope,))
+    digests = source.execute("SELECT place FROM lead_files WHERE scope = ?", (scope,))
     insert_together(
-        db, "lead_files", "scope, place", ((to, *place) for place in places), "(scope, place) DO NOTHING"
+        db, "lead_files", "scope, place", ((to, *digest) for digest in digests), "(scope, place) DO NOTHING"
     )
 
 

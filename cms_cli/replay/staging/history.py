@@ -56,6 +56,6 @@ class History:
             return look_alikes.sent(self._journal.db, self._scope, looks)
 
     def files(self) -> set[bytes]:
-        """Return the place of the last row of each file whose leads were sent."""
+        """Return the digest of the last row of each file whose leads were sent."""
         with self._journal.reading():
             return look_alikes.files(self._journal.db, self._scope)

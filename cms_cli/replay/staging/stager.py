@@ -27,9 +27,9 @@ from cms_cli.replay.journal.rows import (
     compared,
 )
 from cms_cli.replay.model import SAMPLES, PlannedEvent, PlannedRow, Problem, RowProblem, SkippedRow
+from cms_cli.replay.staging.digests import Digests
 from cms_cli.replay.staging.duplicates import ComparedRow, Repeat, Repeats
 from cms_cli.replay.staging.history import History, Known
-from cms_cli.replay.staging.places import Places
 from cms_cli.replay.staging.preview import Tally
 from cms_cli.replay.values.times import to_wire
 from cms_python import EventKind
@@ -48,8 +48,7 @@ class Identity(NamedTuple):
 
     Attributes:
         keys: Its key in the ledger, and the keys that older versions gave it.
-        look: The hash of the fields of a lead without a time of its own, regardless of its file and place; else
-            None.
+        look: The hash of the fields of a lead without a time of its own, regardless of its file; else None.
     """
 
     keys: tuple[bytes, ...]
@@ -113,7 +112,7 @@ class Stager:
         self._history = history
         self._repeats = repeats
         self._refused_up_to = refused_up_to
-        self._places = Places()
+        self._digests = Digests()
         self._progress = progress
         self._unknown_again = unknown_again
         self._sha256 = sha256
@@ -131,8 +130,8 @@ class Stager:
 
     @property
     def end(self) -> bytes:
-        """The place of the last row of a file of leads (see :mod:`places`)."""
-        return self._places.current
+        """The digest of the last row of a file of leads (see :mod:`digests`)."""
+        return self._digests.current
 
     def run(self, rows: Iterable[PlannedRow]) -> None:
         """Stage every row.
@@ -191,9 +190,9 @@ class Stager:
         """Return the identities of the events in a batch, by row number. Batches have to come in file order."""
         found = {}
         for row in batch:
-            place = self._places.after(row.cells) if self._kind is EventKind.LEAD else b""
+            digest = self._digests.after(row.cells) if self._kind is EventKind.LEAD else b""
             if isinstance(row, PlannedEvent):
-                found[row.row] = self._identity(row, place)
+                found[row.row] = self._identity(row, digest)
         return found
 
     def _earlier(self, identities: Mapping[int, Identity]) -> tuple[Known, set[int], set[bytes]]:
@@ -252,7 +251,7 @@ class Stager:
         first, message = row.problems[0], "; ".join(problem.message for problem in row.problems)
         return _unsent(row, RowStatus.INVALID, first.code, message, first.column)
 
-    def _identity(self, event: PlannedEvent, place: bytes) -> Identity:
+    def _identity(self, event: PlannedEvent, digest: bytes) -> Identity:
         if self._kind is EventKind.SALE:
             return Identity((ledger.key_of(event.invoice_id),))
         body, time = event.body, event.timestamp
@@ -261,7 +260,7 @@ class Stager:
         # The time of "now" differs between runs, so it does not count.
         body = body.replace(self._now, "now") if time else body
         in_older_ledgers = ledger.key_of(f"{self._sha256} {event.row} {body}")
-        return Identity((ledger.key_of(place.hex(), body), in_older_ledgers), ledger.key_of("look", body))
+        return Identity((ledger.key_of(digest.hex(), body), in_older_ledgers), ledger.key_of("look", body))
 
     def _comparable_lead(self, row: PlannedEvent) -> tuple[Any, ...] | None:
         """Return the values of a lead to compare within its file, in the order of :class:`ComparedRow`, or None."""
