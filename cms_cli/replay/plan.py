@@ -150,7 +150,7 @@ def plan_of_run(job: Job, run: Run) -> Plan:
     preview = Preview(
         file=job.intake.source.name if job.intake is not None else run.file,
         run=run.name,
-        going_on=True,
+        resumes=True,
         counts=found.counts,
         sums=found.sums,
         free=found.free,
@@ -327,7 +327,7 @@ def _preview(request: Request, intake: Intake, stager: Stager, run: str | None) 
     preview = Preview(
         file=intake.source.name,
         run=run,
-        going_on=False,
+        resumes=False,
         counts=counts,
         reasons=dict(tally.reasons),
         empty=intake.empty,

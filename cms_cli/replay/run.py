@@ -58,7 +58,7 @@ def replay(request: Request, send: Send, watcher: Watcher) -> ReplayReport:
         _check_moved(journal, request)  # only now that the run is held, as an import holds it too before it copies
         job = Job(request, watcher, journal, scope, Intake(request, source), dry=False, begin=begin)
         plan = _plan(job, stack)
-        return _begin(job, journal, plan, send) if plan.new else _go_on(job, journal, plan, send)
+        return _begin(job, journal, plan, send) if plan.new else _resume(job, journal, plan, send)
 
 
 def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Watcher) -> ReplayReport:
@@ -91,7 +91,7 @@ def resume(journal: Journal, run: Run, request: Request, send: Send, watcher: Wa
             )
         job = Job(request, watcher, journal, held.scope, None, dry=False, begin=begin)
         _settle_interrupted(job, journal, held)
-        return _go_on(job, journal, plan_of_run(job, held), send)
+        return _resume(job, journal, plan_of_run(job, held), send)
 
 
 def rehearse(request: Request, watcher: Watcher) -> tuple[Preview, ReplayReport]:
@@ -132,11 +132,11 @@ def _journal_to_check(request: Request) -> tuple[Journal | None, warnings.Warnin
     Raises:
         JournalError: The journal of the state folder is damaged or of a newer version.
     """
-    nobody = () if request.account else (warnings.NOT_CHECKED,)
+    unchecked = () if request.account else (warnings.NOT_CHECKED,)
     if request.state_url is None:
-        return Journal.open_to_read(request.state_dir), nobody
-    if nobody:
-        return None, nobody
+        return Journal.open_to_read(request.state_dir), unchecked
+    if unchecked:
+        return None, unchecked
     try:
         return Journal.open_to_read(request.state_dir, request.state_url), ()
     except JournalError as error:  # a dry run does not need the database
@@ -230,7 +230,7 @@ def _begin(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
     return _send(job, journal, plan, send, shown)
 
 
-def _go_on(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
+def _resume(job: Job, journal: Journal, plan: Plan, send: Send) -> ReplayReport:
     """Ask, and send the remaining rows of a run that was staged before."""
     run = plan.run
     assert run is not None

@@ -78,7 +78,7 @@ def _empty(column: str, words: Mapping[str, int]) -> str:
 def show_summary(console: Console, preview: Preview, rate: str) -> None:
     """Write the facts of a preview to stderr: a panel on a terminal, plain lines elsewhere."""
     found = facts(preview, rate)
-    title = shown(f"{preview.run}: resuming {preview.file}" if preview.going_on else preview.file)
+    title = shown(f"{preview.run}: resuming {preview.file}" if preview.resumes else preview.file)
     if console.quiet:
         return
     if not console.draws_on_stderr:

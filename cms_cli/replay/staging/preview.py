@@ -124,7 +124,7 @@ class Preview:
     Attributes:
         file: The input's path as it was given, or another name for it.
         run: The run's name; None in a dry run of an input without a run.
-        going_on: Whether this resumes a run that was staged before.
+        resumes: Whether this resumes a run that was staged before.
         counts: The number of rows by outcome; rows to send are ``pending``.
         reasons: The number of skipped and duplicate rows by reason.
         empty: The number of cells of each column of ids that were a word for nothing, by that word.
@@ -145,7 +145,7 @@ class Preview:
 
     file: str
     run: str | None
-    going_on: bool
+    resumes: bool
     counts: dict[str, int]
     reasons: dict[str, int] = field(default_factory=dict)
     empty: dict[str, dict[str, int]] = field(default_factory=dict)
