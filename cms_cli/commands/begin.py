@@ -46,15 +46,15 @@ def console_of(flags: Flags, *, own_state: bool = False) -> Console:
         flags: The common flags.
         own_state: Whether the profile has state of its own, so that every suggested command needs ``--profile``.
     """
-    place = {"--config": flags.config, "--state-dir": flags.state_dir}
+    location = {"--config": flags.config, "--state-dir": flags.state_dir}
     account = {"--token-file": flags.token_file}
-    (place if own_state else account)["--profile"] = flags.profile
+    (location if own_state else account)["--profile"] = flags.profile
     return Console(
         quiet=flags.quiet,
         verbose=flags.verbose,
         no_color=flags.no_color,
-        place=_as_given(place),
-        account=_as_given(account),
+        location_flags=_as_given(location),
+        account_flags=_as_given(account),
     )
 
 

@@ -28,9 +28,9 @@ class Console:
         quiet: Leave out notes and warnings, but not errors.
         verbose: Show requests and answers.
         no_color: Use no colour.
-        place: The given flags that locate journal and config file, ``" --config FILE"``. Every suggested command
-            repeats them.
-        account: The given flags that choose the token. Suggested commands that send repeat them.
+        location_flags: The given flags that locate journal and config file, ``" --config FILE"``. Every suggested
+            command repeats them.
+        account_flags: The given flags that choose the token. Suggested commands that send repeat them.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class Console:
         quiet: bool = False,
         verbose: bool = False,
         no_color: bool = False,
-        place: str = "",
-        account: str = "",
+        location_flags: str = "",
+        account_flags: str = "",
     ) -> None:
         self.quiet = quiet
-        self._place = place
-        self._account = account
+        self._location_flags = location_flags
+        self._account_flags = account_flags
         self.verbose = verbose
         dumb = os.environ.get("TERM") == "dumb"
         self.draws_on_stdout = is_terminal(sys.stdout) and not dumb
@@ -72,7 +72,7 @@ class Console:
             words: The command without ``cms``, as in ``runs list``.
             sends: Whether it needs a token.
         """
-        return f"cms {words}{self._place}{self._account if sends else ''}"
+        return f"cms {words}{self._location_flags}{self._account_flags if sends else ''}"
 
     def result(self, text: str) -> None:
         """Write lines of the result.
