@@ -5,7 +5,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from cms_cli.commands.target import STORE_NAME, sandbox_dir, way_out
+from cms_cli.commands.target import STORE_NAME, sandbox_dir, store_hint
 from cms_cli.config.homes import expanded
 from cms_cli.config.settings import Settings
 from cms_cli.errors import CommandError
@@ -22,4 +22,4 @@ def store_of(settings: Settings, db: Optional[str]) -> Path:
 
 def store_error(console: Console, problem: Any, db: Optional[str]) -> CommandError:
     """Return the command error for a store that cannot be used."""
-    return CommandError(str(problem), way_out(problem, console, db), ExitCode.INTERNAL)
+    return CommandError(str(problem), store_hint(problem, console, db), ExitCode.INTERNAL)

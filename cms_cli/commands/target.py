@@ -150,7 +150,7 @@ def _service(url: str, settings: Settings, token: Token | None) -> Target:
     return Target(url, url, settings, token.value, token.profile)
 
 
-def way_out(error: Exception, console: Console, db: str | None = None) -> str:
+def store_hint(error: Exception, console: Console, db: str | None = None) -> str:
     """Return the hint for a sandbox store that cannot be used: the command that empties it, or another place.
 
     Args:
@@ -178,7 +178,7 @@ def _sandbox(settings: Settings, console: Console, sending: bool) -> Iterator[Ta
         server = SandboxServer(folder / STORE_NAME)
     except (SandboxError, OSError) as error:
         raise CommandError(
-            f"the sandbox cannot start: {error}", way_out(error, console), ExitCode.INTERNAL
+            f"the sandbox cannot start: {error}", store_hint(error, console), ExitCode.INTERNAL
         ) from error
     with server:
         console.note("sandbox: nothing leaves this machine")

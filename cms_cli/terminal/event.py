@@ -84,10 +84,10 @@ def _failure(console: Console, kind: EventKind, found: Outcome, *, drawn: bool) 
         lines += [f"  {name}: {shown(_plain(value))}" for name, value in found.details.items()]
     if found.attempts > 1:
         lines.append(f"Tried {found.attempts} times.")
-    console.error("\n".join(lines), _way_out(console, kind, found))
+    console.error("\n".join(lines), _hint(console, kind, found))
 
 
-def _way_out(console: Console, kind: EventKind, found: Outcome) -> str:
+def _hint(console: Console, kind: EventKind, found: Outcome) -> str:
     if found.may_have_arrived:
         if kind is EventKind.LEAD:
             return "It may have been recorded: sending it again might count it twice."

@@ -11,7 +11,7 @@ from datetime import tzinfo
 
 from cms_cli.replay.mapping import columns, presets, rules, suggest
 from cms_cli.replay.mapping.columns import AnySource, Expression
-from cms_cli.replay.mapping.conditions import Reader
+from cms_cli.replay.mapping.conditions import CellFormats
 from cms_cli.replay.mapping.rule import FieldRule, Rules
 from cms_cli.replay.mapping.selection import Selection
 from cms_cli.replay.mapping.shape import Shape
@@ -131,7 +131,7 @@ def settle(kind: EventKind, header: Sequence[str], shape: Shape) -> Blueprint:
 
 def _selection(header: Sequence[str], shape: Shape, ruled: Rules, zone: tzinfo) -> Selection:
     try:
-        return Selection(header, ruled, shape.where, Reader(zone, shape.date_format, _decimal_mark(shape)))
+        return Selection(header, ruled, shape.where, CellFormats(zone, shape.date_format, _decimal_mark(shape)))
     except InputError as error:
         error.hint = _doubt(header, shape) + error.hint
         raise

@@ -29,7 +29,7 @@ _EITHER = re.compile(r"(?<!\\)\|")
 _HOW = "Write COLUMN=VALUE, COLUMN!=VALUE, COLUMN=A|B, or COLUMN>=NUMBER."
 
 
-class Reader(NamedTuple):
+class CellFormats(NamedTuple):
     """The settings for reading the cells to compare.
 
     Attributes:
@@ -70,14 +70,14 @@ class Comparison(NamedTuple):
         source: The column.
         compare: The comparison of the cell's value with the limit.
         limit: The number, day or time to compare with.
-        reader: The settings for reading cells.
+        formats: The settings for reading cells.
         text: The condition as it was written, for messages.
     """
 
     source: AnySource
     compare: Callable[[Any, Any], bool]
     limit: Decimal | date | datetime
-    reader: Reader
+    formats: CellFormats
     text: str
 
     def holds(self, cells: Sequence[str]) -> bool | Problem:
@@ -93,7 +93,7 @@ class Comparison(NamedTuple):
         if number is None or number.odd:
             hint = "correct it, or leave such rows out with --where"
             return Problem("where_not_a_number", f"{shown(text)} is not a number, as {self.text} needs it", hint)
-        mark = self.reader.decimal or numbers.decimal_mark(number.digits) or ".,"
+        mark = self.formats.decimal or numbers.decimal_mark(number.digits) or ".,"
         parts = [found for each in mark if (found := numbers.split(number.digits, each)) is not None]
         sign = "-" if number.negative else ""
         # In 1.234 the mark may be either; for most comparisons, both readings have the same result.
@@ -104,26 +104,26 @@ class Comparison(NamedTuple):
         return Problem("where_ambiguous", message, "say what the decimal mark is: --decimal . or --decimal ,")
 
     def _time(self, text: str) -> bool | Problem:
-        zone = zone_for_header(self.source.column, self.reader.zone)
-        found = parse_instant(text, zone, date_format=self.reader.date_format or None)
+        zone = zone_for_header(self.source.column, self.formats.zone)
+        found = parse_instant(text, zone, date_format=self.formats.date_format or None)
         if isinstance(found, Problem):
             return found
         if isinstance(self.limit, datetime):
             return self.compare(found, self.limit)
-        return self.compare(found.astimezone(self.reader.zone).date(), self.limit)
+        return self.compare(found.astimezone(self.formats.zone).date(), self.limit)
 
 
 Condition = Union[Equality, Comparison]
 
 
-def read(header: Sequence[str], text: str, flag: str, reader: Reader) -> Condition:
+def read(header: Sequence[str], text: str, flag: str, formats: CellFormats) -> Condition:
     """Parse a condition.
 
     Args:
         header: The file's column names.
         text: The condition as it was written.
         flag: The flag or key that it comes from, for messages: ``--where``.
-        reader: The settings for reading cells.
+        formats: The settings for reading cells.
 
     Raises:
         InputError: The text is not a condition, or its column is not in the file.
@@ -139,11 +139,11 @@ def read(header: Sequence[str], text: str, flag: str, reader: Reader) -> Conditi
         raise InputError(f'{flag} "{text}" names several columns', "Write one condition for each.")
     whole, wanted = f"{flag} {text}", text[found.end() :]
     if found[1] in _COMPARISONS:
-        limit = _limit(wanted.strip(), reader)
+        limit = _limit(wanted.strip(), formats)
         if limit is None:
             hint = f"Write digits with a decimal point, or a date, as in {text[: found.end()]}2026-04-10."
             raise InputError(f'{flag} "{text}" compares with {shown(wanted.strip())}, no number or date', hint)
-        return Comparison(sources[0], _COMPARISONS[found[1]], limit, reader, whole)
+        return Comparison(sources[0], _COMPARISONS[found[1]], limit, formats, whole)
     values = frozenset(value.strip().replace("\\|", "|") for value in _EITHER.split(wanted))
     return Equality(sources[0], values, found[1] == "!=", whole)
 
@@ -169,7 +169,7 @@ def check_together(conditions: Sequence[Condition]) -> None:
         wanted[each.source] = each._replace(values=both)
 
 
-def _limit(text: str, reader: Reader) -> Decimal | date | datetime | None:
+def _limit(text: str, formats: CellFormats) -> Decimal | date | datetime | None:
     try:
         number = Decimal(text)
         return number if number.is_finite() else None
@@ -180,5 +180,5 @@ def _limit(text: str, reader: Reader) -> Decimal | date | datetime | None:
             return date.fromisoformat(text)
         except ValueError:
             return None
-    found = parse_instant(text, reader.zone, date_format=reader.date_format or None)
+    found = parse_instant(text, formats.zone, date_format=formats.date_format or None)
     return None if isinstance(found, Problem) else found

@@ -8,7 +8,7 @@ from typing import Callable, NamedTuple, Union
 
 from cms_cli.replay.mapping import columns, conditions
 from cms_cli.replay.mapping.columns import AnySource
-from cms_cli.replay.mapping.conditions import Reader
+from cms_cli.replay.mapping.conditions import CellFormats
 from cms_cli.replay.mapping.rule import FoldRule, Rules, SkipRule
 from cms_cli.replay.model import InputError, Problem, RowProblem, SkippedRow, SourceRow
 
@@ -32,21 +32,21 @@ class _Rule(NamedTuple):
 class Selection:
     """The rules and conditions for leaving out rows of one file. It has no state of its own; see :meth:`begin`."""
 
-    def __init__(self, header: Sequence[str], rules: Rules, where: Sequence[str], reader: Reader) -> None:
+    def __init__(self, header: Sequence[str], rules: Rules, where: Sequence[str], formats: CellFormats) -> None:
         """Find the columns of rules and conditions.
 
         Args:
             header: The file's column names.
             rules: The preset or mapping file.
             where: The conditions for rows to keep.
-            reader: The settings for reading the cells to compare.
+            formats: The settings for reading the cells to compare.
 
         Raises:
             InputError: A column is missing, a condition is malformed, or two conditions exclude each other.
         """
         self._rules = [found for rule in rules.skip if (found := _by_rule(header, rule))]
         named = ((text, "where" if text in rules.where else "--where") for text in where)
-        self._conditions = [conditions.read(header, text, flag, reader) for text, flag in named]
+        self._conditions = [conditions.read(header, text, flag, formats) for text, flag in named]
         conditions.check_together(self._conditions)
         self._fold = rules.fold
         self._folding: tuple[int, tuple[int, ...]] | None = None
