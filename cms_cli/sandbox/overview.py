@@ -38,37 +38,37 @@ def read_query(query: str) -> dict[str, str]:
         OptionError: A parameter is unknown or has a bad value.
     """
     # Invalid UTF-8 becomes a replacement character, since SQLite cannot store a lone surrogate.
-    asked = {name: values[-1] for name, values in parse_qs(query, max_num_fields=20).items()}
-    for name, value in asked.items():
+    parameters = {name: values[-1] for name, values in parse_qs(query, max_num_fields=20).items()}
+    for name, value in parameters.items():
         if name not in _DEFAULTS:
             raise OptionError(f"there is no parameter {name!r}")
         if value not in _CHOICES.get(name, (value,)):
             raise OptionError(f"{name} is one of {', '.join(_CHOICES[name])}")
         if name == "steps" and not (re.fullmatch("[0-9]{1,3}", value) and 2 <= int(value) <= 200):
             raise OptionError("steps is a number from 2 to 200")
-    return {**_DEFAULTS, **asked}
+    return {**_DEFAULTS, **parameters}
 
 
-def read_overview(path: Path, asked: Mapping[str, str]) -> dict[str, Any]:
+def read_overview(path: Path, query: Mapping[str, str]) -> dict[str, Any]:
     """Return the overview, or only its ``tag`` if nothing has changed since the overview that the page shows.
 
     Args:
         path: The store's file.
-        asked: The parameters, as :func:`read_query` returns them.
+        query: The parameters, as :func:`read_query` returns them.
 
     Raises:
         StoreError: The store cannot be read.
     """
-    wanted = EventFilter(kind=asked["kind"] or None, click_id=asked["click"] or None, text=asked["text"])
-    with open_report(path, wanted) as report:
+    event_filter = EventFilter(kind=query["kind"] or None, click_id=query["click"] or None, text=query["text"])
+    with open_report(path, event_filter) as report:
         tag = _tag(report)
-        if tag == asked["tag"]:
+        if tag == query["tag"]:
             return {"tag": tag}
         total = report.total()
-        currency = asked["currency"] or _main_currency(total)
-        clicks = list(report.clicks(_MOST_CLICKS, asked["order"], currency))
+        currency = query["currency"] or _main_currency(total)
+        clicks = list(report.clicks(_MOST_CLICKS, query["order"], currency))
         lines = _own_lines(clicks, currency)
-        timeline = read_timeline(report, lines, currency, asked["clock"], int(asked["steps"]))
+        timeline = read_timeline(report, lines, currency, query["clock"], int(query["steps"]))
         return {
             "tag": tag,
             "any": tag != _EMPTY,
@@ -90,7 +90,7 @@ def _latest(report: Report) -> list[dict[str, Any]]:
     """Return the latest events, the last one first."""
     # The text of the query consists of constants; values are bound.
     query = f"SELECT {EVENT_COLUMNS}, happened_at FROM events WHERE {MATCHES} ORDER BY id DESC LIMIT {_MOST_EVENTS}"  # noqa: S608
-    rows = report.connection.execute(query, report.wanted.bindings())
+    rows = report.connection.execute(query, report.event_filter.bindings())
     return [{**event_of(row[:-1]).to_dict(), "happenedAt": iso_time(row[-1])} for row in rows]
 
 

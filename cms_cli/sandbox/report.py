@@ -132,18 +132,18 @@ class Report:
 
     Attributes:
         connection: The connection, for further queries about the same moment.
-        wanted: The filter of the events that count.
+        event_filter: The filter of the events that count.
     """
 
-    def __init__(self, connection: sqlite3.Connection, wanted: EventFilter) -> None:
+    def __init__(self, connection: sqlite3.Connection, event_filter: EventFilter) -> None:
         self.connection = connection
-        self.wanted = wanted
+        self.event_filter = event_filter
 
     def total(self) -> Total:
         """Return the totals of all clicks."""
-        rows = self.connection.execute(_TOTALS, self.wanted.bindings()).fetchall()
+        rows = self.connection.execute(_TOTALS, self.event_filter.bindings()).fetchall()
         query = f"SELECT count(DISTINCT click_id) FROM events WHERE {MATCHES}"  # noqa: S608 - a constant
-        (clicks,) = self.connection.execute(query, self.wanted.bindings()).fetchone()
+        (clicks,) = self.connection.execute(query, self.event_filter.bindings()).fetchone()
         return Total(
             clicks=clicks,
             leads=sum(row[2] for row in rows),
@@ -163,7 +163,7 @@ class Report:
             order: A key of :data:`ORDERS`.
             currency: The currency for ``order="revenue"``.
         """
-        bindings = {**self.wanted.bindings(), "limit": -1 if limit is None else limit, "currency": currency}
+        bindings = {**self.event_filter.bindings(), "limit": -1 if limit is None else limit, "currency": currency}
         rows = self.connection.execute(_CLICKS.format(order=ORDERS[order]), bindings)
         for (click_id, leads, sales, first, last, _), parts in groupby(rows, key=lambda row: row[:6]):
             revenue = tuple(Revenue(part[6], 1, part[7], whole(*part[8:])) for part in parts if part[6] is not None)
@@ -171,12 +171,12 @@ class Report:
 
 
 @contextmanager
-def open_report(path: PathLike, wanted: EventFilter | None = None) -> Iterator[Report]:
+def open_report(path: PathLike, event_filter: EventFilter | None = None) -> Iterator[Report]:
     """Open a report of a store as it is now.
 
     Args:
         path: The store's file; a missing one counts as empty.
-        wanted: The filter of the events that count; ``None`` for all events.
+        event_filter: The filter of the events that count; ``None`` for all events.
 
     Raises:
         StoreError: The file is not a sandbox's store, or cannot be read.
@@ -184,7 +184,7 @@ def open_report(path: PathLike, wanted: EventFilter | None = None) -> Iterator[R
     path = Path(path)
     with closing(open_reader(path)) as connection, reporting("read", path):
         connection.execute("BEGIN")  # all queries of the report see the store at the same moment
-        yield Report(connection, wanted or EventFilter())
+        yield Report(connection, event_filter or EventFilter())
 
 
 def whole(high: float | None, low: float | None) -> int:

@@ -170,8 +170,8 @@ def read_events(
     """
     # The text of the query consists of constants; values are bound.
     query = f"SELECT {EVENT_COLUMNS} FROM events WHERE id > :since AND {MATCHES} ORDER BY id LIMIT :page"  # noqa: S608
-    wanted = EventFilter(kind, click_id, customer, invoice_id)
-    for row in _rows(Path(path), query, wanted.bindings(), since_id, limit):
+    event_filter = EventFilter(kind, click_id, customer, invoice_id)
+    for row in _rows(Path(path), query, event_filter.bindings(), since_id, limit):
         yield event_of(row)
 
 

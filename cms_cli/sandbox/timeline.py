@@ -73,7 +73,7 @@ def read_timeline(report: Report, clicks: Sequence[str], currency: str, clock: s
         clock: A key of :data:`CLOCKS`.
         most: The most steps, at least 2.
     """
-    at, bindings = CLOCKS[clock], report.wanted.bindings()
+    at, bindings = CLOCKS[clock], report.event_filter.bindings()
     # The texts of queries consist of constants; values are always bound.
     range_query = f"SELECT min({at}), max({at}) FROM events WHERE {MATCHES}"  # noqa: S608
     earliest, latest = report.connection.execute(range_query, bindings).fetchone()
