@@ -120,7 +120,7 @@ def set_(
     checked = _checked(name, value)
     where = config_path(flags).value
     configfile.change(where, lambda document: configedit.put(document, section, name, checked))
-    console.note(f"set {key} in {where}")
+    console.note(f"set {_full(key, profile)} in {where}")
     settings = Settings(flags, creating=True)
     _tell_what_wins(console, settings, section, name)
     if name == "profile" and not settings.config.has_profile(value):
@@ -174,7 +174,12 @@ def unset(
     removed: list[bool] = []
     if where.exists():
         configfile.change(where, lambda document: removed.append(configedit.take(document, section, name)))
-    console.note(f"removed {key} from {where}" if any(removed) else f"{key} was not set in {where}")
+    full = _full(key, profile)
+    console.note(f"removed {full} from {where}" if any(removed) else f"{full} was not set in {where}")
+
+
+def _full(key: str, profile: Optional[str]) -> str:
+    return f"{key} of profile {profile}" if profile else key
 
 
 def _any_key(key: str, profile: Optional[str]) -> tuple[str, str]:

@@ -68,7 +68,8 @@ def test_set_get_unset(program: Program) -> None:
     program.config.write_text('# mine\noutput = "jsonl"  # for jq\n')
 
     assert program("config", "set", "host", "https://api.cme.sh").code == 0
-    assert program("config", "set", "timeout", "2.5", "--profile", "shop").code == 0
+    stored = program("config", "set", "timeout", "2.5", "--profile", "shop")
+    assert (stored.code, "set timeout of profile shop in " in stored.stderr) == (0, True)
     assert program("config", "get", "host", "--output", "table").stdout == "https://api.cme.sh\n"
     assert program("config", "get", "profiles.shop.timeout").json["value"] == 2.5
     text = program.config.read_text()
