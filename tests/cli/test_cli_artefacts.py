@@ -175,3 +175,18 @@ def test_a_place_in_which_no_row_has_a_click_is_named(program: Program) -> None:
         result = program("lead", "--from-jsonl", "s.jsonl", *maps, *more, "--dry-run", "--json")
         warnings = result.json["warnings"]
         assert any(f'no row has a click in "{where}"' in warning for warning in warnings) is named, warnings
+
+
+@pytest.mark.parametrize("nothing", ["\\N", "NULL", "NaT", "0000-00-00 00:00:00"])
+@pytest.mark.parametrize("flags", [(), ("--date-format", "%d.%m.%Y")])
+def test_a_word_for_no_time_can_be_read_as_the_hint_says(
+    program: Program, nothing: str, flags: tuple[str, ...]
+) -> None:
+    """A database's word for no time is a problem, and the line of the hint makes it empty."""
+    (program.home / "s.csv").write_text(f"{HEADER.strip()},timestamp\nc,p,u,i,100,USD,{nothing}\n")
+    sale = ("sale", "--from-csv", "s.csv", *flags, "--dry-run")
+    result = program(*sale)
+    assert result.code == 2
+    line = result.stderr.partition("--mapping file: ")[2].partition(" under [nothing]")[0]
+    (program.home / "m.toml").write_text(f"[nothing]\n{line}\n")
+    assert program(*sale, "--mapping", "m.toml").code == 0

@@ -94,7 +94,14 @@ def checked(instant: datetime, text: str) -> datetime | Problem:
 
 def impossible(text: str) -> Problem:
     """Return the problem of a time that does not exist, such as 30 February."""
-    return Problem("time_impossible", f"{shown(text)} is on no calendar or clock", "correct it")
+    hint = no_time(text) if text.startswith("0000-00-00") else "correct it"  # so MySQL writes no time
+    return Problem("time_impossible", f"{shown(text)} is on no calendar or clock", hint)
+
+
+def no_time(text: str) -> str:
+    """Return the hint for a word that may stand for no time; a guess would date the event today."""
+    # TOML has no escapes within single quotes.
+    return f"if such rows have no time, say so in a --mapping file: timestamp = ['{text}'] under [nothing]"
 
 
 def _offsets(local: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from cms_cli.replay.model import Problem
 from cms_cli.replay.problems import shown
+from cms_cli.replay.values.instants import no_time
 from cms_cli.replay.values.time_forms import BEFORE_A_DATE, LONGEST, MONTH, MONTHS, WEEKDAY
 
-_NOTHING = ("nat", "null", "none", "nan", "n/a")
+_NOTHING = ("nat", "null", "none", "nan", "n/a", "#n/a", "undefined", "(null)", "[null]", "<null>", "<na>", "\\n")
+"""The words of databases and programs for no time, in lower case."""
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)?")
 _DAY_NUMBER = re.compile(r"[1-6][0-9]{4}(?:[.,][0-9]+)?")  # a spreadsheet's number of a day from 1927 to 2091
 _SHORTENED = re.compile(r"[0-9][.,][0-9]+[Ee]\+[0-9]{2}")
@@ -40,6 +42,12 @@ def why(text: str, formats: Sequence[str]) -> Problem:
         formats: The values of ``--date-format``.
     """
     short = text if len(text) <= LONGEST else ""
+    if short.casefold() in _NOTHING:
+        return Problem(
+            "time_not_a_time",
+            f"{shown(text)} is not a time",
+            no_time(text),
+        )
     month = _other_month(short)
     if month:
         return Problem(
@@ -73,12 +81,6 @@ def why(text: str, formats: Sequence[str]) -> Problem:
             "a spreadsheet's day number? Format the column as a date there, year first, and export it again"
             if _DAY_NUMBER.fullmatch(short)
             else "correct it, or say what it is with --date-format",
-        )
-    if short.casefold() in _NOTHING:
-        return Problem(
-            "time_not_a_time",
-            f"{shown(text)} is not a time",
-            f'if such rows have no time, say so in a --mapping file: timestamp = ["{text}"] under [nothing]',
         )
     return Problem(
         "time_not_a_time",
