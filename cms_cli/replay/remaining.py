@@ -48,11 +48,11 @@ class Remaining:
         """
 
         def planned(statuses: Iterable[RowStatus]) -> Generator[SettledRow, None, None]:
-            wanted = {status.value for status in statuses}
+            values = {status.value for status in statuses}
             with closing(rows(RowStatus)) as found:
                 for row in found:
                     status, code, error = self.planned.get(row.row, (RowStatus(row.status), row.code, row.error))
-                    if status.value in wanted:
+                    if status.value in values:
                         yield row._replace(status=status.value, code=code, error=error)
 
         return planned
@@ -80,7 +80,7 @@ def remaining(journal: Journal, run: Run, how: Delivery, *, dry: bool) -> Remain
         dry: Whether this is a dry run: then rows that a killed process left without an answer are not recorded yet.
     """
     flags = ((how.retry_unknown, RowStatus.UNKNOWN), (how.retry_refused, RowStatus.REFUSED))
-    reopened = tuple(status for wanted, status in flags if wanted)
+    reopened = tuple(status for flag, status in flags if flag)
     to_send = (RowStatus.PENDING, *reopened)
     now = Clock(journal.ahead).now()
     found = Remaining(

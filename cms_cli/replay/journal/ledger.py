@@ -51,8 +51,8 @@ def ask_sales(
 ) -> Callable[[], dict[bytes, tuple[int | None, str | None]]]:
     """Send the queries of :func:`known_sales`; return a function that reads the result."""
     query = "SELECT invoice, amount, currency FROM accepted_sales WHERE scope = ? AND invoice IN"
-    asked = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
-    return lambda: {bytes(key): (amount, currency) for part in asked for key, amount, currency in part}
+    cursors = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
+    return lambda: {bytes(key): (amount, currency) for cursor in cursors for key, amount, currency in cursor}
 
 
 def known_leads(db: Database, scope: int, keys: Sequence[bytes]) -> dict[bytes, bool]:
@@ -65,15 +65,15 @@ def ask_leads(db: Database, scope: int, keys: Sequence[bytes]) -> Callable[[], d
     query = (
         f"SELECT fingerprint, arrived FROM sent_leads WHERE arrived <> {_REFUSED} AND scope = ? AND fingerprint IN"
     )
-    asked = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
-    return lambda: {bytes(key): bool(arrived) for part in asked for key, arrived in part}
+    cursors = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
+    return lambda: {bytes(key): bool(arrived) for cursor in cursors for key, arrived in cursor}
 
 
 def refused_leads(db: Database, scope: int, keys: Sequence[bytes]) -> set[bytes]:
     """Return the keys of the leads that the service refused and has not accepted since."""
     query = f"SELECT fingerprint FROM sent_leads WHERE arrived = {_REFUSED} AND scope = ? AND fingerprint IN"
-    asked = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
-    return {bytes(key) for part in asked for (key,) in part}
+    cursors = [db.execute(f"{query} ({marks(some)})", (scope, *some)) for some in in_parts(keys)]
+    return {bytes(key) for cursor in cursors for (key,) in cursor}
 
 
 def add_sale(db: Database, scope: int, key: bytes, amount: int, currency: str) -> None:

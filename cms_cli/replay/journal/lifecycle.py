@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from cms_cli.replay.journal import in_doubt, ledger, look_alikes, row_table, runs
 from cms_cli.replay.journal.database import Database
@@ -64,7 +64,7 @@ def _keep_in_doubt(db: Database, run: Run) -> None:
         in_doubt.keep(db, run.scope, [*row_table.unknown(db, run), *unanswered])
 
 
-def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool, scope: int | None = None) -> int:
+def prune(journal: Journal, names: Collection[str] | None, *, ledger_too: bool, scope: int | None = None) -> int:
     """Remove runs with all their data.
 
     Args:
@@ -81,21 +81,20 @@ def prune(journal: Journal, names: Iterable[str] | None, *, ledger_too: bool, sc
         JournalError: The journal cannot be written, or deleted content may still be on disk because another process
             reads the journal.
     """
-    wanted = None if not names else set(names)
     gone = 0
     for run in list(runs.all_runs(journal)):
         ours = scope in (None, run.scope)
-        asked = run.name in wanted if wanted is not None else ours
-        if not asked and not (ledger_too and ours):
+        chosen = run.name in names if names else ours
+        if not chosen and not (ledger_too and ours):
             continue
         try:
             with journal.hold(run.key):
                 held = runs.by_name(journal, run.name)
-                if asked and held is not None and (wanted is not None or held.state is not RunState.UNFINISHED):
+                if chosen and held is not None and (names or held.state is not RunState.UNFINISHED):
                     delete(journal, held)
                     gone += 1
         except RunBusyError:
-            if wanted is not None or ledger_too:  # what it has sent would be sent again
+            if names or ledger_too:  # what it has sent would be sent again
                 raise
     if ledger_too:
         with journal.transaction() as db:

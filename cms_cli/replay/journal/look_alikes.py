@@ -43,8 +43,8 @@ def ask(db: Database, scope: int, looks: Sequence[bytes], *, but: int | None = N
     """
     query = "SELECT look FROM lead_looks WHERE scope = ? AND run <> ? AND look IN"
     others = (scope, -1 if but is None else but)
-    asked = [db.execute(f"{query} ({marks(some)})", (*others, *some)) for some in in_parts(looks)]
-    return lambda: {bytes(look) for part in asked for (look,) in part}
+    cursors = [db.execute(f"{query} ({marks(some)})", (*others, *some)) for some in in_parts(looks)]
+    return lambda: {bytes(look) for cursor in cursors for (look,) in cursor}
 
 
 def add_file(db: Database, scope: int, end: bytes) -> None:

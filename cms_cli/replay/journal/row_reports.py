@@ -64,8 +64,8 @@ def settled(
         statuses: The statuses.
         texts: Whether to read body and cells, which is not possible while the run is being staged.
     """
-    wanted = sorted({status.value for status in statuses})
-    parts = [[each] for each in wanted] if wanted and {*wanted} <= {each.value for each in FAILED} else [wanted]
+    values = sorted({status.value for status in statuses})
+    parts = [[each] for each in values] if values and {*values} <= {each.value for each in FAILED} else [values]
     for row, line, status, status_code, attempts, code, error, offset, fault in heapq.merge(
         *(pages(journal.db, run, part) for part in parts), key=lambda found: found[0]
     ):

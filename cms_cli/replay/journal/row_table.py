@@ -110,10 +110,10 @@ def ask_unchanged(db: Database, run: Run, rows: Sequence[PendingRow]) -> Callabl
     """
     query = "SELECT row, attempts FROM rows WHERE run = ? AND status = 'pending' AND row IN"
     numbers = [row.row for row in rows]
-    asked = [db.execute(f"{query} ({marks(some)})", (run.id, *some)) for some in in_parts(numbers)]
+    cursors = [db.execute(f"{query} ({marks(some)})", (run.id, *some)) for some in in_parts(numbers)]
 
     def read() -> None:
-        attempts = dict(found for part in asked for found in part)
+        attempts = dict(found for cursor in cursors for found in cursor)
         if any(attempts.get(row.row) != row.attempts for row in rows):
             raise RunBusyError
 
@@ -273,11 +273,11 @@ def ask_in_flight_elsewhere(
     """
     query = "SELECT key, sent_at FROM rows INDEXED BY rows_sent WHERE status = 'pending' AND sent_at IS NOT NULL"
     query += " AND code IS NULL"
-    asked = [
+    cursors = [
         db.execute(f"{query} AND key IN ({marks(some)}) AND run IN {runs.OTHERS}", (*some, *others))
         for some in in_parts(keys)
     ]
-    return lambda: {bytes(key): sent_at for part in asked for key, sent_at in part}
+    return lambda: {bytes(key): sent_at for cursor in cursors for key, sent_at in cursor}
 
 
 def too_long_ago_elsewhere(db: Database, others: runs.Others, now: float) -> set[bytes]:

@@ -50,7 +50,7 @@ class Health:
         self._tries: dict[int, _Tries] = {}  # by row number
         self._level = 0  # the length of pauses; raised only once for requests that were in flight together
         self._raised = 0.0
-        self._asked = False  # whether the service asked for the pause
+        self._by_service = False  # whether the service asked for the pause
         self.paused_until = 0.0
         self.reason = ""
 
@@ -93,8 +93,8 @@ class Health:
         before = self._tries.get(row)
         tries = before.failures + 1 if before else 1
         self._tries[row] = _Tries(tries, now)
-        asked = outcome.retry_after
-        aside = now + max(asked or 0.0, backoff(tries + 1, chance, LONGEST_ASIDE))
+        retry_after = outcome.retry_after or 0.0
+        aside = now + max(retry_after, backoff(tries + 1, chance, LONGEST_ASIDE))
         if outcome.status_code != 429 and before is not None and self._progressed > before.last:
             return aside  # others have succeeded meanwhile, so this row is the problem
         self.reason = outcome.message
@@ -104,14 +104,14 @@ class Health:
             self._raised = now
         if outcome.asks_to_wait:
             # Use the service's own time; one of less than a second would make a busy loop.
-            wait = asked if asked is not None and asked >= 1.0 else max(asked or 0.0, self._pause(chance, costly))
-            self._pause_until(now + wait, asked=asked is not None)
+            wait = retry_after if retry_after >= 1.0 else max(retry_after, self._pause(chance, costly))
+            self._pause_until(now + wait, by_service=outcome.retry_after is not None)
             return self.paused_until
         if not self.alarming:
             return aside
         # A pause of our own ends early enough for a last attempt.
         last_try = max(now + _LAST_TRY, self._waiting_since + self._max_wait)
-        self._pause_until(min(now + self._pause(chance, costly), last_try), asked=False)
+        self._pause_until(min(now + self._pause(chance, costly), last_try), by_service=False)
         return self.paused_until
 
     def given_up(self, now: float) -> str:
@@ -119,7 +119,7 @@ class Health:
         if not self._failures:
             return ""
         limit = self._waiting_since + self._max_wait
-        if self._asked and self.paused_until > limit:
+        if self._by_service and self.paused_until > limit:
             return (
                 f"the service asks to wait for {self.paused_until - now:.0f} s, "
                 f"which is more than --max-wait {self._max_wait:g}: {self.reason}"
@@ -132,6 +132,6 @@ class Health:
         longest = LONGEST_COSTLY_PAUSE if costly else LONGEST_PAUSE
         return backoff(max(1, self._level - ALARMING + 2), chance, longest)
 
-    def _pause_until(self, until: float, *, asked: bool) -> None:
+    def _pause_until(self, until: float, *, by_service: bool) -> None:
         if until > self.paused_until:
-            self.paused_until, self._asked = until, asked
+            self.paused_until, self._by_service = until, by_service

@@ -89,23 +89,23 @@ class Opening(NamedTuple):
     opens: float = 0.0
 
 
-def opening(slots: Sequence[Slot], wanted: int, window: float, now: float) -> Opening:
-    """Return how many of ``wanted`` requests may be sent, and when others may.
+def opening(slots: Sequence[Slot], requests: int, window: float, now: float) -> Opening:
+    """Return how many of the requests may be sent, and when the others may.
 
     Args:
         slots: The slots that have to be free for that, the newest first: of the newest ``count`` slots (the limit),
-            all but the first ``count - wanted``.
-        wanted: The number of requests to send.
+            all but the first ``count - requests``.
+        requests: The number of requests to send.
         window: The seconds after its end for which a slot counts.
         now: The time in epoch seconds.
     """
     held = [slot for slot in slots if slot.ends + window > now]
     if not held:
-        return Opening(wanted)
+        return Opening(requests)
     next_free = next(slot for slot in held if slot.ends <= held[-1].ends + window * _TOGETHER)
     # A request in flight may be answered at any moment; its slot is free one window later.
     look_at = next_free.ends if next_free.left_at is None else min(next_free.ends, now)
-    return Opening(wanted - len(held), look_at + window, next_free.ends + window)
+    return Opening(requests - len(held), look_at + window, next_free.ends + window)
 
 
 class SharedWindow:
@@ -126,20 +126,20 @@ class SharedWindow:
         self._window = rate.window * (1 + _MARGIN) if rate else 0.0
         self._taken = 0
 
-    def ask(self, db: Database, wanted: int) -> Callable[[float], Opening]:
-        """Send the query for the free slots of ``wanted`` requests; return a function of the time that reads it."""
+    def ask(self, db: Database, requests: int) -> Callable[[float], Opening]:
+        """Send the query for free slots for requests; return a function of the time that reads it."""
         if self._rate is None:
-            return lambda _: Opening(wanted)
-        wanted = min(wanted, self._rate.count)
-        skip = self._rate.count - wanted
-        asked = slots.ask_newest(db, self._scope, skip, wanted)
+            return lambda _: Opening(requests)
+        requests = min(requests, self._rate.count)
+        skip = self._rate.count - requests
+        read_slots = slots.ask_newest(db, self._scope, skip, requests)
 
         def read(now: float) -> Opening:
-            found = asked()
+            found = read_slots()
             if any(slot.ends > now if slot.left_at is None else slot.left_at > now for slot in found):
                 slots.correct(db, self._scope, now)
-                found = slots.ask_newest(db, self._scope, skip, wanted)()
-            return opening(found, wanted, self._window, now)
+                found = slots.ask_newest(db, self._scope, skip, requests)()
+            return opening(found, requests, self._window, now)
 
         return read
 

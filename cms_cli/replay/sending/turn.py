@@ -304,8 +304,8 @@ class Turns:
         """
         if not rows:
             return lambda _: Facts({}, {}, (), Opening(0))
-        wanted = min(len(rows), room)
-        opening = (lambda _: Opening(wanted)) if self._window is None else self._window.ask(db, wanted)
+        requests = min(len(rows), room)
+        opening = (lambda _: Opening(requests)) if self._window is None else self._window.ask(db, requests)
         looks = [row.look for row in rows if row.look is not None]
         known = self._ask_known(db, [row.key for row in rows], looks)
         return lambda now: known(now)._replace(opening=opening(now))
