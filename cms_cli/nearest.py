@@ -27,8 +27,8 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
         word: The word as it was typed.
         known: The names to choose from.
     """
-    wanted = _words(word)
-    scored = [(_likeness(wanted, _words(name)), name) for name in known]
+    typed = _words(word)
+    scored = [(_likeness(typed, _words(name)), name) for name in known]
     best = max((score for score, _ in scored), default=0.0)
     least = max(_ALIKE, best - _AS_GOOD)
     found = sorted((each for each in scored if each[0] >= least), key=lambda each: -each[0])
@@ -51,16 +51,16 @@ def _words(text: str) -> list[str]:
     return [word for word in _BETWEEN_WORDS.split(text.casefold()) if word]
 
 
-def _likeness(wanted: list[str], name: list[str]) -> float:
-    one, other = "".join(wanted), "".join(name)
+def _likeness(typed: list[str], name: list[str]) -> float:
+    one, other = "".join(typed), "".join(name)
     if not one or not other:
         return 0.0
     likeness = _letters_in_common(one, other)
-    if set(wanted) <= set(name) or (len(one) >= _LEAST_LETTERS and other.startswith(one)):
+    if set(typed) <= set(name) or (len(one) >= _LEAST_LETTERS and other.startswith(one)):
         return max(likeness, _HAS_ITS_WORDS)
-    if all(_mistyped(word, name) for word in wanted):
+    if all(_mistyped(word, name) for word in typed):
         return max(likeness, _MISTYPES_ITS_WORDS)
-    return max(likeness, _IS_PART_OF_IT) if set(name) <= set(wanted) else likeness
+    return max(likeness, _IS_PART_OF_IT) if set(name) <= set(typed) else likeness
 
 
 def _letters_in_common(one: str, other: str) -> float:

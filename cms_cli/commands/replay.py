@@ -65,13 +65,12 @@ def replay_file(request: TrackRequest) -> ExitCode:
     ):
         if sending:
             require_state(target, console)
-        wanted = request_for(request.kind, path, shape, delivery, target)
         saved = _path(request.file.save_mapping)
-        wanted = replace(wanted, save_mapping=saved)
+        replay_request = replace(request_for(request.kind, path, shape, delivery, target), save_mapping=saved)
         view = view_of(request.kind, target, console, delivery, ask=not request.delivery.yes)
         if not sending:
             with view:
-                preview, report = rehearse(wanted, view)
+                preview, report = rehearse(replay_request, view)
             output.show_rehearsal(console, settings.output, preview, report, view.rate)
             if saved is not None:
                 console.note(
@@ -79,7 +78,7 @@ def replay_file(request: TrackRequest) -> ExitCode:
                 )
             return report.exit_code
         with client_for(target, settings) as client, log_requests(console), stoppable(view), view:
-            report = replay(wanted, client.attempt, view)
+            report = replay(replay_request, client.attempt, view)
         output.show_report(console, settings.output, report)
     return report.exit_code
 
@@ -115,28 +114,28 @@ def require_state(target: Target, console: Console) -> None:
         state_mark.require(target.state_dir)
 
 
-def resume_run(run: Run, asked: ResumeRequest) -> ExitCode:
+def resume_run(run: Run, resume_request: ResumeRequest) -> ExitCode:
     """Resume one run and show its report.
 
     Raises:
         CommandError: A flag, the token or the state cannot be used, or the token is of another account than the
             run.
     """
-    return _resume(run, asked, show=True).exit_code
+    return _resume(run, resume_request, show=True).exit_code
 
 
-def resume_all(asked: ResumeRequest) -> ExitCode:
+def resume_all(resume_request: ResumeRequest) -> ExitCode:
     """Resume every unfinished run of the account and of the sandbox, the oldest first, and show their reports.
 
     Raises:
         CommandError: A flag, the token or the state cannot be used.
     """
-    if asked.delivery.failures is not None or asked.delivery.results is not None:
+    if resume_request.delivery.failures is not None or resume_request.delivery.results is not None:
         raise CommandError(
             "--failures and --results name one file, and --all resumes many runs",
             "Resume one at a time: cms runs resume ID",
         )
-    console, settings = begin(asked.flags)
+    console, settings = begin(resume_request.flags)
     with explained(console):
         found = _unfinished_in_sandbox(settings)
         if not found or settings.token_sources() or _leaves_work_at_the_service(settings):
@@ -148,7 +147,7 @@ def resume_all(asked: ResumeRequest) -> ExitCode:
     codes: list[ExitCode] = []
     for run in found:
         try:
-            report = _resume(run, asked, show=settings.output != "json")
+            report = _resume(run, resume_request, show=settings.output != "json")
         except CommandError as error:
             if error.code in _ENDS_ALL:
                 raise
@@ -206,15 +205,15 @@ def _unfinished(journal: Journal, host: str, account: str) -> list[Run]:
     return [] if scope is None else list(runs.unfinished_of(journal, scope))
 
 
-def _resume(run: Run, asked: ResumeRequest, *, show: bool) -> ReplayReport:
+def _resume(run: Run, resume_request: ResumeRequest, *, show: bool) -> ReplayReport:
     sandbox = run.host == SANDBOX
-    console, settings = begin(replace(asked.flags, host=None if sandbox else run.host))
-    delivery = delivery_of(asked.delivery, settings, sandbox=sandbox)
+    console, settings = begin(replace(resume_request.flags, host=None if sandbox else run.host))
+    delivery = delivery_of(resume_request.delivery, settings, sandbox=sandbox)
     with explained(console), open_target(settings, console, sandbox=sandbox) as target:
         require_state(target, console)
         _check_account(run, target, console)
         request = request_for(EventKind(run.kind), run.file, Shape.from_json(run.shape), delivery, target)
-        view = view_of(request.kind, target, console, delivery, ask=not asked.delivery.yes)
+        view = view_of(request.kind, target, console, delivery, ask=not resume_request.delivery.yes)
         with (
             client_for(target, settings) as client,
             Journal.open(target.state_dir, target.state_url) as journal,

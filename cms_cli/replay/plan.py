@@ -231,8 +231,7 @@ def plan_of_input(job: Job, stack: ExitStack) -> Plan:
     layout = Layout(intake.header, intake.dialect)
     earlier = _earlier(job, intake) if request.kind is EventKind.LEAD else Earlier()
     if job.dry:
-        wanted = any(path for _, path in request.outputs)
-        spool = Spool() if wanted else None
+        spool = Spool() if any(path for _, path in request.outputs) else None
         if spool is not None:
             stack.callback(spool.close)
         stager = _stage(job, intake, spool or Nowhere(), earlier)

@@ -91,8 +91,8 @@ class ReplayView(Watcher):
 
     def waiting(self, seconds: float) -> None:
         """Show that another process holds the run; as a plain line, only once."""
-        told, self._waiting_until = self._waiting_until, time.monotonic() + seconds
-        if not self._draws and not told:
+        waited_until, self._waiting_until = self._waiting_until, time.monotonic() + seconds
+        if not self._draws and not waited_until:
             self._console.note(f"{_HELD}, {duration(seconds)} at most")
 
     def reading(self, rows: int) -> None:
@@ -112,8 +112,8 @@ class ReplayView(Watcher):
         import typer
 
         previews.show_preview(self._console, preview, self.rate)
-        asked = previews.question(preview, self._kind, self._target)
-        return typer.confirm(asked, default=False, err=True, prompt_suffix=" ")
+        question = previews.question(preview, self._kind, self._target)
+        return typer.confirm(question, default=False, err=True, prompt_suffix=" ")
 
     def blocked(self, preview: Preview) -> None:
         """Show the problems of the rows."""

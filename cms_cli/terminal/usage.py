@@ -70,7 +70,7 @@ def _bad_value(error: Any, message: str, arguments: Sequence[str]) -> str:
     param = error.param
     name = max(param.opts, key=len) if param.param_type_name == "option" else param.metavar or param.name
     value = _value_after(param.opts, arguments) if param.param_type_name == "option" else ""
-    return f"{' '.join(filter(None, (name, value)))}: {_wanted(error.ctx.command, param.name) or message}"
+    return f"{' '.join(filter(None, (name, value)))}: {_requirement(error.ctx.command, param.name) or message}"
 
 
 def _value_after(flags: Sequence[str], arguments: Sequence[str]) -> str:
@@ -81,7 +81,7 @@ def _value_after(flags: Sequence[str], arguments: Sequence[str]) -> str:
     return ""
 
 
-def _wanted(command: Any, name: str) -> str:
+def _requirement(command: Any, name: str) -> str:
     """Return what a flag's value must be, read from the command's annotations, or "" if they do not say.
 
     The parameter objects differ between Typer's versions; the annotations are our own.

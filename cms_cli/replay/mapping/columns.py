@@ -106,9 +106,9 @@ def field_named(fields: Mapping[str, Field], name: str, what: str) -> str:
     Raises:
         InputError: There is no such field.
     """
-    wanted = folded(name)
+    key = folded(name)
     for field in fields.values():
-        if wanted in (folded(field.name), folded(field.wire)):
+        if key in (folded(field.name), folded(field.wire)):
             return field.name
     hint = did_you_mean(name, fields) or f"{what.capitalize()} has: {', '.join(fields)}."
     raise InputError(f'{what} has no field "{name}"', hint)
@@ -120,8 +120,8 @@ def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tu
     Raises:
         InputError: Several columns have the field's name.
     """
-    wanted = {folded(name), folded(fields[name].wire)}
-    found = [index for index, column in enumerate(header) if folded(column) in wanted]
+    keys = {folded(name), folded(fields[name].wire)}
+    found = [index for index, column in enumerate(header) if folded(column) in keys]
     for index in found:
         _indexes(header, header[index])  # refuses a name that two columns have, which --map could not tell apart
     if len(found) > 1:
@@ -132,13 +132,13 @@ def by_name(fields: Mapping[str, Field], header: Sequence[str], name: str) -> tu
     return tuple(Column(header[index], index) for index in found)
 
 
-def every(header: Sequence[str], expression: str, wanted_by: str) -> tuple[AnySource, ...]:
+def every(header: Sequence[str], expression: str, flag: str) -> tuple[AnySource, ...]:
     """Return the sources that an expression such as ``A|B[key]`` or ``A+B`` names; each of them has to exist.
 
     Args:
         header: The file's column names. A column whose name is the whole expression takes precedence.
         expression: The expression as it was written.
-        wanted_by: The flag or key that the expression comes from, for messages: ``--map amount``.
+        flag: The flag or key that the expression comes from, for messages: ``--map amount``.
 
     Raises:
         InputError: A column is missing or ambiguous, or an expression is empty.
@@ -146,23 +146,23 @@ def every(header: Sequence[str], expression: str, wanted_by: str) -> tuple[AnySo
     sources: list[AnySource] = []
     for text in [expression] if expression in header else _split(header, expression, "|"):
         if not text.strip():
-            raise InputError(f"{wanted_by}={expression} names an empty column", "Write it as COLUMN, or as A|B.")
+            raise InputError(f"{flag}={expression} names an empty column", "Write it as COLUMN, or as A|B.")
         parts = [text] if "+" not in text or like(header, text) else _split(header, text, "+")
-        found = [_only(header, part, wanted_by) for part in parts]
+        found = [_only(header, part, flag) for part in parts]
         sources.append(found[0] if len(found) == 1 else Joined(tuple(map(_single, found))))
     return tuple(sources)
 
 
-def _only(header: Sequence[str], text: str, wanted_by: str) -> AnySource:
+def _only(header: Sequence[str], text: str, flag: str) -> AnySource:
     found = like(header, text)
     if len(found) > 1:
         columns = " and ".join(f'"{source.column}"' for source in found)
         raise InputError(
-            f'{wanted_by} names the column "{text.strip()}", which may be {columns}',
+            f'{flag} names the column "{text.strip()}", which may be {columns}',
             "Write it exactly as in the file.",
         )
     if not found:
-        raise absent(header, text.strip(), wanted_by)
+        raise absent(header, text.strip(), flag)
     return found[0]
 
 
@@ -217,7 +217,7 @@ def like(header: Sequence[str], expression: Expression, *, any_spelling: bool = 
     return []
 
 
-def column_index(header: Sequence[str], column: str, wanted_by: str) -> int:
+def column_index(header: Sequence[str], column: str, flag: str) -> int:
     """Return the index of a required column.
 
     Raises:
@@ -226,18 +226,18 @@ def column_index(header: Sequence[str], column: str, wanted_by: str) -> int:
     found = _indexes(header, column.strip())
     if len(found) == 1:
         return found[0]
-    raise absent(header, column, wanted_by)
+    raise absent(header, column, flag)
 
 
-def absent(header: Sequence[str], column: str, wanted_by: str) -> InputError:
+def absent(header: Sequence[str], column: str, flag: str) -> InputError:
     """Return the error for a missing column."""
     keyed = _KEYED.fullmatch(column)
-    wanted = keyed[1] if keyed else column
-    close = nearest(wanted, header)
+    name = keyed[1] if keyed else column
+    close = nearest(name, header)
     quoted = " or ".join(f'"{each}"' for each in close)
     hint = f"Did you mean {quoted}? " if close else ""
     return InputError(
-        f'{wanted_by} names the column "{wanted}", which is not in the file', f"{hint}It has: {listed(header)}."
+        f'{flag} names the column "{name}", which is not in the file', f"{hint}It has: {listed(header)}."
     )
 
 
@@ -268,11 +268,9 @@ def _indexes(header: Sequence[str], name: str, *, any_spelling: bool = False) ->
         )
     if exact and not any_spelling:
         return exact
-    wanted = folded(name)
+    key = folded(name)
     # Ignore the columns that we add: a failures file has `_status` beside the shop's own `Status`.
-    alike = (
-        index for index, column in enumerate(header) if wanted and folded(column) == wanted and column not in ADDED
-    )
+    alike = (index for index, column in enumerate(header) if key and folded(column) == key and column not in ADDED)
     return list(dict.fromkeys((*exact, *alike)))
 
 

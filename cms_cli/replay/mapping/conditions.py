@@ -137,14 +137,14 @@ def read(header: Sequence[str], text: str, flag: str, formats: CellFormats) -> C
     sources = columns.every(header, text[: found.start()].strip(), flag)
     if len(sources) > 1:
         raise InputError(f'{flag} "{text}" names several columns', "Write one condition for each.")
-    whole, wanted = f"{flag} {text}", text[found.end() :]
+    whole, operand = f"{flag} {text}", text[found.end() :]
     if found[1] in _COMPARISONS:
-        limit = _limit(wanted.strip(), formats)
+        limit = _limit(operand.strip(), formats)
         if limit is None:
             hint = f"Write digits with a decimal point, or a date, as in {text[: found.end()]}2026-04-10."
-            raise InputError(f'{flag} "{text}" compares with {shown(wanted.strip())}, no number or date', hint)
+            raise InputError(f'{flag} "{text}" compares with {shown(operand.strip())}, no number or date', hint)
         return Comparison(sources[0], _COMPARISONS[found[1]], limit, formats, whole)
-    values = frozenset(value.strip().replace("\\|", "|") for value in _EITHER.split(wanted))
+    values = frozenset(value.strip().replace("\\|", "|") for value in _EITHER.split(operand))
     return Equality(sources[0], values, found[1] == "!=", whole)
 
 
@@ -154,11 +154,11 @@ def check_together(conditions: Sequence[Condition]) -> None:
     Raises:
         InputError: Two conditions require different values in the same column.
     """
-    wanted: dict[AnySource, Equality] = {}
+    equalities: dict[AnySource, Equality] = {}
     for each in conditions:
         if not isinstance(each, Equality) or each.negated:
             continue
-        before = wanted.get(each.source)
+        before = equalities.get(each.source)
         if before is not None and before.values.isdisjoint(each.values):
             either = "|".join(value.replace("|", "\\|") for value in sorted({*before.values, *each.values}))
             raise InputError(
@@ -166,7 +166,7 @@ def check_together(conditions: Sequence[Condition]) -> None:
                 f"To keep the rows that have either, say --where {argument(f'{each.source.label}={either}')}.",
             )
         both = each.values if before is None else before.values & each.values
-        wanted[each.source] = each._replace(values=both)
+        equalities[each.source] = each._replace(values=both)
 
 
 def _limit(text: str, formats: CellFormats) -> Decimal | date | datetime | None:

@@ -51,10 +51,8 @@ class Selection:
         self._fold = rules.fold
         self._folding: tuple[int, tuple[int, ...]] | None = None
         if rules.fold is not None:
-            wanted_by = "the rule for further lines of an order"
-            by, *empty = (
-                columns.column_index(header, name, wanted_by) for name in (rules.fold.by, *rules.fold.empty)
-            )
+            flag = "the rule for further lines of an order"
+            by, *empty = (columns.column_index(header, name, flag) for name in (rules.fold.by, *rules.fold.empty))
             self._folding = by, tuple(empty)
 
     def values_left_out(self, rows: Iterable[Sequence[str]]) -> dict[str, list[str]]:
@@ -133,8 +131,8 @@ def _by_rule(header: Sequence[str], rule: SkipRule) -> _Rule | None:
             return _Rule(found[0], frozenset(rule.values), rule.negated, rule.reason)
     if rule.optional:
         return None
-    wanted = " or ".join(f'"{column}"' for column in rule.columns)
+    names = " or ".join(f'"{column}"' for column in rule.columns)
     raise InputError(
-        f'no column {wanted} to tell which rows are "{rule.reason}"; the file has: {columns.listed(header)}',
+        f'no column {names} to tell which rows are "{rule.reason}"; the file has: {columns.listed(header)}',
         "Export it with that column; or write a mapping file of your own, without that rule.",
     )

@@ -114,13 +114,13 @@ def lacking(kind: EventKind, header: Sequence[str], missing: Sequence[str], hint
             f"{what}; the names are in single quotation marks: {listed(header)}",
             'Export it with double ones (") around values, or with none.',
         )
-    told = [f"{name}: {hints[name]}" for name in missing if name in hints]
+    lines = [f"{name}: {hints[name]}" for name in missing if name in hints]
     if len(header) == 1 and len(missing) > 1:
         hint = _hint_at_one_column(kind, header[0])
-        return InputError(f"{what}; the first line is one column: {listed(header)}", "\n".join([*told, hint]))
+        return InputError(f"{what}; the first line is one column: {listed(header)}", "\n".join([*lines, hint]))
     flags = " ".join(suggestions(kind, header, missing, hints))
     return InputError(
-        f"{what}; the file has: {listed(header)}", "\n".join([*told, f"Say where they are, for example: {flags}"])
+        f"{what}; the file has: {listed(header)}", "\n".join([*lines, f"Say where they are, for example: {flags}"])
     )
 
 

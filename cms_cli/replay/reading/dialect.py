@@ -52,19 +52,19 @@ class _Reading(NamedTuple):
     lines: int
 
 
-def delimiter_named(asked: str) -> str:
+def delimiter_named(name: str) -> str:
     """Return the delimiter that a user named.
 
     Args:
-        asked: One character, or ``tab``, ``comma``, ``semicolon``, ``pipe`` or ``space``.
+        name: One character, or ``tab``, ``comma``, ``semicolon``, ``pipe`` or ``space``.
 
     Raises:
         InputError: The text cannot be a delimiter.
     """
-    delimiter = _NAMES.get(asked.strip().lower(), asked)
+    delimiter = _NAMES.get(name.strip().lower(), name)
     if len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n\0':
         raise InputError(
-            f"{shown(asked)} cannot separate cells",
+            f"{shown(name)} cannot separate cells",
             "give one character such as ';', or tab, comma, semicolon, pipe",
         )
     return delimiter

@@ -74,12 +74,12 @@ class Encoding(NamedTuple):
     mark: int
 
 
-def find_encoding(stream: BinaryIO, asked: str | None) -> Encoding:
+def find_encoding(stream: BinaryIO, label: str | None) -> Encoding:
     """Return the encoding of a file, leaving the stream at its beginning.
 
     Args:
         stream: The file, seekable.
-        asked: The encoding that the user gave, or None for that of the byte order mark, else UTF-8.
+        label: The encoding that the user gave, or None for that of the byte order mark, else UTF-8.
 
     Raises:
         InputError: The file is not text, the given encoding does not exist, or the byte order mark contradicts it.
@@ -92,12 +92,12 @@ def find_encoding(stream: BinaryIO, asked: str | None) -> Encoding:
     for magic, what, hint in _NOT_TEXT:
         if re.match(magic, first):
             raise InputError(f"the file is {what}, not text", hint)
-    name = "utf-8" if asked is None else _codec_name(asked)
+    name = "utf-8" if label is None else _codec_name(label)
     for mark, marked in _MARKS:
         if first.startswith(mark):
-            if asked is not None and not _agrees(name, marked):
+            if label is not None and not _agrees(name, marked):
                 raise InputError(
-                    f"the file begins with the byte order mark of {marked.upper()}, so it is not in {asked}",
+                    f"the file begins with the byte order mark of {marked.upper()}, so it is not in {label}",
                     "leave out --encoding",
                 )
             return Encoding(marked, len(mark))
@@ -175,16 +175,16 @@ def hint_at_utf16(place: int) -> str:
     return f"it may be UTF-16: say --encoding utf-16-{'le' if place % 2 else 'be'}; else it is damaged"
 
 
-def _codec_name(asked: str) -> str:
+def _codec_name(label: str) -> str:
     try:
-        name = codecs.lookup(asked.strip()).name
+        name = codecs.lookup(label.strip()).name
         if name in _NOT_OF_FILES:
             raise LookupError
         with suppress(UnicodeError):  # a text encoding in which a single byte is not valid, such as UTF-16
             b"a".decode(name)
     except (LookupError, ValueError):
         raise InputError(
-            f"{shown(asked)} is no text encoding", "use a name such as utf-8, cp1252, latin-1, utf-16 or shift_jis"
+            f"{shown(label)} is no text encoding", "use a name such as utf-8, cp1252, latin-1, utf-16 or shift_jis"
         ) from None
     return name
 

@@ -26,11 +26,11 @@ def likely_header_line(
         fitting: Returns the number of needed columns in a header.
     """
     lines = list(islice(Lines(stream, find_encoding(stream, encoding)), _LOOKED_AT))
-    wanted = delimiter_named(delimiter) if delimiter is not None else None
+    separator = delimiter_named(delimiter) if delimiter is not None else None
     best, found = 0, None
     for number in range(1, len(lines) + 1):
         try:
-            header = read_head(lines, wanted, number).header
+            header = read_head(lines, separator, number).header
         except InputError:
             continue
         if (count := fitting(header)) > best:

@@ -92,15 +92,15 @@ def open_table(
     """
     if csv.field_size_limit() < LONGEST_CELL:
         csv.field_size_limit(LONGEST_CELL)
-    wanted = delimiter_named(delimiter) if delimiter is not None else None
+    separator = delimiter_named(delimiter) if delimiter is not None else None
     found = find_encoding(stream, encoding)
     if header_line or footer_lines:
         # A failures file has neither lines before its header nor footers, even if its input had them.
         with suppress(InputError):
-            head = read_head(Lines(stream, found), wanted)
+            head = read_head(Lines(stream, found), separator)
             if set(ADDED) <= set(head.header):
                 return _DelimitedTable(stream, found, head)
-    return _DelimitedTable(stream, found, read_head(Lines(stream, found), wanted, header_line), footer_lines)
+    return _DelimitedTable(stream, found, read_head(Lines(stream, found), separator, header_line), footer_lines)
 
 
 class _DelimitedTable:

@@ -129,14 +129,14 @@ def open_source(path: str) -> Iterator[Source]:
         sha256 = sha256_of(stream)
         size = stream.tell()
         # A name that is not in the system's encoding has lone surrogates, which cannot be stored.
-        told = os.fsencode(name).decode(errors="backslashreplace")
+        label = os.fsencode(name).decode(errors="backslashreplace")
         stream.seek(0)
         if stream.read(len(_GZIP)) != _GZIP:
-            yield Source(told, file, cast(BinaryIO, stream), known, size, sha256)
+            yield Source(label, file, cast(BinaryIO, stream), known, size, sha256)
             return
-        with _unpacked(stream, told) as content:
+        with _unpacked(stream, label) as content:
             size = content.seek(0, os.SEEK_END)
-            yield Source(told, file, cast(BinaryIO, content), known, size, sha256, unpacked=True)
+            yield Source(label, file, cast(BinaryIO, content), known, size, sha256, unpacked=True)
 
 
 def _unpacked(stream: IO[bytes], name: str) -> IO[bytes]:

@@ -71,14 +71,14 @@ def keys_of_object(cell: str) -> list[str] | None:
 
 def _of_key(pairs: Iterable[tuple[str, str]], key: str) -> str:
     exact = alike = ""
-    wanted = folded(key)
+    folded_key = folded(key)
     for name, value in pairs:
         text = value.strip()
         if not text:
             continue
         if name == key:
             exact = text
-        elif folded(name) == wanted:
+        elif folded(name) == folded_key:
             alike = text
     return exact or alike
 
