@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from program import Program
@@ -19,6 +20,7 @@ MAJOR = ("--amount-unit", "major", "--dry-run")
         ('c,p, "u",i,1.00,USD', ['customer_external_id ""u"" has quotation marks', "right after the delimiter"]),
         ("c,p,u,\u201ci\u201d,1.00,USD", ["has quotation marks that are part of it"]),
         ('c,p,u,i, "1,000.00",USD', ["has 7 cells", "follow the delimiter without a space"]),
+        ("1,c,p,u,i,1.00,USD", ["has 7 cells", "if every row has one more, the header lacks a name"]),
         ("c,p,u,i,1.23E+05,USD", ['"1.23E+05" is in scientific notation']),
         ("c,p,u,i,+5.00,USD", ['"+" marks a difference']),
         ("c,p,u,i,-0.00,USD", ['"-0.00" is negative', "Write 0 for a free order"]),
@@ -190,3 +192,12 @@ def test_a_word_for_no_time_can_be_read_as_the_hint_says(
     line = result.stderr.partition("--mapping file: ")[2].partition(" under [nothing]")[0]
     (program.home / "m.toml").write_text(f"[nothing]\n{line}\n")
     assert program(*sale, "--mapping", "m.toml").code == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_mapping_file_for_which_there_is_no_room_is_a_failure_of_the_machine(program: Program) -> None:
+    """A full disk is exit 3 for --save-mapping, as for other outputs."""
+    (program.home / "s.csv").write_text(f"{HEADER}c,p,u,i,1.00,USD\n")
+    result = program("sale", "--from-csv", "s.csv", *MAJOR, "--save-mapping", "/dev/full")
+    assert (result.code, "Make room" in result.stderr) == (3, True), result.stderr
+    assert Path("/dev/full").exists()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cms_cli.replay.mapping.blueprint import Blueprint
 from cms_cli.replay.mapping.columns import AnySource, Joined
-from cms_cli.replay.model import InputError
+from cms_cli.replay.model import InputError, MachineError
 from cms_cli.replay.values.ids import IDS, NOTHING
 
 _DELIMITERS = {"\t": "tab", " ": "space"}
@@ -27,11 +29,19 @@ def write(path: Path, blueprint: Blueprint, *, decimal: str, encoding: str, deli
 
     Raises:
         InputError: The file cannot be written.
+        MachineError: There is no room for it.
     """
     table = table_of(blueprint, decimal=decimal, encoding=encoding, delimiter=delimiter)
     try:
         path.write_text(_toml(table), encoding="utf-8")
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            with suppress(OSError):  # a nightly job must not find half of it
+                if path.is_file():
+                    path.unlink()
+            raise MachineError(
+                f"--save-mapping {path}: {error.strerror}", "Make room, and save it again."
+            ) from error
         raise InputError(
             f"--save-mapping {path}: {error.strerror or error}", "Name a file that can be written."
         ) from error

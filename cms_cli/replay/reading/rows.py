@@ -231,7 +231,8 @@ class _DelimitedTable:
             "add the missing cells, empty ones if need be; a value that holds a line break has to be quoted"
             if few
             else "a value that holds the delimiter has to be quoted"
-            + (", and the quote has to follow the delimiter without a space" if _quoted_late(cells) else ""),
+            + (", and the quote has to follow the delimiter without a space" if _quoted_late(cells) else "")
+            + ("; if every row has one more, the header lacks a name" if len(cells) == width + 1 else ""),
         )
 
     def _is_header(self, cells: list[str]) -> bool:
