@@ -22,7 +22,7 @@ _MEANINGS = {
     RowStatus.UNKNOWN: "sent without an answer; they may have arrived",
     RowStatus.PENDING: "still to be sent",
     RowStatus.INVALID: "not sent: something is wrong in the file",
-    RowStatus.SKIPPED: "left out, by a flag or a preset",
+    RowStatus.SKIPPED: "left out on purpose",
 }
 
 
