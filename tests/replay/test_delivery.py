@@ -19,7 +19,7 @@ from cms_cli.replay.sending import health, schedule
 from cms_cli.replay.sending.pacing import Rate
 from cms_cli.replay.sending.stop import Stop
 from cms_cli.sandbox import Fault, FaultPlan, Poison, Step
-from cms_python import CMSClient, Outcome, WireEvent
+from cms_python import CMSClient, Outcome, WireEvent, _retry
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -292,6 +292,18 @@ def test_an_outage_costs_few_leads(tmp_path: Path) -> None:
         # About 10: 8 in flight and a few tries. Earlier answers that arrive in between allow some more.
         assert report.counts["unknown"] <= 40
         assert max(Counter(event.click_id for event in server.events()).values()) == 1
+
+
+def test_an_outage_is_tried_less_often_where_each_try_costs_a_lead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pauses of an outage in which each try makes a lead unknown have a higher bound."""
+    monkeypatch.setattr(_retry, "FIRST_BACKOFF", 0.02)
+    monkeypatch.setattr(health, "LONGEST_PAUSE", 0.001)
+    with FaultServer(default=DROP) as server:
+        bench = Bench(tmp_path, server.url, "lead")
+        report = bench.replay(bench.file(leads_csv(range(60))), max_wait=0.25, concurrency=1)
+        assert 0 < report.counts["unknown"] <= 8
 
 
 @pytest.mark.parametrize("kind", ["sale", "lead"])

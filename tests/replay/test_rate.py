@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faultserver import SUCCESS, FaultServer, json_reply
@@ -16,6 +17,7 @@ from services import served
 
 from cms_cli.exit_codes import ExitCode
 from cms_cli.replay.sending.pacing import Rate
+from cms_cli.replay.sending.turn import Turns
 from cms_cli.sandbox import Attempt, SandboxServer, read_attempts
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -67,6 +69,23 @@ def test_a_file_that_fits_goes_out_at_once(tmp_path: Path) -> None:
         assert "the rate limit" not in bench.notes.waits
         assert counted(report) == {"accepted": 60}
         assert {attempt.status for attempt in server.attempts()} == {200}
+
+
+def test_the_journal_is_left_alone_while_the_window_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: FaultServer
+) -> None:
+    """Waiting for the rate limit takes no turns: one in which a row leaves or is answered, and one an opening."""
+    turns: list[int] = []
+    take = Turns.take
+
+    def counted_take(self: Turns, *arguments: Any) -> Any:
+        turns.append(1)
+        return take(self, *arguments)
+
+    monkeypatch.setattr(Turns, "take", counted_take)
+    bench = Bench(tmp_path, service.url)
+    assert counted(bench.replay(bench.file(sales_csv(range(4))), rate=Rate(2, 0.2))) == {"accepted": 4}
+    assert len(turns) <= 15
 
 
 @pytest.mark.slow
