@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -64,7 +63,6 @@ class Settings:
 
     Args:
         flags: The common flags.
-        environment: The environment variables, by default those of the process. An empty one counts as not set.
         creating: Whether the command creates a missing config file or profile, so that neither is an error.
 
     Attributes:
@@ -77,12 +75,9 @@ class Settings:
         CommandError: A flag has a bad value, the config file cannot be used, or there is no such profile.
     """
 
-    def __init__(
-        self, flags: Flags, environment: Mapping[str, str] | None = None, *, creating: bool = False
-    ) -> None:
+    def __init__(self, flags: Flags, *, creating: bool = False) -> None:
         self.flags = flags
-        self._environment = os.environ if environment is None else environment
-        self.config_path = config_path(flags, self._environment)
+        self.config_path = config_path(flags)
         named = self.config_path.origin.kind is not OriginKind.DEFAULT
         self.config: ConfigFile = configfile.read(self.config_path.value, named=named)
         if flags.config and not self.config.exists and not creating:
@@ -191,7 +186,7 @@ class Settings:
             sources.append(TokenSource(origin, partial(tokens.from_file, file), at_hand=file != "-"))
         in_file = self._file_sources()
         name = KEYS["token"].variable
-        variable = self._environment.get(name, "").strip()
+        variable = os.environ.get(name, "").strip()
         in_environment = [TokenSource(Origin(OriginKind.ENV, name), lambda: variable)] if variable else []
         if self.profile.origin.kind is OriginKind.FLAG:
             return [*sources, *in_file, *in_environment]
@@ -236,8 +231,8 @@ class Settings:
         flag, variable = self.flags.given(key), KEYS[key].variable
         if flag is not None:
             return self._checked(key, flag, Origin(OriginKind.FLAG, KEYS[key].flag))
-        if self._environment.get(variable):
-            return self._checked(key, self._environment[variable], Origin(OriginKind.ENV, variable))
+        if os.environ.get(variable):
+            return self._checked(key, os.environ[variable], Origin(OriginKind.ENV, variable))
         in_file = self.config.value(key, profile or DEFAULT_PROFILE)
         if in_file is not None:
             return Setting(in_file[0], Origin(OriginKind.FILE, in_file[1], str(self.config.path)))
@@ -269,19 +264,18 @@ def default_state_dir() -> str:
     return platformdirs.user_state_dir("cms", appauthor=False)
 
 
-def config_path(flags: Flags, environment: Mapping[str, str] | None = None) -> Setting[Path]:
+def config_path(flags: Flags) -> Setting[Path]:
     """Return the path of the config file, even if there is no file.
 
     Args:
         flags: The common flags, of which ``--config`` counts.
-        environment: The environment variables, by default those of the process.
 
     Raises:
         CommandError: ``--config`` is empty. If a script's variable is unset, no other account must be used.
     """
     if flags.config is not None and not flags.config.strip():
         raise CommandError(f"{CONFIG_FLAG} must name a file")
-    named = (os.environ if environment is None else environment).get(CONFIG_VARIABLE)
+    named = os.environ.get(CONFIG_VARIABLE)
     if flags.config:
         return Setting(expanded(flags.config), Origin(OriginKind.FLAG, CONFIG_FLAG))
     if named:

@@ -3,25 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
 
 from cms_cli.replay.model import MachineError
-
-
-def temporary(folder: Path | None = None) -> IO[bytes]:
-    """Create a temporary file without a name.
-
-    Args:
-        folder: The folder; by default, the system's folder for temporary files.
-
-    Raises:
-        OSError: The file cannot be created.
-    """
-    return tempfile.TemporaryFile(prefix="cms-", dir=folder)
 
 
 def private_database() -> sqlite3.Connection:

@@ -174,12 +174,11 @@ class Journal(ABC):
         """
 
     @abstractmethod
-    def insert_many(self, db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert many rows. Part of a transaction.
+    def insert_rows(self, db: Database, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert many rows of runs. Part of a transaction.
 
         Args:
             db: The database.
-            table: The table.
             columns: The names of the columns, separated by commas.
             rows: The values, in the order of the columns.
         """

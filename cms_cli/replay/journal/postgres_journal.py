@@ -223,14 +223,14 @@ class PostgresJournal(Journal):
         """Do nothing, since errors of the database are JournalErrors already."""
         yield
 
-    def insert_many(self, db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert many rows, and the row texts that are added meanwhile. Part of a transaction."""
+    def insert_rows(self, db: Database, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert many rows of runs, and the row texts that are added meanwhile. Part of a transaction."""
         del db
         if self._writer is None:
-            self._database.copy(table, columns, rows)
+            self._database.copy("rows", columns, rows)
             return
         with self._writer.beside():
-            self._database.copy(table, columns, rows)
+            self._database.copy("rows", columns, rows)
 
     def row_texts(self, run: Run) -> SharedTextsReader:
         """Return a reader of a run's row texts."""

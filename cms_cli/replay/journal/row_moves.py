@@ -44,7 +44,7 @@ def copy(
         for *row, offset in page:
             text = None if offset is None else source.row_texts(run).read(offset)
             copies.append((number, *row, None if text is None else texts.add(text)))
-        journal.insert_many(db, "rows", f"run, {_COPIED}", copies)
+        journal.insert_rows(db, f"run, {_COPIED}", copies)
 
 
 def drop_personal_data(journal: Journal, run: Run) -> Run:

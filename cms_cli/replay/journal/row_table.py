@@ -32,12 +32,8 @@ _PENDING = "row, line, customer, key, amount, currency, place, attempts, sent_at
 
 def stage(journal: Journal, db: Database, run: Run, rows: Iterable[StagedRow], texts: TextsWriter) -> None:
     """Insert staged rows. Part of a transaction; their texts are durable once ``texts`` is closed."""
-    journal.insert_many(
-        db,
-        "rows",
-        _STAGED,
-        ((run.id, *row[:7], *row[9:], texts.add(RowText(row.body or "", row.cells))) for row in rows),
-    )
+    values = ((run.id, *row[:7], *row[9:], texts.add(RowText(row.body or "", row.cells))) for row in rows)
+    journal.insert_rows(db, _STAGED, values)
 
 
 def amend(db: Database, run: Run, rows: Iterable[tuple[int, RowStatus, str, str]]) -> None:

@@ -194,17 +194,16 @@ class SqliteJournal(Journal):
             finally:
                 self._held = None
 
-    def insert_many(self, db: Database, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert many rows. Part of a transaction.
+    def insert_rows(self, db: Database, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert many rows of runs. Part of a transaction.
 
         Args:
             db: The database.
-            table: The table.
             columns: The names of the columns, separated by commas.
             rows: The values, in the order of the columns.
         """
         marks = ", ".join("?" * (columns.count(",") + 1))
-        db.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+        db.executemany(f"INSERT INTO rows ({columns}) VALUES ({marks})", rows)
 
     def compact(self) -> None:
         """Release the space of deleted rows, and empty the log, which may still contain them.

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from cms_cli.replay.model import InputError
-from cms_cli.replay.tempfiles import room_for, temporary
+from cms_cli.replay.tempfiles import room_for
 
 STDIN = "-"
 """The path that means standard input."""
@@ -164,7 +165,7 @@ def _regular(stream: IO[bytes]) -> os.stat_result | None:
 
 def _spooled(pipe: IO[bytes]) -> IO[bytes]:
     with room_for(_COPY):
-        copy = temporary()  # closed by open_source
+        copy = tempfile.TemporaryFile(prefix="cms-")  # noqa: SIM115 - closed by open_source
     try:
         while block := pipe.read(_BLOCK):
             with room_for(_COPY):

@@ -199,13 +199,12 @@ class AmountColumn:
         elif not self._ambiguous:
             self._ambiguous = where
 
-    def decide(self, decimal: str | None = None, *, zero_decimals: bool = False) -> AmountFormat | Problem:
+    def decide(self, decimal: str | None = None) -> AmountFormat | Problem:
         """Return the column's format, or the problem if the values do not tell it.
 
         Args:
             decimal: The decimal mark that the user gave: ``.``, ``,``, ``point`` or ``comma``; or None. It takes
                 precedence over the values; those that do not fit are then problems of their rows.
-            zero_decimals: As in :class:`AmountFormat`.
         """
         if decimal is not None:
             mark = _DECIMAL_NAMES.get(decimal.strip().lower())
@@ -213,7 +212,7 @@ class AmountColumn:
                 return Problem(
                     "decimal_unknown", f"{shown(decimal)} is no decimal mark", "say --decimal . or --decimal ,"
                 )
-            return AmountFormat(mark, True, zero_decimals)
+            return AmountFormat(mark, True)
         if len(self._decisive) == 2:
             return Problem(
                 "amount_formats_mixed",
@@ -227,7 +226,7 @@ class AmountColumn:
                 "say what the decimal mark is: --decimal . or --decimal ,",
             )
         # If no value has a mark, any format can read them.
-        return AmountFormat(min(self._decisive, default="."), False, zero_decimals)
+        return AmountFormat(min(self._decisive, default="."))
 
 
 def _to_minor(text: str, whole: str, fraction: str, currency: str, *, zero_decimals: bool = False) -> int | Problem:
