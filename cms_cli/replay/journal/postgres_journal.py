@@ -110,7 +110,7 @@ class PostgresJournal(Journal):
         """Send the statements that lock the account, extend the lease and get the time; results are read later."""
         for statement in _BEGIN:
             self.db.execute(statement)
-        asked = steady()
+        before = steady()
         if self._scope is not None:
             self.db.execute("SELECT 1 FROM scopes WHERE id = ? FOR UPDATE", (self._scope,))
         lease = leases.begin_turn(self.db, self._lease) if self._lease is not None else None
@@ -120,7 +120,7 @@ class PostgresJournal(Journal):
         def read() -> None:
             self._read_begin = None
             (self.now,) = clock.fetchone()
-            self._compare_clocks(asked)
+            self._compare_clocks(before)
             turn = lease.fetchone() if lease is not None else None
             self._turn = turn[0] if turn is not None else None
             if held and lease is not None and turn is None:
@@ -137,10 +137,10 @@ class PostgresJournal(Journal):
         if self._read_begin is not None:
             self._read_begin()
 
-    def _compare_clocks(self, asked: float) -> None:
+    def _compare_clocks(self, before: float) -> None:
         """Update the upper bound of the seconds by which the server's clock is ahead of this machine's."""
         seen = steady()
-        most = self.now - asked
+        most = self.now - before
         if self._ahead is not None:
             most = min(most, self._ahead[0] + (seen - self._ahead[1]) * _DRIFT)
         self._ahead = most, seen
@@ -148,9 +148,9 @@ class PostgresJournal(Journal):
     def ahead(self) -> float:
         """Return the most seconds by which the server's clock is ahead of this machine's steady clock."""
         if self._ahead is None:  # there was no transaction yet
-            asked = steady()
+            before = steady()
             (self.now,) = self.db.execute(_CLOCK).fetchone()
-            self._compare_clocks(asked)
+            self._compare_clocks(before)
         assert self._ahead is not None
         return self._ahead[0]
 
