@@ -8,8 +8,8 @@ import pytest
 
 from cms_cli.replay.journal.rows import SAFE_TO_RESEND, WAITED_FOR, PendingRow, RowStatus
 from cms_cli.replay.sending.pacing import Opening
-from cms_cli.replay.sending.turn import Decision, Facts, decide
-from cms_python import EventKind
+from cms_cli.replay.sending.turn import Decision, Facts, decide, error_of
+from cms_python import EventKind, Outcome, Status
 
 NOW = 10_000.0
 LEAD, SALE = EventKind.LEAD, EventKind.SALE
@@ -32,6 +32,21 @@ def decided(
 ) -> Decision:
     facts = Facts(ledger or {}, elsewhere or {}, too_old, Opening(free))
     return decide(kind, rows, facts, room, NOW, resend_unknown=resend_unknown)
+
+
+@pytest.mark.parametrize(
+    ("message", "details", "error"),
+    [
+        ("Validation failed", {}, "Validation failed"),
+        ("no", {"amount": "must be 0 or more", "mode": ["a", "b"]}, "no (amount: must be 0 or more; mode: a; b)"),
+        ("no", {"errors": {"amount": [1]}}, 'no (errors: {"amount": [1]})'),
+        ("one; two", {"message": ["one", "two"]}, "one; two"),
+        ("no", {"x": "y" * 9000}, f"no (x: {'y' * 497})"),
+    ],
+)
+def test_the_error_of_a_row_names_the_fields(message: str, details: dict[str, object], error: str) -> None:
+    """A refused row's error has the details of the answer, unless its message is the same, and is not endless."""
+    assert error_of(Outcome(Status.REFUSED, message, details=details)) == error
 
 
 @pytest.mark.parametrize(("free", "room", "sent"), [(8, 8, 3), (2, 8, 2), (8, 1, 1), (0, 8, 0)])

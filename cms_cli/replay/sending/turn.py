@@ -7,6 +7,7 @@ be repeated if it could not be committed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -33,8 +34,25 @@ from cms_cli.replay.journal.steady import steady
 from cms_cli.replay.sending.pacing import Opening, SharedWindow
 from cms_python import EventKind, Outcome
 
+_LONGEST_DETAILS = 500
+"""The most characters of an error's details that a row keeps."""
+
 _LOOK_AGAIN = 600.0
 """Seconds after which other runs' sales are searched again for some that have become too old."""
+
+
+def error_of(outcome: Outcome) -> str:
+    """Return an outcome's message with its details, which name the fields that the service refused."""
+    details = {name: _text(value) for name, value in outcome.details.items()}
+    # A list of texts is the message itself, in some forms of errors.
+    told = "; ".join(f"{name}: {text}" for name, text in details.items() if text not in outcome.message)
+    return f"{outcome.message} ({told[:_LONGEST_DETAILS]})" if told else outcome.message
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return "; ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class Answer(NamedTuple):
@@ -64,7 +82,7 @@ class Answer(NamedTuple):
 
     @property
     def _reason(self) -> tuple[str | None, str | None]:
-        return (None, None) if self.status is RowStatus.ACCEPTED else (self.outcome.type, self.outcome.message)
+        return (None, None) if self.status is RowStatus.ACCEPTED else (self.outcome.type, error_of(self.outcome))
 
     def write(self, db: Database, run: Run) -> None:
         """Record the result in the journal. Part of a transaction."""
