@@ -193,6 +193,13 @@ def wire(sandbox: SandboxServer) -> Any:
         yield connection
 
 
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return a sandbox for events that it refuses, and a connection to it; nothing is ever recorded there."""
+    with SandboxServer(tmp_path_factory.mktemp("refusing") / "sandbox.db") as server, Wire(server) as connection:
+        yield server, connection
+
+
 def test_an_event_with_every_field_is_accepted(sandbox: SandboxServer, wire: Wire) -> None:
     assert wire.lead({**LEAD, **FULL}).status == 200
     assert wire.sale({**SALE, **FULL}).status == 200
@@ -216,8 +223,9 @@ def test_a_good_value_is_accepted_in_a_sale(sandbox: SandboxServer, wire: Wire, 
 
 @pytest.mark.parametrize(("name", "value"), rows(BAD_LEAD), ids=short)
 def test_a_bad_value_in_a_lead_is_422_and_named(
-    sandbox: SandboxServer, wire: Wire, name: str, value: object
+    refusing: tuple[SandboxServer, Wire], name: str, value: object
 ) -> None:
+    sandbox, wire = refusing
     answer = wire.lead(with_field({**LEAD, **FULL}, name, value))
     assert (answer.status, list(answer.json["details"])) == (422, [name])
     assert sandbox.events() == []
@@ -225,15 +233,17 @@ def test_a_bad_value_in_a_lead_is_422_and_named(
 
 @pytest.mark.parametrize(("name", "value"), rows(BAD_SALE), ids=short)
 def test_a_bad_value_in_a_sale_is_422_and_named(
-    sandbox: SandboxServer, wire: Wire, name: str, value: object
+    refusing: tuple[SandboxServer, Wire], name: str, value: object
 ) -> None:
+    sandbox, wire = refusing
     answer = wire.sale(with_field({**SALE, **FULL}, name, value))
     assert (answer.status, list(answer.json["details"])) == (422, [name])
     assert sandbox.events() == []
 
 
 @pytest.mark.parametrize("name", UNKNOWN, ids=ascii)
-def test_an_undocumented_field_is_422_and_named(wire: Wire, name: str) -> None:
+def test_an_undocumented_field_is_422_and_named(refusing: tuple[SandboxServer, Wire], name: str) -> None:
+    _, wire = refusing
     for answer in (wire.lead({**LEAD, name: "x"}), wire.sale({**SALE, name: "x"})):
         assert (answer.status, list(answer.json["details"])) == (422, [name])
 
