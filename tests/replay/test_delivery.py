@@ -144,6 +144,22 @@ def test_follow_ups_wait_for_a_set_up_of_another_file(tmp_path: Path) -> None:
         assert names == ["captured", "signup", "captured", "step"]
 
 
+def test_a_set_up_that_another_file_sends_again_frees_its_follow_ups(tmp_path: Path) -> None:
+    """Follow-ups go once any file of the account has had the set-up accepted; other accounts never wait for it."""
+    set_up = ["clk_1", "captured", "ann", "2026-04-10", "deferred"]
+    steps = [["", f"step_{step}", "ann", "2026-04-11", ""] for step in range(3)]
+    header = (*LEAD_HEADER, "mode")
+    with FaultServer() as server:
+        server.script(json_reply(500, {"error": "oops"}))
+        bench = Bench(tmp_path, server.url, "lead")
+        assert counted(bench.replay(bench.file(as_csv(header, [set_up]), "first.csv"))) == {"unknown": 1}
+        other = Bench(tmp_path, server.url, "lead", account="jwt other")
+        assert counted(other.replay(other.file(as_csv(header, steps[:1]), "other.csv"))) == {"accepted": 1}
+        again = bench.file(as_csv(header, [set_up, steps[1]]), "again.csv")
+        assert counted(bench.replay(again, retry_unknown=True)) == {"accepted": 2}
+        assert counted(bench.replay(bench.file(as_csv(header, steps[2:]), "next.csv"))) == {"accepted": 1}
+
+
 def test_an_unknown_set_up_holds_only_follow_ups(tmp_path: Path) -> None:
     """A lead with a click of its own is not held up by an unknown set-up of its customer."""
     rows = [
