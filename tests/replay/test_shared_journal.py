@@ -124,6 +124,23 @@ def test_a_machine_that_stands_still_in_a_turn_does_not_lock_its_account(
                 pass
 
 
+def test_a_refused_statement_is_named_however_many_follow_it(shared: str) -> None:
+    """A refusal is not taken for a lost connection, even if it arrives before all statements are sent."""
+    insert = "INSERT INTO row_texts (texts, place, body, cells) VALUES ('a', ?, ?, '')"
+
+    def write(places: range) -> None:
+        with journal.transaction() as db:
+            journal.time(0.0)  # as in a turn, which reads before it writes
+            db.executemany(insert, [(place, "x" * 20_000) for place in places])
+
+    with PostgresJournal(shared) as journal:
+        write(range(1))
+        with pytest.raises(JournalError, match="duplicate key") as refused:
+            write(range(2_000))
+        assert not isinstance(refused.value, StateAwayError)
+        write(range(1, 2))
+
+
 @pytest.mark.parametrize("kind", ["sale", "lead"])
 @pytest.mark.parametrize(
     "milliseconds", [0, pytest.param(10, marks=pytest.mark.slow), pytest.param(50, marks=pytest.mark.slow)]

@@ -98,13 +98,11 @@ class PostgresDatabase:
 
     def leave_pipeline(self) -> None:
         """Send the remaining statements, wait for all results, and run statements one at a time again."""
-        end, self._end_pipeline, self._pipeline = self._end_pipeline, None, None
-        if end is not None:
-            with self.server.explained():
-                try:
-                    self._send()
-                finally:
-                    end.__exit__(None, None, None)
+        with self.server.explained():
+            self._send()  # its errors are not replaced by those of the exit: roll_back() leaves the pipeline
+            end, self._end_pipeline, self._pipeline = self._end_pipeline, None, None
+            if end is not None:
+                end.__exit__(None, None, None)
 
     def roll_back(self) -> None:
         """Undo the transaction; close a connection that cannot do that, which undoes it as well."""
