@@ -10,16 +10,16 @@ _NARROWEST = 20  # below this there are more breaks than words
 
 # Units that could no longer be copied if a line break were added. A terminal that wraps a long one adds none.
 _QUOTED = r"\"[^\"]*\""
-_FLAG = rf"--[a-z][a-z-]*(?:[ =](?:{_QUOTED}|[^\s\"`-][^\s\"`]*))?"
+_WORD = rf"(?:{_QUOTED}|\S)+"  # with the blanks that it has in quotation marks
+_FLAG = rf"--[a-z][a-z-]*(?:[ =](?:{_QUOTED}|[^\s\"`-](?:{_QUOTED}|[^\s\"`])*))?"
 _COMMAND = r"(?:[A-Z_]+=\S* )*(?:cms|jq|curl|pip|pipx|cat|tr|git|unzip|gunzip|bunzip2|unxz|unzstd|\{) .*"
 _UNIT = re.compile(
     "|".join(
         (
             r"`[^`]*`\S*",  # a command in backticks
             rf"(?:(?<=: )|^){_COMMAND}",  # a command after a colon, or on a line of its own
-            rf"{_FLAG}(?: {_FLAG})*\S*",  # flags with their values
-            rf"(?:{_QUOTED}|[^\s\"])+",  # a word, with what it has in quotation marks
-            r"\S+",
+            rf"{_FLAG}(?: {_FLAG})*(?:{_WORD})?",  # flags with their values
+            _WORD,
         )
     )
 )
@@ -49,7 +49,8 @@ def _filled(line: str, columns: int, label: str = "") -> str:
     text = line.lstrip(" ")
     indent = " " * (len(line) - len(text))
     # A message may begin with the name of a program without being a command.
-    first = text.partition(" ")[0] if label else ""
+    found = re.match(_WORD, text) if label else None
+    first = found[0] if found else ""
     lines = [first] if first else []
     for unit in _UNIT.findall(text, len(first)):
         longer = f"{lines[-1]} {unit}" if lines else ""

@@ -19,6 +19,8 @@ from cms_cli.terminal.wrap import wrapped
         ["       If the last lines are no rows,", "       say --footer-lines 2; else"],
         ["/a/path/that/is/longer/than/the/terminal:", "no such file"],
         ["it is short"],
+        ["or try", '--map click_id="Note Attributes[click_id]"', "and say the unit"],
+        ['sales of 5"-pipes.csv: no column for', "amount"],
         ["山田太郎山田太郎 山田太郎山田太郎", "山田太郎"],
     ],
 )
@@ -31,6 +33,8 @@ def test_a_message_is_broken_between_words(lines: list[str]) -> None:
 def test_a_label_takes_room_and_a_message_is_no_command() -> None:
     """The first line leaves room for its label, and is broken even where it begins with the name of a command."""
     lines = ["cms sale has no flag", "--x and more words"]
+    assert wrapped(" ".join(lines), 30, "error:").split("\n") == lines
+    lines = ['"new sales.csv": there', 'is no column "Order Total"']
     assert wrapped(" ".join(lines), 30, "error:").split("\n") == lines
 
 
