@@ -267,6 +267,17 @@ def test_a_url_that_is_none(online: Program, service: FaultServer, value: str) -
     assert not service.requests
 
 
+@pytest.mark.parametrize("value", ["postgresql://u:p@s3cret@h/d", "postgresql://u:s3cret/p@h/d"])
+def test_a_password_that_is_not_encoded(online: Program, service: FaultServer, value: str) -> None:
+    """An @ or a / in a password exits with 2 and names its code; libpq would show the rest as a host."""
+    result = online("sale", "--from-csv", sales(online.home, range(1)), "--yes", env={"CMS_STATE_URL": value})
+
+    assert result.code == 2
+    assert "CMS_STATE_URL must have %40 for an @, and %2F for a /" in result.stderr
+    assert "cret" not in result.stderr
+    assert not service.requests
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no bytes in its environment")
 @pytest.mark.parametrize("value", ["postgresql://u:s3cret@h/d\udcff", "postgresql://u:s3%zzcret@h/d"])
 def test_a_url_that_the_driver_cannot_read(online: Program, service: FaultServer, value: str) -> None:
@@ -283,7 +294,7 @@ def test_the_config_file_names_the_database(machines: tuple[Program, Program], s
     """``state_url`` in the config file is used; its password is masked, and a readable file gets a warning."""
     one, _ = machines
     del one.env["CMS_STATE_URL"], one.env["CMS_ACCOUNT"]
-    with_password = shared.replace("cms@", "cms:p%C3%A4ssword-of-mine@")
+    with_password = shared.replace("cms@", "cms:p%C3%A4ss?word#of-mine@")
 
     shown = one("config", "set", "state_url", with_password)
     assert shown.code == 2
