@@ -265,6 +265,32 @@ def test_a_database_that_is_restarted_in_mid_run(
     assert len(service.requests) == 12
 
 
+@pytest.mark.parametrize("kind", ["sale", "lead"])
+def test_commits_whose_answers_are_lost(
+    tmp_path: Path, service: FaultServer, shared: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn was committed although its answer was lost, and that of the turn that finds it out as well."""
+    monkeypatch.setattr(Engine, "url", shared)
+    bench = Bench(tmp_path, service.url, kind)
+    path = bench.file(sales_csv(range(6)) if kind == "sale" else leads_csv(range(6)))
+    leave, lost = PostgresDatabase.leave_pipeline, [0]
+
+    def lose(self: PostgresDatabase) -> None:
+        commits = self._pipeline is not None and bench.sent == 3 and lost[0] < 2
+        leave(self)
+        if commits:
+            lost[0] += 1
+            self.close()
+            raise StateAwayError("the answer was lost", "")
+
+    monkeypatch.setattr(PostgresDatabase, "leave_pipeline", lose)
+    report = bench.replay(path, concurrency=1, max_wait=60.0)
+
+    assert (counted(report), lost) == ({"accepted": 6}, [2])
+    assert len(service.requests) == 6
+    assert {row.attempts for row in bench.settled()} == {1}
+
+
 @pytest.mark.slow
 def test_a_database_that_stays_away(
     tmp_path: Path, service: FaultServer, postgres: Postgres, shared: str, monkeypatch: pytest.MonkeyPatch

@@ -170,7 +170,8 @@ class PostgresJournal(Journal):
                 with self.transaction(held=held) as db:
                     if attempted is not None:
                         self._begun()
-                        if self._turn == attempted[0] + 1:
+                        # Only our own turns raise the number, which is that of the attempt if it was not committed.
+                        if self._turn is not None and self._turn > attempted[0]:
                             return attempted[1]
                     result = work(db)
                     self._begun()
