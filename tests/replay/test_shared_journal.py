@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -288,6 +289,31 @@ def test_commits_whose_answers_are_lost(
 
     assert (counted(report), lost) == ({"accepted": 6}, [2])
     assert len(service.requests) == 6
+    assert {row.attempts for row in bench.settled()} == {1}
+
+
+def test_a_wait_for_other_machines_does_not_delay_a_request(
+    tmp_path: Path, service: FaultServer, shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request is not late because its turn waited for the account: the lease was extended after that."""
+    import psycopg
+
+    monkeypatch.setattr(leases, "SECONDS", 2.0)
+    monkeypatch.setattr(leases, "RENEWED_AFTER", 0.2)
+    monkeypatch.setattr(Engine, "url", shared)
+    bench = Bench(tmp_path, service.url)
+    path = bench.file(sales_csv(range(6)))
+    with CMSClient("tok", service.url, retries=0) as client, psycopg.connect(shared) as other:
+
+        def send(event: WireEvent) -> Outcome:
+            if bench.sent == 3:
+                other.execute("SELECT 1 FROM cms.scopes FOR UPDATE")
+                threading.Timer(1.5, other.rollback).start()
+            return client.attempt(event)
+
+        report = bench.replay(path, send=send, concurrency=1, max_wait=60.0)
+
+    assert counted(report) == {"accepted": 6}
     assert {row.attempts for row in bench.settled()} == {1}
 
 
