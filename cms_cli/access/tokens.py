@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+from functools import lru_cache
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from cms_cli.config.homes import expanded
 from cms_cli.config.origin import Origin
@@ -119,13 +120,19 @@ def from_file(name: str) -> str:
     """
     try:
         if name == "-":
-            data = sys.stdin.buffer.read(_LONGEST) if sys.stdin is not None else b""
+            data = _read_once(sys.stdin.buffer) if sys.stdin is not None else b""
         else:
             with expanded(name).open("rb") as file:
                 data = file.read(_LONGEST)
     except OSError as error:
         raise TokenError(f"--token-file {name}: {error.strerror or error}") from None
     return _decoded(data)
+
+
+@lru_cache(maxsize=1)
+def _read_once(stream: BinaryIO) -> bytes:
+    """Return the beginning of a stream, also in a second call: ``runs resume --all`` asks again for each run."""
+    return stream.read(_LONGEST)
 
 
 def from_command(command: str | list[str], where: str) -> str:

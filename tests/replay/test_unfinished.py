@@ -61,6 +61,18 @@ def test_resume_all_resumes_every_unfinished_run_the_oldest_first(online: Progra
     assert online("runs", "resume", "--all", "--json", *FLAGS, env=other).json[0]["run"] == foreign.json["run"]
 
 
+def test_resume_all_reads_the_token_from_stdin_once(online: Program) -> None:
+    """A token on stdin is used for every run."""
+    token = online.env.pop("CMS_BEARER_TOKEN")
+    flags = (*FLAGS, "--token-file", "-")
+    for night in range(2):
+        (online.home / f"{night}.csv").write_text(sales_csv(range(night * 10, night * 10 + 4)))
+        online("sale", "--from-csv", f"{night}.csv", "--limit", "2", *flags, stdin=token)
+    result = online("runs", "resume", "--all", "--json", *flags, stdin=token)
+    assert result.code == 0, result.stderr
+    assert [report["counts"]["accepted"] for report in result.json] == [4, 4]
+
+
 def test_resume_all_needs_a_token_for_runs_of_an_account_only(online: Program) -> None:
     """`runs resume --all` resumes the runs of the sandbox without a token, unless an account has some as well."""
     none = {"CMS_BEARER_TOKEN": ""}
