@@ -21,6 +21,7 @@ from cms_cli.exit_codes import ExitCode, first_of
 from cms_cli.replay.journal import moved, runs
 from cms_cli.replay.journal.journal import Journal
 from cms_cli.replay.journal.runs import Run, RunState
+from cms_cli.replay.journal.sqlite_file import JournalError
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.report import ReplayReport
 from cms_cli.replay.request import Request
@@ -137,7 +138,7 @@ def resume_all(resume_request: ResumeRequest) -> ExitCode:
         )
     console, settings = begin(resume_request.flags)
     with explained(console):
-        found = _unfinished_in_sandbox(settings)
+        found = _unfinished_in_sandbox(settings, console)
         if not found or settings.token_sources() or _leaves_work_at_the_service(settings):
             found += _unfinished_of_account(settings, console)
     found.sort(key=lambda run: run.created)
@@ -178,12 +179,17 @@ def _unfinished_of_account(settings: Settings, console: Console) -> list[Run]:
             return _unfinished(journal, target.name, target.account.key)
 
 
-def _unfinished_in_sandbox(settings: Settings) -> list[Run]:
-    journal = Journal.open_to_read(sandbox_dir(settings), None)
-    if journal is None:
+def _unfinished_in_sandbox(settings: Settings, console: Console) -> list[Run]:
+    try:
+        journal = Journal.open_to_read(sandbox_dir(settings), None)
+        if journal is None:
+            return []
+        with journal, journal.reading():
+            return _unfinished(journal, SANDBOX, SANDBOX)
+    except JournalError as error:  # must not keep the runs of the account from being resumed
+        reset = console.next_command("sandbox reset")
+        console.warn(f"the runs of the sandbox are left out: {error.message}; to clear them: {reset}")
         return []
-    with journal, journal.reading():
-        return _unfinished(journal, SANDBOX, SANDBOX)
 
 
 def _leaves_work_at_the_service(settings: Settings) -> bool:

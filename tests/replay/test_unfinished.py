@@ -73,6 +73,21 @@ def test_resume_all_reads_the_token_from_stdin_once(online: Program) -> None:
     assert [report["counts"]["accepted"] for report in result.json] == [4, 4]
 
 
+def test_resume_all_does_without_a_damaged_sandbox(online: Program) -> None:
+    """The runs of an account are resumed even if the journal of the sandbox cannot be read, with a warning."""
+    (online.home / "a.csv").write_text(sales_csv(range(4)))
+    online("sale", "--from-csv", "a.csv", "--limit", "1", "--sandbox", "--yes")
+    online("sale", "--from-csv", "a.csv", "--limit", "2", *FLAGS)
+    (journal,) = online.home.rglob("sandbox/journal.sqlite3")
+    journal.write_bytes(b"no journal")
+    result = online("runs", "resume", "--all", "--json", *FLAGS)
+    assert result.code == 0, result.stderr
+    assert [report["counts"]["accepted"] for report in result.json] == [4]
+    assert "the runs of the sandbox are left out" in result.stderr
+    assert online("sandbox", "reset").code == 0
+    assert "left out" not in online("runs", "resume", "--all", *FLAGS).stderr
+
+
 def test_resume_all_needs_a_token_for_runs_of_an_account_only(online: Program) -> None:
     """`runs resume --all` resumes the runs of the sandbox without a token, unless an account has some as well."""
     none = {"CMS_BEARER_TOKEN": ""}
