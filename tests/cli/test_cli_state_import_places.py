@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from faultserver import DROP, HANG, FaultServer, json_reply
 from moving import SALES, TIMED, customers, imported, leads, sales, shared_of, write
 from program import Program
 from tokens import jwt
+
+from cms_cli.replay.journal import runs
+from cms_cli.replay.journal.journal import Journal
 
 REFUSED = json_reply(422, {"error": "no such click"})
 
@@ -120,6 +125,42 @@ def test_sales_in_doubt_alone_are_something_to_import(moving: Program, service: 
     assert moving("sale", "--from-csv", path, "--yes", env=shared_of(moving)).code == 0
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_sale_that_got_no_answer_for_a_day_is_sent_by_nobody(
+    moving: Program, other: Program, service: FaultServer, removed: bool
+) -> None:
+    """A sale that the folder left unanswered a day ago is not sent by another machine, its run removed or not."""
+    path = sales(moving.home, range(3))
+    assert moving("sale", "--from-csv", path, "--yes", "--limit", "1").code == 0
+    shutil.copytree(moving.state, other.state)
+    with Journal.open(moving.state) as journal, journal.transaction() as db:
+        db.execute("UPDATE rows SET sent_at = ?, attempts = 1 WHERE row = 2", (time.time() - 90_000,))
+    if removed:
+        (run,) = moving("runs", "list", "--json").json
+        assert moving("runs", "prune", run["run"]).code == 0
+    other.shared = shared_of(moving)  # type: ignore[attr-defined]
+    imported(other)
+    imported(moving)
+    assert other("runs", "resume", "--all", "--yes").code == 6
+    assert customers(service) == {"u0": 1, "u2": 1}
+
+
+def test_an_import_that_fails_leaves_the_folder_closed(
+    moving: Program, service: FaultServer, database: str
+) -> None:
+    """A second import that cannot begin leaves the mark of the first, so that the folder sends nothing."""
+    assert moving("sale", "--from-csv", sales(moving.home, range(1)), "--yes").code == 0
+    imported(moving)
+    env = {**shared_of(moving), "CMS_STATE_URL": database}
+    assert moving("state", "init", env=env).code == 0
+    with Journal.open(moving.state) as journal:
+        [run] = runs.all_runs(journal)
+        with journal.hold(run.key):
+            assert moving("state", "import", env=env).code == 5
+    assert moving("sale", "--from-csv", sales(moving.home, range(2), "b.csv"), "--yes").code == 2
+    assert len(service.requests) == 1
+
+
 def test_runs_keep_their_order(moving: Program, other: Program, service: FaultServer) -> None:
     """``runs resume --all`` resumes imported runs with the oldest first."""
     for each in "abc":
@@ -184,8 +225,6 @@ def test_copies_of_a_folder_that_went_on_by_themselves(
     moving: Program, other: Program, service: FaultServer
 ) -> None:
     """A run that two copies of a folder continued is imported once, with what either of them sent."""
-    import shutil
-
     path = leads(moving.home, "abcd")
     assert moving("lead", "--from-csv", path, "--yes", "--limit", "1").code == 0
     shutil.copytree(moving.state, other.state)
