@@ -1,5 +1,7 @@
 """``cms state``: initialise, inspect and upgrade the state, and import it into a database."""
 
+import shlex
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -197,6 +199,8 @@ def import_(
 
         assert target.account is not None
         assert target.local_account is not None
+        if from_account is not None:
+            _check_known(settings.state_dir, target.name, from_account)
         where = name_of(settings.state_url)
         with Journal.open(settings.state_dir, settings.state_url) as journal:
             try:
@@ -216,3 +220,20 @@ def import_(
                 ) from error
     render.imported(console, settings.output, str(settings.state_dir), where, found)
     return ExitCode.OK
+
+
+def _check_known(folder: Path, host: str, key: str) -> None:
+    """Check that a state folder has an account: one that was mistyped would look like one that sent nothing."""
+    from cms_cli.replay.journal import runs
+    from cms_cli.replay.journal.journal import Journal
+
+    keys: list[str] = []
+    journal = Journal.open_to_read(folder)
+    if journal is not None:
+        with journal, journal.reading():
+            keys = [account for at, account in runs.scopes(journal) if at == host]
+    if key not in keys:
+        raise CommandError(
+            f"--from {key}: {folder} has no such account at {host}",
+            f"It has: {', '.join(map(shlex.quote, keys))}" if keys else "It has none.",
+        )

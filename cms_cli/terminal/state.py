@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from cms_cli.replay.journal.moved import FILE_NAME
 from cms_cli.replay.journal.state_import import Imported
 from cms_cli.replay.journal.state_report import StateReport
@@ -62,4 +64,7 @@ def imported(console: Console, form: str, folder: str, where: str, found: Import
     for name in found.unfinished:
         console.note(f"{name} is not finished: {console.next_command(f'runs resume {name}')}")
     for host, account in found.others:
-        console.note(f"not imported: what {folder} knows of the account {account} at {host}")
+        console.note(
+            f"not imported: what {folder} knows of the account {account} at {host}; to import it, add "
+            f"--from {shlex.quote(account)}"
+        )

@@ -271,7 +271,10 @@ def test_other_accounts_stay_where_they_are(moving: Program, service: FaultServe
     assert (result["sales"], result["runs"]) == (0, 0)
     ((key,),) = [[each["account"] for each in result["others"]]]
 
-    assert key in moving("state", "import", env=shared_of(moving)).stderr
+    assert f"--from '{key}'" in moving("state", "import", env=shared_of(moving)).stderr
+    mistyped = moving("state", "import", "--from", key[:-1], env=shared_of(moving))
+    assert mistyped.code == 2
+    assert f"'{key}'" in mistyped.stderr
     assert imported(moving, "--from", key)["sales"] == 2
     assert moving("sale", "--from-csv", path, "--yes", "--json", env=shared_of(moving)).code == 0
     assert len(service.requests) == 2
