@@ -126,7 +126,7 @@ def resume_run(run: Run, resume_request: ResumeRequest) -> ExitCode:
 
 
 def resume_all(resume_request: ResumeRequest) -> ExitCode:
-    """Resume every unfinished run of the account and of the sandbox, the oldest first, and show their reports.
+    """Resume every unfinished run of the account, then of the sandbox, the oldest first, and show their reports.
 
     Raises:
         CommandError: A flag, the token or the state cannot be used.
@@ -138,10 +138,11 @@ def resume_all(resume_request: ResumeRequest) -> ExitCode:
         )
     console, settings = begin(resume_request.flags)
     with explained(console):
-        found = _unfinished_in_sandbox(settings, console)
-        if not found or settings.token_sources() or _leaves_work_at_the_service(settings):
+        in_sandbox = _unfinished_in_sandbox(settings, console)
+        found: list[Run] = []
+        if not in_sandbox or settings.token_sources() or _leaves_work_at_the_service(settings):
             found += _unfinished_of_account(settings, console)
-    found.sort(key=lambda run: run.created)
+        found += in_sandbox  # last, so that a sandbox that fails holds no run of the account up
     if not found:
         console.note("there is no unfinished run of this account")
     reports: list[ReplayReport] = []
