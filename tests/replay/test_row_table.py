@@ -192,7 +192,7 @@ def test_what_a_killed_process_left_is_settled_by_kind(bench: Bench, service: Fa
     with bench.journal() as journal:
         others = table(journal, other)
         if bench.kind.value == "sale":
-            assert row_table.recover(journal, run, time.time() - 120) == []
+            assert row_table.recover(journal, run, LONG_AGO + SAFE_TO_RESEND - 1) == []
         found = row_table.recover(journal, run, time.time())
         assert [(each.row, each.status, each.code) for each in found] == [(4, "unknown", expected)]
         assert [*row_reports.settled(journal, run, [RowStatus.UNKNOWN])][1:] == found
