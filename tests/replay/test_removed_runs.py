@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from faultserver import DROP, FaultServer, json_reply
 from program import TOKEN, Program
 from replays import Bench, as_csv, counted, lead, sales_csv
 
-from cms_cli.replay.journal import lifecycle, row_table, runs
+from cms_cli.replay.journal import ledger, lifecycle, row_table, runs
 from cms_cli.replay.journal.rows import RowStatus
 from cms_cli.replay.mapping.shape import Shape
 from cms_cli.replay.sending import turn
@@ -56,6 +57,25 @@ def test_leads_without_a_time_of_their_own(tmp_path: Path, server: FaultServer, 
     other = bench.file(undated([3, 1]), "other.csv")
     assert bench.replay(other, shape).blocked
     assert counted(bench.replay(other, shape, repeats="send")) == {"accepted": 2}
+
+
+def test_leads_that_an_older_version_sent_stay_known(tmp_path: Path, server: FaultServer) -> None:
+    """Leads without a time that an older version recorded, by the hash of their file, are not sent again."""
+    bench = Bench(tmp_path, server.url, "lead")
+    path = bench.file(undated([1, 2]))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert counted(bench.replay(path)) == {"accepted": 2}
+    bodies = [request.body.decode() for request in server.requests]
+    prune(bench)
+    for table in ("sent_leads", "lead_looks", "lead_files"):
+        bench.change(f"DELETE FROM {table}")
+    with bench.journal() as journal:
+        scope = runs.scope_of(journal, bench.host, bench.account)
+        with journal.transaction() as db:
+            for number, body in enumerate(bodies, start=1):
+                ledger.add_lead(db, scope, ledger.key_of(f"{sha256} {number} {body}"), arrived=True)
+    assert counted(bench.replay(path)) == {"duplicate": 2}
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("shape", [Shape(), NOW], ids=["no time", "now"])
