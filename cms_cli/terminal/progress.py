@@ -178,7 +178,9 @@ class ReplayView(Watcher):
 
             def render(self, task: Task) -> Text:
                 del task
-                return Text(view._words(), no_wrap=True, overflow="ellipsis")
+                words = Text(view._words(), no_wrap=True)
+                words.truncate(room, overflow="ellipsis")
+                return words
 
         rich = self._console.rich(stderr=True)
         long = min(_BAR, rich.width // 4) if self._progress is not None else 0
@@ -186,7 +188,7 @@ class ReplayView(Watcher):
         self._bar = Bar(
             SpinnerColumn(spinner(rich), style="cyan"),
             *([BarColumn(long, complete_style="cyan", finished_style="green")] if long else []),
-            Words(Column(no_wrap=True, overflow="ellipsis", max_width=room)),
+            Words(Column(no_wrap=True)),
             console=rich,
             transient=True,
             redirect_stdout=False,

@@ -67,6 +67,7 @@ def test_every_cell_is_shown_as_text(online: Program, service: FaultServer) -> N
         assert_harmless(listed + result.stderr, command)
 
 
+@pytest.mark.slow
 @posix
 def test_a_terminal_gets_no_escapes_from_a_file(online: Program, service: FaultServer) -> None:
     """Preview, tables, bar and failures on a terminal contain no escapes from a file or an answer."""

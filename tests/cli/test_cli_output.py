@@ -132,6 +132,7 @@ def test_colour_means_something(online: Program, service: FaultServer) -> None:
     assert "\x1b[1;31merror:\x1b[0m" in online.on_terminal(*LEAD).raw
 
 
+@pytest.mark.slow
 @posix
 def test_a_long_wait_shows_a_sign_of_life(online: Program, service: FaultServer) -> None:
     """A slow request shows a spinner on a terminal, which is erased afterwards; a fast one shows none."""

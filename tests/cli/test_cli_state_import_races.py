@@ -88,6 +88,7 @@ def test_a_replay_that_ends_while_the_import_begins(moving: Program, other: Prog
     assert len(service.requests) == sent
 
 
+@pytest.mark.slow
 def test_two_imports_of_one_folder(moving: Program, service: FaultServer) -> None:
     """A second import beside a running one exits with 5; repeated, it moves its own account as well."""
     accounts = [{"CMS_BEARER_TOKEN": f"token-{n}", "CMS_ACCOUNT": f"shop{n}"} for n in range(2)]

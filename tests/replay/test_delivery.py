@@ -322,7 +322,7 @@ def test_an_outage_is_tried_less_often_where_each_try_costs_a_lead(
         assert 0 < report.counts["unknown"] <= 8
 
 
-@pytest.mark.parametrize("kind", ["sale", "lead"])
+@pytest.mark.parametrize("kind", [pytest.param("sale", marks=pytest.mark.slow), "lead"])
 def test_a_server_that_restarts(tmp_path: Path, kind: str) -> None:
     """A replay waits for a service that restarts, and loses or doubles nothing."""
     server = sandbox(tmp_path, latency_ms=2).start()

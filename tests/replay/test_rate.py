@@ -133,7 +133,8 @@ def test_processes_share_the_window(program: Program, tmp_path: Path) -> None:
     assert most_in_a_window(attempts, 1.0) <= 20
 
 
-@pytest.mark.parametrize("rate", [Rate(50, 1.0), pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [Rate(50, 1.0), None])
 def test_a_stricter_server_slows_us_down(tmp_path: Path, rate: Rate | None) -> None:
     """A 429 pauses all requests, so that each full window costs no more 429s than requests in flight."""
     with SandboxServer(tmp_path / "s.db", rate_limit="10/1s") as server:

@@ -108,6 +108,7 @@ def test_where_a_row_cannot_be_known_to_end_the_file_is_refused(data: str, messa
             assert refusal(data).message.startswith(message)
 
 
+@pytest.mark.slow
 def test_an_open_quote_is_found_before_the_file_is_in_memory() -> None:
     """A quote that is never closed is reported before the rest of a large file is in memory."""
     data = b'a,b\n5,6\n1,"x\n' + b"2,3\n" * 10_000_000

@@ -142,7 +142,7 @@ def test_a_refused_statement_is_named_however_many_follow_it(shared: str) -> Non
         write(range(1, 2))
 
 
-@pytest.mark.parametrize("kind", ["sale", "lead"])
+@pytest.mark.parametrize("kind", [pytest.param("sale", marks=pytest.mark.slow), "lead"])
 @pytest.mark.parametrize(
     "milliseconds", [0, pytest.param(10, marks=pytest.mark.slow), pytest.param(50, marks=pytest.mark.slow)]
 )

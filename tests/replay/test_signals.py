@@ -33,7 +33,7 @@ def write(program: Program, kind: str, rows: int) -> Path:
 
 
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-@pytest.mark.parametrize("kind", ["sale", "lead"])
+@pytest.mark.parametrize("kind", [pytest.param("sale", marks=pytest.mark.slow), "lead"])
 def test_a_signal_settles_what_is_under_way(
     online: Program, service: FaultServer, kind: str, number: str, code: int
 ) -> None:
