@@ -125,6 +125,29 @@ def test_a_machine_that_stands_still_in_a_turn_does_not_lock_its_account(
                 pass
 
 
+def test_a_machine_that_is_suspended_while_it_sends_a_turn_does_not_lock_its_account(
+    shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that the server waits to hear more from is ended by the machine that waits for the account."""
+    import psycopg
+
+    begin = tuple(each.replace("'60s'", "'1s'") for each in postgres_journal._BEGIN)
+    monkeypatch.setattr(postgres_journal, "_BEGIN", begin)
+    monkeypatch.setattr(
+        postgres_journal, "_END_SUSPENDED", postgres_journal._END_SUSPENDED.replace("'20s'", "'0.5s'")
+    )
+    with PostgresJournal(shared) as journal, psycopg.connect(shared, application_name="cms") as asleep:
+        scope = runs.scope_of(journal, "http://host", "account")
+        turn = asleep.pipeline()
+        turn.__enter__()
+        # Fetching flushes, but does not sync.
+        asleep.execute("SELECT 1 FROM cms.scopes WHERE id = %s FOR UPDATE", (scope,)).fetchone()
+        with journal.hold(RunKey(scope, *HELD)), journal.transaction() as db:
+            assert db.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError):
+            turn.__exit__(None, None, None)
+
+
 def test_a_refused_statement_is_named_however_many_follow_it(shared: str) -> None:
     """A refusal is not taken for a lost connection, even if it arrives before all statements are sent."""
     insert = "INSERT INTO row_texts (texts, place, body, cells) VALUES ('a', ?, ?, '')"

@@ -20,7 +20,7 @@ from cms_cli.replay.journal.journal import Journal, Patience, Result
 from cms_cli.replay.journal.leases import Lease
 from cms_cli.replay.journal.locks import RunBusyError
 from cms_cli.replay.journal.postgres_database import PostgresDatabase
-from cms_cli.replay.journal.postgres_server import Server, StateAwayError
+from cms_cli.replay.journal.postgres_server import AccountLockedError, Server, StateAwayError
 from cms_cli.replay.journal.postgres_sql import check_format
 from cms_cli.replay.journal.postgres_texts import SharedTextsReader, SharedTextsWriter
 from cms_cli.replay.journal.run_key import RunKey
@@ -39,6 +39,14 @@ _BEGIN = (
     # twice.
     "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'",
 )
+# A machine that was suspended while it sent a turn's statements holds the account, and the server, which waits for
+# more of them, does not count its session as idle.
+_END_SUSPENDED = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND application_name = 'cms'
+    AND pid <> pg_backend_pid() AND state <> 'idle' AND left(query, 4) <> 'COPY'
+    AND wait_event = 'ClientRead' AND state_change < clock_timestamp() - interval '20s'
+"""
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _DRIFT = 2e-4  # the most by which two clocks drift apart, in seconds per second; ten times that of usual computers
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0  # seconds between two attempts to reach a database that is gone
@@ -102,8 +110,11 @@ class PostgresJournal(Journal):
             database.leave_pipeline()
             if commit.status != "COMMIT":  # the status is ROLLBACK if a statement had failed
                 raise JournalError(f"{self._server.name} did not commit: {commit.status}", "")
-        except BaseException:
+        except BaseException as error:
             database.roll_back()
+            if isinstance(error, AccountLockedError):
+                with suppress(JournalError):  # it takes the role that the other machine has
+                    database.execute(_END_SUSPENDED)
             raise
 
     def _begin(self, *, held: bool) -> None:
@@ -287,12 +298,19 @@ class PostgresJournal(Journal):
 
     def _take(self, name: bytes, waiting: Callable[[float], None]) -> Lease:
         seen: Lease | None = None
+        locked = False
         while True:
-            with self.transaction() as db:
-                found, now = leases.find(db, name), self.time(0.0)
-                if found is None or found.until <= now:
-                    return leases.take(db, name, now)
-                left = found.until - now
+            try:
+                with self.transaction() as db:
+                    found, now = leases.find(db, name), self.time(0.0)
+                    if found is None or found.until <= now:
+                        return leases.take(db, name, now)
+                    left = found.until - now
+            except AccountLockedError:
+                if locked:
+                    raise
+                locked = True
+                continue
             if seen is not None and found != seen:
                 raise RunBusyError
             seen = found

@@ -28,6 +28,10 @@ class StateAwayError(JournalError):
     """The database cannot be reached or has ended the connection, and may come back."""
 
 
+class AccountLockedError(StateAwayError):
+    """Another machine's transaction holds the account for too long."""
+
+
 class Server:
     """A database with shared state, to which connections can be opened.
 
@@ -134,7 +138,9 @@ class Server:
             return JournalError(what, _SETTING_HINT)
         if not state and _CONNECTING.match(text[0] if text else ""):
             return StateAwayError(what, "Check host and port, and that the server runs; then run the same command.")
-        if state in ("40001", "40P01", "55P03", "57014") or state.startswith(("08", "57P")) or not state:
+        if state == "55P03":
+            return AccountLockedError(what, "Another machine holds the account; run the same command again.")
+        if state in ("40001", "40P01", "57014") or state.startswith(("08", "57P")) or not state:
             return StateAwayError(what, "Check that the server runs and can be reached; then run the same command.")
         return JournalError(what, "Nothing more was sent without it.")
 
