@@ -231,7 +231,7 @@ def _check_known(folder: Path, host: str, key: str) -> None:
     journal = Journal.open_to_read(folder)
     if journal is not None:
         with journal, journal.reading():
-            keys = [account for at, account in runs.scopes(journal) if at == host]
+            keys = [account for _, at, account in runs.scopes(journal) if at == host]
     if key not in keys:
         raise CommandError(
             f"--from {key}: {folder} has no such account at {host}",

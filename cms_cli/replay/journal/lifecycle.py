@@ -98,7 +98,7 @@ def prune(journal: Journal, names: Collection[str] | None, *, ledger_too: bool, 
                 raise
     if ledger_too:
         with journal.transaction() as db:
-            for each in [scope] if scope is not None else runs.all_scopes(journal):
+            for each in [scope] if scope is not None else [each for each, _, _ in runs.scopes(journal)]:
                 ledger.clear(db, each)
                 look_alikes.clear(db, each)
                 in_doubt.clear(db, each)

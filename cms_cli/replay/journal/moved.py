@@ -137,13 +137,11 @@ def _check_unmoved(folder: Path, move: Move | None, host: str, local: str) -> No
 def known(journal: Journal) -> list[tuple[str, str]]:
     """Return the host and account key of every account of which a state folder's journal has data."""
     with_runs = {run.scope for run in runs.all_runs(journal)}
-    found = []
-    for host, account in runs.scopes(journal):
-        scope = runs.find_scope(journal, host, account)
-        assert scope is not None
-        if scope in with_runs or any((*ledger.sizes(journal.db, scope), in_doubt.size(journal.db, scope))):
-            found.append((host, account))
-    return found
+    return [
+        (host, account)
+        for scope, host, account in runs.scopes(journal)
+        if scope in with_runs or any((*ledger.sizes(journal.db, scope), in_doubt.size(journal.db, scope)))
+    ]
 
 
 def _known(folder: Path) -> list[tuple[str, str]]:

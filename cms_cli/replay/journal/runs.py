@@ -119,15 +119,10 @@ def find_scope(journal: Journal, host: str, account: str) -> int | None:
     return int(found[0]) if found else None
 
 
-def all_scopes(journal: Journal) -> list[int]:
-    """Return the ids of all hosts and accounts."""
-    return [int(scope) for (scope,) in journal.db.execute("SELECT id FROM scopes ORDER BY id").fetchall()]
-
-
-def scopes(journal: Journal) -> list[tuple[str, str]]:
-    """Return all pairs of host and account key."""
-    found = journal.db.execute("SELECT host, account FROM scopes ORDER BY id").fetchall()
-    return [(str(host), str(account)) for host, account in found]
+def scopes(journal: Journal) -> list[tuple[int, str, str]]:
+    """Return the id, host and account key of every host and account."""
+    found = journal.db.execute("SELECT id, host, account FROM scopes ORDER BY id").fetchall()
+    return [(int(scope), str(host), str(account)) for scope, host, account in found]
 
 
 def account_of(journal: Journal, scope: int) -> str:
