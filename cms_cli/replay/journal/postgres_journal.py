@@ -297,20 +297,19 @@ class PostgresJournal(Journal):
                     leases.give_back(self.db, lease)
 
     def _take(self, name: bytes, waiting: Callable[[float], None]) -> Lease:
+        try:
+            return self._take_once_free(name, waiting)
+        except AccountLockedError:  # by a suspended machine, whose session was ended since
+            return self._take_once_free(name, waiting)
+
+    def _take_once_free(self, name: bytes, waiting: Callable[[float], None]) -> Lease:
         seen: Lease | None = None
-        locked = False
         while True:
-            try:
-                with self.transaction() as db:
-                    found, now = leases.find(db, name), self.time(0.0)
-                    if found is None or found.until <= now:
-                        return leases.take(db, name, now)
-                    left = found.until - now
-            except AccountLockedError:
-                if locked:
-                    raise
-                locked = True
-                continue
+            with self.transaction() as db:
+                found, now = leases.find(db, name), self.time(0.0)
+                if found is None or found.until <= now:
+                    return leases.take(db, name, now)
+                left = found.until - now
             if seen is not None and found != seen:
                 raise RunBusyError
             seen = found
