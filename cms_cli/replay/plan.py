@@ -99,7 +99,7 @@ class Plan:
 
 
 class Earlier(NamedTuple):
-    """What earlier runs say about a file of leads.
+    """The traces of earlier runs of a file of leads.
 
     Attributes:
         repeats: What to do with leads that look like one sent from another file: the value of ``--repeats``, or

@@ -289,7 +289,7 @@ class Dispatcher:
     # Ending before all answers have arrived
 
     def _leave_in_flight(self, now: float) -> None:
-        """Give up requests in flight: leads become unknown, and sales may be sent again."""
+        """Abandon the requests in flight: leads become unknown, and sales may be sent again."""
         self._take_in(_LAST_LOOK)
         self._turn(now)
         if self._kind is EventKind.SALE or not self._in_flight:

@@ -15,7 +15,7 @@ TICK = 1.0
 
 
 class Wait(NamedTuple):
-    """What the replay is waiting for.
+    """A reason for which the replay waits.
 
     Attributes:
         reason: The reason for people; "" while requests are sent.
