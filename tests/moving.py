@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -120,15 +119,7 @@ def paused(
     """
     folder = machine.home / f"paused-at-{names}"
     folder.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-c", first + _PAUSED, module, names, str(folder), *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**machine.env, **(env or {})},
-        cwd=machine.home,
-        encoding="utf-8",
-    )
+    process = machine.launch("-c", first + _PAUSED, module, names, str(folder), *arguments, env=env)
     try:
         give_up = time.monotonic() + 60
         while not (folder / "reached").exists():

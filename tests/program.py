@@ -192,8 +192,12 @@ class Program:
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start the program and leave it running with stdout and stderr in pipes; the caller ends it."""
+        return self.launch("-m", "cms_cli", *arguments, env=env)
+
+    def launch(self, *python: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start Python with these arguments, and everything else as for :meth:`start`."""
         return subprocess.Popen(
-            [sys.executable, "-m", "cms_cli", *arguments],
+            [sys.executable, *python],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from faultserver import HANG, FaultServer
 from postgres import OwnPostgres, Postgres
-from program import TOKEN, Program
+from program import TOKEN, Program, Result
 from tokens import jwt
 
 HEADER = "click_id,event_name,customer_external_id,invoice_id,amount,currency\n"
@@ -257,37 +257,41 @@ def test_prune_keeps_other_accounts(
     assert len(service.requests) == 6
 
 
+def with_state_url(online: Program, service: FaultServer, value: str) -> Result:
+    """Return the result of a replay with a state URL that cannot be used, which sends nothing."""
+    result = online("sale", "--from-csv", sales(online.home, range(1)), "--yes", env={"CMS_STATE_URL": value})
+    assert not service.requests
+    return result
+
+
 @pytest.mark.parametrize("value", ["mysql://host/db", "host", "postgresql"])
 def test_a_url_that_is_none(online: Program, service: FaultServer, value: str) -> None:
     """An invalid CMS_STATE_URL exits with 2 and names the variable."""
-    result = online("sale", "--from-csv", sales(online.home, range(1)), "--yes", env={"CMS_STATE_URL": value})
+    result = with_state_url(online, service, value)
 
     assert result.code == 2
     assert "CMS_STATE_URL must be the URL of a PostgreSQL database" in result.stderr
-    assert not service.requests
 
 
 @pytest.mark.parametrize("value", ["postgresql://u:p@s3cret@h/d", "postgresql://u:s3cret/p@h/d"])
 def test_a_password_that_is_not_encoded(online: Program, service: FaultServer, value: str) -> None:
     """An @ or a / in a password exits with 2 and names its code; libpq would show the rest as a host."""
-    result = online("sale", "--from-csv", sales(online.home, range(1)), "--yes", env={"CMS_STATE_URL": value})
+    result = with_state_url(online, service, value)
 
     assert result.code == 2
     assert "CMS_STATE_URL must have %40 for an @, and %2F for a /" in result.stderr
     assert "cret" not in result.stderr
-    assert not service.requests
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no bytes in its environment")
 @pytest.mark.parametrize("value", ["postgresql://u:s3cret@h/d\udcff", "postgresql://u:s3%zzcret@h/d"])
 def test_a_url_that_the_driver_cannot_read(online: Program, service: FaultServer, value: str) -> None:
     """A URL that the driver rejects exits with 3, and its password is not shown."""
-    result = online("sale", "--from-csv", sales(online.home, range(1)), "--yes", env={"CMS_STATE_URL": value})
+    result = with_state_url(online, service, value)
 
     assert result.code == 3
     assert "the URL of the shared state cannot be read" in result.stderr
     assert "cret" not in result.stderr
-    assert not service.requests
 
 
 def test_the_config_file_names_the_database(machines: tuple[Program, Program], shared: str, tmp_path: Path) -> None:

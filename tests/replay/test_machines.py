@@ -10,7 +10,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -58,15 +57,7 @@ class Machine(Program):
     clock = 0.0
 
     def start(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:  # type: ignore[override]
-        return subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, str(self.clock), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**self.env, **(env or {})},
-            cwd=self.home,
-            encoding="utf-8",
-        )
+        return self.launch("-c", _LAUNCH, str(self.clock), *arguments, env=env)
 
     def finish(self, *arguments: str) -> tuple[int, str, str]:
         with self.start(*arguments) as process:

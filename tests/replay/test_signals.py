@@ -32,6 +32,13 @@ def write(program: Program, kind: str, rows: int) -> Path:
     return path
 
 
+def suspend(process: subprocess.Popen[str], seconds: float) -> None:
+    """Stop a process for a time, as a machine does that sleeps."""
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 @pytest.mark.parametrize("kind", [pytest.param("sale", marks=pytest.mark.slow), "lead"])
 def test_a_signal_settles_what_is_under_way(
@@ -96,9 +103,7 @@ def test_an_answer_that_came_while_the_process_was_stopped_counts(
     path = write(online, kind, 6)
     process = online.start(*command(kind, path, "--timeout", "1", "--concurrency", "3"))
     service.wait_for(lambda: len(service.requests) >= 2)
-    process.send_signal(signal.SIGSTOP)
-    time.sleep(2)
-    process.send_signal(signal.SIGCONT)
+    suspend(process, 2)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert '"accepted": 6' in stdout
@@ -111,9 +116,7 @@ def test_a_replay_outlasts_a_suspended_machine(online: Program, service: FaultSe
     service.script(SUCCESS, *[HANG] * 3)
     process = online.start(*command("sale", write(online, "sale", 6), "--max-wait", "4", "--timeout", "3"))
     service.wait_for(lambda: len(service.requests) >= 4)
-    process.send_signal(signal.SIGSTOP)
-    time.sleep(7)
-    process.send_signal(signal.SIGCONT)
+    suspend(process, 7)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert '"accepted": 6' in stdout
